@@ -1,0 +1,1 @@
+"""How commands and commits travel over JetStream: packing, stream settings, the verified log reader."""

@@ -1,0 +1,1 @@
+"""The HTTP door: commands in, queries out of Postgres, events out by SSE and WebSocket."""

@@ -1,0 +1,1 @@
+"""The only writer of events: commands in, decided facts out."""
