@@ -1,0 +1,203 @@
+"""A child process that can be started, stopped, killed and paused, and that never outlives us."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+LAUNCHER = Path(__file__).with_name("launch.py")
+POLL_SECONDS = 0.01
+LOG_BYTES_MAX = 32 * 1024 * 1024
+LOG_TAIL_LINES = 25
+
+# Linux ties a child to the *thread* that forked it: all children are forked by one thread that lives as long as we do.
+_spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
+
+
+class ServerFailed(Exception):
+    """A process did not become ready, or did not stop, within its deadline.
+
+    Attributes: `name` of the process, `reason`, `exit_code` (None while it runs), `log_tail` (its last lines).
+    """
+
+    def __init__(self, name: str, reason: str, exit_code: int | None, log_tail: str) -> None:
+        super().__init__(f"{name}: {reason}\n{log_tail}".rstrip())
+        self.name = name
+        self.reason = reason
+        self.exit_code = exit_code
+        self.log_tail = log_tail
+
+
+@dataclass(frozen=True)
+class User:
+    """Whom a child runs as. `search` lets it walk through folders closed to it (see `launch`)."""
+
+    uid: int = -1
+    gid: int = -1
+    search: bool = False
+
+
+class ChildProcess:
+    """One program under our control, with its output in a log file.
+
+    `command` and `environment` may be changed between two starts. All waits are bounded, in seconds.
+    """
+
+    stop_signal = signal.SIGTERM
+    death_signal = signal.SIGKILL
+    start_seconds_max = 30.0
+    stop_seconds_max = 15.0
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        log_path: Path,
+        *,
+        environment: Mapping[str, str] | None = None,
+        ready: Callable[[], bool] | None = None,
+        user: User | None = None,
+    ) -> None:
+        self.name = name
+        self.command = list(command)
+        self.log_path = log_path
+        self.environment = dict(environment or {})
+        self.user = user or User()
+        self._ready = ready
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Process id of the running program."""
+        assert self._process is not None, f"{self.name} was never started"
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """True from the start of the program until its end, also while it is paused."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def exit_code(self) -> int | None:
+        """Exit code of the last run (negative: the signal that ended it), None while it runs or before it started."""
+        return None if self._process is None else self._process.poll()
+
+    def is_ready(self) -> bool:
+        """Whether the program answers. Without a readiness check, running is ready."""
+        return self._ready is None or self._ready()
+
+    def start(self) -> None:
+        """Start and wait until ready. Raises ServerFailed. A running program is left alone."""
+        if self.running:
+            return
+        self.spawn()
+        self.wait_ready()
+
+    def spawn(self) -> None:
+        """Start without waiting."""
+        assert not self.running, f"{self.name} is running already"
+        self.log_path.parent.mkdir(parents=True, exist_ok=True)
+        _keep_log_bounded(self.log_path)
+        self._process = _spawner.submit(self._fork).result()
+
+    def _fork(self) -> subprocess.Popen[bytes]:
+        user = self.user
+        tie = [os.getpid(), int(self.death_signal), user.uid, user.gid, int(user.search)]
+        launch = [sys.executable, "-I", "-S", str(LAUNCHER), *map(str, tie), "--", *self.command]
+        with self.log_path.open("ab") as log:
+            return subprocess.Popen(
+                launch,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=os.environ | self.environment,
+                # A session of its own: Ctrl-C in the terminal reaches us alone, and we stop children in order.
+                start_new_session=True,
+            )
+
+    def wait_ready(self, timeout: float | None = None) -> None:
+        """Wait until the program answers. Kills it and raises ServerFailed if it ends first or takes too long."""
+        limit = timeout or self.start_seconds_max
+        deadline = time.monotonic() + limit
+        while not self.is_ready():
+            if not self.running:
+                raise self.failure(f"ended with exit code {self.exit_code} before it was ready")
+            if time.monotonic() > deadline:
+                self.kill()
+                raise self.failure(f"was not ready after {limit:g} s")
+            time.sleep(POLL_SECONDS)
+
+    def wait(self, timeout: float) -> int | None:
+        """Wait until the program ends and return its exit code. Kills it and raises ServerFailed after the timeout."""
+        assert self._process is not None, f"{self.name} was never started"
+        try:
+            return self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise self.failure(f"did not end within {timeout:g} s and was killed") from None
+
+    def stop(self, timeout: float | None = None) -> int | None:
+        """Ask the program to end and return its exit code. Kills it and raises ServerFailed after the timeout."""
+        if self._process is None or not self.running:
+            return self.exit_code
+        limit = timeout or self.stop_seconds_max
+        self._process.send_signal(self.stop_signal)
+        self.resume()
+        return self.wait(limit)
+
+    def kill(self) -> None:
+        """End the program and all its children at once, by SIGKILL. Nothing happens if it has ended already."""
+        if self._process is None or not self.running:
+            return
+        self._signal_tree(signal.SIGKILL)
+        self._process.wait(self.stop_seconds_max)
+
+    def restart(self) -> None:
+        """Stop, then start and wait until ready."""
+        self.stop()
+        self.start()
+
+    def pause(self) -> None:
+        """Freeze the program and its children (SIGSTOP): connections stay open, nothing answers."""
+        self._signal_tree(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a paused program go on. Harmless if it was not paused."""
+        self._signal_tree(signal.SIGCONT)
+
+    def log_tail(self, lines: int = LOG_TAIL_LINES) -> str:
+        """The last lines of the log."""
+        if not self.log_path.exists():
+            return ""
+        with self.log_path.open("rb") as log:
+            log.seek(max(0, self.log_path.stat().st_size - 64 * 1024))
+            return b"\n".join(log.read().splitlines()[-lines:]).decode(errors="replace")
+
+    def failure(self, reason: str) -> ServerFailed:
+        """A ServerFailed about this process, with what it logged last."""
+        return ServerFailed(self.name, reason, self.exit_code, self.log_tail())
+
+    def _signal_tree(self, number: signal.Signals) -> None:
+        with contextlib.suppress(
+            psutil.NoSuchProcess
+        ):  # It ended by itself meanwhile, which is what a signal would find.
+            root = psutil.Process(self.pid)
+            for process in [root, *root.children(recursive=True)]:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.send_signal(number)
+
+
+def _keep_log_bounded(path: Path) -> None:
+    """Move a log that grew large aside, keeping one older file."""
+    if path.exists() and path.stat().st_size > LOG_BYTES_MAX:
+        path.replace(path.with_suffix(path.suffix + ".1"))

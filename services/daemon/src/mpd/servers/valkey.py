@@ -1,0 +1,37 @@
+"""Valkey, which speaks Redis. It keeps nothing on disk: losing it makes things slower, never wrong."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+from mpd.ports import HOST, free_port
+from mpd.process import ChildProcess
+from mpd.servers import wheels
+
+
+class ValkeyServer(ChildProcess):
+    """One valkey-server. A port left out is chosen freely and kept over restarts; the log lives in `folder`."""
+
+    def __init__(self, folder: Path, *, port: int | None = None, name: str = "valkey") -> None:
+        self.folder = folder
+        self.port = port or free_port()
+        options = {"bind": HOST, "port": str(self.port), "dir": str(folder), "save": "", "appendonly": "no"}
+        command = [str(wheels.valkey_server())]
+        for option, value in options.items():
+            command += [f"--{option}", value]
+        super().__init__(name, command, folder / "valkey.log")
+
+    @property
+    def url(self) -> str:
+        """Where clients connect, database 0."""
+        return f"redis://{HOST}:{self.port}/0"
+
+    def is_ready(self) -> bool:
+        """Whether it answers a ping."""
+        try:
+            with socket.create_connection((HOST, self.port), timeout=1) as connection:
+                connection.sendall(b"PING\r\n")
+                return connection.recv(64).startswith(b"+PONG")
+        except OSError:
+            return False
