@@ -101,3 +101,8 @@ class NatsCluster:
         """Stop all nodes."""
         for node in self.nodes:
             node.stop()
+
+    def kill(self) -> None:
+        """End all nodes at once."""
+        for node in self.nodes:
+            node.kill()

@@ -72,6 +72,10 @@ class PostgresServer(ChildProcess):
         super().start()
         self._ensure_database()
 
+    def create_database(self, name: str, template: str = "template1") -> None:
+        """Create one more database, a copy of `template`, to which nobody may be connected. Raises ServerFailed."""
+        self._client("createdb", "--template", template, name)
+
     def is_ready(self) -> bool:
         """Whether this very process (not a predecessor) wrote that it accepts connections."""
         try:
@@ -100,7 +104,7 @@ class PostgresServer(ChildProcess):
     def _ensure_database(self) -> None:
         names = self._client("psql", "-tA", "-d", "postgres", "-c", "SELECT datname FROM pg_database")
         if DATABASE not in names.split():
-            self._client("createdb", DATABASE)
+            self.create_database(DATABASE)
 
     def _client(self, program: str, *arguments: str) -> str:
         command = [str(self.programs / program), "-h", HOST, "-p", str(self.port), "-U", OWNER, *arguments]

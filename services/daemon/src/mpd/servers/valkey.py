@@ -13,10 +13,18 @@ from mpd.servers import wheels
 class ValkeyServer(ChildProcess):
     """One valkey-server. A port left out is chosen freely and kept over restarts; the log lives in `folder`."""
 
-    def __init__(self, folder: Path, *, port: int | None = None, name: str = "valkey") -> None:
+    def __init__(self, folder: Path, *, port: int | None = None, name: str = "valkey", databases: int = 16) -> None:
         self.folder = folder
         self.port = port or free_port()
-        options = {"bind": HOST, "port": str(self.port), "dir": str(folder), "save": "", "appendonly": "no"}
+        self.databases = databases
+        options = {
+            "bind": HOST,
+            "port": str(self.port),
+            "dir": str(folder),
+            "save": "",
+            "appendonly": "no",
+            "databases": str(databases),
+        }
         command = [str(wheels.valkey_server())]
         for option, value in options.items():
             command += [f"--{option}", value]
@@ -25,7 +33,11 @@ class ValkeyServer(ChildProcess):
     @property
     def url(self) -> str:
         """Where clients connect, database 0."""
-        return f"redis://{HOST}:{self.port}/0"
+        return self.database_url(0)
+
+    def database_url(self, number: int) -> str:
+        """Where clients of another numbered database connect (below `databases`)."""
+        return f"redis://{HOST}:{self.port}/{number}"
 
     def is_ready(self) -> bool:
         """Whether it answers a ping."""

@@ -1,0 +1,3 @@
+"""Gives every test of the repository the same fixtures."""
+
+pytest_plugins = ["tests.support.plugin"]

@@ -1,0 +1,123 @@
+"""The real servers as our children: ready when start returns, durable over SIGKILL, gone when we are gone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import asyncpg
+import nats
+import psutil
+import pytest
+from mpd.process import ChildProcess
+from mpd.servers import NatsCluster, NatsServer, PostgresServer, ServerFailed, ValkeyServer
+from redis.asyncio import Redis
+
+from tests.support import eventually, eventually_sync
+
+
+async def _publish(url: str, subject: str, payload: bytes) -> None:
+    async with await nats.connect(url.split(",")) as connection:
+        await connection.jetstream().publish(subject, payload)
+
+
+async def _stored(url: str, stream: str) -> int:
+    async with await nats.connect(url.split(",")) as connection:
+        return int((await connection.jetstream().stream_info(stream)).state.messages)
+
+
+async def _create_stream(url: str, replicas: int = 1) -> None:
+    async with await nats.connect(url.split(",")) as connection:
+        await connection.jetstream().add_stream(name="KEPT", subjects=["kept"], num_replicas=replicas)
+
+
+async def test_nats_keeps_acknowledged_messages_over_a_kill(own_nats: NatsServer) -> None:
+    await _create_stream(own_nats.url)
+    await _publish(own_nats.url, "kept", b"x")
+    own_nats.kill()
+    own_nats.start()
+    assert await _stored(own_nats.url, "KEPT") == 1
+
+
+async def test_a_cluster_replicates_and_survives_the_loss_of_one_node(own_nats_cluster: NatsCluster) -> None:
+    lost, *others = own_nats_cluster.nodes
+    await _create_stream(own_nats_cluster.url, replicas=3)
+    lost.kill()
+    await eventually(lambda: _publish(others[0].url, "kept", b"x"))  # The dead node may have led the stream.
+    assert await _stored(others[1].url, "KEPT") >= 1
+
+
+async def test_postgres_has_its_owner_and_database_and_keeps_rows_over_a_kill(own_postgres: PostgresServer) -> None:
+    connection = await asyncpg.connect(own_postgres.dsn())
+    assert await connection.fetchval("SELECT current_user || '@' || current_database()") == "mp_owner@moduprompt"
+    assert await connection.fetchval("SHOW fsync") == "on"
+    await connection.execute("CREATE TABLE kept AS SELECT 1 AS one")
+    own_postgres.kill()
+    own_postgres.start()
+    again = await asyncpg.connect(own_postgres.dsn())
+    assert await again.fetchval("SELECT one FROM kept") == 1
+    await again.close()
+    connection.terminate()
+
+
+async def test_postgres_refuses_a_wrong_password(own_postgres: PostgresServer) -> None:
+    wrong = own_postgres.dsn().replace(own_postgres.passwords["mp_owner"], "guessed")
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        await asyncpg.connect(wrong)
+
+
+async def test_valkey_answers_and_forgets(own_valkey: ValkeyServer) -> None:
+    async with Redis.from_url(own_valkey.url) as redis:
+        await redis.set("key", "value")
+    own_valkey.restart()
+    async with Redis.from_url(own_valkey.url) as redis:
+        assert await redis.get("key") is None
+
+
+def test_a_paused_server_runs_but_does_not_answer(own_valkey: ValkeyServer) -> None:
+    own_valkey.pause()
+    assert own_valkey.running
+    assert not own_valkey.is_ready()
+    own_valkey.resume()
+    eventually_sync(own_valkey.is_ready)
+
+
+def test_a_server_that_cannot_start_says_why(own_nats: NatsServer, tmp_path: Path) -> None:
+    rival = NatsServer(tmp_path / "rival", port=own_nats.port)
+    with pytest.raises(ServerFailed, match="address already in use") as failed:
+        rival.start()
+    assert failed.value.name == "nats"
+    assert failed.value.exit_code == 1
+
+
+def test_a_program_that_is_never_ready_is_killed_at_the_deadline(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "import threading; print('hello', flush=True); threading.Event().wait()"]
+    child = ChildProcess("idle", command, tmp_path / "idle.log", ready=lambda: "hello!" in child.log_tail())
+    child.start_seconds_max = 0.5
+    with pytest.raises(ServerFailed, match=r"not ready after 0\.5 s\nhello"):
+        child.start()
+    assert child.exit_code == -signal.SIGKILL
+
+
+def test_servers_die_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    script = (
+        "import sys, threading; from pathlib import Path; from mpd.servers import *\n"
+        "kinds = (NatsServer, PostgresServer, ValkeyServer)\n"
+        "servers = [kind(Path(sys.argv[1]) / kind.__name__) for kind in kinds]\n"
+        "starter = threading.Thread(target=lambda: [s.start() for s in servers]); starter.start(); starter.join()\n"
+        "print(*[s.pid for s in servers], flush=True); threading.Event().wait()\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        children = [psutil.Process(int(pid)) for pid in parent.stdout.readline().split()]
+        assert len(children) == 3
+        assert all(child.is_running() for child in children)
+        os.kill(parent.pid, signal.SIGKILL)
+    eventually_sync(lambda: not any(_alive(child) for child in children))
+
+
+def _alive(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE

@@ -1,0 +1,150 @@
+"""The real servers as pytest fixtures, for every test of the repository.
+
+Servers are started once a session, on free ports, and shared; each test isolates itself by its own `shard`, `database`
+and `redis_url`. A test that kills or pauses a server takes its own: `own_nats`, `own_postgres`, `own_valkey`.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from mpd.servers import NatsCluster, NatsServer, PostgresServer, ValkeyServer
+
+from tests.support.database import Database, migrate
+
+TEMPLATE = "migrated_template"
+
+_redis_databases = count(1)
+
+
+@pytest.fixture(scope="session")
+def servers_folder() -> Iterator[Path]:
+    """A folder for the data of the servers of this session."""
+    folder = Path(tempfile.mkdtemp(prefix="mp-tests-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def nats_server(servers_folder: Path) -> Iterator[NatsServer]:
+    """A nats-server with JetStream and `sync_interval: always`."""
+    server = NatsServer(servers_folder / "nats")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(servers_folder: Path) -> Iterator[PostgresServer]:
+    """A PostgreSQL with fsync on. Take `database` for tables."""
+    server = PostgresServer(servers_folder / "postgres")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def valkey_server(servers_folder: Path) -> Iterator[ValkeyServer]:
+    """A Valkey. Take `redis_url` for keys of one's own."""
+    server = ValkeyServer(servers_folder / "valkey", databases=4096)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def own_nats(tmp_path: Path) -> Iterator[NatsServer]:
+    """A started nats-server that this test may kill, pause and restart."""
+    server = NatsServer(tmp_path / "nats")
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def own_nats_cluster(tmp_path: Path) -> Iterator[NatsCluster]:
+    """Three started nats-servers that replicate; this test may kill, pause and restart `nodes`."""
+    cluster = NatsCluster(tmp_path)
+    cluster.start()
+    yield cluster
+    cluster.kill()
+
+
+@pytest.fixture
+def own_postgres(tmp_path: Path) -> Iterator[PostgresServer]:
+    """A started PostgreSQL that this test may kill, pause and restart."""
+    server = PostgresServer(tmp_path / "postgres")
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def own_valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
+    """A started Valkey that this test may kill, pause and restart."""
+    server = ValkeyServer(tmp_path / "valkey")
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def shard() -> str:
+    """A shard name nobody else uses, so that streams of tests never collide."""
+    return f"t{secrets.token_hex(6)}"
+
+
+@pytest.fixture
+def nats_url(nats_server: NatsServer) -> str:
+    """Address of the shared nats-server."""
+    return nats_server.url
+
+
+@pytest.fixture
+def redis_url(valkey_server: ValkeyServer) -> str:
+    """Address of a Redis database of this test alone."""
+    return valkey_server.database_url(next(_redis_databases) % valkey_server.databases)
+
+
+@pytest.fixture(scope="session")
+def new_empty_database(postgres_server: PostgresServer) -> Callable[[], Database]:
+    """Makes empty databases: for tests of the migration itself."""
+
+    def make() -> Database:
+        name = f"empty_{secrets.token_hex(6)}"
+        postgres_server.create_database(name)
+        return Database(postgres_server, name)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def new_database(postgres_server: PostgresServer) -> Callable[[], Database]:
+    """Makes migrated databases, each a clone (about 50 ms) of one template: for fixtures wider than a test."""
+    postgres_server.create_database(TEMPLATE)
+    migrate(Database(postgres_server, TEMPLATE))
+
+    def make() -> Database:
+        name = f"test_{secrets.token_hex(6)}"
+        postgres_server.create_database(name, template=TEMPLATE)
+        return Database(postgres_server, name)
+
+    return make
+
+
+@pytest.fixture
+def database(new_database: Callable[[], Database]) -> Database:
+    """A migrated database of this test alone."""
+    return new_database()
+
+
+@pytest.fixture
+def empty_database(new_empty_database: Callable[[], Database]) -> Database:
+    """An empty database of this test alone."""
+    return new_empty_database()
