@@ -1,1 +1,1 @@
-"""The vocabulary everyone shares: commands, events, rejections, queries, subjects, and their bytes. No behaviour, no I/O."""
+"""The vocabulary everyone shares: commands, events, rejections, queries, subjects, and their bytes. No behaviour."""

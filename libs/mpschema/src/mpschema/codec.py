@@ -1,0 +1,155 @@
+"""Bytes to messages and back, strictly: what does not fit is a typed error, never a guess."""
+
+import hashlib
+from collections.abc import Iterable
+from typing import Union
+
+import msgspec
+
+from mpschema.base import Command
+from mpschema.envelope import CommandEnvelope, CommitHeader, EventRecord, Outcome
+from mpschema.registry import COMMANDS, EVENTS
+from mpschema.rejections import Code, Rejection
+from mpschema.upcasts import UPCASTS, upcast
+
+PAYLOAD_BYTES_MAX = 64 * 1024
+"""The inline limit of a command's arguments. Larger things are referred to by digest."""
+GENESIS_HASH = "0" * 64
+_HASH_TAG = b"moduprompt/commit/v1\n"
+
+
+class _Typed(msgspec.Struct):
+    type: str
+
+
+_encoder = msgspec.json.Encoder()
+_envelope = msgspec.json.Decoder(CommandEnvelope)
+_outcomes = msgspec.json.Decoder(list[Outcome])
+_header = msgspec.json.Decoder(CommitHeader)
+_records: msgspec.json.Decoder[EventRecord] = msgspec.json.Decoder(
+    Union[tuple(spec.record for spec in EVENTS.values())]  # noqa: UP007 - a union made of a list has no other spelling
+)
+_type = msgspec.json.Decoder(_Typed)
+
+
+class MalformedCommit(Exception):
+    """A commit in the log that cannot be read: never skipped, always a halt."""
+
+
+class UnknownEvent(MalformedCommit):
+    """An event type or version this build does not know."""
+
+    def __init__(self, event_type: str) -> None:
+        super().__init__(f"event type {event_type!r} is not known to this build")
+        self.event_type = event_type
+
+
+def encode(message: object) -> bytes:
+    """Canonical JSON bytes of any message: fields in declaration order, defaults left out."""
+    return _encoder.encode(message)
+
+
+def encode_lines(messages: Iterable[object]) -> bytes:
+    """NDJSON: one message a line, each line ended."""
+    return _encoder.encode_lines(list(messages))
+
+
+def decode_envelope(line: bytes | memoryview) -> CommandEnvelope | Rejection:
+    """One command line to its envelope, or why it is none."""
+    try:
+        return _envelope.decode(line)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        return Rejection(Code.SCHEMA_INVALID, f"the envelope is malformed: {error}"[:1_000])
+
+
+def decode_arguments(envelope: CommandEnvelope) -> Command | Rejection:
+    """The typed arguments of a command, or the refusal: unknown type or version, too large, not of the schema."""
+    spec = COMMANDS.get(envelope.type)
+    if spec is None:
+        return Rejection(Code.UNKNOWN_TYPE, f"command type {envelope.type!r} is not known")
+    if envelope.schema_version != spec.version:
+        detail = f"{envelope.type} has version {spec.version}, not {envelope.schema_version}"
+        return Rejection(Code.UNKNOWN_VERSION, detail)
+    return decode_payload(spec.decoder, envelope.payload)
+
+
+def decode_payload(decoder: msgspec.json.Decoder[Command], payload: bytes | msgspec.Raw) -> Command | Rejection:
+    """Arguments from bytes of a request, strictly."""
+    raw = bytes(payload)
+    if len(raw) > PAYLOAD_BYTES_MAX:
+        return Rejection(Code.TOO_LARGE, f"the arguments have {len(raw)} bytes, the limit is {PAYLOAD_BYTES_MAX}")
+    try:
+        arguments = decoder.decode(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        return Rejection(Code.SCHEMA_INVALID, f"{error}"[:1_000])
+    if b"\\u0000" in raw and b"\\u0000" in _encoder.encode(arguments).replace(b"\\\\", b""):
+        return Rejection(Code.SCHEMA_INVALID, "text must not contain NUL characters")
+    return arguments
+
+
+def request_digest(envelope: CommandEnvelope) -> str:
+    """What makes two requests under one idempotency key the same request: 32 hex digits of SHA-256."""
+    what = f"{envelope.type}\n{envelope.target}\n{envelope.expected_version}\n"
+    who = f"{envelope.principal}\n{envelope.session_id}\n"
+    return hashlib.sha256((what + who).encode() + bytes(envelope.payload)).hexdigest()[:32]
+
+
+def encode_outcomes(outcomes: list[Outcome]) -> bytes:
+    """A reply: the outcomes of many commands of one producer."""
+    return _encoder.encode(outcomes)
+
+
+def decode_outcomes(data: bytes) -> list[Outcome]:
+    """The outcomes in a reply."""
+    return _outcomes.decode(data)
+
+
+def commit_hash(previous: str, subject: str, data: bytes) -> str:
+    """SHA-256(tag, previous hash, subject, stored bytes), lower-case hex: the chain's next link."""
+    digest = hashlib.sha256(_HASH_TAG)
+    digest.update(f"{previous}\n{subject}\n".encode())
+    digest.update(data)
+    return digest.hexdigest()
+
+
+def encode_commit(header: CommitHeader, records: list[EventRecord]) -> bytes:
+    """A commit: its header line, then an event a line."""
+    return _encoder.encode_lines([header, *records])
+
+
+def split_commit(data: bytes) -> tuple[CommitHeader, bytes]:
+    """The header of a commit, and the bytes of its event lines."""
+    line, newline, body = data.partition(b"\n")
+    if not newline:
+        raise MalformedCommit("a commit has no header line")
+    try:
+        return _header.decode(line), body
+    except msgspec.DecodeError as error:
+        raise MalformedCommit(f"commit header: {error}") from error
+
+
+def decode_records(body: bytes) -> list[EventRecord]:
+    """The events of a commit's body, brought to their newest versions.
+
+    Raises `UnknownEvent` for a type or version this build does not know, `MalformedCommit` for anything else.
+    """
+    try:
+        return [upcast(record) for record in _records.decode_lines(body)] if UPCASTS else _records.decode_lines(body)
+    except msgspec.DecodeError as error:
+        raise _named(body, error) from error
+
+
+def decode_record(line: bytes) -> EventRecord:
+    """One event line. Raises as `decode_records` does."""
+    return decode_records(line)[0]
+
+
+def _named(body: bytes, error: msgspec.DecodeError) -> MalformedCommit:
+    for line in body.splitlines():
+        try:
+            event_type = _type.decode(line).type
+        except msgspec.DecodeError:
+            continue
+        if event_type not in EVENTS:
+            return UnknownEvent(event_type)
+    return MalformedCommit(f"an event does not fit its schema: {error}")

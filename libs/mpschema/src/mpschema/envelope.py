@@ -1,0 +1,141 @@
+"""What travels around a message: cause, correlation, time, version, and the answer to a command."""
+
+import enum
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+
+from mpschema.base import ID_PATTERN, INT_MAX, Event
+from mpschema.rejections import Code
+
+EnvelopeId = Annotated[str, msgspec.Meta(pattern=ID_PATTERN)]
+IdempotencyKey = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+\Z")]
+Traceparent = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")]
+ExpectedVersion = Annotated[int, msgspec.Meta(ge=0, le=INT_MAX)] | Literal["any"]
+"""The version the target must have (0: must not exist yet), or `any`."""
+
+
+class CommandEnvelope(
+    msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """One command on the wire. `payload` holds its arguments, undecoded.
+
+    `target` may be empty for a command that creates: the kernel then derives the id from `command_id`.
+    `idempotency_key` defaults to the command's id, `correlation_id` likewise.
+    """
+
+    command_id: EnvelopeId
+    type: Annotated[str, msgspec.Meta(max_length=200)]
+    workspace_id: EnvelopeId
+    principal: EnvelopeId
+    payload: msgspec.Raw = msgspec.Raw(b"{}")
+    target: Annotated[str, msgspec.Meta(max_length=128)] = ""
+    schema_version: int = 1
+    expected_version: ExpectedVersion = "any"
+    idempotency_key: IdempotencyKey = ""
+    on_behalf_of: EnvelopeId | None = None
+    session_id: EnvelopeId | None = None
+    correlation_id: EnvelopeId | None = None
+    causation_id: EnvelopeId | None = None
+    traceparent: Traceparent | None = None
+
+
+class EventRecord(
+    msgspec.Struct,
+    frozen=True,
+    gc=False,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag_field="type",
+):
+    """One event as it is stored: a line of a commit. Each event type and version has its own subclass with typed data.
+
+    `seq` is the gapless position in the shard's log, `version` the gapless position in the aggregate's own history.
+    `id` is the command's id and the event's index in its outcome (`…:0`). `idempotency_key` (when it is not the
+    command's id) and `digest` stand on the first event of an outcome only.
+    """
+
+    aggregate: ClassVar[str]
+    event_type: ClassVar[str]
+    """The full type, `mp.task.TaskClaimed.v1`."""
+    name: ClassVar[str]
+    """The bare name, `TaskClaimed`."""
+
+    seq: int
+    id: str
+    workspace_id: str
+    aggregate_id: str
+    version: int
+    time_ms: int
+    epoch: int
+    actor: str
+    data: Any
+    on_behalf_of: str | None = None
+    session_id: str | None = None
+    correlation_id: str | None = None
+    causation_id: str | None = None
+    traceparent: str | None = None
+    idempotency_key: str | None = None
+    digest: str | None = None
+
+    @property
+    def command_id(self) -> str:
+        """The id of the command whose outcome this event belongs to."""
+        return self.id.rpartition(":")[0]
+
+    @property
+    def index(self) -> int:
+        """The event's place in its command's outcome, from 0."""
+        return int(self.id.rpartition(":")[2])
+
+    @property
+    def event(self) -> Event:
+        """The fact itself, typed."""
+        data: Event = self.data
+        return data
+
+
+class CommitHeader(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The first line of a commit: which events it holds, who wrote it, and how far the command stream is consumed."""
+
+    epoch: int
+    first_seq: int
+    count: int
+    time_ms: int
+    previous_hash: str
+    """SHA-256 of the commit before, lower-case hex; 64 zeros for the first."""
+    command_position: int
+    """The last position of the command stream whose outcome is in the log up to this commit."""
+    commands: int = 0
+
+
+class Status(enum.StrEnum):
+    """The two outcomes of a command."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+
+
+class Outcome(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The recorded answer to a command. The same key and body get the same answer for ever (`duplicate` tells)."""
+
+    command_id: str
+    """Of the command that was decided: with `duplicate`, the first that carried the key."""
+    status: Status
+    epoch: int
+    first_seq: int
+    last_seq: int
+    target: str = ""
+    version: int = 0
+    """The target's version after this command (accepted only)."""
+    code: Code | None = None
+    detail: str = ""
+    duplicate: bool = False
+    request_id: str = ""
+    """The id of the command that asked, where it is not `command_id`."""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the command became events."""
+        return self.status is Status.ACCEPTED

@@ -1,0 +1,59 @@
+"""The words about a principal: who may act in a workspace, in which role, with which keys."""
+
+import enum
+
+from mpschema.base import Command, Digest, Event, Id, TimeMs
+
+
+class Role(enum.StrEnum):
+    """What a principal may do in a workspace. Without a binding there is no access."""
+
+    OWNER = "owner"
+    OPERATOR = "operator"
+    DEVELOPER = "developer"
+    AGENT = "agent"
+    VIEWER = "viewer"
+
+
+class BindRole(Command, frozen=True):
+    """Give a principal a role in the workspace."""
+
+    role: Role
+
+
+class UnbindRole(Command, frozen=True):
+    """Take a role from a principal."""
+
+    role: Role
+
+
+class IssueKey(Command, frozen=True):
+    """Record an API key of a principal by its hash; the key itself is never stored."""
+
+    key_id: Id
+    key_hash: Digest
+    expires_at_ms: TimeMs | None = None
+
+
+class RevokeKey(Command, frozen=True):
+    """Make an API key invalid for good."""
+
+    key_id: Id
+
+
+class RoleBound(Event, frozen=True):
+    role: Role
+
+
+class RoleUnbound(Event, frozen=True):
+    role: Role
+
+
+class KeyIssued(Event, frozen=True):
+    key_id: Id
+    key_hash: Digest
+    expires_at_ms: TimeMs | None = None
+
+
+class KeyRevoked(Event, frozen=True):
+    key_id: Id

@@ -1,0 +1,42 @@
+"""Every reason to say no. A refusal is a value: part of the contract, recorded like any outcome."""
+
+import enum
+
+import msgspec
+
+
+class Code(enum.StrEnum):
+    """The stable code of a refusal, as it appears in problems, events, metrics and exit codes."""
+
+    SCHEMA_INVALID = "schema_invalid"
+    UNKNOWN_TYPE = "unknown_type"
+    UNKNOWN_VERSION = "unknown_version"
+    TOO_LARGE = "too_large"
+    DENIED = "denied"
+    NOT_FOUND = "not_found"
+    ALREADY_EXISTS = "already_exists"
+    NAME_TAKEN = "name_taken"
+    INVALID_STATE = "invalid_state"
+    STALE_VERSION = "stale_version"
+    STALE_FENCE = "stale_fence"
+    STALE_EPOCH = "stale_epoch"
+    IDEMPOTENCY_CONFLICT = "idempotency_conflict"
+    FROZEN = "frozen"
+    BLOCKED = "blocked"
+    CYCLE = "cycle"
+    WIP_LIMIT_REACHED = "wip_limit_reached"
+    DEPTH_EXCEEDED = "depth_exceeded"
+    FANOUT_EXCEEDED = "fanout_exceeded"
+    AUTHORITY_EXCEEDED = "authority_exceeded"
+    SESSION_ENDED = "session_ended"
+    NOT_A_MEMBER = "not_a_member"
+    LAST_OWNER = "last_owner"
+    OVERLOADED = "overloaded"
+    UNAVAILABLE = "unavailable"
+
+
+class Rejection(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """Why a command was refused: a stable code and one sentence for a person."""
+
+    code: Code
+    detail: str

@@ -1,0 +1,131 @@
+"""The words about a session: one agent's run, and a node in a lineage tree."""
+
+import enum
+from typing import Annotated
+
+import msgspec
+
+from mpschema.base import Command, Digest, Event, Id, Labels, Name, Reason, Text, TimeMs
+
+TokenTtlSeconds = Annotated[int, msgspec.Meta(ge=60, le=3_600)]
+
+
+class SessionState(enum.StrEnum):
+    """Where a session is on its way."""
+
+    REQUESTED = "requested"
+    ACTIVE = "active"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+class BlueprintRef(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
+    """Which blueprint a session runs: name, version, and the SHA-256 of its canonical content."""
+
+    name: Name
+    version: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+    digest: Digest
+
+
+class SessionLimits(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
+    """How far a lineage may grow. A child's limits are never wider than its parent's."""
+
+    max_depth: Annotated[int, msgspec.Meta(ge=0, le=16, description="deepest level below the root")] = 4
+    max_children: Annotated[int, msgspec.Meta(ge=0, le=256, description="children one session may spawn")] = 16
+
+
+class SpawnSession(Command, frozen=True):
+    """Ask for a session to run a blueprint, at the root of a new lineage or under a parent."""
+
+    blueprint: BlueprintRef
+    project_id: Id | None = None
+    parent_id: Id | None = None
+    task_id: Id | None = None
+    purpose: Reason = ""
+    limits: SessionLimits | None = None
+    labels: Labels = ()
+
+
+class StartSession(Command, frozen=True):
+    """Begin to run."""
+
+
+class PauseSession(Command, frozen=True):
+    """Hold the session; it may resume."""
+
+    reason: Reason = ""
+
+
+class ResumeSession(Command, frozen=True):
+    """Run on after a pause."""
+
+
+class CompleteSession(Command, frozen=True):
+    """End well; refused while a child of it is live."""
+
+    result: Text = ""
+
+
+class FailSession(Command, frozen=True):
+    """End badly, with a class of failure; live descendants are canceled."""
+
+    failure: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+    detail: Reason = ""
+
+
+class CancelSession(Command, frozen=True):
+    """End the session and its whole live subtree."""
+
+    reason: Reason = ""
+
+
+class IssueSessionToken(Command, frozen=True):
+    """Record that a short-lived token was made for the agent that runs this session."""
+
+    ttl_seconds: TokenTtlSeconds = 900
+
+
+class SessionSpawned(Event, frozen=True):
+    blueprint: BlueprintRef
+    root_id: Id
+    depth: Annotated[int, msgspec.Meta(ge=0)]
+    lineage: Annotated[tuple[Id, ...], msgspec.Meta(description="ancestors, root first, parent last")]
+    limits: SessionLimits
+    parent_id: Id | None = None
+    project_id: Id | None = None
+    task_id: Id | None = None
+    purpose: Reason = ""
+    labels: Labels = ()
+
+
+class SessionStarted(Event, frozen=True):
+    pass
+
+
+class SessionPaused(Event, frozen=True):
+    reason: Reason = ""
+
+
+class SessionResumed(Event, frozen=True):
+    pass
+
+
+class SessionCompleted(Event, frozen=True):
+    result: Text = ""
+
+
+class SessionFailed(Event, frozen=True):
+    failure: str
+    detail: Reason = ""
+
+
+class SessionCanceled(Event, frozen=True):
+    origin_id: Id
+    reason: Reason = ""
+
+
+class SessionTokenIssued(Event, frozen=True):
+    token_id: Id
+    expires_at_ms: TimeMs

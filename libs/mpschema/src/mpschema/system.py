@@ -1,0 +1,46 @@
+"""Facts about the log itself: who leads, what was refused, when time passed, what was sealed."""
+
+from typing import Annotated
+
+import msgspec
+
+from mpschema.base import Digest, Event, Id, Reason, TimeMs
+from mpschema.rejections import Code
+
+SYSTEM_WORKSPACE = "system"
+"""The reserved workspace of events that belong to no tenant."""
+
+
+class LeaderElected(Event, frozen=True):
+    """A kernel took over. Decisions after it rest on the policy inputs recorded here."""
+
+    leader_epoch: Annotated[int, msgspec.Meta(ge=1)]
+    node: Id
+    operators: tuple[Id, ...] = ()
+    policy_digest: str = ""
+
+
+class CommandRejected(Event, frozen=True):
+    """A command was refused. The reason is as durable as an acceptance."""
+
+    code: Code
+    detail: Reason
+    command_type: Annotated[str, msgspec.Meta(max_length=200)]
+    target: Annotated[str, msgspec.Meta(max_length=200)] = ""
+
+
+class TimerFired(Event, frozen=True):
+    """A moment that was waited for has passed. Time passes in the log only so."""
+
+    due_ms: TimeMs
+    kind: Annotated[str, msgspec.Meta(max_length=100)]
+
+
+class LogCheckpointed(Event, frozen=True):
+    """The state at a position: chain head and state root, signed when the kernel holds a key."""
+
+    at_seq: int
+    head: Digest
+    state_root: Digest
+    key_id: Id | None = None
+    signature: str | None = None

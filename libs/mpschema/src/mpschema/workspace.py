@@ -1,0 +1,50 @@
+"""The words about a workspace: the tenant, and the boundary of keys, quotas and names."""
+
+from mpschema.base import Command, Event, Id, Name, Reason
+
+
+class CreateWorkspace(Command, frozen=True):
+    """Create a workspace; whoever creates it becomes its owner."""
+
+    name: Name
+
+
+class RenameWorkspace(Command, frozen=True):
+    """Give the workspace another name."""
+
+    name: Name
+
+
+class FreezeWorkspace(Command, frozen=True):
+    """Stop every change in the workspace until it is thawed."""
+
+    reason: Reason
+
+
+class ThawWorkspace(Command, frozen=True):
+    """Let a frozen workspace change again."""
+
+
+class ArchiveWorkspace(Command, frozen=True):
+    """Close the workspace for good; it stays readable."""
+
+
+class WorkspaceCreated(Event, frozen=True):
+    name: Name
+    owner: Id
+
+
+class WorkspaceRenamed(Event, frozen=True):
+    name: Name
+
+
+class WorkspaceFrozen(Event, frozen=True):
+    reason: Reason
+
+
+class WorkspaceThawed(Event, frozen=True):
+    pass
+
+
+class WorkspaceArchived(Event, frozen=True):
+    pass
