@@ -32,7 +32,7 @@ async def test_it_fails_with_the_last_error() -> None:
     def check() -> None:
         raise ValueError("still wrong")
 
-    with pytest.raises(AssertionError, match="within 0.1 s: ValueError: still wrong"):
+    with pytest.raises(AssertionError, match=r"within 0\.1 s: ValueError: still wrong"):
         await eventually(check, timeout=0.1)
 
 

@@ -1,0 +1,65 @@
+# The one door. `make` lists what it can do; a fresh machine needs python3 and make, nothing else.
+
+.DEFAULT_GOAL := help
+.PHONY: help start test lint format bench chaos docs clean
+SHELL := /bin/sh
+ARGS ?=
+
+UV := $(or $(shell command -v uv),.tools/bin/uv)
+BIN := .venv/bin
+PROJECTS := pyproject.toml uv.lock $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
+SYNC = UV_PYTHON_DOWNLOADS=never $(UV) sync --locked --all-packages --inexact --quiet
+
+help: ## List the targets
+	@echo "usage: make TARGET [ARGS=...]"; echo
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  \1\t\2/' | expand -t 12
+
+start: .venv/.runtime ## Run everything on this machine, in the foreground (Ctrl-C stops it)
+	@$(BIN)/mpd start $(ARGS)
+
+test: lint ## Run the linters, then all tests against real servers (ARGS="-k word" picks)
+	@$(BIN)/pytest $(ARGS)
+
+lint: .venv/.dev ## Check style, types and import contracts
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check --quiet || { echo "run: make format"; exit 1; }
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+format: .venv/.dev ## Format the code and fix what can be fixed
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+bench: .venv/.dev ## Measure against baselines (ARGS="--seconds 5 NAME" runs one row)
+	@$(BIN)/python -m bench $(ARGS)
+
+chaos: .venv/.dev ## Kill servers and services under load and check that nothing is lost or doubled
+	@$(BIN)/pytest tests/chaos $(ARGS)
+
+docs: .venv/.dev ## Write the generated documents anew from the code (schemas, OpenAPI, reference)
+	@$(BIN)/python -m mpschema $(ARGS)
+
+clean: ## Remove everything generated here: environment, tools, caches (never your data)
+	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find libs services tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Two stages of one environment: what runs, and on top of it what develops. Unchanged projects cost nothing.
+.venv/.runtime: $(PROJECTS) | uv
+	@echo "Setting up .venv ..."
+	@$(SYNC) --no-dev
+	@touch $@
+
+.venv/.dev: $(PROJECTS) | uv
+	@echo "Setting up .venv with the development tools ..."
+	@$(SYNC)
+	@touch .venv/.runtime $@
+
+.PHONY: uv
+uv:
+	@command -v $(UV) >/dev/null || $(MAKE) --no-print-directory .tools/bin/uv
+
+.tools/bin/uv:
+	@command -v python3 >/dev/null || { echo "ModuPrompt needs python3 (3.11 or newer) on the PATH." >&2; exit 1; }
+	@echo "Fetching uv into .tools ..."
+	@python3 -m venv .tools || { rm -rf .tools; echo "python3 cannot make a virtual environment: install its venv module (Debian: apt-get install python3-venv) or uv." >&2; exit 1; }
+	@.tools/bin/python -m pip install --quiet --disable-pip-version-check uv
