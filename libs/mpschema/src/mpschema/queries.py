@@ -5,6 +5,7 @@ A row is what a view stores, as a client sees it. Times are RFC 3339 in UTC.
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import Annotated
 
 import msgspec
 
@@ -18,14 +19,17 @@ from mpschema.session import SessionState
 from mpschema.task import Evidence, LinkKind, TaskState
 
 
+Moment = Annotated[dt.datetime, msgspec.Meta(tz=True)]
+
+
 class Row(msgspec.Struct, kw_only=True, frozen=True):
     """What every row has: its tenant, and the version and position it was last changed at."""
 
     workspace_id: str
     version: int
     last_seq: int
-    created_at: dt.datetime
-    updated_at: dt.datetime
+    created_at: Moment
+    updated_at: Moment
 
 
 class WorkspaceRow(Row, kw_only=True, frozen=True):
@@ -44,9 +48,9 @@ class KeyRow(msgspec.Struct, kw_only=True, frozen=True):
     workspace_id: str
     id: str
     principal_id: str
-    created_at: dt.datetime
-    expires_at: dt.datetime | None
-    revoked_at: dt.datetime | None
+    created_at: Moment
+    expires_at: Moment | None
+    revoked_at: Moment | None
 
 
 class ProjectRow(Row, kw_only=True, frozen=True):
@@ -81,7 +85,7 @@ class TaskRow(Row, kw_only=True, frozen=True):
     session_id: str | None
     fence: int
     """The newest fencing token given out (0: never claimed)."""
-    lease_expires_at: dt.datetime | None
+    lease_expires_at: Moment | None
     evidence: list[Evidence]
     accepted: bool
     reason: str
@@ -136,9 +140,9 @@ class MessageRow(msgspec.Struct, kw_only=True, frozen=True):
     provenance: Provenance
     session_id: str | None
     reply_to: int | None
-    reply_by: dt.datetime | None
+    reply_by: Moment | None
     reply_overdue: bool
-    posted_at: dt.datetime
+    posted_at: Moment
     last_seq: int
 
 
@@ -164,7 +168,7 @@ class CommandRow(msgspec.Struct, kw_only=True, frozen=True):
     first_seq: int
     last_seq: int
     epoch: int
-    decided_at: dt.datetime
+    decided_at: Moment
 
 
 class EventRow(msgspec.Struct, kw_only=True, frozen=True):
@@ -177,7 +181,7 @@ class EventRow(msgspec.Struct, kw_only=True, frozen=True):
     version: int
     epoch: int
     actor: str
-    recorded_at: dt.datetime
+    recorded_at: Moment
     hash: str
     """SHA-256 of the stored line."""
     event: msgspec.Raw
@@ -196,7 +200,7 @@ class ProjectionRow(msgspec.Struct, kw_only=True, frozen=True):
     state: str
     """`live`, `catching_up` or `halted`."""
     error: str | None
-    updated_at: dt.datetime
+    updated_at: Moment
 
 
 @dataclass(frozen=True)
