@@ -73,7 +73,7 @@ class CloudEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defau
 
     @property
     def event(self) -> Event:
-        """The data, typed. Raises `KeyError` for an unknown type, `msgspec.ValidationError` for data that does not fit."""
+        """The data, typed. Raises `KeyError` for an unknown type, `msgspec.ValidationError` for unfit data."""
         fact: Event = msgspec.convert(self.data, EVENTS[self.type].data)
         return fact
 

@@ -18,7 +18,6 @@ from mpschema.rejections import Code
 from mpschema.session import SessionState
 from mpschema.task import Evidence, LinkKind, TaskState
 
-
 Moment = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 
 
