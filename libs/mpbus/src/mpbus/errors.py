@@ -1,0 +1,46 @@
+"""What can go wrong between us and the stream server, as types.
+
+BusError
+├── Unavailable          the stream server did not answer; the outcome may be unknown, repeating is safe
+├── Overloaded           the intake is full; try again after `retry_after_seconds`
+├── OutcomeTimeout       the command is durable, its outcome did not come in time
+├── ConsumerLost         a pull consumer went away; open a new one
+└── ChainBroken          the log does not verify: stop, do not go on
+"""
+
+
+class BusError(Exception):
+    """The root of everything this package raises on its own account."""
+
+
+class Unavailable(BusError):
+    """The stream server did not answer in time. What was sent may have arrived."""
+
+
+class Overloaded(BusError):
+    """The intake is full: nothing was taken."""
+
+    def __init__(self, detail: str, retry_after_seconds: int = 1) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class OutcomeTimeout(BusError):
+    """A command waits in the stream, and its outcome did not come before the caller's deadline."""
+
+    def __init__(self, command_id: str) -> None:
+        super().__init__(f"no outcome yet for command {command_id}")
+        self.command_id = command_id
+
+
+class ConsumerLost(BusError):
+    """A pull consumer stopped answering, was deleted, or skipped a message."""
+
+
+class ChainBroken(BusError):
+    """The log does not verify at a position of its stream."""
+
+    def __init__(self, stream_seq: int, detail: str) -> None:
+        super().__init__(f"log position {stream_seq}: {detail}")
+        self.stream_seq = stream_seq
+        self.detail = detail

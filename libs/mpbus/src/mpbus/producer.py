@@ -1,0 +1,184 @@
+"""The command producer: packs what arrives while its publish is in flight, so nobody waits for a batch to fill.
+
+A producer hears outcomes on its own core subject. A command without an outcome is sent again under the same idempotency
+key after a while: the kernel then answers from its record, so a lost reply costs time and never doubles an effect.
+"""
+
+import asyncio
+import contextlib
+import secrets
+from collections import deque
+from dataclasses import dataclass
+
+import structlog
+from mpschema import codec, subjects
+from mpschema.envelope import CommandEnvelope, Outcome
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.js.errors import APIError
+
+from mpbus.errors import OutcomeTimeout, Overloaded, Unavailable
+
+log = structlog.get_logger(__name__)
+REPLY_HEADER = "Mp-Reply"
+PACK_COMMANDS_MAX = 250
+PACK_BYTES_MAX = 256 * 1024
+_RESEND_SECONDS = 1.5
+_TICK_SECONDS = 0.25
+_PUBLISH_SECONDS = 2.0
+_FULL = {10077, 10122}
+"""The server's codes for a stream that is full: too many messages, too many bytes."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    line: bytes
+    future: "asyncio.Future[Outcome]"
+    deadline: float
+    resend_at: float
+    resend_after: float = _RESEND_SECONDS
+
+
+@dataclass(slots=True)
+class _Send:
+    line: bytes
+    command_id: str
+    stored: "asyncio.Future[None] | None" = None
+
+
+class CommandProducer:
+    """Sends commands to one shard's kernel and hears their outcomes. One a process is enough."""
+
+    def __init__(self, nc: Client, shard: str, *, in_flight_max: int = 4096) -> None:
+        self._nc = nc
+        self._js = nc.jetstream(timeout=_PUBLISH_SECONDS)
+        self._subject = subjects.command_subject(shard)
+        self._reply = subjects.reply_subject(secrets.token_hex(8))
+        self._headers = {REPLY_HEADER: self._reply}
+        self._in_flight_max = in_flight_max
+        self._waiting: dict[str, _Waiting] = {}
+        self._pending: deque[_Send] = deque()
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Listen for outcomes and begin to send."""
+        self._subscription = await self._nc.subscribe(self._reply, cb=self._on_reply)
+        self._tasks = [asyncio.create_task(self._pump()), asyncio.create_task(self._watch())]
+
+    async def close(self) -> None:
+        """Stop. Whoever still waits gets `Unavailable`."""
+        for task in self._tasks:
+            task.cancel()
+        for waiting in self._waiting.values():
+            if not waiting.future.done():
+                waiting.future.set_exception(Unavailable("the producer was closed"))
+        with contextlib.suppress(NatsError):
+            await self._subscription.unsubscribe()
+
+    @property
+    def in_flight(self) -> int:
+        """How many commands wait for their outcome here."""
+        return len(self._waiting)
+
+    async def submit(self, envelope: CommandEnvelope, timeout_seconds: float = 10.0) -> Outcome:
+        """Send a command and wait for its recorded outcome, acceptance or refusal.
+
+        Raises `Overloaded` (nothing was taken), `Unavailable` or `OutcomeTimeout` (repeat with the same key to learn).
+        """
+        already = self._waiting.get(envelope.command_id)
+        if already is not None:
+            return await asyncio.shield(already.future)
+        self._admit()
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        line = codec.encode(envelope)
+        waiting = _Waiting(line, loop.create_future(), now + timeout_seconds, now + _RESEND_SECONDS)
+        self._waiting[envelope.command_id] = waiting
+        self._pending.append(_Send(line, envelope.command_id))
+        self._wake.set()
+        try:
+            return await waiting.future
+        finally:
+            self._waiting.pop(envelope.command_id, None)
+
+    async def enqueue(self, envelope: CommandEnvelope) -> None:
+        """Send a command and return when it is durable in the command stream; its outcome is for later.
+
+        Raises `Overloaded` or `Unavailable`.
+        """
+        self._admit()
+        stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._pending.append(_Send(codec.encode(envelope), envelope.command_id, stored))
+        self._wake.set()
+        await stored
+
+    def _admit(self) -> None:
+        if len(self._waiting) + len(self._pending) >= self._in_flight_max:
+            raise Overloaded(f"{self._in_flight_max} commands are in flight here already")
+
+    async def _pump(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._pending:
+                await self._publish(self._pack())
+
+    def _pack(self) -> list[_Send]:
+        pack = [self._pending.popleft()]
+        size = len(pack[0].line)
+        while self._pending and len(pack) < PACK_COMMANDS_MAX and size < PACK_BYTES_MAX:
+            pack.append(self._pending.popleft())
+            size += len(pack[-1].line)
+        return pack
+
+    async def _publish(self, pack: list[_Send]) -> None:
+        data = b"\n".join([send.line for send in pack])
+        try:
+            await self._js.publish(self._subject, data, headers=self._headers)
+        except APIError as error:
+            full = error.err_code in _FULL
+            self._fail(pack, Overloaded("the command stream is full") if full else Unavailable(str(error)))
+        except (NatsError, TimeoutError) as error:
+            # Those who wait for an outcome are sent again by the watch; the others must know now.
+            self._fail_stored(pack, Unavailable(f"the stream server did not answer: {error or type(error).__name__}"))
+        else:
+            for send in pack:
+                if send.stored is not None and not send.stored.done():
+                    send.stored.set_result(None)
+
+    def _fail(self, pack: list[_Send], error: Exception) -> None:
+        for send in pack:
+            waiting = self._waiting.get(send.command_id)
+            if send.stored is None and waiting is not None and not waiting.future.done():
+                waiting.future.set_exception(error)
+        self._fail_stored(pack, error)
+
+    def _fail_stored(self, pack: list[_Send], error: Exception) -> None:
+        for send in pack:
+            if send.stored is not None and not send.stored.done():
+                send.stored.set_exception(error)
+
+    async def _on_reply(self, msg: Msg) -> None:
+        for outcome in codec.decode_outcomes(msg.data):
+            waiting = self._waiting.get(outcome.request_id or outcome.command_id)
+            if waiting is not None and not waiting.future.done():
+                waiting.future.set_result(outcome)
+
+    async def _watch(self) -> None:
+        """Send again what has no outcome yet, and give up what is past its deadline."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            now = loop.time()
+            for command_id, waiting in list(self._waiting.items()):
+                if waiting.future.done():
+                    continue
+                if waiting.deadline <= now:
+                    waiting.future.set_exception(OutcomeTimeout(command_id))
+                elif waiting.resend_at <= now:
+                    waiting.resend_after *= 2
+                    waiting.resend_at = now + waiting.resend_after
+                    self._pending.append(_Send(waiting.line, command_id))
+                    self._wake.set()

@@ -1,0 +1,177 @@
+"""The verified log reader: every commit's hash, link and position is checked before anyone sees it.
+
+Shared by the standby kernel, the projector and the gateway. A broken chain is never skipped.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from mpschema import codec, subjects
+from mpschema.envelope import CommitHeader, EventRecord
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.js import api
+from nats.js.errors import NotFoundError
+
+from mpbus.errors import ChainBroken, ConsumerLost
+from mpbus.pull import Pull, stream_sequence
+
+log = structlog.get_logger(__name__)
+HASH_HEADER = "Mp-Hash"
+_RETRY_SECONDS = 0.1
+_INACTIVE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class LogPosition:
+    """A place between two commits: the stream position and last event before it, and the chain's hash there."""
+
+    stream_seq: int
+    seq: int
+    hash: str
+
+
+GENESIS = LogPosition(0, 0, codec.GENESIS_HASH)
+"""Before the first commit."""
+
+
+class Commit:
+    """One verified commit: its bytes, and its events, decoded when first asked for."""
+
+    __slots__ = ("_records", "body", "data", "hash", "header", "stream_seq", "subject")
+
+    def __init__(
+        self, stream_seq: int, subject: str, data: bytes, stated_hash: str, header: CommitHeader, body: bytes
+    ) -> None:
+        self.stream_seq = stream_seq
+        self.subject = subject
+        self.data = data
+        self.hash = stated_hash
+        self.header = header
+        self.body = body
+        self._records: list[EventRecord] | None = None
+
+    @property
+    def records(self) -> list[EventRecord]:
+        """The events, in their newest versions. Raises `mpschema.codec.UnknownEvent` or `MalformedCommit`."""
+        if self._records is None:
+            self._records = codec.decode_records(self.body)
+        return self._records
+
+    @property
+    def lines(self) -> list[bytes]:
+        """The exact bytes of each event's line, without its newline."""
+        return self.body.split(b"\n")[:-1]
+
+    @property
+    def position(self) -> LogPosition:
+        """The place after this commit."""
+        return LogPosition(self.stream_seq, self.header.first_seq + self.header.count - 1, self.hash)
+
+
+def verify(after: LogPosition, stream_seq: int, subject: str, data: bytes, stated_hash: str) -> Commit:
+    """The commit that follows `after`, or `ChainBroken` saying what does not fit."""
+    if codec.commit_hash(after.hash, subject, data) != stated_hash:
+        raise ChainBroken(stream_seq, "the hash of the stored bytes is not the stated one")
+    try:
+        header, body = codec.split_commit(data)
+    except codec.MalformedCommit as error:
+        raise ChainBroken(stream_seq, str(error)) from error
+    if header.previous_hash != after.hash:
+        raise ChainBroken(stream_seq, f"names {header.previous_hash} as the hash before it, not {after.hash}")
+    if header.first_seq != after.seq + 1:
+        raise ChainBroken(stream_seq, f"begins with event {header.first_seq}, not {after.seq + 1}")
+    if body.count(b"\n") != header.count:
+        raise ChainBroken(stream_seq, f"holds {body.count(chr(10).encode())} events, not {header.count}")
+    return Commit(stream_seq, subject, data, stated_hash, header, body)
+
+
+class LogReader:
+    """Reads one shard's log, verified, from any position, for ever."""
+
+    def __init__(self, nc: Client, shard: str, *, batch: int = 256, bytes_max: int = 16 << 20) -> None:
+        self._nc = nc
+        self._js = nc.jetstream(timeout=5)
+        self._stream = subjects.log_stream(shard)
+        self._batch = batch
+        self._bytes_max = bytes_max
+
+    async def follow(self, after: LogPosition = GENESIS) -> AsyncIterator[list[Commit]]:
+        """Commits after a position, in batches as they come, across reconnects and restarts of the server.
+
+        Raises `ChainBroken`; everything else the world does is waited out.
+        """
+        while True:
+            try:
+                async for commits in self._follow_once(after):
+                    yield commits
+                    after = commits[-1].position
+            except (ConsumerLost, NatsError, TimeoutError) as error:
+                log.info("log.reader_reopens", after=after.seq, reason=str(error) or type(error).__name__)
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _follow_once(self, after: LogPosition) -> AsyncIterator[list[Commit]]:
+        consumer = await self._js.add_consumer(self._stream, _ephemeral(after.stream_seq + 1))
+        pull = await Pull(self._nc, self._stream, consumer.name, batch=self._batch, bytes_max=self._bytes_max).open()
+        try:
+            while True:
+                commits: list[Commit] = []
+                for msg in await pull.take():
+                    after = self._verified(after, msg, commits)
+                yield commits
+        finally:
+            await pull.close()
+
+    def _verified(self, after: LogPosition, msg: Msg, into: list[Commit]) -> LogPosition:
+        stream_seq = stream_sequence(msg)
+        if stream_seq != after.stream_seq + 1:
+            raise ConsumerLost(f"position {stream_seq} came after {after.stream_seq}")
+        into.append(verify(after, stream_seq, msg.subject, msg.data, (msg.headers or {}).get(HASH_HEADER, "")))
+        return into[-1].position
+
+    async def head(self) -> LogPosition:
+        """The place after the newest commit."""
+        info = await self._js.stream_info(self._stream)
+        return await self._after(info.state.last_seq)
+
+    async def position_before(self, seq: int) -> LogPosition:
+        """The place from which the next commit is the one that holds event `seq`; the head if there is none yet."""
+        info = await self._js.stream_info(self._stream)
+        low, high = 0, info.state.last_seq
+        best = GENESIS
+        while low < high:
+            middle = (low + high + 1) // 2
+            position = await self._after(middle)
+            if position.seq < seq:
+                low, best = middle, position
+            else:
+                high = middle - 1
+        return best
+
+    async def commit_at(self, stream_seq: int) -> Commit | None:
+        """The commit stored at a stream position, unverified against its predecessor; None if there is none."""
+        try:
+            msg = await self._js.get_msg(self._stream, seq=stream_seq)
+        except NotFoundError:
+            return None
+        header, body = codec.split_commit(msg.data or b"")
+        stated = (msg.headers or {}).get(HASH_HEADER, "")
+        return Commit(stream_seq, str(msg.subject), msg.data or b"", stated, header, body)
+
+    async def _after(self, stream_seq: int) -> LogPosition:
+        commit = await self.commit_at(stream_seq) if stream_seq else None
+        return commit.position if commit else GENESIS
+
+
+def _ephemeral(start: int) -> api.ConsumerConfig:
+    options: dict[str, Any] = {"mem_storage": True, "inactive_threshold": _INACTIVE_SECONDS, "num_replicas": 1}
+    return api.ConsumerConfig(
+        ack_policy=api.AckPolicy.NONE,
+        deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
+        opt_start_seq=start,
+        **options,
+    )

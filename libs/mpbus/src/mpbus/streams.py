@@ -1,0 +1,94 @@
+"""The streams' settings, and the one function that makes them so."""
+
+from mpschema import subjects
+from nats.aio.client import Client
+from nats.js import api
+from nats.js.errors import NotFoundError
+
+COMMAND_MESSAGES_MAX = 100_000
+COMMAND_BYTES_MAX = 512 * 1024 * 1024
+MESSAGE_BYTES_MAX = 8 * 1024 * 1024
+LEASE_STREAM = "MP_LEASE"
+INTAKE_CONSUMER = "kernel"
+SNAPSHOT_BUCKET = "MP_SNAPSHOTS"
+_HOUR_SECONDS = 3600.0
+
+
+def command_stream(shard: str, replicas: int) -> api.StreamConfig:
+    """Where commands wait: a bounded work queue that refuses what does not fit, instead of dropping what waits."""
+    return api.StreamConfig(
+        name=subjects.command_stream(shard),
+        subjects=[subjects.command_subject(shard)],
+        retention=api.RetentionPolicy.WORK_QUEUE,
+        storage=api.StorageType.FILE,
+        discard=api.DiscardPolicy.NEW,
+        max_msgs=COMMAND_MESSAGES_MAX,
+        max_bytes=COMMAND_BYTES_MAX,
+        max_msg_size=MESSAGE_BYTES_MAX,
+        num_replicas=replicas,
+        duplicate_window=1,
+    )
+
+
+def log_stream(shard: str, replicas: int) -> api.StreamConfig:
+    """What happened: appended only. Neither deletion, purge nor roll-up is possible through the server's API."""
+    return api.StreamConfig(
+        name=subjects.log_stream(shard),
+        subjects=[subjects.log_subject(shard)],
+        retention=api.RetentionPolicy.LIMITS,
+        storage=api.StorageType.FILE,
+        discard=api.DiscardPolicy.NEW,
+        max_msg_size=MESSAGE_BYTES_MAX,
+        num_replicas=replicas,
+        deny_delete=True,
+        deny_purge=True,
+        allow_rollup_hdrs=False,
+        allow_direct=True,
+        duplicate_window=1,
+    )
+
+
+def lease_stream(replicas: int) -> api.StreamConfig:
+    """Leases: one message a name, gone after its time to live, with a marker that tells the waiting."""
+    return api.StreamConfig(
+        name=LEASE_STREAM,
+        subjects=[subjects.lease_subject("x").removesuffix("x") + ">"],
+        storage=api.StorageType.FILE,
+        num_replicas=replicas,
+        max_msgs_per_subject=1,
+        allow_msg_ttl=True,
+        allow_rollup_hdrs=True,
+        subject_delete_marker_ttl=1,
+        duplicate_window=1,
+    )
+
+
+def intake_consumer() -> api.ConsumerConfig:
+    """The one consumer of a command stream. Only the leader pulls; acknowledgement is by purge after the commit."""
+    return api.ConsumerConfig(
+        durable_name=INTAKE_CONSUMER,
+        ack_policy=api.AckPolicy.EXPLICIT,
+        ack_wait=_HOUR_SECONDS,
+        max_ack_pending=COMMAND_MESSAGES_MAX,
+        max_waiting=16,
+    )
+
+
+async def provision(nc: Client, shard: str, replicas: int = 1) -> None:
+    """Make the streams of a shard what they should be. Safe to repeat.
+
+    Raises `nats.js.errors.APIError` where the server refuses, say when fewer servers run than `replicas`.
+    """
+    js = nc.jetstream(timeout=10)
+    for config in (command_stream(shard, replicas), log_stream(shard, replicas), lease_stream(replicas)):
+        try:
+            await js.stream_info(str(config.name))
+        except NotFoundError:
+            await js.add_stream(config)
+        else:
+            await js.update_stream(config)
+    await js.add_consumer(subjects.command_stream(shard), intake_consumer())
+    try:
+        await js.object_store(SNAPSHOT_BUCKET)
+    except NotFoundError:
+        await js.create_object_store(SNAPSHOT_BUCKET, api.ObjectStoreConfig(replicas=replicas))
