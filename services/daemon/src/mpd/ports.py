@@ -1,7 +1,9 @@
 """Free ports on this machine."""
 
+import json
 import random
 import socket
+from pathlib import Path
 
 HOST = "127.0.0.1"
 
@@ -37,3 +39,26 @@ def next_free_port(first: int) -> int:
         if is_free(port):
             return port
     raise OSError(f"no free port in the thousand after {first}")
+
+
+class PortBook:
+    """Ports by name, remembered in a file, so that addresses stay the same from one start to the next."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._ports: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
+
+    def port(self, name: str) -> int:
+        """The port of this name; a new one if it has none yet or somebody else took it."""
+        known = self._ports.get(name)
+        return known if known is not None and is_free(known) else self._remember(name, free_port())
+
+    def port_near(self, name: str, first: int) -> int:
+        """The same, but a new one is the first free port at or after `first`."""
+        known = self._ports.get(name)
+        return known if known is not None and is_free(known) else self._remember(name, next_free_port(first))
+
+    def _remember(self, name: str, port: int) -> int:
+        self._ports[name] = port
+        self._path.write_text(json.dumps(self._ports, indent=2, sort_keys=True) + "\n")
+        return port

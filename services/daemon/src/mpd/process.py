@@ -148,12 +148,14 @@ class ChildProcess:
 
     def stop(self, timeout: float | None = None) -> int | None:
         """Ask the program to end and return its exit code. Kills it and raises ServerFailed after the timeout."""
-        if self._process is None or not self.running:
-            return self.exit_code
-        limit = timeout or self.stop_seconds_max
-        self._process.send_signal(self.stop_signal)
-        self.resume()
-        return self.wait(limit)
+        self.ask_to_stop()
+        return self.wait(timeout or self.stop_seconds_max) if self.running else self.exit_code
+
+    def ask_to_stop(self) -> None:
+        """Send the signal to end, without waiting."""
+        if self._process is not None and self.running:
+            self._process.send_signal(self.stop_signal)
+            self.resume()
 
     def kill(self) -> None:
         """End the program and all its children at once, by SIGKILL. Nothing happens if it has ended already."""

@@ -1,0 +1,258 @@
+"""`mpd`: the whole of ModuPrompt on one machine.
+
+Exit codes: 0 done; 1 something failed; 2 wrong usage; 3 it already runs (start), or does not run (status, stop).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NoReturn
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from mpd import installation, logs
+from mpd.installation import AlreadyRunning, NotRunning
+from mpd.ports import is_free
+from mpd.process import ServerFailed
+from mpd.servers.wheels import WheelMissing
+from mpd.stack import Stack
+from mpd.supervisor import Supervisor
+
+FAILED = 1
+WRONG_STATE = 3
+DETACH_SECONDS_MAX = 120.0
+STOP_SECONDS_MAX = 90.0
+
+NEXT_STEPS = (
+    "workspace init ./my-workspace",
+    "events watch --workspace ./my-workspace --json",
+    "project create --workspace ./my-workspace --name core",
+    "session spawn --project core --blueprint ./agents/blueprints/reviewer.yaml",
+)
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+data_option = click.option(
+    "--data",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=installation.default_folder,
+    help="Folder of all data.  [default: $MP_HOME or ~/.moduprompt]",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="mpd")
+def main() -> None:
+    """Run the whole of ModuPrompt on this machine: servers, kernel, projector and gateway.
+
+    \b
+    Examples:
+      mpd start                  in the foreground, Ctrl-C stops it
+      mpd start --detach         in the background
+      mpd status --json
+      mpd logs -f kernel-1
+      mpd stop
+    """
+
+
+@main.command()
+@data_option
+@click.option("--http-port", type=click.IntRange(1, 65535), help="Port of the API.  [default: 8080 or the next free]")
+@click.option("--kernels", type=click.IntRange(1, 9), default=1, show_default=True, help="Kernels: one leads.")
+@click.option("--detach", is_flag=True, help="Return when everything is ready and leave it running.")
+@json_option
+def start(folder: Path, http_port: int | None, kernels: int, detach: bool, as_json: bool) -> None:
+    """Start everything, wait until it is ready, and say what to type next.
+
+    Exits with 3 if it already runs on this folder.
+
+    \b
+    Examples:
+      mpd start
+      mpd start --data ./scratch --http-port 9000 --kernels 2
+      mpd start --detach --json
+    """
+    try:
+        if http_port is not None and installation.running_pid(folder) is None and not is_free(http_port):
+            raise click.BadParameter(f"port {http_port} is taken", param_hint="--http-port")
+        if detach:
+            _start_detached(folder, http_port, kernels)
+            _announce(folder, as_json, detached=True)
+        else:
+            _run(folder, http_port, kernels, as_json)
+    except AlreadyRunning as running:
+        _fail(str(running), WRONG_STATE, hint="mpd status shows how it is, mpd stop stops it")
+    except (ServerFailed, WheelMissing, OSError) as failure:
+        _fail(str(failure), FAILED, hint=f"the logs are in {folder / 'logs'}")
+
+
+@main.command()
+@data_option
+@json_option
+def status(folder: Path, as_json: bool) -> None:
+    """Show every process. Exits with 0 if all are ready, 1 if not, 3 if nothing runs.
+
+    \b
+    Examples:
+      mpd status
+      mpd status --json | jq .processes
+    """
+    try:
+        state = installation.read_state(folder)
+    except NotRunning as nothing:
+        if as_json:
+            click.echo(json.dumps({"phase": "stopped", "processes": []}))
+        _fail(str(nothing), WRONG_STATE, hint="mpd start starts it")
+    if as_json:
+        click.echo(json.dumps(state, indent=2))
+    else:
+        out.print(_status_table(state))
+    ready = state["phase"] == "ready" and all(process["ready"] for process in state["processes"])
+    sys.exit(0 if ready else FAILED)
+
+
+@main.command()
+@data_option
+@json_option
+def stop(folder: Path, as_json: bool) -> None:
+    """Stop everything in order and wait until it is down. Nothing is lost. Exits with 3 if nothing runs.
+
+    \b
+    Examples:
+      mpd stop
+      mpd stop --data ./scratch
+    """
+    try:
+        pid = installation.stop(folder, STOP_SECONDS_MAX)
+    except NotRunning as nothing:
+        _fail(str(nothing), WRONG_STATE)
+    except TimeoutError as late:
+        _fail(str(late), FAILED, hint=f"the logs are in {folder / 'logs'}")
+    if as_json:
+        click.echo(json.dumps({"stopped": pid}))
+    else:
+        out.print(f"stopped (pid {pid})")
+
+
+@main.command("logs")
+@data_option
+@click.option("-f", "--follow", is_flag=True, help="Go on printing new lines until Ctrl-C.")
+@click.option("-n", "--lines", type=click.IntRange(0), default=20, show_default=True, help="Lines of each log.")
+@click.argument("service", required=False)
+def show_logs(folder: Path, follow: bool, lines: int, service: str | None) -> None:
+    """Print the logs of SERVICE, or of all: nats, postgres, valkey, kernel-1, projector-1, gateway-1, mpd.
+
+    \b
+    Examples:
+      mpd logs
+      mpd logs -f gateway-1
+      mpd logs -n 200 postgres
+    """
+    names = logs.log_names(folder)
+    if service is not None and service not in names:
+        _fail(f"no log of {service!r} in {folder / 'logs'}", FAILED, hint=f"there are: {', '.join(names) or 'none'}")
+    for name in [service] if service else names:
+        for line in logs.last_lines(folder, name, lines):
+            _print_line(service, name, line)
+    if follow:
+        try:
+            for name, line in logs.follow(folder, service):
+                _print_line(service, name, line)
+        except KeyboardInterrupt:
+            sys.exit(0)
+
+
+def _run(folder: Path, http_port: int | None, kernels: int, as_json: bool) -> None:
+    with installation.exclusive(folder):
+        stack = Stack(folder, http_port=http_port, kernels=kernels, on_progress=lambda step: err.print(f"[dim]{step}"))
+        Supervisor(stack).run(on_ready=lambda: _announce(folder, as_json, detached=False))
+    err.print("stopped")
+
+
+def _start_detached(folder: Path, http_port: int | None, kernels: int) -> None:
+    """Start `mpd start` in a session of its own and wait until it is ready. Raises AlreadyRunning, ServerFailed."""
+    if pid := installation.running_pid(folder):
+        raise AlreadyRunning(folder, pid)
+    command = [sys.executable, "-m", "mpd", "start", "--data", str(folder.absolute()), "--kernels", str(kernels)]
+    command += ["--http-port", str(http_port)] if http_port else []
+    log_path = folder / "logs" / "mpd.log"
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    with log_path.open("ab") as log:
+        begin = log.tell()
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
+        )
+    deadline = time.monotonic() + DETACH_SECONDS_MAX
+    while not _is_ready(folder):
+        if child.poll() is not None:
+            reason = f"ended with exit code {child.returncode}"
+            raise ServerFailed("mpd", reason, child.returncode, log_path.read_bytes()[begin:].decode(errors="replace"))
+        if time.monotonic() > deadline:
+            child.terminate()
+            raise ServerFailed("mpd", f"was not ready after {DETACH_SECONDS_MAX:g} s", None, "")
+        time.sleep(installation.POLL_SECONDS)
+
+
+def _is_ready(folder: Path) -> bool:
+    try:
+        return bool(installation.read_state(folder)["phase"] == "ready")
+    except NotRunning:
+        return False
+
+
+def _announce(folder: Path, as_json: bool, detached: bool) -> None:
+    """Say where it is and what to type next."""
+    client_path = folder.absolute() / "client.json"
+    url = json.loads(client_path.read_text())["url"]
+    if as_json:
+        click.echo(json.dumps({"url": url, "data": str(folder.absolute()), "client_file": str(client_path)}))
+        return
+    home = "" if folder == installation.default_folder() else f"MP_HOME={folder.absolute()} "
+    out.print(
+        f"\n[bold green]ModuPrompt is running[/] at [bold]{url}[/]   (data in {folder}, API pages at {url}/docs)\n"
+    )
+    out.print("Type next" + ("" if detached else ", in another terminal") + ":")
+    for step in NEXT_STEPS:
+        out.print(f"  [cyan]{home}{_program('mpctl')} {step}[/]")
+    stopper = f"{home}{_program('mpd')} stop stops it" if detached else "Ctrl-C stops it"
+    out.print(f"\n{stopper}; nothing is lost.")
+
+
+def _program(name: str) -> str:
+    """How the user calls a program of ours from where they are."""
+    beside = Path(sys.executable).parent / name
+    on_path = any((Path(entry) / name).exists() for entry in os.get_exec_path())
+    return name if on_path or not beside.exists() else os.path.relpath(beside)
+
+
+def _status_table(state: dict[str, object]) -> Table:
+    table = Table(title=f"{state['phase']} at {state['url']} (pid {state['pid']})", title_justify="left", box=None)
+    for heading in ("process", "pid", "state", "restarts"):
+        table.add_column(heading)
+    processes = state["processes"]
+    assert isinstance(processes, list)
+    for process in processes:
+        how = "[green]ready" if process["ready"] else "[yellow]not ready" if process["running"] else "[red]down"
+        table.add_row(process["name"], str(process["pid"] or "-"), how, str(process["restarts"]))
+    return table
+
+
+def _print_line(only: str | None, name: str, line: str) -> None:
+    click.echo(line if only else f"{name:<12} {line}")
+
+
+def _fail(message: str, code: int, hint: str = "") -> NoReturn:
+    err.print(f"[red]mpd: {message}[/]", markup=True)
+    if hint:
+        err.print(hint, markup=False)
+    sys.exit(code)

@@ -1,0 +1,108 @@
+"""One data folder, seen from outside: is something running on it, how is it, and how is it stopped."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from mpd.supervisor import state_path
+
+POLL_SECONDS = 0.05
+LOCK_SECONDS = 0.2
+
+
+class AlreadyRunning(Exception):
+    """Another mpd runs on this folder. `pid` is its process id."""
+
+    def __init__(self, folder: Path, pid: int) -> None:
+        super().__init__(f"ModuPrompt is already running on {folder} (pid {pid})")
+        self.pid = pid
+
+
+class NotRunning(Exception):
+    """Nothing runs on this folder."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"nothing is running on {folder}")
+
+
+def default_folder() -> Path:
+    """Where the data is unless told otherwise: MP_HOME, or .moduprompt in the home folder."""
+    return Path(os.environ.get("MP_HOME") or Path.home() / ".moduprompt")
+
+
+@contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Own a folder for as long as the block runs. Raises AlreadyRunning. The system frees it when the owner dies."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with _lock_path(folder).open("a+") as file:
+        if not _lock(file):
+            raise AlreadyRunning(folder, running_pid(folder) or 0)
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def running_pid(folder: Path) -> int | None:
+    """Process id of the mpd that owns this folder, None if there is none."""
+    try:
+        file = _lock_path(folder).open("r+")
+    except FileNotFoundError:
+        return None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return int(file.read() or 0)
+        return None
+
+
+def read_state(folder: Path) -> dict[str, Any]:
+    """What the running mpd wrote down last: pid, phase, url, processes. Raises NotRunning."""
+    pid = running_pid(folder)
+    if pid is None:
+        raise NotRunning(folder)
+    try:
+        return dict(json.loads(state_path(folder).read_text()))
+    except FileNotFoundError:
+        return {"pid": pid, "phase": "starting", "url": None, "processes": []}
+
+
+def stop(folder: Path, timeout: float) -> int:
+    """Ask the running mpd to stop, wait until it left, and return its pid. Raises NotRunning, TimeoutError."""
+    pid = running_pid(folder)
+    if not pid:
+        raise NotRunning(folder)
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + timeout
+    while running_pid(folder) is not None:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"mpd (pid {pid}) did not stop within {timeout:g} s")
+        time.sleep(POLL_SECONDS)
+    return pid
+
+
+def _lock(file: IO[str]) -> bool:
+    """Take the lock for ourselves. Tries for a moment, because looking whether somebody runs takes it very shortly."""
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(POLL_SECONDS)
+        else:
+            return True
+
+
+def _lock_path(folder: Path) -> Path:
+    return folder / "mpd.lock"

@@ -1,0 +1,63 @@
+"""The services of ModuPrompt as child processes: `python -m mpkernel`, `mpprojector`, `mpgateway`."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import sys
+from collections.abc import Mapping
+from http import HTTPStatus
+from pathlib import Path
+
+from mpd.ports import HOST
+from mpd.process import ChildProcess
+
+MODULES = {"kernel": "mpkernel", "projector": "mpprojector", "gateway": "mpgateway"}
+# Clients first, so that nothing is asked of a service that has left.
+STOP_ORDER = ("gateway", "projector", "kernel")
+TASK_SECONDS_MAX = 60.0
+
+
+class ServiceProcess(ChildProcess):
+    """One process of a service. Its `port` serves /readyz: HTTP for a gateway, operations for the others."""
+
+    stop_seconds_max = 20.0
+
+    def __init__(self, kind: str, name: str, port: int, log_path: Path, environment: Mapping[str, str]) -> None:
+        self.kind = kind
+        self.port = port
+        super().__init__(name, [sys.executable, "-m", MODULES[kind]], log_path, environment=environment)
+
+    @property
+    def url(self) -> str:
+        """Where it serves HTTP."""
+        return f"http://{HOST}:{self.port}"
+
+    def is_ready(self) -> bool:
+        """Whether /readyz answers 200."""
+        return http_status(self.port, "/readyz") == HTTPStatus.OK
+
+
+def http_status(port: int, path: str) -> int | None:
+    """Status of a GET on this machine, None if nobody answers within a second."""
+    connection = http.client.HTTPConnection(HOST, port, timeout=1)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def run_task(name: str, module: str, action: str, log_path: Path, environment: Mapping[str, str]) -> None:
+    """Run `python -m module action` to its end. Raises ServerFailed unless it exits with 0."""
+    task = ChildProcess(name, [sys.executable, "-m", module, action], log_path, environment=environment)
+    task.spawn()
+    if task.wait(TASK_SECONDS_MAX) != 0:
+        raise task.failure(f"ended with exit code {task.exit_code}")
+
+
+def client_file(url: str, api_key: str) -> str:
+    """Content of the file from which mpctl learns where to go."""
+    return json.dumps({"url": url, "api_key": api_key}, indent=2) + "\n"

@@ -1,0 +1,198 @@
+"""The whole of ModuPrompt as real processes on this machine: three servers and any number of each service.
+
+    with Stack(folder, kernels=2) as stack:
+        stack.process("kernel-1").kill()
+        stack.nats.restart()
+
+Everything blocks with a bound. From an event loop call it through `asyncio.to_thread`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from mpd.keys import ensure_keys, write_private
+from mpd.ports import HOST, PortBook
+from mpd.process import ChildProcess, ServerFailed
+from mpd.servers import NatsServer, PostgresServer, ValkeyServer
+from mpd.services import STOP_ORDER, ServiceProcess, client_file, run_task
+
+HTTP_PORT = 8080
+
+Settings = Mapping[str, Mapping[str, str]]
+
+
+class Stack:
+    """Servers, streams, tables and services below one folder. A stack started again on its folder goes on where it was.
+
+    `settings` adds environment variables per kind of service: {"kernel": {"MP_LEASE_TTL_SECONDS": "1"}}.
+    `http_port` None takes 8080 or the next free port, and keeps it; more gateways take ports of their own.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        kernels: int = 1,
+        projectors: int = 1,
+        gateways: int = 1,
+        shard: str = "0",
+        http_port: int | None = None,
+        settings: Settings | None = None,
+        on_progress: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.folder = folder.absolute()
+        self.shard = shard
+        self._settings = settings or {}
+        self._on_progress = on_progress
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.keys = ensure_keys(self.folder / "secrets")
+        self._ports = PortBook(self.folder / "ports.json")
+        self.nats = NatsServer(
+            self.folder / "nats", port=self._ports.port("nats"), monitor_port=self._ports.port("nats-monitor")
+        )
+        self.postgres = PostgresServer(self.folder / "postgres", port=self._ports.port("postgres"))
+        self.valkey = ValkeyServer(self.folder / "valkey", port=self._ports.port("valkey"))
+        self.servers: list[ChildProcess] = [self.nats, self.postgres, self.valkey]
+        for server in self.servers:
+            server.log_path = self.log_path(server.name)
+        self.kernels = [self._service("kernel", number) for number in range(1, kernels + 1)]
+        self.projectors = [self._service("projector", number) for number in range(1, projectors + 1)]
+        self.gateways = [self._service("gateway", number, http_port) for number in range(1, gateways + 1)]
+        self.services = [*self.kernels, *self.projectors, *self.gateways]
+
+    @property
+    def processes(self) -> list[ChildProcess]:
+        """All processes, servers first."""
+        return [*self.servers, *self.services]
+
+    def process(self, name: str) -> ChildProcess:
+        """A process by its name: nats, postgres, valkey, kernel-1, projector-1, gateway-1 and so on."""
+        return next(process for process in self.processes if process.name == name)
+
+    @property
+    def url(self) -> str:
+        """Where the first gateway serves."""
+        return self.gateways[0].url
+
+    @property
+    def root_key(self) -> str:
+        """API key of user:root."""
+        return self.keys.root_key
+
+    @property
+    def nats_url(self) -> str:
+        """Address of NATS."""
+        return self.nats.url
+
+    def log_path(self, name: str) -> Path:
+        """The log of a process."""
+        return self.folder / "logs" / f"{name}.log"
+
+    def start(self) -> None:
+        """Start everything and wait until it is ready. Raises ServerFailed, having stopped what was started."""
+        try:
+            for server in self.servers:
+                self._on_progress(f"starting {server.name}")
+                server.start()
+            self.prepare()
+            self._on_progress("starting " + ", ".join(service.name for service in self.services))
+            for service in self.services:
+                service.spawn()
+            for service in self.services:
+                service.wait_ready()
+        except BaseException:
+            self.kill()
+            raise
+        if self.gateways:
+            write_private(self.folder / "client.json", client_file(self.url, self.root_key))
+
+    def prepare(self) -> None:
+        """Create or update streams and tables. Harmless to repeat."""
+        self._on_progress("preparing streams and tables")
+        common = self._environment("prepare")
+        run_task("provision", "mpbus", "provision", self.log_path("provision"), common | {"MP_REPLICAS": "1"})
+        passwords = self.postgres.passwords
+        migration = {
+            "MP_POSTGRES_OWNER_DSN": self.postgres.dsn(),
+            "MP_PROJECTOR_PASSWORD": passwords["mp_projector"],
+            "MP_GATEWAY_PASSWORD": passwords["mp_gateway"],
+        }
+        run_task("migrate", "mpprojector", "migrate", self.log_path("migrate"), common | migration)
+
+    def stop(self) -> None:
+        """Stop everything in order: gateways, projectors, kernels, servers. What hangs is killed, then ServerFailed."""
+        failures: list[Exception] = []
+        for kind in STOP_ORDER:
+            failures += _stop_together([service for service in self.services if service.kind == kind])
+        failures += _stop_together(list(reversed(self.servers)))
+        if failures:
+            raise failures[0]
+
+    def kill(self) -> None:
+        """End everything at once, by SIGKILL."""
+        for process in reversed(self.processes):
+            process.kill()
+
+    def __enter__(self) -> Self:
+        """Start."""
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop; after an error, kill."""
+        if error is None:
+            self.stop()
+        else:
+            self.kill()
+
+    def _service(self, kind: str, number: int, http_port: int | None = None) -> ServiceProcess:
+        name = f"{kind}-{number}"
+        if kind == "gateway" and number == 1:
+            port = http_port or self._ports.port_near(name, HTTP_PORT)
+        else:
+            port = self._ports.port(name)
+        environment = (
+            self._environment(name) | self._service_environment(kind, port) | dict(self._settings.get(kind, {}))
+        )
+        return ServiceProcess(kind, name, port, self.log_path(name), environment)
+
+    def _environment(self, node: str) -> dict[str, str]:
+        return {
+            "MP_NATS_URL": self.nats.url,
+            "MP_REDIS_URL": self.valkey.url,
+            "MP_SHARD": self.shard,
+            "MP_NODE": node,
+        }
+
+    def _service_environment(self, kind: str, port: int) -> dict[str, str]:
+        if kind == "kernel":
+            return {"MP_LEASE": "redis", "MP_OPS_PORT": str(port)}
+        if kind == "projector":
+            return {"MP_POSTGRES_DSN": self.postgres.dsn("mp_projector"), "MP_OPS_PORT": str(port)}
+        return {
+            "MP_POSTGRES_DSN": self.postgres.dsn("mp_gateway"),
+            "MP_HTTP_HOST": HOST,
+            "MP_HTTP_PORT": str(port),
+            "MP_SECRETS_DIR": str(self.keys.folder),
+            "MP_ROOT_KEY_HASH": self.keys.root_key_hash,
+        }
+
+
+def _stop_together(processes: list[ChildProcess]) -> list[Exception]:
+    """Ask all, then wait for each. Returns what went wrong, so that one that hangs does not keep the others."""
+    asked = [process for process in processes if process.running]
+    for process in asked:
+        process.ask_to_stop()
+    failures: list[Exception] = []
+    for process in asked:
+        try:
+            process.wait(process.stop_seconds_max)
+        except ServerFailed as failure:
+            failures.append(failure)
+    return failures

@@ -1,0 +1,60 @@
+"""`mpd` says what is wrong and exits with a code that means it."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from mpd.cli import main
+from mpd.installation import exclusive
+from mpd.ports import HOST, free_port
+
+
+def _mpd(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments))
+
+
+@pytest.mark.parametrize("command", ["start", "status", "stop", "logs"])
+def test_every_command_has_help_with_examples(command: str) -> None:
+    result = _mpd(command, "--help")
+    assert result.exit_code == 0
+    assert "Examples:" in result.output
+
+
+def test_a_second_start_on_the_same_folder_says_so_and_exits_with_3(tmp_path: Path) -> None:
+    with exclusive(tmp_path):
+        for mode in ([], ["--detach"]):
+            result = _mpd("start", "--data", str(tmp_path), *mode)
+            assert result.exit_code == 3
+            assert "already running" in result.output
+
+
+def test_status_and_stop_exit_with_3_when_nothing_runs(tmp_path: Path) -> None:
+    for command in ("status", "stop"):
+        result = _mpd(command, "--data", str(tmp_path))
+        assert result.exit_code == 3
+        assert "nothing is running" in result.output
+
+
+def test_status_as_json_is_json_even_when_nothing_runs(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["status", "--json", "--data", str(tmp_path)])
+    assert json.loads(result.stdout) == {"phase": "stopped", "processes": []}
+
+
+def test_a_taken_http_port_is_wrong_usage(tmp_path: Path) -> None:
+    with socket.create_server((HOST, free_port())) as server:
+        result = _mpd("start", "--data", str(tmp_path), "--http-port", str(server.getsockname()[1]))
+    assert result.exit_code == 2
+    assert "is taken" in result.output
+
+
+def test_logs_of_an_unknown_process_name_those_that_exist(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "nats.log").write_text("hello\n")
+    assert _mpd("logs", "--data", str(tmp_path)).output == "nats         hello\n"
+    unknown = _mpd("logs", "--data", str(tmp_path), "kernel-7")
+    assert unknown.exit_code == 1
+    assert "there are: nats" in unknown.output

@@ -1,0 +1,95 @@
+"""A data folder has one owner at a time; its secrets, ports and logs outlive every start."""
+
+from __future__ import annotations
+
+import socket
+import stat
+import subprocess
+import sys
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from mpd import logs
+from mpd.installation import AlreadyRunning, NotRunning, exclusive, read_state, running_pid, stop
+from mpd.keys import ensure_keys
+from mpd.ports import FIRST, HOST, LAST, PortBook, free_port, is_free, next_free_port
+
+HOLD = (
+    "import sys, threading; from pathlib import Path; from mpd.installation import exclusive\n"
+    "with exclusive(Path(sys.argv[1])): print('held', flush=True); threading.Event().wait()\n"
+)
+
+
+def test_a_folder_has_one_owner_and_is_free_when_the_owner_is_killed(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE) as owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == b"held\n"
+        assert running_pid(tmp_path) == owner.pid
+        with pytest.raises(AlreadyRunning, match=str(owner.pid)), exclusive(tmp_path):
+            pass
+        owner.kill()
+        owner.wait()
+    assert running_pid(tmp_path) is None
+    with exclusive(tmp_path):
+        assert running_pid(tmp_path) is not None
+
+
+def test_a_folder_on_which_nothing_runs_has_no_state_and_nothing_to_stop(tmp_path: Path) -> None:
+    with pytest.raises(NotRunning):
+        read_state(tmp_path)
+    with pytest.raises(NotRunning):
+        stop(tmp_path, timeout=1)
+
+
+def test_an_owner_that_is_not_ready_yet_is_starting(tmp_path: Path) -> None:
+    with exclusive(tmp_path):
+        assert read_state(tmp_path)["phase"] == "starting"
+
+
+def test_secrets_are_generated_once_and_private(tmp_path: Path) -> None:
+    keys = ensure_keys(tmp_path / "secrets")
+    again = ensure_keys(tmp_path / "secrets")
+    assert keys == again
+    assert keys.root_key_hash == again.root_key_hash
+    assert keys.root_key.startswith("mpk_root_")
+    assert len(keys.root_key) >= len("mpk_root_") + 43
+    for name in ("pepper", "token_key", "root_key"):
+        assert stat.S_IMODE((tmp_path / "secrets" / name).stat().st_mode) == 0o600
+
+
+def test_two_installations_share_no_secret(tmp_path: Path) -> None:
+    one, two = ensure_keys(tmp_path / "one"), ensure_keys(tmp_path / "two")
+    assert one.root_key != two.root_key
+    assert (one.folder / "pepper").read_bytes() != (two.folder / "pepper").read_bytes()
+
+
+def test_ports_are_remembered_until_somebody_takes_them(tmp_path: Path) -> None:
+    port = PortBook(tmp_path / "ports.json").port("nats")
+    assert PortBook(tmp_path / "ports.json").port("nats") == port
+    with socket.create_server((HOST, port)):
+        assert PortBook(tmp_path / "ports.json").port("nats") != port
+
+
+def test_free_ports_stay_out_of_the_range_of_outgoing_connections() -> None:
+    assert FIRST <= free_port() <= LAST
+
+
+def test_the_next_free_port_skips_taken_ones() -> None:
+    with socket.create_server((HOST, free_port())) as server:
+        taken = server.getsockname()[1]
+        assert not is_free(taken)
+        assert next_free_port(taken) > taken
+
+
+def test_logs_are_read_from_their_end_and_followed(tmp_path: Path) -> None:
+    path = tmp_path / "logs" / "kernel-1.log"
+    path.parent.mkdir()
+    path.write_text("one\ntwo\nthree\n")
+    assert logs.log_names(tmp_path) == ["kernel-1"]
+    assert logs.last_lines(tmp_path, "kernel-1", 2) == ["two", "three"]
+    following = logs.follow(tmp_path, None)
+    with path.open("a") as file:
+        file.write("four\nunfinished")
+    path.with_name("late.log").write_text("five\n")
+    assert list(islice(following, 2)) == [("kernel-1", "four"), ("late", "five")]
