@@ -1,0 +1,1 @@
+"""The world as the projector's ports: PostgreSQL, and its twin in memory."""
