@@ -30,6 +30,11 @@ class ValkeyServer(ChildProcess):
             command += [f"--{option}", value]
         super().__init__(name, command, folder / "valkey.log")
 
+    def spawn(self) -> None:
+        """Make the folder it works in, then start."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        super().spawn()
+
     @property
     def url(self) -> str:
         """Where clients connect, database 0."""
