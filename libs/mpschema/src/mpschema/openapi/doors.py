@@ -1,0 +1,116 @@
+"""The operations that are neither one command nor one query: batches, streams, keys, health."""
+
+from collections.abc import Iterator
+
+from mpschema import api, examples
+from mpschema.base import ID_PATTERN
+from mpschema.openapi.commands import CODES, outcome_example
+from mpschema.openapi.parts import Json, header, plain, ref, success
+from mpschema.openapi.refusals import problems
+from mpschema.problems import EdgeCode
+from mpschema.registry import COMMANDS, EVENTS
+from mpschema.rejections import Code
+
+BATCH = "/v1/workspaces/{workspace_id}/commands:batch"
+EVENT_STREAM = "/v1/workspaces/{workspace_id}/events"
+EVENT_SOCKET = EVENT_STREAM + "/ws"
+NEW_KEY = "/v1/workspaces/{workspace_id}/principals/{id}/keys"
+EVENT_FILTERS = {
+    "type": "Only events of this type, such as `mp.task.TaskClaimed.v1`.",
+    "aggregate": "Only events of this kind of aggregate, such as `task`.",
+    "aggregate_id": "Only events of the aggregate with this id.",
+    "session": "Only events that this session caused.",
+}
+_STREAM = """\
+Server-sent events without end: `id` is the position `EPOCH:SEQ`, `event` the event's type, `data` a CloudEvent (1.0,
+JSON). Reconnect with the last `id` in `Last-Event-ID`: nothing is lost or repeated. A comment comes every 15 s when
+nothing else does. `event: bye` (`{"reason", "retry_ms"}`) precedes every close by the server; `event: resync`
+(`{"reason", "head"}`) says that the position asked for is not of this log: read state anew and begin at `head`. The
+response header `Mp-Position` tells where the stream begins."""
+_BATCH = """\
+One command a line, one answer a line, in the same order: an `Outcome` or a `Problem`. Each command is decided on its
+own; a refusal stops none of the others. Give each line an `idempotency_key` and the whole batch may be repeated."""
+
+
+def door_paths() -> Iterator[tuple[str, Json]]:
+    """Path and operation of each."""
+    yield BATCH, {"post": _batch()}
+    yield EVENT_STREAM, {"get": _events()}
+    yield NEW_KEY, {"post": _new_key()}
+    yield "/healthz", {"get": _health("healthz", "Whether the process is alive.")}
+    yield "/readyz", {"get": _health("readyz", "Whether requests can be served.")}
+    yield "/metrics", {"get": _metrics()}
+
+
+def _batch() -> Json:
+    lines = '{"type":"task.mark_ready","target":"fix-login","idempotency_key":"ready-1"}\n'
+    ndjson = {"schema": {"type": "string", "description": "`BatchLine` objects, one a line"}, "example": lines}
+    answers = {"schema": {"type": "string", "description": "`Outcome` or `Problem` objects, one a line"}}
+    return {
+        "operationId": "commands_batch",
+        "tags": ["commands"],
+        "summary": f"Give up to {api.BATCH_LINES_MAX:,} commands in one request.",
+        "description": _BATCH,
+        "parameters": [ref("parameters", name) for name in ("WorkspaceId", "CorrelationId", "Traceparent")],
+        "requestBody": {"required": True, "content": {"application/x-ndjson": ndjson}},
+        "responses": {"200": {"description": "An answer a line.", "content": {"application/x-ndjson": answers}}}
+        | problems((Code.TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)),
+    }
+
+
+def _events() -> Json:
+    ids = {"type": "string", "pattern": ID_PATTERN.replace(r"\Z", "$")}
+    kinds: dict[str, Json] = {"type": {"type": "string", "enum": list(EVENTS)}}
+    filters = [
+        {"name": name, "in": "query", "description": text, "schema": kinds.get(name, ids)}
+        for name, text in EVENT_FILTERS.items()
+    ]
+    stream = {"description": "The stream.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}
+    return {
+        "operationId": "events_stream",
+        "tags": ["events"],
+        "summary": "Follow what happens, live, from any position.",
+        "description": _STREAM,
+        "parameters": [*(ref("parameters", name) for name in ("WorkspaceId", "After", "LastEventId")), *filters],
+        "responses": {"200": stream | {"headers": header("Mp-Position")}} | problems(),
+    }
+
+
+def _new_key() -> Json:
+    spec = COMMANDS["principal.issue_key"]
+    issued = outcome_example(spec) | {"key_id": "laptop", "key": "mpk_laptop_" + "k" * 43}
+    answer = success("The key, this once.", ref("schemas", api.IssuedKey.__name__), issued, header("Mp-Position"))
+    wanted = plain(api.NewKey(key_id="laptop", expires_at_ms=examples.TIME_MS))
+    body = {"schema": ref("schemas", api.NewKey.__name__), "example": wanted}
+    names = ("WorkspaceId", "Id", "IfMatch", "CorrelationId", "Traceparent")
+    return {
+        "operationId": "keys_issue",
+        "tags": ["principals"],
+        "summary": "Make an API key for a principal.",
+        "description": "The server makes the secret, records its hash (`principal.issue_key`) and shows the key once.",
+        "parameters": [ref("parameters", name) for name in names],
+        "requestBody": {"required": False, "content": {"application/json": body}},
+        "responses": {"201": answer} | problems(CODES),
+    }
+
+
+def _health(name: str, summary: str) -> Json:
+    schema = ref("schemas", api.Health.__name__)
+    return {
+        "operationId": name,
+        "tags": ["operations"],
+        "summary": summary,
+        "security": [],
+        "responses": {"200": success("Well.", schema, {"status": "ok"}), "503": success("Not well.", schema)},
+    }
+
+
+def _metrics() -> Json:
+    text = {"text/plain": {"schema": {"type": "string"}}}
+    return {
+        "operationId": "metrics",
+        "tags": ["operations"],
+        "summary": "Figures for Prometheus.",
+        "security": [],
+        "responses": {"200": {"description": "The Prometheus text format.", "content": text}},
+    }

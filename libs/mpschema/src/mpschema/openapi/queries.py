@@ -1,0 +1,45 @@
+"""The operation of every query: one route each, with its filters, straight from the registry."""
+
+from collections.abc import Iterator
+
+from mpschema import examples
+from mpschema.jsonschemas import components
+from mpschema.openapi.commands import operation_id
+from mpschema.openapi.parts import Json, page_name, plain, ref, success
+from mpschema.openapi.refusals import problems
+from mpschema.queries import QUERIES, QuerySpec
+from mpschema.registry import AGGREGATES
+
+_OTHER_TAGS = {"command": "commands", "event": "events", "projection": "operations"}
+
+
+def query_paths() -> Iterator[tuple[str, Json]]:
+    """Path and operation of every query."""
+    for spec in QUERIES.values():
+        yield spec.route, {"get": _operation(spec)}
+
+
+def _operation(spec: QuerySpec) -> Json:
+    row = plain(examples.ROWS[spec.row])
+    name = page_name(spec.row) if spec.many else spec.row.__name__
+    example = {"items": [row], "next_cursor": None} if spec.many else row
+    return {
+        "operationId": operation_id(spec.query_type),
+        "tags": [(AGGREGATES | _OTHER_TAGS)[spec.aggregate]],
+        "summary": spec.summary,
+        "parameters": _parameters(spec),
+        "responses": {"200": success("What is known.", ref("schemas", name), example)} | problems(),
+    }
+
+
+def _parameters(spec: QuerySpec) -> list[Json]:
+    names = [name for name, mark in (("WorkspaceId", "{workspace_id}"), ("Id", "{id}")) if mark in spec.route]
+    names += ["Limit", "Cursor", "AfterSeq"] if spec.many else ["AfterSeq"]
+    return [ref("parameters", name) for name in names] + [_filter(spec, name) for name in spec.filters]
+
+
+def _filter(spec: QuerySpec, name: str) -> Json:
+    columns = components([spec.row], "#/components/schemas/{name}")[spec.row.__name__]["properties"]
+    schema = columns[name]
+    value = next((kind for kind in schema.get("anyOf", []) if kind.get("type") != "null"), schema)
+    return {"name": name, "in": "query", "description": f"Only those with this `{name}`.", "schema": value}
