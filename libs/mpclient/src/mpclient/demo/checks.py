@@ -1,4 +1,4 @@
-"""Real commands on a file in a worktree, and the evidence they leave: exit code, last words and digest of the output."""
+"""Real commands on a file in a worktree, and the evidence they leave: exit code, last words, digest of the output."""
 
 from __future__ import annotations
 
