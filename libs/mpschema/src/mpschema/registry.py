@@ -89,8 +89,8 @@ class EventSpec:
 
     @property
     def name(self) -> str:
-        """`TaskClaimed`."""
-        return self.data.__name__
+        """`TaskClaimed`, also of `TaskClaimedV1`, as the data of a past version is called."""
+        return self.data.__name__.removesuffix(f"V{self.version}")
 
     @property
     def event_type(self) -> str:
@@ -219,15 +219,26 @@ _EVENT_DATA: dict[str, tuple[type[Event], ...]] = {
     "log": (system.LeaderElected, system.LogCheckpointed),
 }
 
+PAST_EVENTS: tuple[EventSpec, ...] = ()
+"""Past versions of events, which stand in logs for ever: `EventSpec("task", task.TaskClaimedV1, 1)`."""
+
+
+def _newest(aggregate: str, data: type[Event]) -> EventSpec:
+    past = [spec for spec in PAST_EVENTS if (spec.aggregate, spec.name) == (aggregate, data.__name__)]
+    return EventSpec(aggregate, data, 1 + len(past))
+
+
 EVENTS: dict[str, EventSpec] = {
     spec.event_type: spec
-    for aggregate, kinds in _EVENT_DATA.items()
-    for spec in (EventSpec(aggregate, data) for data in kinds)
+    for spec in (
+        *PAST_EVENTS,
+        *(_newest(aggregate, data) for aggregate, kinds in _EVENT_DATA.items() for data in kinds),
+    )
 }
 """Every event type, in every version that may stand in a log, by its full type."""
 
 RECORDS: dict[type[Event], type[EventRecord]] = {spec.data: spec.record for spec in EVENTS.values()}
-"""The record class that carries an event in its newest version."""
+"""The record class that carries an event's data."""
 
 
 def record_of(event: Event, **envelope: Any) -> EventRecord:

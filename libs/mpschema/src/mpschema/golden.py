@@ -1,0 +1,68 @@
+"""Real bytes of every type and version, kept for ever: what was once written must always be readable.
+
+A new type's bytes come from its example. A file that is there is never written again.
+"""
+
+from pathlib import Path
+
+import msgspec
+
+from mpschema import codec, examples
+from mpschema.envelope import CommandEnvelope
+from mpschema.registry import COMMANDS, EVENTS, CommandSpec, EventSpec
+
+
+def command_bytes(spec: CommandSpec) -> bytes:
+    """A command of this type as it travels."""
+    envelope = CommandEnvelope(
+        command_id=examples.COMMAND_ID,
+        type=spec.command_type,
+        workspace_id=examples.WORKSPACE,
+        principal=examples.ACTOR,
+        payload=msgspec.Raw(codec.encode(examples.command_example(spec.arguments))),
+        target="" if spec.creates else f"{spec.aggregate}-1",
+        schema_version=spec.version,
+        expected_version=0 if spec.creates else 3,
+        idempotency_key="ci-4711",
+        on_behalf_of="user:ada",
+        session_id=examples.SESSION,
+        correlation_id="review-42",
+        causation_id=f"{examples.COMMAND_ID}:1",
+        traceparent=examples.TRACEPARENT,
+    )
+    return codec.encode(envelope)
+
+
+def event_bytes(spec: EventSpec) -> bytes:
+    """An event of this type as it is stored."""
+    record = spec.record(
+        data=examples.event_example(spec.data),
+        seq=1042,
+        id=f"{examples.COMMAND_ID}:0",
+        workspace_id=examples.WORKSPACE,
+        aggregate_id=f"{spec.aggregate}-1",
+        version=4,
+        time_ms=examples.TIME_MS,
+        epoch=3,
+        actor=examples.ACTOR,
+        on_behalf_of="user:ada",
+        session_id=examples.SESSION,
+        correlation_id="review-42",
+        causation_id=f"{examples.COMMAND_ID}:1",
+        traceparent=examples.TRACEPARENT,
+        idempotency_key="ci-4711",
+        digest="9f86d081884c7d659a2feaa0c55ad015",
+    )
+    return codec.encode(record)
+
+
+def paths() -> list[str]:
+    """Where the bytes of every type and version belong, below the corpus."""
+    commands = [f"commands/{spec.command_type}.v{spec.version}.json" for spec in COMMANDS.values()]
+    return commands + [f"events/{event_type}.json" for event_type in EVENTS]
+
+
+def missing(corpus: Path) -> dict[str, bytes]:
+    """The bytes of each type and version that has no file yet."""
+    contents = [command_bytes(spec) for spec in COMMANDS.values()] + [event_bytes(spec) for spec in EVENTS.values()]
+    return {path: data for path, data in zip(paths(), contents, strict=True) if not (corpus / path).exists()}

@@ -1,0 +1,100 @@
+"""Keeps published shapes: what a type and version looked like once, it looks like for ever.
+
+`shapes.lock` holds a digest of every command's and event's JSON Schema (words for people left out), and the members of
+every enumeration. A new type adds a line; an enumeration may gain members; anything else wants a new version:
+
+1. Keep the old data class as `TaskClaimedV1` beside the new `TaskClaimed`, in the aggregate's module.
+2. In the registry, add `EventSpec("task", task.TaskClaimedV1, 1)` to `PAST_EVENTS`: the new one becomes version 2 by
+   that. (A command: raise its `version`; only the newest is accepted.)
+3. In `upcasts`, map `mp.task.TaskClaimed.v1` to the step that makes the new data of the old.
+4. Add an example of the new one to `mpschema.examples` and keep the old one's.
+5. `python -m mpschema` adds the new shape to the lock, its golden bytes to the corpus, and writes the new schemas.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from mpschema.jsonschemas import command_schema, event_schema
+from mpschema.registry import COMMANDS, EVENTS
+
+LOCK = "shapes.lock"
+HOW = "a published shape changed; add a version instead (mpschema/shapes.py says how)"
+
+Lock = dict[str, str | list[str]]
+
+
+class ShapeChanged(Exception):
+    """A type changed under an old version number. `names` are the lines of the lock that no longer hold."""
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__(f"{HOW}: {', '.join(names)}")
+        self.names = names
+
+
+def current() -> Lock:
+    """The lock as the registry would have it."""
+    commands = {f"{spec.command_type}.v{spec.version}": command_schema(spec) for spec in COMMANDS.values()}
+    events = {spec.event_type: event_schema(spec) for spec in EVENTS.values()}
+    lock: Lock = {}
+    for name, schema in (commands | events).items():
+        lock[name] = digest(schema)
+        lock |= _enumerations(schema)
+    return dict(sorted(lock.items()))
+
+
+def digest(schema: dict[str, Any]) -> str:
+    """SHA-256 of what a schema means: without titles and descriptions, enumerations by name only."""
+    shape = json.dumps(_bare(schema), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(shape.encode()).hexdigest()
+
+
+def merge(locked: Lock, now: Lock) -> Lock:
+    """The lock with what is new. Raises `ShapeChanged` where something locked is gone or different."""
+    changed = [name for name, shape in locked.items() if not _holds(shape, now.get(name)) and not _retired(name, now)]
+    if changed:
+        raise ShapeChanged(changed)
+    return dict(sorted((locked | now).items()))
+
+
+def read(path: Path) -> Lock:
+    """The lock in a file; empty where there is none yet."""
+    lock: Lock = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    return lock
+
+
+def render(lock: Lock) -> str:
+    """The lock's text."""
+    return json.dumps(lock, indent=1) + "\n"
+
+
+def _holds(locked: str | list[str], now: str | list[str] | None) -> bool:
+    if isinstance(locked, list):
+        return isinstance(now, list) and set(locked) <= set(now)
+    return locked == now
+
+
+def _retired(name: str, now: Lock) -> bool:
+    """Whether this is a command's old version: those are refused, not kept. Events stand in logs for ever."""
+    kind, _, version = name.rpartition(".v")
+    is_command = bool(kind) and not kind.startswith("mp.")
+    return is_command and any(f"{kind}.v{newer}" in now for newer in range(int(version) + 1, int(version) + 100))
+
+
+def _enumerations(schema: dict[str, Any]) -> Lock:
+    return {f"enum {name}": kind["enum"] for name, kind in schema.get("$defs", {}).items() if "enum" in kind}
+
+
+def _bare(schema: Any, *, named: bool = False) -> Any:
+    """`named`: the keys of this object are names of fields or types, not words of JSON Schema."""
+    if isinstance(schema, list):
+        return [_bare(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    dropped = () if named else ("title", "description", "enum", "$id")
+    return {
+        key: _bare(value, named=not named and key in ("properties", "$defs"))
+        for key, value in schema.items()
+        if key not in dropped
+    }
