@@ -19,6 +19,7 @@ from rich.table import Table
 
 from mpd import installation, logs
 from mpd.installation import AlreadyRunning, NotRunning
+from mpd.keys import new_environment
 from mpd.ports import is_free
 from mpd.process import ServerFailed
 from mpd.servers.wheels import WheelMissing
@@ -170,6 +171,21 @@ def show_logs(folder: Path, follow: bool, lines: int, service: str | None) -> No
                 _print_line(service, name, line)
         except KeyboardInterrupt:
             sys.exit(0)
+
+
+@main.command("keys")
+def show_keys() -> None:
+    """Print fresh secrets for an installation in containers, as an environment file.
+
+    MP_ROOT_KEY in it is your own API key, of user:root. Keep the file: it is printed once and stored nowhere.
+
+    \b
+    Examples:
+      mpd keys > deploy/compose/.env
+      mpd keys > keys.env && kubectl create secret generic moduprompt --from-env-file=keys.env
+    """
+    for name, value in new_environment().items():
+        click.echo(f"{name}={value}")
 
 
 def _run(folder: Path, http_port: int | None, kernels: int, as_json: bool) -> None:

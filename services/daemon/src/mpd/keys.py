@@ -26,8 +26,7 @@ class Keys:
     @property
     def root_key_hash(self) -> str:
         """What the gateway is told of the root key: hex HMAC-SHA256 under the pepper."""
-        pepper = (self.folder / "pepper").read_bytes()
-        return hmac.new(pepper, self.root_key.encode(), hashlib.sha256).hexdigest()
+        return hash_key((self.folder / "pepper").read_text(), self.root_key)
 
 
 def ensure_keys(folder: Path) -> Keys:
@@ -35,8 +34,29 @@ def ensure_keys(folder: Path) -> Keys:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name in ("pepper", "token_key"):
         _ensure(folder / name, secrets.token_hex(SECRET_BYTES))
-    letters = "".join(secrets.choice(BASE62) for _ in range(ROOT_KEY_LETTERS))
-    return Keys(folder, _ensure(folder / "root_key", ROOT_KEY_PREFIX + letters))
+    return Keys(folder, _ensure(folder / "root_key", new_root_key()))
+
+
+def new_root_key() -> str:
+    """A fresh API key for user:root."""
+    return ROOT_KEY_PREFIX + "".join(secrets.choice(BASE62) for _ in range(ROOT_KEY_LETTERS))
+
+
+def hash_key(pepper: str, key: str) -> str:
+    """What is kept of an API key."""
+    return hmac.new(pepper.encode(), key.encode(), hashlib.sha256).hexdigest()
+
+
+def new_environment() -> dict[str, str]:
+    """Fresh secrets for an installation in containers, as the environment variables that deploy/ asks for."""
+    pepper, root_key = secrets.token_hex(SECRET_BYTES), new_root_key()
+    passwords = {f"MP_{role}_PASSWORD": secrets.token_hex(16) for role in ("OWNER", "PROJECTOR", "GATEWAY")}
+    return {
+        "MP_ROOT_KEY": root_key,
+        "MP_ROOT_KEY_HASH": hash_key(pepper, root_key),
+        "MP_PEPPER": pepper,
+        "MP_TOKEN_KEY": secrets.token_hex(SECRET_BYTES),
+    } | passwords
 
 
 def write_private(path: Path, text: str) -> None:

@@ -1,0 +1,62 @@
+"""The Compose files are valid, refuse to run without secrets, and the image is built as its linter likes it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from click.testing import CliRunner
+from mpd.cli import main
+
+from tests.architecture.repository import ROOT
+from tests.deploy.rendered import COMPOSE, compose, compose_services
+
+BIN = Path(sys.executable).parent
+
+
+def _keys() -> dict[str, str]:
+    lines = CliRunner().invoke(main, ["keys"]).stdout.splitlines()
+    return dict(line.split("=", 1) for line in lines if line)
+
+
+def test_it_refuses_to_run_without_secrets_and_says_how_to_make_them() -> None:
+    done = compose("compose.yaml")
+    assert done.returncode != 0
+    assert "run mpd keys first" in done.stderr
+
+
+def test_the_keys_of_mpd_are_all_it_needs() -> None:
+    services = compose_services("compose.yaml", **_keys())
+    assert set(services) == {"nats", "postgres", "valkey", "provision", "migrate", "kernel", "projector", "gateway"}
+    assert services["kernel"]["deploy"]["replicas"] == 2
+
+
+def test_every_lasting_service_has_a_healthcheck_and_our_own_are_locked_down() -> None:
+    services = compose_services("compose.yaml", **_keys())
+    for name in services.keys() - {"provision", "migrate"}:
+        assert "healthcheck" in services[name], name
+    for name in ("provision", "migrate", "kernel", "projector", "gateway"):
+        assert services[name]["read_only"], name
+        assert services[name]["cap_drop"] == ["ALL"], name
+
+
+def test_the_cluster_has_three_nodes_and_three_copies() -> None:
+    services = compose_services("compose.yaml", "compose.cluster.yaml", **_keys())
+    assert {"nats", "nats-2", "nats-3"} <= set(services)
+    assert services["provision"]["environment"]["MP_REPLICAS"] == "3"
+    assert services["kernel"]["environment"]["MP_NATS_URL"].count("nats://") == 3
+    assert services["nats"]["command"] == ["-c", "/etc/nats/nats-cluster.conf"]
+
+
+def test_the_configurations_of_nats_are_valid_for_the_real_server() -> None:
+    for name in ("nats.conf", "nats-cluster.conf"):
+        command = [str(BIN / "nats-server"), "-t", "-c", str(COMPOSE / name)]
+        done = subprocess.run(command, env={"NATS_NAME": "n"}, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+def test_the_dockerfile_passes_its_linter() -> None:
+    command = [str(BIN / "hadolint"), str(ROOT / "Dockerfile")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
