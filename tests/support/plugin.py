@@ -12,9 +12,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from typing import Protocol
 
 import pytest
+from mpd.ports import free_port
 from mpd.servers import NatsCluster, NatsServer, PostgresServer, ValkeyServer
+from mpd.stack import Settings, Stack
 
 from tests.support.database import Database, migrate
 
@@ -92,6 +95,43 @@ def own_valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
     server.start()
     yield server
     server.kill()
+
+
+class StackFactory(Protocol):
+    """Starts stacks of real servers and services; see `mpd.stack.Stack` for the options."""
+
+    def __call__(
+        self, *, kernels: int = 1, projectors: int = 1, gateways: int = 1, settings: Settings | None = None
+    ) -> Stack: ...
+
+
+@pytest.fixture
+def new_stack(tmp_path: Path) -> Iterator[StackFactory]:
+    """Starts stacks, each with servers, streams and tables of its own; what still runs at the end is killed."""
+    stacks: list[Stack] = []
+
+    def make(*, kernels: int = 1, projectors: int = 1, gateways: int = 1, settings: Settings | None = None) -> Stack:
+        stack = Stack(
+            tmp_path / f"stack-{len(stacks)}",
+            kernels=kernels,
+            projectors=projectors,
+            gateways=gateways,
+            http_port=free_port(),
+            settings=settings,
+        )
+        stacks.append(stack)
+        stack.start()
+        return stack
+
+    yield make
+    for stack in stacks:
+        stack.kill()
+
+
+@pytest.fixture
+def stack(new_stack: StackFactory) -> Stack:
+    """One of everything, running: this test may kill, pause and restart each process by its name."""
+    return new_stack()
 
 
 @pytest.fixture
