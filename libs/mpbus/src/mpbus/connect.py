@@ -23,7 +23,7 @@ async def connect(url: str, name: str, *, writer: bool = False) -> Client:
     """A connection to the servers in `url` (comma separated).
 
     With `writer`, publishing while disconnected raises instead of buffering: the client library would otherwise send
-    the buffer after a reconnect, when the world has moved on. Raises the client's errors when no server answers at first.
+    the buffer after a reconnect, when the world has moved on. Raises the client's errors when no server answers first.
     """
     return await nats.connect(
         [part.strip() for part in url.split(",")],

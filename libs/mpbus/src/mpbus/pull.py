@@ -38,7 +38,17 @@ class Pull:
     caller then makes a new consumer or a new `Pull`.
     """
 
-    def __init__(self, nc: Client, stream: str, consumer: str, *, batch: int = 512, bytes_max: int = 16 << 20) -> None:
+    def __init__(
+        self,
+        nc: Client,
+        stream: str,
+        consumer: str,
+        *,
+        batch: int = 512,
+        bytes_max: int = 16 << 20,
+        wake: asyncio.Event | None = None,
+    ) -> None:
+        """`wake`, where given, is set whenever something arrived or was lost, beside the consumer's own waiting."""
         self._nc = nc
         self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._request = msgspec.json.encode(
@@ -53,6 +63,7 @@ class Pull:
         self._demand = 0
         self._waiting: deque[Msg] = deque()
         self._arrived = asyncio.Event()
+        self._wake = wake or self._arrived
         self._last_heard = 0.0
         self._lost: str | None = None
         self._inbox = nc.new_inbox()
@@ -84,12 +95,9 @@ class Pull:
         loop = asyncio.get_running_loop()
         deadline = None if timeout_seconds is None else loop.time() + timeout_seconds
         while not self._waiting:
-            if self._lost is not None:
-                raise ConsumerLost(self._lost)
+            self.check()
             now = loop.time()
             silence = self._last_heard + _SILENCE_SECONDS - now
-            if silence <= 0:
-                raise ConsumerLost("the stream server fell silent")
             if deadline is not None and deadline <= now:
                 return []
             try:
@@ -100,13 +108,24 @@ class Pull:
                 continue
         return self.take_nowait()
 
+    def check(self) -> None:
+        """Raise `ConsumerLost` if the consumer is gone or the server has been silent too long."""
+        if self._lost is not None:
+            raise ConsumerLost(self._lost)
+        if asyncio.get_running_loop().time() - self._last_heard > _SILENCE_SECONDS:
+            raise ConsumerLost("the stream server fell silent")
+
+    def _notify(self) -> None:
+        self._arrived.set()
+        self._wake.set()
+
     async def _on_message(self, msg: Msg) -> None:
         self._last_heard = asyncio.get_running_loop().time()
         status = msg.headers.get("Status") if msg.headers and not msg.reply.startswith("$JS.ACK") else None
         if status is None:
             self._demand -= 1
             self._waiting.append(msg)
-            self._arrived.set()
+            self._notify()
         elif status in _TERMINAL:
             self._ended(msg)
         if self._demand * 2 < self._batch and self._lost is None:
@@ -117,7 +136,7 @@ class Pull:
         description = headers.get("Description", "")
         if "Consumer Deleted" in description or "Consumer is push" in description:
             self._lost = description
-            self._arrived.set()
+            self._notify()
         self._demand -= int(headers.get("Nats-Pending-Messages", self._demand))
 
     async def _ask(self) -> None:
@@ -126,4 +145,4 @@ class Pull:
             await self._nc.publish(self._subject, self._request, reply=self._inbox)
         except NatsError as error:
             self._lost = f"asking for messages failed: {error}"
-            self._arrived.set()
+            self._notify()

@@ -1,0 +1,119 @@
+"""The producer packs, hears outcomes, asks again, and never waits in silence."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import msgspec
+import pytest
+import pytest_asyncio
+from mpbus.errors import OutcomeTimeout, Overloaded, Unavailable
+from mpbus.ids import new_command_id
+from mpbus.producer import REPLY_HEADER, CommandProducer
+from mpbus.pull import Pull
+from mpbus.streams import INTAKE_CONSUMER
+from mpschema import codec, subjects
+from mpschema.envelope import CommandEnvelope, Outcome, Status
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+
+def command(command_id: str = "") -> CommandEnvelope:
+    """A command whose content does not matter here."""
+    return CommandEnvelope(
+        command_id=command_id or new_command_id(),
+        type="task.create",
+        workspace_id="acme",
+        principal="user:ann",
+        payload=msgspec.Raw(b'{"project_id":"core","title":"x"}'),
+    )
+
+
+@pytest_asyncio.fixture
+async def producer(nc: Client, shard: str) -> AsyncIterator[CommandProducer]:
+    """A started producer."""
+    made = CommandProducer(nc, shard)
+    await made.start()
+    yield made
+    await made.close()
+
+
+@pytest_asyncio.fixture
+async def intake(nc: Client, shard: str) -> AsyncIterator[Pull]:
+    """The other end of the command stream."""
+    pull = await Pull(nc, subjects.command_stream(shard), INTAKE_CONSUMER).open()
+    yield pull
+    await pull.close()
+
+
+def commands_in(messages: list[Msg]) -> list[CommandEnvelope]:
+    """All commands of some messages."""
+    found = [codec.decode_envelope(line) for msg in messages for line in msg.data.split(b"\n")]
+    return [envelope for envelope in found if isinstance(envelope, CommandEnvelope)]
+
+
+async def answer(nc: Client, messages: list[Msg]) -> None:
+    """Accept everything, as a kernel would."""
+    for msg in messages:
+        outcomes = [
+            Outcome(command_id=c.command_id, status=Status.ACCEPTED, epoch=1, first_seq=1, last_seq=1)
+            for c in commands_in([msg])
+        ]
+        await nc.publish((msg.headers or {})[REPLY_HEADER], codec.encode_outcomes(outcomes))
+
+
+async def test_what_arrives_together_travels_together(nc: Client, producer: CommandProducer, intake: Pull) -> None:
+    sent = [command() for _ in range(100)]
+    waiting = [asyncio.create_task(producer.submit(c)) for c in sent]
+    arrived: list[Msg] = []
+    while len(commands_in(arrived)) < len(sent):
+        arrived += await intake.take(timeout_seconds=5)
+    await answer(nc, arrived)
+    outcomes = await asyncio.gather(*waiting)
+    assert [outcome.command_id for outcome in outcomes] == [c.command_id for c in sent]
+    assert [c.command_id for c in commands_in(arrived)] == [c.command_id for c in sent]
+    assert len(arrived) < 10
+
+
+async def test_a_lost_answer_is_asked_for_again(nc: Client, producer: CommandProducer, intake: Pull) -> None:
+    waiting = asyncio.create_task(producer.submit(command("c-1")))
+    first = await intake.take(timeout_seconds=5)
+    again = await intake.take(timeout_seconds=5)
+    assert first[0].data == again[0].data
+    await answer(nc, again)
+    assert (await waiting).command_id == "c-1"
+
+
+async def test_without_an_outcome_it_says_so_in_time(producer: CommandProducer) -> None:
+    with pytest.raises(OutcomeTimeout):
+        await producer.submit(command(), timeout_seconds=0.3)
+    assert producer.in_flight == 0
+
+
+async def test_a_full_producer_takes_nothing(nc: Client, shard: str) -> None:
+    small = CommandProducer(nc, shard, in_flight_max=1)
+    await small.start()
+    first = asyncio.create_task(small.submit(command(), timeout_seconds=5))
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded):
+        await small.submit(command())
+    await small.close()
+    with pytest.raises(Unavailable):
+        await first
+
+
+async def test_enqueue_returns_when_the_command_is_durable(nc: Client, shard: str, producer: CommandProducer) -> None:
+    await producer.enqueue(command())
+    info = await nc.jetstream().stream_info(subjects.command_stream(shard))
+    assert info.state.messages == 1
+
+
+async def test_a_full_command_stream_is_an_overload(nc: Client, shard: str, producer: CommandProducer) -> None:
+    js = nc.jetstream()
+    config = (await js.stream_info(subjects.command_stream(shard))).config
+    config.max_msgs = 1
+    await js.update_stream(config)
+    await producer.enqueue(command())
+    with pytest.raises(Overloaded):
+        await producer.enqueue(command())
+    with pytest.raises(Overloaded):
+        await producer.submit(command())

@@ -1,0 +1,114 @@
+"""The log reader gives every commit once, in order, verified, whatever happens to the server."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from mpbus.connect import connect
+from mpbus.errors import ChainBroken
+from mpbus.reader import GENESIS, Commit, LogPosition, LogReader
+from mpbus.streams import provision
+from mpd.servers import NatsServer
+from nats.aio.client import Client
+
+from tests.support import eventually
+from tests.support.chain import Chain
+
+
+async def first(commits: AsyncIterator[list[Commit]], count: int) -> list[Commit]:
+    """The first `count` commits, within ten seconds."""
+    seen: list[Commit] = []
+    async with asyncio.timeout(10):
+        async for batch in commits:
+            seen += batch
+            if len(seen) >= count:
+                return seen
+    return seen
+
+
+async def test_it_follows_from_the_start_and_on(nc: Client, shard: str) -> None:
+    chain, follow = Chain(nc, shard), LogReader(nc, shard).follow()
+    await chain.append(3)
+    await chain.append(2)
+    assert [c.header.first_seq for c in await first(follow, 2)] == [1, 4]
+    await chain.append(1)
+    (last,) = await first(follow, 1)
+    assert [record.seq for record in last.records] == [6]
+    assert last.position == chain.position
+
+
+async def test_it_starts_after_any_position(nc: Client, shard: str) -> None:
+    chain = Chain(nc, shard)
+    positions = [GENESIS]
+    for count in (3, 1, 4, 1, 5):
+        await chain.append(count)
+        positions.append(chain.position)
+    reader = LogReader(nc, shard)
+    for seq, expected in ((1, 0), (3, 0), (4, 1), (5, 2), (8, 2), (9, 3), (14, 4), (15, 5)):
+        assert await reader.position_before(seq) == positions[expected], f"event {seq}"
+    assert await reader.head() == positions[-1]
+    (commit, *_) = await first(reader.follow(positions[3]), 1)
+    assert commit.header.first_seq == 9
+
+
+async def test_an_empty_log_begins_at_genesis(nc: Client, shard: str) -> None:
+    reader = LogReader(nc, shard)
+    assert await reader.head() == GENESIS
+    assert await reader.position_before(1) == GENESIS
+    assert await reader.commit_at(1) is None
+
+
+async def broken(nc: Client, shard: str, after: LogPosition = GENESIS) -> ChainBroken:
+    """What the reader says when it meets the flaw."""
+    with pytest.raises(ChainBroken) as caught:
+        await first(LogReader(nc, shard).follow(after), 99)
+    return caught.value
+
+
+async def test_a_changed_byte_is_named(nc: Client, shard: str) -> None:
+    chain = Chain(nc, shard)
+    await chain.append(1)
+    await chain.append_bytes(b'{"forged":true}\n', 1, stated="f" * 64)
+    assert (await broken(nc, shard)).stream_seq == 2
+
+
+async def test_a_header_that_names_another_past_is_refused(nc: Client, shard: str) -> None:
+    chain = Chain(nc, shard)
+    await chain.append(1)
+    await chain.append(1, claimed_previous="a" * 64)
+    assert "hash before it" in str(await broken(nc, shard))
+
+
+async def test_a_gap_in_the_events_is_refused(nc: Client, shard: str) -> None:
+    chain = Chain(nc, shard)
+    await chain.append(1)
+    await chain.append(1, first_seq=7)
+    assert "begins with event 7" in str(await broken(nc, shard))
+
+
+async def test_a_count_that_lies_is_refused(nc: Client, shard: str) -> None:
+    chain = Chain(nc, shard)
+    await chain.append(2)
+    reader = LogReader(nc, shard)
+    (commit,) = await first(reader.follow(), 1)
+    shorter = commit.data.replace(b'"count":2', b'"count":3')
+    other = Chain(nc, shard)
+    other.position = chain.position
+    await other.append_bytes(
+        shorter.replace(b'"first_seq":1', b'"first_seq":3').replace(b"0" * 64, commit.hash.encode()), 3
+    )
+    assert "holds 2 events, not 3" in str(await broken(nc, shard))
+
+
+async def test_it_reads_on_after_the_server_restarts(own_nats: NatsServer) -> None:
+    nc = await connect(own_nats.url, "tests", writer=True)
+    await provision(nc, "0")
+    chain, follow = Chain(nc, "0"), LogReader(nc, "0").follow()
+    await chain.append(1)
+    assert len(await first(follow, 1)) == 1
+    await asyncio.to_thread(own_nats.restart)
+    await eventually(lambda: nc.is_connected)
+    await chain.append(1)
+    (again,) = await first(follow, 1)
+    assert again.header.first_seq == 2
+    await nc.close()
