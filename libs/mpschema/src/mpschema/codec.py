@@ -1,6 +1,7 @@
 """Bytes to messages and back, strictly: what does not fit is a typed error, never a guess."""
 
 import hashlib
+import json
 from collections.abc import Iterable
 from typing import Union
 
@@ -16,6 +17,7 @@ PAYLOAD_BYTES_MAX = 64 * 1024
 """The inline limit of a command's arguments. Larger things are referred to by digest."""
 GENESIS_HASH = "0" * 64
 _HASH_TAG = b"moduprompt/commit/v1\n"
+_UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 
 class _Typed(msgspec.Struct):
@@ -58,8 +60,8 @@ def decode_envelope(line: bytes | memoryview) -> CommandEnvelope | Rejection:
     """One command line to its envelope, or why it is none."""
     try:
         return _envelope.decode(line)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        return Rejection(Code.SCHEMA_INVALID, f"the envelope is malformed: {error}"[:1_000])
+    except _UNREADABLE as error:
+        return Rejection(Code.SCHEMA_INVALID, f"the envelope is malformed: {_told(error)}")
 
 
 def decode_arguments(envelope: CommandEnvelope) -> Command | Rejection:
@@ -80,8 +82,10 @@ def decode_payload(decoder: msgspec.json.Decoder[Command], payload: bytes | msgs
         return Rejection(Code.TOO_LARGE, f"the arguments have {len(raw)} bytes, the limit is {PAYLOAD_BYTES_MAX}")
     try:
         arguments = decoder.decode(raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        return Rejection(Code.SCHEMA_INVALID, f"{error}"[:1_000])
+    except _UNREADABLE as error:
+        return Rejection(Code.SCHEMA_INVALID, _told(error))
+    if raw != b"{}" and _repeats_a_key(raw, arguments):
+        return Rejection(Code.SCHEMA_INVALID, "an object has the same key twice")
     if b"\\u0000" in raw and b"\\u0000" in _encoder.encode(arguments).replace(b"\\\\", b""):
         return Rejection(Code.SCHEMA_INVALID, "text must not contain NUL characters")
     return arguments
@@ -124,7 +128,7 @@ def split_commit(data: bytes) -> tuple[CommitHeader, bytes]:
         raise MalformedCommit("a commit has no header line")
     try:
         return _header.decode(line), body
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         raise MalformedCommit(f"commit header: {error}") from error
 
 
@@ -135,20 +139,44 @@ def decode_records(body: bytes) -> list[EventRecord]:
     """
     try:
         return [upcast(record) for record in _records.decode_lines(body)] if UPCASTS else _records.decode_lines(body)
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         raise _named(body, error) from error
 
 
 def decode_record(line: bytes) -> EventRecord:
     """One event line. Raises as `decode_records` does."""
-    return decode_records(line)[0]
+    records = decode_records(line)
+    if len(records) != 1:
+        raise MalformedCommit(f"an event line holds {len(records)} events")
+    return records[0]
 
 
-def _named(body: bytes, error: msgspec.DecodeError) -> MalformedCommit:
+def _repeats_a_key(raw: bytes, arguments: Command) -> bool:
+    """Whether an object in `raw` has a key twice. JSON readers disagree on what that means: so it means nothing."""
+    # The canonical form has each key once and adds nothing, so with as many quotes as `raw` nothing can hide in it
+    # (a quote may be spelled as an escape, though). Most requests are told apart by that, 20 times faster.
+    if b"\\u" not in raw and raw.count(b'"') == _encoder.encode(arguments).count(b'"'):
+        return False
+    repeated = False
+
+    def note(pairs: list[tuple[str, object]]) -> None:
+        nonlocal repeated
+        repeated = repeated or len({key for key, _ in pairs}) < len(pairs)
+
+    json.loads(raw, object_pairs_hook=note)
+    return repeated
+
+
+def _told(error: Exception) -> str:
+    """What went wrong, fit to be recorded: it may quote the request, which may hold NUL."""
+    return str(error).replace("\x00", "\\u0000")[:1_000]
+
+
+def _named(body: bytes, error: Exception) -> MalformedCommit:
     for line in body.splitlines():
         try:
             event_type = _type.decode(line).type
-        except msgspec.DecodeError:
+        except _UNREADABLE:
             continue
         if event_type not in EVENTS:
             return UnknownEvent(event_type)

@@ -8,6 +8,8 @@ import msgspec
 from mpschema.base import ID_PATTERN, INT_MAX, Event
 from mpschema.rejections import Code
 
+WITHOUT_NUL = r"^[^\x00]*\Z"
+"""What is recorded must be storable in PostgreSQL, whose text cannot hold NUL."""
 EnvelopeId = Annotated[str, msgspec.Meta(pattern=ID_PATTERN)]
 IdempotencyKey = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+\Z")]
 Traceparent = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")]
@@ -25,11 +27,11 @@ class CommandEnvelope(
     """
 
     command_id: EnvelopeId
-    type: Annotated[str, msgspec.Meta(max_length=200)]
+    type: Annotated[str, msgspec.Meta(max_length=200, pattern=WITHOUT_NUL)]
     workspace_id: EnvelopeId
     principal: EnvelopeId
     payload: msgspec.Raw = msgspec.Raw(b"{}")
-    target: Annotated[str, msgspec.Meta(max_length=128)] = ""
+    target: Annotated[str, msgspec.Meta(max_length=128, pattern=WITHOUT_NUL)] = ""
     schema_version: int = 1
     expected_version: ExpectedVersion = "any"
     idempotency_key: IdempotencyKey = ""
