@@ -268,7 +268,7 @@ def _print_line(only: str | None, name: str, line: str) -> None:
 
 
 def _fail(message: str, code: int, hint: str = "") -> NoReturn:
-    err.print(f"[red]mpd: {message}[/]", markup=True)
+    err.print(f"mpd: {message}", style="red", markup=False)
     if hint:
         err.print(hint, markup=False)
     sys.exit(code)

@@ -19,6 +19,7 @@ LAUNCHER = Path(__file__).with_name("launch.py")
 POLL_SECONDS = 0.01
 LOG_BYTES_MAX = 32 * 1024 * 1024
 LOG_TAIL_LINES = 25
+LOG_TAIL_BYTES = 64 * 1024
 
 # Linux ties a child to the *thread* that forked it: all children are forked by one thread that lives as long as we do.
 _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
@@ -75,6 +76,7 @@ class ChildProcess:
         self.user = user or User()
         self._ready = ready
         self._process: subprocess.Popen[bytes] | None = None
+        self._log_begin = 0
 
     @property
     def pid(self) -> int:
@@ -115,6 +117,7 @@ class ChildProcess:
         tie = [os.getpid(), int(self.death_signal), user.uid, user.gid, int(user.search)]
         launch = [sys.executable, "-I", "-S", str(LAUNCHER), *map(str, tie), "--", *self.command]
         with self.log_path.open("ab") as log:
+            self._log_begin = log.tell()
             return subprocess.Popen(
                 launch,
                 stdin=subprocess.DEVNULL,
@@ -178,11 +181,11 @@ class ChildProcess:
         self._signal_tree(signal.SIGCONT)
 
     def log_tail(self, lines: int = LOG_TAIL_LINES) -> str:
-        """The last lines of the log."""
+        """The last lines of the log, of this run alone."""
         if not self.log_path.exists():
             return ""
         with self.log_path.open("rb") as log:
-            log.seek(max(0, self.log_path.stat().st_size - 64 * 1024))
+            log.seek(max(self._log_begin, self.log_path.stat().st_size - LOG_TAIL_BYTES))
             return b"\n".join(log.read().splitlines()[-lines:]).decode(errors="replace")
 
     def failure(self, reason: str) -> ServerFailed:

@@ -50,12 +50,16 @@ def http_status(port: int, path: str) -> int | None:
         connection.close()
 
 
-def run_task(name: str, module: str, action: str, log_path: Path, environment: Mapping[str, str]) -> None:
-    """Run `python -m module action` to its end. Raises ServerFailed unless it exits with 0."""
-    task = ChildProcess(name, [sys.executable, "-m", module, action], log_path, environment=environment)
-    task.spawn()
-    if task.wait(TASK_SECONDS_MAX) != 0:
-        raise task.failure(f"ended with exit code {task.exit_code}")
+class Task(ChildProcess):
+    """`python -m module name`, which runs to its end: makes streams or tables what they should be."""
+
+    def __init__(self, module: str, name: str, log_path: Path, environment: Mapping[str, str]) -> None:
+        super().__init__(name, [sys.executable, "-m", module, name], log_path, environment=environment)
+
+    def finish(self) -> None:
+        """Wait until it is done. Raises ServerFailed unless it exits with 0."""
+        if self.wait(TASK_SECONDS_MAX) != 0:
+            raise self.failure(f"ended with exit code {self.exit_code}")
 
 
 def client_file(url: str, api_key: str) -> str:

@@ -9,7 +9,7 @@ Everything blocks with a bound. From an event loop call it through `asyncio.to_t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,7 +18,7 @@ from mpd.keys import ensure_keys, write_private
 from mpd.ports import HOST, PortBook
 from mpd.process import ChildProcess, ServerFailed
 from mpd.servers import NatsServer, PostgresServer, ValkeyServer
-from mpd.services import STOP_ORDER, ServiceProcess, client_file, run_task
+from mpd.services import STOP_ORDER, ServiceProcess, Task, client_file
 
 HTTP_PORT = 8080
 
@@ -95,15 +95,9 @@ class Stack:
     def start(self) -> None:
         """Start everything and wait until it is ready. Raises ServerFailed, having stopped what was started."""
         try:
-            for server in self.servers:
-                self._on_progress(f"starting {server.name}")
-                server.start()
+            self._start_together(self.servers)
             self.prepare()
-            self._on_progress("starting " + ", ".join(service.name for service in self.services))
-            for service in self.services:
-                service.spawn()
-            for service in self.services:
-                service.wait_ready()
+            self._start_together(self.services)
         except BaseException:
             self.kill()
             raise
@@ -114,14 +108,19 @@ class Stack:
         """Create or update streams and tables. Harmless to repeat."""
         self._on_progress("preparing streams and tables")
         common = self._environment("prepare")
-        run_task("provision", "mpbus", "provision", self.log_path("provision"), common | {"MP_REPLICAS": "1"})
-        passwords = self.postgres.passwords
         migration = {
             "MP_POSTGRES_OWNER_DSN": self.postgres.dsn(),
-            "MP_PROJECTOR_PASSWORD": passwords["mp_projector"],
-            "MP_GATEWAY_PASSWORD": passwords["mp_gateway"],
+            "MP_PROJECTOR_PASSWORD": self.postgres.passwords["mp_projector"],
+            "MP_GATEWAY_PASSWORD": self.postgres.passwords["mp_gateway"],
         }
-        run_task("migrate", "mpprojector", "migrate", self.log_path("migrate"), common | migration)
+        tasks = [
+            Task("mpbus", "provision", self.log_path("provision"), common | {"MP_REPLICAS": "1"}),
+            Task("mpprojector", "migrate", self.log_path("migrate"), common | migration),
+        ]
+        for task in tasks:
+            task.spawn()
+        for task in tasks:
+            task.finish()
 
     def stop(self) -> None:
         """Stop everything in order: gateways, projectors, kernels, servers. What hangs is killed, then ServerFailed."""
@@ -150,6 +149,14 @@ class Stack:
             self.stop()
         else:
             self.kill()
+
+    def _start_together(self, processes: Sequence[ChildProcess]) -> None:
+        if processes:
+            self._on_progress("starting " + ", ".join(process.name for process in processes))
+        for process in processes:
+            process.spawn()
+        for process in processes:
+            process.wait_ready()
 
     def _service(self, kind: str, number: int, http_port: int | None = None) -> ServiceProcess:
         name = f"{kind}-{number}"

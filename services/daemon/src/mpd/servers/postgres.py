@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import secrets
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -63,13 +64,15 @@ class PostgresServer(ChildProcess):
         """Connection string of one of ROLES."""
         return f"postgresql://{role}:{self.passwords[role]}@{HOST}:{self.port}/{database}"
 
-    def start(self) -> None:
-        """Start, creating the cluster and the database when they are not there. Raises ServerFailed."""
-        if self.running:
-            return
-        if not (self.data / "PG_VERSION").exists():
+    def spawn(self) -> None:
+        """Start, creating the cluster first when it is not there. Raises ServerFailed."""
+        if not self.data.exists():
             self._create_cluster()
-        super().start()
+        super().spawn()
+
+    def wait_ready(self, timeout: float | None = None) -> None:
+        """Wait until it accepts connections and the database is there. Raises ServerFailed."""
+        super().wait_ready(timeout)
         self._ensure_database()
 
     def create_database(self, name: str, template: str = "template1") -> None:
@@ -85,14 +88,17 @@ class PostgresServer(ChildProcess):
         return len(lines) > 7 and lines[0] == str(self.pid) and lines[7].strip() == "ready"
 
     def _create_cluster(self) -> None:
-        self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Made beside and moved into place when complete: to be killed half-way leaves nothing half made.
+        draft = self.folder / "data.new"
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True, mode=0o700)
         password_file = self.folder / "owner-password"
         password_file.write_text(self.passwords[OWNER])
         if self.user.uid >= 0:
-            for path in (self.data, password_file):
+            for path in (draft, password_file):
                 os.chown(path, self.user.uid, self.user.gid)
         arguments = ["--no-locale", "-E", "UTF8", "-U", OWNER, "-A", "scram-sha-256", f"--pwfile={password_file}"]
-        command = [str(self.programs / "initdb"), "-D", str(self.data), *arguments]
+        command = [str(self.programs / "initdb"), "-D", str(draft), *arguments]
         initdb = ChildProcess("initdb", command, self.log_path, user=self.user)
         try:
             initdb.spawn()
@@ -100,6 +106,7 @@ class PostgresServer(ChildProcess):
                 raise initdb.failure(f"ended with exit code {initdb.exit_code}")
         finally:
             password_file.unlink()
+        draft.replace(self.data)
 
     def _ensure_database(self) -> None:
         names = self._client("psql", "-tA", "-d", "postgres", "-c", "SELECT datname FROM pg_database")
