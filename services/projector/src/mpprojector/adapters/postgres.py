@@ -1,0 +1,72 @@
+"""Connections to PostgreSQL, set up for folding, and its errors as ours."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import asyncpg
+
+from mpprojector.ports import NotWritable, Unavailable
+
+_Y2000_MS = 946_684_800_000
+_CONNECT_SECONDS = 5
+_COMMAND_SECONDS = 120
+SESSION = {
+    # A crash of the server may lose the newest transactions, rows and position together: they are folded again.
+    "synchronous_commit": "off",
+    # Statements come with arrays of unknown length. By key, through the index, is right for every length.
+    "plan_cache_mode": "force_generic_plan",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_seqscan": "off",
+    "jit": "off",
+    # A session that falls silent inside a transaction holds locks that its successor needs.
+    "idle_in_transaction_session_timeout": "10s",
+}
+_WORLD = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.LockNotAvailableError,
+    OSError,
+    TimeoutError,
+)
+
+
+async def connect(dsn: str, name: str) -> asyncpg.Connection:
+    """One connection, named in `pg_stat_activity`. Times are integers in milliseconds. Raises `Unavailable`."""
+    with translated():
+        connection = await asyncpg.connect(
+            dsn,
+            timeout=_CONNECT_SECONDS,
+            command_timeout=_COMMAND_SECONDS,
+            server_settings=SESSION | {"application_name": name},
+        )
+        await connection.set_type_codec(
+            "timestamptz", schema="pg_catalog", encoder=_micros, decoder=_millis, format="tuple"
+        )
+        return connection
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """The database's errors as `Unavailable` (the world) or `NotWritable` (the rows)."""
+    try:
+        yield
+    except _WORLD as error:
+        if isinstance(error, ValueError):  # The client library's own refusal of a value.
+            raise NotWritable(f"{error}"[:2_000]) from error
+        raise Unavailable(f"{type(error).__name__}: {error}") from error
+    except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError) as error:
+        raise NotWritable(f"{error}"[:2_000]) from error
+
+
+def _micros(time_ms: int) -> tuple[int]:
+    return ((time_ms - _Y2000_MS) * 1_000,)
+
+
+def _millis(stored: tuple[Any, ...]) -> int:
+    return int(stored[0]) // 1_000 + _Y2000_MS

@@ -1,0 +1,82 @@
+"""The tables of one owned projection in PostgreSQL: a batch's rows and its position in one transaction.
+
+Transactions commit asynchronously (`synchronous_commit = off`). That is safe for read models: rows and position are in
+the same transaction, so whatever a crash of the server loses, it loses together, and it is folded again from the log.
+The position's conditional update is also the fence: it moves only for the present owner, and only from where the batch
+begins. It comes last, so that its lock, which a successor needs, is held as shortly as can be.
+"""
+
+import asyncpg
+
+from mpprojector.adapters.postgres import connect, translated
+from mpprojector.adapters.postgres_rows import TableWriter
+from mpprojector.fold import Batch
+from mpprojector.ports import Deposed, Lease, Unavailable
+from mpprojector.views.changes import View
+
+_MOVE = """
+UPDATE mp.projections SET position = $5, stream_seq = $6, hash = $7
+WHERE name = $1 AND version = $2 AND owner_epoch = $3 AND stream_seq = $4
+"""
+_WHERE = "SELECT stream_seq FROM mp.projections WHERE name = $1 AND version = $2 AND owner_epoch = $3"
+_MAY_COPY = "SELECT rolbypassrls OR rolsuper FROM pg_roles WHERE rolname = current_user"
+
+
+def session_name(name: str, version: int, epoch: int) -> str:
+    """How an owner's session is called, so that its successor can find and end it. At most 63 characters count."""
+    return f"mpprojector {name} v{version} {epoch}"
+
+
+class PostgresReadModel:
+    """One projection's tables and position, for one owner. Reconnects when it must."""
+
+    def __init__(self, dsn: str, lease: Lease, view: View) -> None:
+        self._dsn = dsn
+        self._lease = lease
+        self._writers = {table.name: TableWriter(lease.tables, table) for table in view.tables}
+        self._connection: asyncpg.Connection | None = None
+        self._may_copy = False
+
+    async def write(self, batch: Batch) -> None:
+        """All rows of the batch and the position after it, or nothing (`ports.ReadModel`)."""
+        try:
+            with translated():
+                if self._connection is None:
+                    connection = await self._open()
+                    if await self._position(connection) == batch.position.stream_seq:
+                        return  # Written, and the answer was lost with the connection.
+                else:
+                    connection = self._connection
+                async with connection.transaction():
+                    for name, changes in batch.tables.items():
+                        await self._writers[name].write(connection, changes, may_copy=self._may_copy)
+                    await self._move(connection, batch)
+        except Unavailable:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Drop the connection, and what is not committed with it."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+
+    async def _open(self) -> asyncpg.Connection:
+        lease = self._lease
+        self._connection = await connect(self._dsn, session_name(lease.name, lease.version, lease.epoch))
+        self._may_copy = bool(await self._connection.fetchval(_MAY_COPY))
+        return self._connection
+
+    async def _position(self, connection: asyncpg.Connection) -> int:
+        lease = self._lease
+        stream_seq = await connection.fetchval(_WHERE, lease.name, lease.version, lease.epoch)
+        if stream_seq is None:
+            raise Deposed(f"{lease.name} has another owner than epoch {lease.epoch}")
+        return int(stream_seq)
+
+    async def _move(self, connection: asyncpg.Connection, batch: Batch) -> None:
+        lease, to = self._lease, batch.position
+        owner = (lease.name, lease.version, lease.epoch)
+        done = await connection.execute(_MOVE, *owner, batch.after.stream_seq, to.seq, to.stream_seq, to.hash)
+        if done != "UPDATE 1":
+            raise Deposed(f"{lease.name} is not at {batch.after.stream_seq} under epoch {lease.epoch} any more")

@@ -1,0 +1,116 @@
+"""What the loop asks of the world, with its promises; and what can go wrong there.
+
+ProjectorError
+├── Unavailable     the database did not answer; nothing is known to be written; trying again is safe
+├── Deposed         another projector owns the projection now: stop writing it
+└── NotWritable     the database refuses the rows (a row that is there already, or is not there)
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from mpbus.reader import LogPosition
+
+from mpprojector.fold import Batch
+from mpprojector.views.changes import Commit, View
+
+
+class ProjectorError(Exception):
+    """The root of what the world does to a projector."""
+
+
+class Unavailable(ProjectorError):
+    """The database did not answer. What was sent may have been written: the position tells."""
+
+
+class Deposed(ProjectorError):
+    """The fence: this owner's epoch is not the projection's any more."""
+
+
+class NotWritable(ProjectorError):
+    """The database refuses the rows: the projection halts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """One projection, owned: nobody else writes it while `epoch` stands."""
+
+    name: str
+    version: int
+    epoch: int
+    tables: str
+    """The schema that holds the projection's tables."""
+    position: LogPosition
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How one owned projection fares, for whoever watches."""
+
+    name: str
+    version: int
+    epoch: int
+    state: str
+    """`live`, `catching_up` or `halted`."""
+    error: str | None
+    head: int
+    lag_seconds: float
+    rate: float
+    """Events folded in a second, lately."""
+
+
+class LogSource(Protocol):
+    """The log, verified (`mpbus.reader.LogReader` is one)."""
+
+    def follow(self, after: LogPosition) -> AsyncIterator[Sequence[Commit]]:
+        """Commits after a position, gapless and in order, for ever. Raises `mpbus.errors.ChainBroken`."""
+        ...
+
+    async def head(self) -> LogPosition:
+        """The place after the newest commit."""
+        ...
+
+
+class ReadModel(Protocol):
+    """The tables of one owned projection."""
+
+    async def write(self, batch: Batch) -> None:
+        """All rows of the batch and the position after it, or nothing.
+
+        Done once it returns; a batch that was written before, by this owner, is not written again. Raises `Deposed`,
+        `NotWritable`, `CannotApply`, `Unavailable`.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        ...
+
+
+class Ledger(Protocol):
+    """Who owns which projection, and how each fares."""
+
+    async def register(self, views: Sequence[View]) -> None:
+        """Make sure each view has its row. Raises `SchemaMismatch` where the tables hold another version of one."""
+        ...
+
+    async def claim(self, node: str, holding: int) -> list[Lease]:
+        """Own what nobody owns any more, up to this node's fair share; silent owners are cut off first."""
+        ...
+
+    async def renew(self, node: str, reports: Sequence[Report]) -> set[str]:
+        """Hold the leases on, and say how each projection fares. Returns the names still owned."""
+        ...
+
+    async def release(self, node: str, leases: Sequence[Lease]) -> None:
+        """Give leases back, so that others need not wait for their end."""
+        ...
+
+    async def excess(self, node: str, holding: int) -> int:
+        """How many projections more than its fair share a node holds."""
+        ...
+
+    async def open(self, lease: Lease, view: View) -> ReadModel:
+        """The projection's tables, for their owner."""
+        ...

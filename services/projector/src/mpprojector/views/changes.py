@@ -1,0 +1,162 @@
+"""Row changes as data: what a view says should happen to its tables, before anyone does it.
+
+Times are integers in milliseconds, arrays are lists of text, documents are JSON text: what a store writes without
+asking. Enumerations are text, being `StrEnum`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import msgspec
+from mpschema.base import Event
+from mpschema.envelope import CommitHeader, EventRecord
+from mpschema.registry import EVENTS
+
+Key = tuple[str | int, ...]
+"""The values of a table's key columns."""
+Values = dict[str, Any]
+"""The values of other columns, by name."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: its columns in order with their PostgreSQL types, the key first."""
+
+    name: str
+    key: tuple[str, ...]
+    columns: Mapping[str, str]
+
+    @property
+    def value_columns(self) -> tuple[str, ...]:
+        """Every column that is not of the key."""
+        return tuple(name for name in self.columns if name not in self.key)
+
+
+class Append(msgspec.Struct, frozen=True, gc=False):
+    """New rows that nothing ever changes: whole, in the order of the table's columns."""
+
+    table: str
+    rows: list[tuple[Any, ...]]
+
+
+class Insert(msgspec.Struct, frozen=True, gc=False):
+    """A new row, with every column. A row under that key already is an error."""
+
+    table: str
+    key: Key
+    values: Values
+
+
+class Upsert(msgspec.Struct, frozen=True, gc=False):
+    """A row with every column, whether or not there was one."""
+
+    table: str
+    key: Key
+    values: Values
+
+
+class Patch(msgspec.Struct, frozen=True, gc=False):
+    """New values for some columns of a row. No row under that key is an error."""
+
+    table: str
+    key: Key
+    values: Values
+
+
+class Amend(msgspec.Struct, frozen=True, gc=False):
+    """A patch with one column more, whose new value depends on what it holds."""
+
+    table: str
+    key: Key
+    values: Values
+    column: str
+    step: "Step"
+
+
+class Delete(msgspec.Struct, frozen=True, gc=False):
+    """No row under that key any more, whether or not there was one."""
+
+    table: str
+    key: Key
+
+
+Change = Append | Insert | Upsert | Patch | Amend | Delete
+
+
+class Step(msgspec.Struct, frozen=True, gc=False):
+    """One change to a column that depends on what the column holds."""
+
+    def apply(self, current: Any) -> Any:
+        """The column's new value. Pure. Raises `CannotApply` where the step does not fit what is there."""
+        raise NotImplementedError
+
+
+class CannotApply(Exception):
+    """An event that does not fit the rows that are there: the projection halts at it."""
+
+
+class Commit(Protocol):
+    """What a view reads of one commit of the log (`mpbus.reader.Commit` is one)."""
+
+    @property
+    def stream_seq(self) -> int: ...
+    @property
+    def subject(self) -> str: ...
+    @property
+    def data(self) -> bytes: ...
+    @property
+    def hash(self) -> str: ...
+    @property
+    def header(self) -> CommitHeader: ...
+    @property
+    def records(self) -> list[EventRecord]: ...
+    @property
+    def lines(self) -> list[bytes]: ...
+
+
+@dataclass(frozen=True)
+class View:
+    """One projection: its name, its version (raised when the same events give other rows), its tables, and its fold."""
+
+    name: str
+    version: int
+    tables: tuple[Table, ...]
+    changes: Callable[[Commit], Iterable[Change]]
+    """What a commit changes, in order. Pure."""
+
+
+class UnknownToView(CannotApply):
+    """An event type this build knows, of an aggregate the view shows, without a case for it."""
+
+
+Case = Callable[[EventRecord, Any], Sequence[Change]]
+
+
+@dataclass(frozen=True)
+class Cases:
+    """A view's function of a commit, made of one function per event type, for the aggregates it shows.
+
+    Events of other aggregates are none of its business; one of its own aggregates without a case is an error.
+    """
+
+    aggregates: frozenset[str]
+    cases: Mapping[type[Event], Case]
+    none: ClassVar[tuple[Change, ...]] = ()
+
+    def __call__(self, commit: Commit) -> Iterable[Change]:
+        """The changes of each event, in order."""
+        for record in commit.records:
+            case = self.cases.get(type(record.data))
+            if case is not None:
+                yield from case(record, record.data)
+            elif record.aggregate in self.aggregates:
+                raise UnknownToView(f"no view of {record.event_type}")
+
+    def missing(self) -> set[str]:
+        """Event types of these aggregates without a case: none, in a build that is whole."""
+        return {
+            spec.event_type
+            for spec in EVENTS.values()
+            if spec.aggregate in self.aggregates and spec.data not in self.cases
+        }

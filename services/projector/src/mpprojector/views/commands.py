@@ -1,0 +1,74 @@
+"""Outcomes: one row for each command that was decided, accepted or refused.
+
+The first event of an outcome carries the digest of its request; the events after it carry the same command id. An
+outcome lies within one commit. Events that answer no command (elections, timers) have no digest and make no row.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from mpschema.envelope import EventRecord, Status
+from mpschema.system import CommandRejected
+
+from mpprojector.views.changes import Append, Change, Commit, Table, View
+
+COMMANDS = Table(
+    "commands",
+    ("workspace_id", "id"),
+    {
+        "workspace_id": "text",
+        "id": "text",
+        "idempotency_key": "text",
+        "status": "text",
+        "command_type": "text",
+        "target": "text",
+        "code": "text",
+        "detail": "text",
+        "actor": "text",
+        "first_seq": "bigint",
+        "last_seq": "bigint",
+        "epoch": "bigint",
+        "decided_at": "timestamptz",
+    },
+)
+
+
+def changes(commit: Commit) -> Iterable[Change]:
+    """The outcomes a commit holds."""
+    rows = []
+    records = commit.records
+    first: EventRecord | None = None
+    last = 0
+    for record in records:
+        if record.digest is not None:
+            if first is not None:
+                rows.append(_row(first, last))
+            first, last = record, record.seq
+        elif first is not None and record.command_id == first.command_id:
+            last = record.seq
+    if first is not None:
+        rows.append(_row(first, last))
+    yield Append("commands", rows)
+
+
+def _row(first: EventRecord, last_seq: int) -> tuple[Any, ...]:
+    command_id = first.command_id
+    refusal = first.data if isinstance(first.data, CommandRejected) else None
+    return (
+        first.workspace_id,
+        command_id,
+        first.idempotency_key or command_id,
+        Status.REJECTED if refusal else Status.ACCEPTED,
+        refusal.command_type if refusal else None,
+        refusal.target if refusal else first.aggregate_id,
+        refusal.code if refusal else None,
+        refusal.detail if refusal else "",
+        first.actor,
+        first.seq,
+        last_seq,
+        first.epoch,
+        first.time_ms,
+    )
+
+
+VIEW = View("commands", 1, (COMMANDS,), changes)

@@ -1,0 +1,89 @@
+"""Sessions, and their lineage as a closure table: every session paired with each session above it."""
+
+from collections.abc import Sequence
+
+from mpschema import session
+from mpschema.envelope import EventRecord
+from mpschema.session import SessionState
+
+from mpprojector.views.changes import Append, Cases, Change, Insert, Table, Values, View
+from mpprojector.views.tables import aggregate_table, created, key_of, patch
+
+_SESSIONS = aggregate_table(
+    "sessions",
+    {
+        "project_id": "text",
+        "task_id": "text",
+        "root_id": "text",
+        "parent_id": "text",
+        "depth": "integer",
+        "lineage": "text[]",
+        "state": "text",
+        "blueprint_name": "text",
+        "blueprint_version": "text",
+        "blueprint_digest": "text",
+        "purpose": "text",
+        "labels": "text[]",
+        "max_depth": "integer",
+        "max_children": "integer",
+        "result": "text",
+        "failure": "text",
+        "reason": "text",
+    },
+)
+_LINEAGE = Table(
+    "session_lineage",
+    ("workspace_id", "descendant_id", "ancestor_id"),
+    {"workspace_id": "text", "descendant_id": "text", "ancestor_id": "text", "distance": "integer"},
+)
+
+
+def _spawned(record: EventRecord, data: session.SessionSpawned) -> Sequence[Change]:
+    values: Values = {
+        "project_id": data.project_id,
+        "task_id": data.task_id,
+        "root_id": data.root_id,
+        "parent_id": data.parent_id,
+        "depth": data.depth,
+        "lineage": list(data.lineage),
+        "state": SessionState.REQUESTED,
+        "blueprint_name": data.blueprint.name,
+        "blueprint_version": data.blueprint.version,
+        "blueprint_digest": data.blueprint.digest,
+        "purpose": data.purpose,
+        "labels": list(data.labels),
+        "max_depth": data.limits.max_depth,
+        "max_children": data.limits.max_children,
+        "result": "",
+        "failure": None,
+        "reason": "",
+    }
+    above = [
+        (record.workspace_id, record.aggregate_id, ancestor_id, distance)
+        for distance, ancestor_id in enumerate(reversed(data.lineage), 1)
+    ]
+    return (Insert("sessions", key_of(record), values | created(record)), Append("session_lineage", above))
+
+
+def _session(record: EventRecord, **values: object) -> Sequence[Change]:
+    return (patch("sessions", record, **values),)
+
+
+CASES = Cases(
+    frozenset({"session"}),
+    {
+        session.SessionSpawned: _spawned,
+        session.SessionStarted: lambda record, _: _session(record, state=SessionState.ACTIVE),
+        session.SessionPaused: lambda record, data: _session(record, state=SessionState.PAUSED, reason=data.reason),
+        session.SessionResumed: lambda record, _: _session(record, state=SessionState.ACTIVE),
+        session.SessionCompleted: lambda record, data: _session(
+            record, state=SessionState.COMPLETED, result=data.result
+        ),
+        session.SessionFailed: lambda record, data: _session(
+            record, state=SessionState.FAILED, failure=data.failure, reason=data.detail
+        ),
+        session.SessionCanceled: lambda record, data: _session(record, state=SessionState.CANCELED, reason=data.reason),
+        session.SessionTokenIssued: lambda record, _: _session(record),
+    },
+)
+VIEW = View("sessions", 1, (_SESSIONS, _LINEAGE), CASES)
