@@ -1,0 +1,13 @@
+"""The aggregates by name: each a module with its `RULES` (commands to facts) and its `EVOLVE` (facts to state)."""
+
+from mpkernel.core import board, channel, principal, project, session, task, workspace
+
+MODULES = {
+    "workspace": workspace,
+    "principal": principal,
+    "project": project,
+    "board": board,
+    "task": task,
+    "session": session,
+    "channel": channel,
+}

@@ -1,0 +1,179 @@
+"""Columns over task states, and the limit on how many tasks a column may hold."""
+
+from collections.abc import Iterable, Mapping
+
+from mpschema.base import Event
+from mpschema.board import (
+    AddColumn,
+    ArchiveBoard,
+    BoardArchived,
+    BoardCreated,
+    Column,
+    ColumnAdded,
+    ColumnLimited,
+    ColumnMapped,
+    ColumnsReordered,
+    CreateBoard,
+    LimitColumn,
+    MapColumn,
+    ReorderColumns,
+)
+from mpschema.envelope import EventRecord
+from mpschema.rejections import Code, Rejection
+from mpschema.task import TaskState
+from msgspec.structs import replace
+
+from mpkernel.core.project import closed_project
+from mpkernel.core.rules import AccessRequest, Evolve, Rule, Rules
+from mpkernel.core.states import Board, BoardState, Task
+from mpkernel.core.world import Decision, Fact, Space
+
+OPEN, ARCHIVED = BoardState.OPEN, BoardState.ARCHIVED
+COLUMNS_MAX = 32
+
+
+def full_column(space: Space, task: Task, state: TaskState) -> Rejection | None:
+    """Why the task may not come to `state` on its board, or None where it may: the gate of a limit on work in progress.
+
+    A task that stays in its column takes no new place in it.
+    """
+    if task.board_id is None:
+        return None
+    board = space.boards[task.board_id]
+    column = _column_showing(board.columns, state)
+    if column is None or column.wip_limit is None or board.state is ARCHIVED or task.state in column.states:
+        return None
+    counts = space.index.tasks_on_board[board.id]
+    held = sum(counts.get(shown, 0) for shown in column.states)
+    if held < column.wip_limit:
+        return None
+    return Rejection(Code.WIP_LIMIT_REACHED, f"column {column.name!r} holds {held} of {column.wip_limit} tasks")
+
+
+def _column_showing(columns: Iterable[Column], state: TaskState) -> Column | None:
+    for column in columns:
+        if state in column.states:
+            return column
+    return None
+
+
+def _column_named(board: Board, name: str) -> Column | None:
+    for column in board.columns:
+        if column.name == name:
+            return column
+    return None
+
+
+def _unfit(columns: Iterable[Column]) -> Rejection | None:
+    """Why these columns cannot stand side by side: a name or a task state occurs twice."""
+    names: set[str] = set()
+    states: set[TaskState] = set()
+    for column in columns:
+        if column.name in names:
+            return Rejection(Code.NAME_TAKEN, f"two columns are called {column.name!r}")
+        names.add(column.name)
+        for state in column.states:
+            if state in states:
+                return Rejection(Code.ALREADY_EXISTS, f"task state {state} is shown twice")
+            states.add(state)
+    return None
+
+
+def _create(_: None, arguments: CreateBoard, request: AccessRequest) -> Decision:
+    refused = closed_project(request.space, arguments.project_id) or _unfit(arguments.columns)
+    if refused is not None:
+        return refused
+    event = BoardCreated(arguments.project_id, arguments.name, arguments.columns)
+    return (Fact("board", request.target, event),)
+
+
+def _add_column(board: Board, arguments: AddColumn, _: AccessRequest) -> Decision:
+    if len(board.columns) >= COLUMNS_MAX:
+        return Rejection(Code.TOO_LARGE, f"a board has at most {COLUMNS_MAX} columns")
+    column = Column(arguments.column, arguments.states, arguments.wip_limit)
+    if refused := _unfit((*board.columns, column)):
+        return refused
+    return (Fact("board", board.id, ColumnAdded(column.name, column.states, column.wip_limit)),)
+
+
+def _map_column(board: Board, arguments: MapColumn, _: AccessRequest) -> Decision:
+    if _column_named(board, arguments.column) is None:
+        return _no_column(board, arguments.column)
+    if refused := _unfit(_mapped_columns(board, arguments.column, arguments.states)):
+        return refused
+    return (Fact("board", board.id, ColumnMapped(arguments.column, arguments.states)),)
+
+
+def _limit_column(board: Board, arguments: LimitColumn, _: AccessRequest) -> Decision:
+    if _column_named(board, arguments.column) is None:
+        return _no_column(board, arguments.column)
+    return (Fact("board", board.id, ColumnLimited(arguments.column, arguments.wip_limit)),)
+
+
+def _reorder(board: Board, arguments: ReorderColumns, _: AccessRequest) -> Decision:
+    if sorted(arguments.columns) != sorted(column.name for column in board.columns):
+        return Rejection(Code.INVALID_STATE, f"the order must name every column of board {board.id} once")
+    return (Fact("board", board.id, ColumnsReordered(arguments.columns)),)
+
+
+def _archive(board: Board, _: ArchiveBoard, __: AccessRequest) -> Decision:
+    return (Fact("board", board.id, BoardArchived()),)
+
+
+def _no_column(board: Board, name: str) -> Rejection:
+    return Rejection(Code.NOT_FOUND, f"board {board.id} has no column {name!r}")
+
+
+_WHILE_OPEN = frozenset({OPEN})
+RULES: Rules = {
+    CreateBoard: Rule(decide=_create, targets=(OPEN,)),
+    AddColumn: Rule(decide=_add_column, sources=_WHILE_OPEN),
+    MapColumn: Rule(decide=_map_column, sources=_WHILE_OPEN),
+    LimitColumn: Rule(decide=_limit_column, sources=_WHILE_OPEN),
+    ReorderColumns: Rule(decide=_reorder, sources=_WHILE_OPEN),
+    ArchiveBoard: Rule(decide=_archive, sources=_WHILE_OPEN, targets=(ARCHIVED,)),
+}
+
+
+def _created(_: None, event: BoardCreated, record: EventRecord) -> Board:
+    return Board(record.aggregate_id, record.version, event.project_id, OPEN, event.columns)
+
+
+def _added(board: Board, event: ColumnAdded, record: EventRecord) -> Board:
+    column = Column(event.column, event.states, event.wip_limit)
+    return replace(board, version=record.version, columns=(*board.columns, column))
+
+
+def _mapped_columns(board: Board, name: str, states: tuple[TaskState, ...]) -> tuple[Column, ...]:
+    return tuple(replace(column, states=states) if column.name == name else column for column in board.columns)
+
+
+def _mapped(board: Board, event: ColumnMapped, record: EventRecord) -> Board:
+    return replace(board, version=record.version, columns=_mapped_columns(board, event.column, event.states))
+
+
+def _limited(board: Board, event: ColumnLimited, record: EventRecord) -> Board:
+    columns = (
+        replace(column, wip_limit=event.wip_limit) if column.name == event.column else column
+        for column in board.columns
+    )
+    return replace(board, version=record.version, columns=tuple(columns))
+
+
+def _reordered(board: Board, event: ColumnsReordered, record: EventRecord) -> Board:
+    by_name = {column.name: column for column in board.columns}
+    return replace(board, version=record.version, columns=tuple(by_name[name] for name in event.columns))
+
+
+def _archived(board: Board, _: BoardArchived, record: EventRecord) -> Board:
+    return replace(board, version=record.version, state=ARCHIVED)
+
+
+EVOLVE: Mapping[type[Event], Evolve] = {
+    BoardCreated: _created,
+    ColumnAdded: _added,
+    ColumnMapped: _mapped,
+    ColumnLimited: _limited,
+    ColumnsReordered: _reordered,
+    BoardArchived: _archived,
+}

@@ -1,0 +1,76 @@
+"""Commands to facts, or to the reason why not. Pure: nothing is read but what is handed in, and nothing is changed."""
+
+from mpschema.base import Command
+from mpschema.envelope import CommandEnvelope
+from mpschema.ids import is_id
+from mpschema.registry import COMMANDS, CommandSpec
+from mpschema.rejections import Code, Rejection
+
+from mpkernel.core import workspace
+from mpkernel.core.aggregates import MODULES
+from mpkernel.core.authority import denied
+from mpkernel.core.policy import Authorizer
+from mpkernel.core.rules import AccessRequest, Rule
+from mpkernel.core.states import State
+from mpkernel.core.world import Decision, Space, World
+
+_RULES: dict[type[Command], tuple[CommandSpec, str, Rule]] = {
+    spec.arguments: (spec, spec.aggregate, MODULES[spec.aggregate].RULES[spec.arguments]) for spec in COMMANDS.values()
+}
+
+
+def decide(
+    world: World, envelope: CommandEnvelope, target: str, arguments: Command, now_ms: int, authorizer: Authorizer
+) -> Decision:
+    """The facts that this command becomes, or why it is refused.
+
+    `target` is the aggregate's id, derived already where the envelope leaves it out; `now_ms` the kernel's time.
+    """
+    spec, aggregate, rule = _RULES[type(arguments)]
+    space = world.workspaces.get(envelope.workspace_id)
+    if space is None:
+        if aggregate != "workspace" or not spec.creates:
+            return _no_workspace(world, envelope)
+        space = Space(envelope.workspace_id, world.deadlines)
+    state = space.states[aggregate].get(target)
+    if state is None and (misnamed := _misnamed(aggregate, envelope, target)):
+        return misnamed
+    request = AccessRequest(world, space, envelope, target, arguments, now_ms)
+    refused = authorizer.authorize(request)
+    if refused is None and space.index.closed is not None and type(arguments) not in workspace.REOPENING:
+        refused = space.index.closed
+    if refused is None:
+        refused = _unmet(state, spec, rule, request)
+    return rule.decide(state, arguments, request) if refused is None else refused
+
+
+def _unmet(state: State | None, spec: CommandSpec, rule: Rule, request: AccessRequest) -> Rejection | None:
+    """What the command expects of its target and does not find: a version, existence, a valid fence, a state."""
+    expected, target = request.envelope.expected_version, request.target
+    if expected != "any" and expected != (version := 0 if state is None else state.version):
+        return Rejection(Code.STALE_VERSION, f"{spec.aggregate} {target} has version {version}, not {expected}")
+    if state is None:
+        if spec.creates or rule.absent_too:
+            return None
+        return Rejection(Code.NOT_FOUND, f"{spec.aggregate} {target} does not exist")
+    if spec.creates:
+        return Rejection(Code.ALREADY_EXISTS, f"{spec.aggregate} {target} exists already")
+    if rule.guard is not None and (refused := rule.guard(state, request.arguments)):
+        return refused
+    if rule.sources and state.state not in rule.sources:  # type: ignore[union-attr]  # a table with sources has states
+        return Rejection(Code.INVALID_STATE, f"{spec.aggregate} {target} is {state.state}")  # type: ignore[union-attr]
+    return None
+
+
+def _no_workspace(world: World, envelope: CommandEnvelope) -> Rejection:
+    if envelope.principal in world.operators:
+        return Rejection(Code.NOT_FOUND, f"workspace {envelope.workspace_id} does not exist")
+    return denied(envelope)
+
+
+def _misnamed(aggregate: str, envelope: CommandEnvelope, target: str) -> Rejection | None:
+    if not is_id(target):
+        return Rejection(Code.SCHEMA_INVALID, "the target is not an id: 1 to 128 of letters, digits, _ : @ -")
+    if aggregate == "workspace" and target != envelope.workspace_id:
+        return Rejection(Code.SCHEMA_INVALID, "the target of a workspace's command is the workspace itself")
+    return None

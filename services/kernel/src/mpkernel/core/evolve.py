@@ -1,0 +1,46 @@
+"""Facts to state: fold one recorded event into the world. A fact is never refused."""
+
+from collections.abc import Callable
+from typing import Any
+
+from mpschema.base import Event
+from mpschema.envelope import EventRecord
+from mpschema.system import LeaderElected
+
+from mpkernel.core.aggregates import MODULES
+from mpkernel.core.indexes import REINDEX
+from mpkernel.core.rules import Evolve
+from mpkernel.core.world import Space, World
+
+Reindex = Callable[[Space, Any, Any], None]
+
+_STEPS: dict[type[Event], tuple[str, Evolve, Reindex | None]] = {
+    event: (aggregate, evolve, REINDEX.get(aggregate))
+    for aggregate, module in MODULES.items()
+    for event, evolve in module.EVOLVE.items()
+}
+
+
+def apply(world: World, record: EventRecord) -> None:
+    """Fold one event: the aggregate's state, what derives from it, and the world's position.
+
+    Raises nothing for a fact that a decision could have made; anything else is a bug, or not our log.
+    """
+    event = record.data
+    step = _STEPS.get(type(event))
+    if step is not None:
+        aggregate, evolve, reindex = step
+        space = world.workspaces.get(record.workspace_id) or world.add_space(record.workspace_id)
+        states = space.states[aggregate]
+        aggregate_id = record.aggregate_id
+        old = states.get(aggregate_id)
+        new = states[aggregate_id] = evolve(old, event, record)
+        if reindex is not None:
+            reindex(space, old, new)
+    elif record.aggregate == "log":
+        world.log_version = record.version
+        if type(event) is LeaderElected:
+            world.operators = frozenset(event.operators)
+    world.seq = record.seq
+    world.time_ms = record.time_ms
+    world.epoch = record.epoch

@@ -1,0 +1,157 @@
+"""What derives from states, kept up to date by each change: the state before and the state after say what to change.
+
+The same functions rebuild everything, from no state before to the state that is: so both ways agree by construction.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mpschema.principal import Role
+from mpschema.task import LinkKind
+
+from mpkernel.core import session as sessions
+from mpkernel.core import workspace as workspaces
+from mpkernel.core.deadlines import Key
+from mpkernel.core.states import Channel, Principal, Project, ProjectState, Session, Task, Workspace
+from mpkernel.core.task import OPEN as TASK_OPEN
+from mpkernel.core.world import Indexes, Space
+
+TASK_LEASE = "task_lease"
+REPLY_BY = "reply_by"
+
+_BLOCKS = LinkKind.BLOCKS
+_PROJECT_OPEN = ProjectState.OPEN
+
+
+def rebuild_indexes(space: Space) -> None:
+    """Derive everything anew from the states, after a snapshot was loaded into an otherwise new world."""
+    space.index = Indexes()
+    for aggregate, states in space.states.items():
+        reindex = REINDEX.get(aggregate)
+        if reindex is not None:
+            for state in states.values():
+                reindex(space, None, state)
+
+
+def _count(counts: dict[Any, int], key: Any, by: int) -> None:
+    """Count up or down; a count of nothing is not kept."""
+    count = counts.get(key, 0) + by
+    if count:
+        counts[key] = count
+    else:
+        del counts[key]
+
+
+def _add(sets: dict[str, set[str]], key: str, member: str) -> None:
+    members = sets.get(key)
+    if members is None:
+        sets[key] = {member}
+    else:
+        members.add(member)
+
+
+def _remove(sets: dict[str, set[str]], key: str, member: str) -> None:
+    """Take a member out; an empty set is not kept."""
+    members = sets[key]
+    members.remove(member)
+    if not members:
+        del sets[key]
+
+
+def _workspace(space: Space, _: Workspace | None, new: Workspace) -> None:
+    space.index.closed = workspaces.closed(new)
+
+
+def _principal(space: Space, _: Principal | None, new: Principal) -> None:
+    index = space.index
+    if Role.OWNER in new.roles:
+        index.owners.add(new.id)
+    else:
+        index.owners.discard(new.id)
+    for key_id in new.keys:
+        index.keys[key_id] = new.id
+
+
+def _project(space: Space, old: Project | None, new: Project) -> None:
+    if new.state is _PROJECT_OPEN:
+        space.index.project_names[new.name] = new.id
+    elif old is not None and old.state is _PROJECT_OPEN:
+        del space.index.project_names[old.name]
+
+
+def _task(space: Space, old: Task | None, new: Task) -> None:
+    old_state, old_due_ms = (None, 0) if old is None else (old.state, old.expires_at_ms)
+    if new.state is not old_state and new.board_id is not None:
+        counts = space.index.tasks_on_board.setdefault(new.board_id, {})
+        _count(counts, new.state, 1)
+        if old_state is not None:
+            _count(counts, old_state, -1)
+    if new.expires_at_ms != old_due_ms:
+        _lease(space, old, new)
+    if new.links or (old is not None and old.links):
+        _blockers(space, old, new)
+
+
+def _lease(space: Space, old: Task | None, new: Task) -> None:
+    """A lease began, was renewed, or ended. A claim passes from session to session only through its end."""
+    key = Key(space.id, TASK_LEASE, new.id, 0)
+    if new.expires_at_ms:
+        space.deadlines.set(key, new.expires_at_ms)
+        if new.session_id is not None and (old is None or not old.expires_at_ms):
+            _add(space.index.claims, new.session_id, new.id)
+    else:
+        space.deadlines.clear(key)
+        if old is not None and old.session_id is not None:
+            _remove(space.index.claims, old.session_id, new.id)
+
+
+def _blockers(space: Space, old: Task | None, new: Task) -> None:
+    before, after = _blocked_by(old), _blocked_by(new)
+    for task_id in after - before:
+        _add(space.index.blockers, task_id, new.id)
+    for task_id in before - after:
+        _remove(space.index.blockers, task_id, new.id)
+
+
+def _blocked_by(task: Task | None) -> set[str]:
+    """The tasks that this one keeps from being claimed: closed ones block nothing."""
+    if task is None or task.state not in TASK_OPEN:
+        return set()
+    return {other for kind, other in task.links if kind is _BLOCKS}
+
+
+def _session(space: Space, old: Session | None, new: Session) -> None:
+    index, parent_id = space.index, new.parent_id
+    if old is None and parent_id is not None:
+        _count(index.children, parent_id, 1)
+    lived, lives = old is not None and old.state in sessions.LIVE, new.state in sessions.LIVE
+    if lived == lives:
+        return
+    _count(index.live_in_lineage, new.root_id, 1 if lives else -1)
+    if new.project_id is not None:
+        _count(index.live_in_project, new.project_id, 1 if lives else -1)
+    if parent_id is not None:
+        (_add if lives else _remove)(index.live_children, parent_id, new.id)
+
+
+def _channel(space: Space, old: Channel | None, new: Channel) -> None:
+    before = {} if old is None else old.awaited
+    if new.awaited is before:
+        return
+    for message_seq, due_ms in new.awaited.items():
+        if message_seq not in before:
+            space.deadlines.set(Key(space.id, REPLY_BY, new.id, message_seq), due_ms)
+    for message_seq in before:
+        if message_seq not in new.awaited:
+            space.deadlines.clear(Key(space.id, REPLY_BY, new.id, message_seq))
+
+
+REINDEX: Mapping[str, Callable[[Space, Any, Any], None]] = {
+    "workspace": _workspace,
+    "principal": _principal,
+    "project": _project,
+    "task": _task,
+    "session": _session,
+    "channel": _channel,
+}
+"""For each aggregate that anything derives from: what its change changes, of the state before (or None) and after."""

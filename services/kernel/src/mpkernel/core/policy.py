@@ -1,0 +1,98 @@
+"""Who may do what: roles by a table, with rules for agents and for granting on top. What is not allowed is denied."""
+
+import hashlib
+import itertools
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+from mpschema.principal import BindRole, IssueKey, Role, UnbindRole
+from mpschema.registry import COMMANDS
+from mpschema.rejections import Code, Rejection
+
+from mpkernel.core import agents
+from mpkernel.core.authority import denied, rank
+from mpkernel.core.principal import AGENT_PREFIX, RANK
+from mpkernel.core.rules import AccessRequest
+
+
+class Authorizer(Protocol):
+    """Says no, or nothing. Pure: the same request on the same world gets the same answer."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the policy it decides by, lower-case hex."""
+        ...
+
+    def authorize(self, request: AccessRequest) -> Rejection | None:
+        """Why this caller may not give this command, or None where it may."""
+        ...
+
+
+def _all_of(*aggregates: str) -> frozenset[str]:
+    return frozenset(kind for kind, spec in COMMANDS.items() if spec.aggregate in aggregates)
+
+
+_WORK = _all_of("project", "board", "task", "session", "channel")
+_TENANT = _all_of("workspace", "principal") - {"workspace.create"}
+
+ROLE_COMMANDS: Mapping[Role, frozenset[str]] = {
+    Role.OWNER: _TENANT | _WORK,
+    Role.OPERATOR: (_TENANT | _WORK) - {"workspace.archive"},
+    Role.DEVELOPER: _WORK,
+    Role.AGENT: frozenset(agents.RULES),
+    Role.VIEWER: frozenset(),
+}
+"""Role to the commands it may give. `workspace.create` is for the operators of the deployment alone."""
+
+_GRANTS = frozenset({BindRole, UnbindRole, IssueKey})
+_AGENT = Role.AGENT
+
+
+class RoleAuthorizer:
+    """Authorizes by the role table. A principal with several roles may do what any of them may."""
+
+    def __init__(self, table: Mapping[Role, frozenset[str]] = ROLE_COMMANDS) -> None:
+        descending = sorted(Role, key=lambda role: -RANK[role])
+        held = [roles for n in range(len(Role) + 1) for roles in itertools.combinations(descending, n)]
+        self._table = table
+        self._allowed = {roles: frozenset[str]().union(*(table[role] for role in roles)) for roles in held}
+        self._anywhere = table[Role.OPERATOR] | {"workspace.create"}
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the table's canonical JSON: roles and commands in alphabetical order."""
+        table = {role.value: sorted(commands) for role, commands in sorted(self._table.items())}
+        return hashlib.sha256(msgspec.json.encode(table)).hexdigest()
+
+    def authorize(self, request: AccessRequest) -> Rejection | None:
+        """See `Authorizer.authorize`."""
+        envelope = request.envelope
+        principal, kind = envelope.principal, envelope.type
+        if principal.startswith(AGENT_PREFIX):
+            if kind not in self._table[_AGENT]:
+                return denied(envelope)
+            return agents.authorize(request, principal.removeprefix(AGENT_PREFIX))
+        if principal in request.world.operators and kind in self._anywhere:
+            return _ungrantable(request) if type(request.arguments) in _GRANTS else None
+        state = request.space.principals.get(principal)
+        roles = state.roles if state is not None else ()
+        if kind not in self._allowed[roles]:
+            return denied(envelope)
+        if roles[0] is _AGENT:
+            return agents.authorize(request, envelope.session_id)
+        return _ungrantable(request) if type(request.arguments) in _GRANTS else None
+
+
+def _ungrantable(request: AccessRequest) -> Rejection | None:
+    """Why the caller may not give or take this: nobody grants more than it has, or keys to who stands higher."""
+    world, space, arguments = request.world, request.space, request.arguments
+    own = rank(world, space, request.envelope.principal)
+    if isinstance(arguments, BindRole | UnbindRole):
+        if own >= RANK[arguments.role]:
+            return None
+        return Rejection(Code.AUTHORITY_EXCEEDED, f"the role {arguments.role} is above the caller's own")
+    foreign = request.target in world.operators and request.envelope.principal not in world.operators
+    if own >= rank(world, space, request.target) and not foreign:
+        return None
+    return Rejection(Code.AUTHORITY_EXCEEDED, f"{request.target} stands above the caller")

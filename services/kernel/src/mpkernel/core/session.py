@@ -1,0 +1,206 @@
+"""One agent's run, and a node in a lineage tree that never outgrows the limits set above it.
+
+A session ends with everything below it: whoever lives has a live parent. So what is live below a session is found from
+it downwards, and ends with it.
+"""
+
+from collections.abc import Mapping
+from sys import intern
+
+from mpschema import session as words
+from mpschema.base import Event
+from mpschema.envelope import EventRecord
+from mpschema.ids import derived_id, is_id
+from mpschema.rejections import Code, Rejection
+from mpschema.session import SessionLimits, SessionState
+from msgspec.structs import replace
+
+from mpkernel.core.principal import AGENT_PREFIX
+from mpkernel.core.project import closed_project
+from mpkernel.core.rules import AccessRequest, Evolve, Rule, Rules
+from mpkernel.core.states import Session
+from mpkernel.core.task import release_claims
+from mpkernel.core.world import Decision, Fact, Space
+
+REQUESTED, ACTIVE, PAUSED = SessionState.REQUESTED, SessionState.ACTIVE, SessionState.PAUSED
+COMPLETED, FAILED, CANCELED = SessionState.COMPLETED, SessionState.FAILED, SessionState.CANCELED
+LIVE = frozenset({REQUESTED, ACTIVE, PAUSED})
+LINEAGE_LIVE_MAX = 4_096
+"""How many sessions of one lineage may live at once: a cascade over all of them still fits one commit."""
+
+
+def _spawn(_: None, arguments: words.SpawnSession, request: AccessRequest) -> Decision:
+    space, target = request.space, request.target
+    if not is_id(AGENT_PREFIX + target):
+        return Rejection(Code.SCHEMA_INVALID, f"a session's id has at most {128 - len(AGENT_PREFIX)} characters")
+    if arguments.task_id is not None and arguments.task_id not in space.tasks:
+        return Rejection(Code.NOT_FOUND, f"task {arguments.task_id} does not exist")
+    parent = None
+    if arguments.parent_id is not None:
+        parent = space.sessions.get(arguments.parent_id)
+        if parent is None:
+            return Rejection(Code.NOT_FOUND, f"session {arguments.parent_id} does not exist")
+        if refused := _over_limits(space, parent, arguments):
+            return refused
+    project_id = arguments.project_id or (parent.project_id if parent else None)
+    if project_id is not None and (refused := closed_project(space, project_id)):
+        return refused
+    return (Fact("session", target, _spawned_event(target, parent, project_id, arguments)),)
+
+
+def _over_limits(space: Space, parent: Session, arguments: words.SpawnSession) -> Rejection | None:
+    """Why the parent may not have this child: authority of a child lies within its parent's (G6)."""
+    limits, index = arguments.limits, space.index
+    if parent.state not in LIVE:
+        return Rejection(Code.SESSION_ENDED, f"session {parent.id} is {parent.state}")
+    if parent.depth >= parent.max_depth:
+        return Rejection(Code.DEPTH_EXCEEDED, f"session {parent.id} is at the deepest level, {parent.max_depth}")
+    if index.children.get(parent.id, 0) >= parent.max_children:
+        return Rejection(
+            Code.FANOUT_EXCEEDED, f"session {parent.id} has spawned all its {parent.max_children} children"
+        )
+    if index.live_in_lineage[parent.root_id] >= LINEAGE_LIVE_MAX:
+        return Rejection(Code.FANOUT_EXCEEDED, f"{LINEAGE_LIVE_MAX} sessions of the lineage live already")
+    if limits is not None and (limits.max_depth > parent.max_depth or limits.max_children > parent.max_children):
+        return Rejection(Code.AUTHORITY_EXCEEDED, f"the limits are wider than those of session {parent.id}")
+    if parent.project_id is not None and arguments.project_id not in (None, parent.project_id):
+        return Rejection(Code.AUTHORITY_EXCEEDED, f"session {parent.id} works in project {parent.project_id} alone")
+    return None
+
+
+def _spawned_event(
+    target: str, parent: Session | None, project_id: str | None, arguments: words.SpawnSession
+) -> words.SessionSpawned:
+    lineage = (*parent.lineage, parent.id) if parent else ()
+    inherited = SessionLimits(parent.max_depth, parent.max_children) if parent else SessionLimits()
+    return words.SessionSpawned(
+        blueprint=arguments.blueprint,
+        root_id=lineage[0] if lineage else target,
+        depth=len(lineage),
+        lineage=lineage,
+        limits=arguments.limits or inherited,
+        parent_id=arguments.parent_id,
+        project_id=project_id,
+        task_id=arguments.task_id,
+        purpose=arguments.purpose,
+        labels=arguments.labels,
+    )
+
+
+def _start(session: Session, _: words.StartSession, __: AccessRequest) -> Decision:
+    return (Fact("session", session.id, words.SessionStarted()),)
+
+
+def _pause(session: Session, arguments: words.PauseSession, _: AccessRequest) -> Decision:
+    return (Fact("session", session.id, words.SessionPaused(arguments.reason)),)
+
+
+def _resume(session: Session, _: words.ResumeSession, __: AccessRequest) -> Decision:
+    return (Fact("session", session.id, words.SessionResumed()),)
+
+
+def _complete(session: Session, arguments: words.CompleteSession, request: AccessRequest) -> Decision:
+    children = request.space.index.live_children.get(session.id)
+    if children:
+        return Rejection(Code.INVALID_STATE, f"child {min(children)} of session {session.id} is live")
+    completed = Fact("session", session.id, words.SessionCompleted(arguments.result))
+    return (completed, *release_claims(request.space, (session.id,)))
+
+
+def _fail(session: Session, arguments: words.FailSession, request: AccessRequest) -> Decision:
+    failed = Fact("session", session.id, words.SessionFailed(arguments.failure, arguments.detail))
+    return (failed, *_cascade(request.space, session.id))
+
+
+def _cancel(session: Session, arguments: words.CancelSession, request: AccessRequest) -> Decision:
+    canceled = Fact("session", session.id, words.SessionCanceled(session.id, arguments.reason))
+    return (canceled, *_cascade(request.space, session.id))
+
+
+def _cascade(space: Space, origin_id: str) -> tuple[Fact, ...]:
+    """What ends with a session: its live descendants, nearest first, then the claims of all of them.
+
+    The reason stands with the origin alone; `origin_id` leads to it.
+    """
+    below = _live_below(space, origin_id)
+    canceled = (Fact("session", session_id, words.SessionCanceled(origin_id)) for session_id in below)
+    return (*canceled, *release_claims(space, (origin_id, *below)))
+
+
+def _live_below(space: Space, session_id: str) -> list[str]:
+    """The live descendants, level by level, in the order of their ids."""
+    found: list[str] = []
+    level = [session_id]
+    while level:
+        level = sorted(child for parent in level for child in space.index.live_children.get(parent, ()))
+        found += level
+    return found
+
+
+def _issue_token(session: Session, arguments: words.IssueSessionToken, request: AccessRequest) -> Decision:
+    token_id = derived_id("token", request.envelope.command_id)
+    event = words.SessionTokenIssued(token_id, request.now_ms + arguments.ttl_seconds * 1_000)
+    return (Fact("session", session.id, event),)
+
+
+RULES: Rules = {
+    words.SpawnSession: Rule(decide=_spawn, targets=(REQUESTED,)),
+    words.StartSession: Rule(decide=_start, sources=frozenset({REQUESTED}), targets=(ACTIVE,)),
+    words.PauseSession: Rule(decide=_pause, sources=frozenset({ACTIVE}), targets=(PAUSED,)),
+    words.ResumeSession: Rule(decide=_resume, sources=frozenset({PAUSED}), targets=(ACTIVE,)),
+    words.CompleteSession: Rule(decide=_complete, sources=frozenset({ACTIVE, PAUSED}), targets=(COMPLETED,)),
+    words.FailSession: Rule(decide=_fail, sources=LIVE, targets=(FAILED,)),
+    words.CancelSession: Rule(decide=_cancel, sources=LIVE, targets=(CANCELED,)),
+    words.IssueSessionToken: Rule(decide=_issue_token, sources=LIVE),
+}
+
+CASCADES = {"an ancestor fails or is canceled": (LIVE, CANCELED)}
+"""Transitions without a command of the session's own: what happens, from which states, to which."""
+
+
+def _spawned(_: None, event: words.SessionSpawned, record: EventRecord) -> Session:
+    return Session(
+        id=record.aggregate_id,
+        version=record.version,
+        state=REQUESTED,
+        lineage=tuple(map(intern, event.lineage)),
+        project_id=None if event.project_id is None else intern(event.project_id),
+        max_depth=event.limits.max_depth,
+        max_children=event.limits.max_children,
+    )
+
+
+def _started(session: Session, _: words.SessionStarted | words.SessionResumed, record: EventRecord) -> Session:
+    return replace(session, version=record.version, state=ACTIVE)
+
+
+def _paused(session: Session, _: words.SessionPaused, record: EventRecord) -> Session:
+    return replace(session, version=record.version, state=PAUSED)
+
+
+def _completed(session: Session, _: words.SessionCompleted, record: EventRecord) -> Session:
+    return replace(session, version=record.version, state=COMPLETED)
+
+
+def _failed(session: Session, _: words.SessionFailed, record: EventRecord) -> Session:
+    return replace(session, version=record.version, state=FAILED)
+
+
+def _canceled(session: Session, _: words.SessionCanceled, record: EventRecord) -> Session:
+    return replace(session, version=record.version, state=CANCELED)
+
+
+def _token_issued(session: Session, _: words.SessionTokenIssued, record: EventRecord) -> Session:
+    return replace(session, version=record.version)
+
+
+EVOLVE: Mapping[type[Event], Evolve] = {
+    words.SessionSpawned: _spawned,
+    words.SessionStarted: _started,
+    words.SessionPaused: _paused,
+    words.SessionResumed: _started,
+    words.SessionCompleted: _completed,
+    words.SessionFailed: _failed,
+    words.SessionCanceled: _canceled,
+    words.SessionTokenIssued: _token_issued,
+}
