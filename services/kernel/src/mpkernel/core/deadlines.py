@@ -2,18 +2,12 @@
 
 import heapq
 from collections.abc import Iterator
-from typing import NamedTuple
 
 _SLACK = 64
 
 
-class Key(NamedTuple):
-    """What waits: the kind of timer, the aggregate, and which of its own things (a message's number; else 0)."""
-
-    workspace_id: str
-    kind: str
-    aggregate_id: str
-    item: int
+Key = tuple[str, str, str, int]
+"""What waits: its workspace, the kind of timer, the aggregate, and which of its things (a message's number; else 0)."""
 
 
 class Deadlines:

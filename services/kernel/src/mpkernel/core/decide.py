@@ -37,7 +37,7 @@ def decide(
         return misnamed
     request = AccessRequest(world, space, envelope, target, arguments, now_ms)
     refused = authorizer.authorize(request)
-    if refused is None and space.index.closed is not None and type(arguments) not in workspace.REOPENING:
+    if refused is None and space.index.closed is not None and type(arguments) not in workspace.UNGATED:
         refused = space.index.closed
     if refused is None:
         refused = _unmet(state, spec, rule, request)

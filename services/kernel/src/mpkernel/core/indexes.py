@@ -11,7 +11,6 @@ from mpschema.task import LinkKind
 
 from mpkernel.core import session as sessions
 from mpkernel.core import workspace as workspaces
-from mpkernel.core.deadlines import Key
 from mpkernel.core.states import Channel, Principal, Project, ProjectState, Session, Task, Workspace
 from mpkernel.core.task import OPEN as TASK_OPEN
 from mpkernel.core.world import Indexes, Space
@@ -94,7 +93,7 @@ def _task(space: Space, old: Task | None, new: Task) -> None:
 
 def _lease(space: Space, old: Task | None, new: Task) -> None:
     """A lease began, was renewed, or ended. A claim passes from session to session only through its end."""
-    key = Key(space.id, TASK_LEASE, new.id, 0)
+    key = (space.id, TASK_LEASE, new.id, 0)
     if new.expires_at_ms:
         space.deadlines.set(key, new.expires_at_ms)
         if new.session_id is not None and (old is None or not old.expires_at_ms):
@@ -140,10 +139,10 @@ def _channel(space: Space, old: Channel | None, new: Channel) -> None:
         return
     for message_seq, due_ms in new.awaited.items():
         if message_seq not in before:
-            space.deadlines.set(Key(space.id, REPLY_BY, new.id, message_seq), due_ms)
+            space.deadlines.set((space.id, REPLY_BY, new.id, message_seq), due_ms)
     for message_seq in before:
         if message_seq not in new.awaited:
-            space.deadlines.clear(Key(space.id, REPLY_BY, new.id, message_seq))
+            space.deadlines.clear((space.id, REPLY_BY, new.id, message_seq))
 
 
 REINDEX: Mapping[str, Callable[[Space, Any, Any], None]] = {

@@ -47,12 +47,13 @@ def due(world: World, now_ms: int, limit: int) -> list[Timer]:
 
 
 def _timer(due_ms: int, key: Key) -> Timer:
-    return Timer(key.workspace_id, key.kind, _AGGREGATE[key.kind], key.aggregate_id, due_ms, key.item)
+    workspace_id, kind, aggregate_id, item = key
+    return Timer(workspace_id, kind, _AGGREGATE[kind], aggregate_id, due_ms, item)
 
 
 def fire(world: World, timer: Timer) -> tuple[Fact, ...]:
     """What is recorded when this deadline passes: that it did, and what follows. Nothing where it moved or was met."""
-    key = Key(timer.workspace_id, timer.kind, timer.aggregate_id, timer.detail)
+    key = (timer.workspace_id, timer.kind, timer.aggregate_id, timer.detail)
     if world.deadlines.due_of.get(key) != timer.due_ms:
         return ()
     fired = Fact("timer", timer.id, TimerFired(timer.due_ms, timer.kind))

@@ -27,7 +27,7 @@ from mpkernel.core.world import Decision, Fact
 
 ACTIVE, FROZEN, ARCHIVED = WorkspaceState.ACTIVE, WorkspaceState.FROZEN, WorkspaceState.ARCHIVED
 
-REOPENING = frozenset({CreateWorkspace, FreezeWorkspace, ThawWorkspace, ArchiveWorkspace})
+UNGATED = frozenset({CreateWorkspace, FreezeWorkspace, ThawWorkspace, ArchiveWorkspace})
 """Commands that a workspace's own table answers even while it is closed to all others."""
 
 

@@ -1,0 +1,64 @@
+"""The leader's lease in JetStream: the last message of a subject, with a time to live, changed by compare-and-set.
+
+The server leaves a marker when the message ages out, whose sequence the next holder must name.
+"""
+
+import math
+
+from mpbus.streams import LEASE_STREAM
+from mpschema import subjects
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.js.errors import APIError, NotFoundError
+
+from mpkernel.ports import LeaseUnavailable
+
+_EXPECTED = "Nats-Expected-Last-Subject-Sequence"
+_LOST = {10071, 10164}
+_RELEASED = b"released"
+
+
+class JetStreamLease:
+    """The `Lease` of a cluster without Redis. The server counts lifetimes in whole seconds."""
+
+    def __init__(self, nc: Client, name: str, holder: str, ttl_seconds: float) -> None:
+        self._js = nc.jetstream(timeout=1)
+        self._subject = subjects.lease_subject(name)
+        self._holder = holder.encode()
+        self._ttl = str(max(1, math.ceil(ttl_seconds)))
+        self._sequence = 0
+
+    async def acquire(self) -> bool:
+        """See the port."""
+        try:
+            last = await self._js.get_last_msg(LEASE_STREAM, self._subject)
+        except NotFoundError:
+            self._sequence = 0
+        except (NatsError, TimeoutError) as error:
+            raise LeaseUnavailable(str(error)) from error
+        else:
+            free = (last.headers or {}).get("Nats-Marker-Reason") or last.data in (_RELEASED, self._holder)
+            if not free:
+                return False
+            self._sequence = int(last.seq or 0)
+        return await self._put(self._holder)
+
+    async def renew(self) -> bool:
+        """See the port."""
+        return await self._put(self._holder)
+
+    async def release(self) -> None:
+        """See the port."""
+        await self._put(_RELEASED)
+
+    async def _put(self, data: bytes) -> bool:
+        headers = {_EXPECTED: str(self._sequence), "Nats-TTL": self._ttl}
+        try:
+            self._sequence = (await self._js.publish(self._subject, data, headers=headers)).seq
+        except APIError as error:
+            if error.err_code in _LOST:
+                return False
+            raise LeaseUnavailable(str(error)) from error
+        except (NatsError, TimeoutError) as error:
+            raise LeaseUnavailable(str(error)) from error
+        return True

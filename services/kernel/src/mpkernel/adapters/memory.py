@@ -1,0 +1,204 @@
+"""The same ports in memory: real adapters for simulation, held to the same contracts as those of a cluster."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+from mpbus.reader import GENESIS, Commit, LogPosition, verify
+from mpschema import subjects
+
+from mpkernel.ports import CommandMessage, Deposed
+
+
+class MemoryLog:
+    """A log in memory, which many may follow and one at a time may append to."""
+
+    def __init__(self, shard: str = "0") -> None:
+        self._subject = subjects.log_subject(shard)
+        self._commits: list[Commit] = []
+        self._grown = asyncio.Event()
+
+    async def append(self, data: bytes, commit_hash: str, after: LogPosition, deadline_seconds: float) -> int:
+        """See `LogWriter`. There is nothing to wait for: `deadline_seconds` never passes."""
+        del deadline_seconds
+        if after.stream_seq < len(self._commits):
+            if self._commits[after.stream_seq].hash == commit_hash:
+                return after.stream_seq + 1
+            raise Deposed(f"position {after.stream_seq + 1} holds another commit")
+        self._commits.append(verify(self._head(), after.stream_seq + 1, self._subject, data, commit_hash))
+        self._grown.set()
+        self._grown = asyncio.Event()
+        return len(self._commits)
+
+    async def follow(self, after: LogPosition = GENESIS) -> AsyncIterator[list[Commit]]:
+        """See `Log`."""
+        while True:
+            grown = self._grown
+            commits = self._commits[after.stream_seq :]
+            if commits:
+                yield commits
+                after = commits[-1].position
+            else:
+                await grown.wait()
+
+    async def head(self) -> LogPosition:
+        """See `Log`."""
+        return self._head()
+
+    async def position_before(self, seq: int) -> LogPosition:
+        """See `Log`."""
+        before = GENESIS
+        for commit in self._commits:
+            if commit.position.seq >= seq:
+                break
+            before = commit.position
+        return before
+
+    async def commit_at(self, stream_seq: int) -> Commit | None:
+        """See `Log`."""
+        return self._commits[stream_seq - 1] if 0 < stream_seq <= len(self._commits) else None
+
+    def _head(self) -> LogPosition:
+        return self._commits[-1].position if self._commits else GENESIS
+
+
+class MemoryCommands:
+    """A command stream in memory."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, CommandMessage] = {}
+        self._last = 0
+        self._readers: list[MemoryIntake] = []
+
+    def publish(self, data: bytes, reply_to: str = "") -> int:
+        """Store one message of packed commands; its position."""
+        self._last += 1
+        message = self._waiting[self._last] = CommandMessage(self._last, reply_to, data)
+        for reader in self._readers:
+            reader.deliver(message)
+        return self._last
+
+    def after(self, consumed: int) -> list[CommandMessage]:
+        """What waits, in order."""
+        return [message for position, message in self._waiting.items() if position > consumed]
+
+    def purge(self, consumed: int) -> None:
+        """Drop everything up to a position."""
+        for position in [p for p in self._waiting if p <= consumed]:
+            del self._waiting[position]
+
+    def attach(self, reader: "MemoryIntake") -> None:
+        """Deliver to this reader from now on."""
+        self._readers.append(reader)
+
+    def detach(self, reader: "MemoryIntake") -> None:
+        """Deliver to it no more."""
+        if reader in self._readers:
+            self._readers.remove(reader)
+
+
+class MemoryIntake:
+    """The `Intake` of a command stream in memory."""
+
+    def __init__(self, commands: MemoryCommands, wake: asyncio.Event) -> None:
+        self._commands = commands
+        self._wake = wake
+        self._arrived: list[CommandMessage] = []
+
+    async def open(self, consumed: int) -> None:
+        """See the port."""
+        self._commands.purge(consumed)
+        self._arrived = self._commands.after(consumed)
+        self._commands.attach(self)
+        self._wake.set()
+
+    def deliver(self, message: CommandMessage) -> None:
+        """A message was stored."""
+        self._arrived.append(message)
+        self._wake.set()
+
+    def take_nowait(self) -> list[CommandMessage]:
+        """See the port."""
+        taken, self._arrived = self._arrived, []
+        return taken
+
+    async def discard(self, consumed: int) -> None:
+        """See the port."""
+        self._commands.purge(consumed)
+
+    async def close(self) -> None:
+        """See the port."""
+        self._commands.detach(self)
+
+
+class MemoryLeases:
+    """A keeper of leases in memory, by a clock that is handed in (seconds)."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._held: dict[str, tuple[str, float]] = {}
+
+    def holder(self, name: str) -> str | None:
+        """Who holds a lease now."""
+        holder, expires = self._held.get(name, ("", 0.0))
+        return holder if holder and expires > self._now() else None
+
+    def put(self, name: str, holder: str, ttl_seconds: float) -> None:
+        """Give it to a holder."""
+        self._held[name] = (holder, self._now() + ttl_seconds)
+
+    def drop(self, name: str) -> None:
+        """Free it."""
+        self._held.pop(name, None)
+
+
+class MemoryLease:
+    """The `Lease` kept by a `MemoryLeases`."""
+
+    def __init__(self, leases: MemoryLeases, name: str, holder: str, ttl_seconds: float) -> None:
+        self._leases = leases
+        self._name = name
+        self._holder = holder
+        self._ttl_seconds = ttl_seconds
+
+    async def acquire(self) -> bool:
+        """See the port."""
+        return self._leases.holder(self._name) is None and self._take()
+
+    async def renew(self) -> bool:
+        """See the port."""
+        return self._leases.holder(self._name) in (None, self._holder) and self._take()
+
+    async def release(self) -> None:
+        """See the port."""
+        if self._leases.holder(self._name) == self._holder:
+            self._leases.drop(self._name)
+
+    def _take(self) -> bool:
+        self._leases.put(self._name, self._holder, self._ttl_seconds)
+        return True
+
+
+class MemorySnapshots:
+    """The `Snapshots` of a process that remembers one."""
+
+    def __init__(self) -> None:
+        self._data: bytes | None = None
+
+    async def load(self) -> bytes | None:
+        """See the port."""
+        return self._data
+
+    async def store(self, data: bytes) -> None:
+        """See the port."""
+        self._data = data
+
+
+class MemoryReplies:
+    """The `Replies` of a process that hears itself."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, bytes]] = []
+
+    async def send(self, reply_to: str, data: bytes) -> None:
+        """See the port."""
+        self.sent.append((reply_to, data))

@@ -1,0 +1,99 @@
+"""Outcomes on their way back: fresh ones at once, recorded ones read from the log for whoever asks again."""
+
+import asyncio
+from bisect import bisect_right
+from collections.abc import Coroutine
+
+import structlog
+from mpbus.reader import Commit
+from mpschema import codec
+from mpschema.envelope import Outcome
+from nats.errors import Error as NatsError
+
+from mpkernel.core.turn import Repeat, Reply, conflict_outcome, recorded_outcome
+from mpkernel.ports import Log, Replies
+
+log = structlog.get_logger(__name__)
+COMMITS_KEPT = 64
+"""Commits kept decoded for repeats: after a failover, many ask for the same few."""
+
+
+class Places:
+    """Where commits stand: the first event of each, and its position in the stream. 16 bytes a commit."""
+
+    def __init__(self) -> None:
+        self._first_seqs: list[int] = []
+        self._stream_seqs: list[int] = []
+
+    def add(self, first_seq: int, stream_seq: int) -> None:
+        """The newest commit."""
+        self._first_seqs.append(first_seq)
+        self._stream_seqs.append(stream_seq)
+
+    def find(self, seq: int) -> int | None:
+        """The stream position of the commit that holds an event; None if it is older than what is known here."""
+        index = bisect_right(self._first_seqs, seq) - 1
+        return self._stream_seqs[index] if index >= 0 else None
+
+
+class Answers:
+    """Sends what a turn has to say, once its commit is stored."""
+
+    def __init__(self, source: Log, replies: Replies, places: Places) -> None:
+        self._log = source
+        self._replies = replies
+        self._places = places
+        self._kept: dict[int, Commit] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def stored(self, first_seq: int, stream_seq: int) -> None:
+        """A commit is stored there."""
+        self._places.add(first_seq, stream_seq)
+
+    def send(self, replies: dict[str, list[Reply]], epoch: int) -> None:
+        """Send all answers of a turn. Does not wait: a lost answer is asked for again."""
+        for reply_to, answers in replies.items():
+            fresh = [answer for answer in answers if isinstance(answer, Outcome)]
+            repeats = [answer for answer in answers if isinstance(answer, Repeat)]
+            if fresh:
+                self._spawn(self._replies.send(reply_to, codec.encode_outcomes(fresh)))
+            if repeats:
+                self._spawn(self._send_recorded(reply_to, repeats, epoch))
+
+    async def close(self) -> None:
+        """Wait for what is being sent."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _send_recorded(self, reply_to: str, repeats: list[Repeat], epoch: int) -> None:
+        try:
+            outcomes = [await self._recorded(repeat, epoch) for repeat in repeats]
+        except (NatsError, TimeoutError) as error:
+            log.info("answers.recorded_unavailable", reason=str(error) or type(error).__name__)
+            return  # They ask again.
+        await self._replies.send(reply_to, codec.encode_outcomes(outcomes))
+
+    async def _recorded(self, repeat: Repeat, epoch: int) -> Outcome:
+        if repeat.conflict:
+            return conflict_outcome(repeat.request_id, epoch, repeat.first_seq)
+        commit = await self._commit_of(repeat.first_seq)
+        records = commit.records[repeat.first_seq - commit.header.first_seq :]
+        command_id = records[0].command_id
+        return recorded_outcome([r for r in records if r.command_id == command_id], repeat.request_id)
+
+    async def _commit_of(self, seq: int) -> Commit:
+        stream_seq = self._places.find(seq)
+        if stream_seq is None:
+            stream_seq = (await self._log.position_before(seq)).stream_seq + 1
+        commit = self._kept.get(stream_seq)
+        if commit is None:
+            commit = await self._log.commit_at(stream_seq)
+            assert commit is not None, f"event {seq} is in the index and not in the log"
+            self._kept[stream_seq] = commit
+            if len(self._kept) > COMMITS_KEPT:
+                del self._kept[next(iter(self._kept))]
+        return commit

@@ -1,0 +1,33 @@
+"""The whole state of one shard: the world of aggregates, the outcomes, and how far both logs are consumed."""
+
+from mpschema.envelope import CommitHeader, EventRecord
+
+from mpkernel.core.evolve import apply
+from mpkernel.core.outcomes import Outcomes
+from mpkernel.core.world import World
+
+
+class Shard:
+    """What a kernel knows. Folding the same commits gives the same shard, on every replica."""
+
+    __slots__ = ("command_position", "outcomes", "world")
+
+    def __init__(self, world: World | None = None, outcomes: Outcomes | None = None, command_position: int = 0) -> None:
+        self.world = world or World()
+        self.outcomes = outcomes or Outcomes()
+        self.command_position = command_position
+
+    def fold(self, header: CommitHeader, records: list[EventRecord]) -> None:
+        """Take in one commit of the log. Never refuses a fact."""
+        for record in records:
+            self.fold_record(record)
+        self.command_position = header.command_position
+
+    def fold_record(self, record: EventRecord) -> None:
+        """Take in one event."""
+        apply(self.world, record)
+        if record.digest is not None:
+            command_id = record.id[:-2]  # The first event of an outcome: its id ends with ":0".
+            self.outcomes.add(record.workspace_id, command_id, record.digest, record.seq)
+            if record.idempotency_key is not None:
+                self.outcomes.add(record.workspace_id, record.idempotency_key, record.digest, record.seq)

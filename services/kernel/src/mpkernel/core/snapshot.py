@@ -1,0 +1,126 @@
+"""A shard's state as bytes, and back. The same state gives the same bytes: their hash is the state root.
+
+Everything is kept in the order in which it came to be, which is the log's order, so nothing needs sorting. A snapshot
+is disposable: it names the digest of the reducers that made it, and counts for nothing under other ones.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from mpkernel.core.indexes import rebuild_indexes
+from mpkernel.core.outcomes import Outcomes
+from mpkernel.core.shard import Shard
+from mpkernel.core.states import Board, Channel, Principal, Project, Session, Task, Workspace
+from mpkernel.core.world import World
+
+CHUNK = 2_000
+"""States encoded in one go: about a millisecond."""
+_STATES: dict[str, type[msgspec.Struct]] = {
+    "workspace": Workspace,
+    "principal": Principal,
+    "project": Project,
+    "board": Board,
+    "task": Task,
+    "session": Session,
+    "channel": Channel,
+}
+_LENGTH_BYTES = 4
+_encoder = msgspec.msgpack.Encoder()
+_decoders = {kind: msgspec.msgpack.Decoder(list[state]) for kind, state in _STATES.items()}  # type: ignore[valid-type]
+
+
+class Preamble(msgspec.Struct, frozen=True, kw_only=True):
+    """The first chunk: what the shard knows beside its aggregates and outcomes."""
+
+    seq: int
+    epoch: int
+    time_ms: int
+    log_version: int
+    operators: tuple[str, ...]
+    command_position: int
+
+
+class Frozen:
+    """A shard as it was at one moment, cheaply: the dictionaries are copied, the states in them never change."""
+
+    def __init__(self, shard: Shard) -> None:
+        world = shard.world
+        self.preamble = Preamble(
+            seq=world.seq,
+            epoch=world.epoch,
+            time_ms=world.time_ms,
+            log_version=world.log_version,
+            operators=tuple(sorted(world.operators)),
+            command_position=shard.command_position,
+        )
+        self.states = [
+            (space.id, kind, list(space.states[kind].values()))
+            for space in world.workspaces.values()
+            for kind in _STATES
+        ]
+        self.outcomes = shard.outcomes.copy()
+
+    def chunks(self) -> Iterator[bytes]:
+        """The canonical bytes, a bounded piece at a time, so that the caller can do other work in between."""
+        yield _chunk(["preamble", "", _encoder.encode(self.preamble)])
+        for workspace_id, kind, states in self.states:
+            for start in range(0, len(states), CHUNK):
+                yield _chunk([kind, workspace_id, _encoder.encode(states[start : start + CHUNK])])
+        places = iter(self.outcomes.items())
+        while piece := list(islice(places, CHUNK)):
+            flat: list[object] = [part for key, place in piece for part in (key, place.to_bytes(15, "big"))]
+            yield _chunk(["outcomes", "", _encoder.encode(flat)])
+
+
+def _chunk(parts: list[object]) -> bytes:
+    data = _encoder.encode(parts)
+    return len(data).to_bytes(_LENGTH_BYTES, "big") + data
+
+
+def state_root(shard: Shard) -> str:
+    """SHA-256 of a shard's canonical bytes, lower-case hex."""
+    digest = hashlib.sha256()
+    for chunk in Frozen(shard).chunks():
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def thaw(data: bytes) -> Shard:
+    """The shard that a snapshot's bytes describe. Raises `msgspec.DecodeError` when they are damaged."""
+    world = World()
+    places: dict[str, int] = {}
+    shard = Shard(world)
+    offset = 0
+    while offset < len(data):
+        end = offset + _LENGTH_BYTES + int.from_bytes(data[offset : offset + _LENGTH_BYTES], "big")
+        kind, workspace_id, body = msgspec.msgpack.decode(data[offset + _LENGTH_BYTES : end])
+        if kind == "preamble":
+            shard = _shard_of(msgspec.msgpack.decode(body, type=Preamble), world, places)
+        elif kind == "outcomes":
+            flat = msgspec.msgpack.decode(body)
+            places.update(zip(flat[::2], (int.from_bytes(place, "big") for place in flat[1::2]), strict=True))
+        else:
+            _fill(world, workspace_id, kind, body)
+        offset = end
+    for space in world.workspaces.values():
+        rebuild_indexes(space)
+    return shard
+
+
+def _shard_of(preamble: Preamble, world: World, places: dict[str, int]) -> Shard:
+    world.seq = preamble.seq
+    world.epoch = preamble.epoch
+    world.time_ms = preamble.time_ms
+    world.log_version = preamble.log_version
+    world.operators = frozenset(preamble.operators)
+    return Shard(world, Outcomes(places), preamble.command_position)
+
+
+def _fill(world: World, workspace_id: str, kind: str, body: bytes) -> None:
+    space = world.workspaces.get(workspace_id) or world.add_space(workspace_id)
+    states: list[Any] = _decoders[kind].decode(body)
+    space.states[kind].update((state.id, state) for state in states)

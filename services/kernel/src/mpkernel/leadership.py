@@ -1,0 +1,235 @@
+"""Standby, candidate, leader, standby again: who decides, and how the decision changes hands.
+
+A standby folds the log and stays warm. When it holds the lease it catches up and asks the log: the election event,
+stored under the expected sequence, makes it the leader. The lease only says who should try.
+"""
+
+import asyncio
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+from mpbus.errors import ConsumerLost
+from mpbus.ops import Health
+from mpbus.reader import GENESIS, LogPosition
+from nats.errors import Error as NatsError
+
+from mpkernel.answers import Places
+from mpkernel.core.shard import Shard
+from mpkernel.loop import Leader
+from mpkernel.metrics import Metrics
+from mpkernel.ports import (
+    Deposed,
+    IntakeUnavailable,
+    Lease,
+    LeaseUnavailable,
+    Log,
+    Snapshots,
+    SnapshotsUnavailable,
+    Unknown,
+)
+from mpkernel.sealing import open_snapshot
+
+log = structlog.get_logger(__name__)
+_POLL_SECONDS = 0.1
+"""How often a standby looks whether the lease is free."""
+_CAUSES: dict[type[Exception], str] = {
+    Deposed: "deposed",
+    Unknown: "unknown_outcome",
+    ConsumerLost: "intake_lost",
+    IntakeUnavailable: "intake_unavailable",
+}
+
+
+class Role(enum.StrEnum):
+    """What a kernel is at the moment."""
+
+    STARTING = "starting"
+    STANDBY = "standby"
+    LEADER = "leader"
+    STOPPED = "stopped"
+
+
+@dataclass
+class Memory:
+    """What a kernel has folded so far. Dropped as a whole when it may hold what was never stored."""
+
+    shard: Shard = field(default_factory=Shard)
+    position: LogPosition = GENESIS
+    places: Places = field(default_factory=Places)
+
+
+class Kernel:
+    """One kernel process: follows the log, and leads when it is its turn. `make_leader` is the composition's."""
+
+    def __init__(
+        self,
+        source: Log,
+        lease: Lease,
+        snapshots: Snapshots,
+        make_leader: Callable[[Memory], Leader],
+        *,
+        reducer_digest: str,
+        renew_seconds: float,
+        metrics: Metrics,
+    ) -> None:
+        self._log = source
+        self._lease = lease
+        self._snapshots = snapshots
+        self._make_leader = make_leader
+        self._reducer_digest = reducer_digest
+        self._renew_seconds = renew_seconds
+        self._metrics = metrics
+        self._memory: Memory | None = None
+        self._moved = asyncio.Event()
+        self._stop = asyncio.Event()
+        self._leader: Leader | None = None
+        self.role = Role.STARTING
+
+    def stop(self) -> None:
+        """End gracefully: hand the lease over, once what is in flight is stored."""
+        self._stop.set()
+        if self._leader is not None:
+            self._leader.step_down("stopped")
+
+    def health(self) -> Health:
+        """Ready while it leads or follows; with the facts an operator asks for."""
+        position = self._leader.position if self._leader else self._memory.position if self._memory else GENESIS
+        epoch = self._leader.epoch if self._leader else self._memory.shard.world.epoch if self._memory else 0
+        facts: dict[str, str | int | float | bool | None] = {"role": self.role, "epoch": epoch, "seq": position.seq}
+        return Health(self.role in (Role.STANDBY, Role.LEADER), facts)
+
+    async def run(self) -> None:
+        """Until stopped. Raises `ChainBroken` or `MalformedCommit` when the log cannot be trusted or understood."""
+        while not self._stop.is_set():
+            memory = await self._stand_by()
+            if memory is not None:
+                await self._lead(memory)
+        self.role = Role.STOPPED
+
+    async def _stand_by(self) -> Memory | None:
+        """Follow the log until it is this kernel's turn to lead. None when stopped first."""
+        memory = self._memory = self._memory or await self._load()
+        following = asyncio.create_task(self._follow(memory))
+        waiting = asyncio.create_task(self._await_turn(memory))
+        try:
+            await asyncio.wait({following, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            if following.done():
+                following.result()
+            return memory if waiting.result() else None
+        finally:
+            following.cancel()
+            waiting.cancel()
+            await asyncio.gather(following, waiting, return_exceptions=True)
+
+    async def _load(self) -> Memory:
+        try:
+            data = await self._snapshots.load()
+        except SnapshotsUnavailable as error:
+            log.info("snapshot.unavailable", reason=str(error))
+            data = None
+        opened = open_snapshot(data, self._reducer_digest) if data else None
+        if opened is None:
+            return Memory()
+        log.info("snapshot.loaded", seq=opened[1].seq)
+        return Memory(*opened)
+
+    async def _follow(self, memory: Memory) -> None:
+        async for commits in self._log.follow(memory.position):
+            for commit in commits:
+                memory.shard.fold(commit.header, commit.records)
+                memory.places.add(commit.header.first_seq, commit.stream_seq)
+                memory.position = commit.position
+                await asyncio.sleep(0)  # A commit is a whole: this is the only place to stop at.
+            self._metrics.folded(memory.position.seq, memory.shard.world.epoch)
+            self._moved.set()
+
+    async def _await_turn(self, memory: Memory) -> bool:
+        while not self._stop.is_set():
+            if await self._acquired():
+                return await self._caught_up(memory)
+            await _pause(self._stop, _POLL_SECONDS)
+        return False
+
+    async def _acquired(self) -> bool:
+        try:
+            acquired = await self._lease.acquire()
+        except LeaseUnavailable as error:
+            log.info("lease.unavailable", reason=str(error))
+            acquired = False
+        self.role = Role.STANDBY
+        return acquired
+
+    async def _caught_up(self, memory: Memory) -> bool:
+        """Fold what is in the log still, holding the lease meanwhile. False when it cannot be held."""
+        renewed_at = asyncio.get_running_loop().time()
+        while not self._stop.is_set():
+            try:
+                head = await self._log.head()
+            except (NatsError, TimeoutError):
+                await _pause(self._stop, _POLL_SECONDS)
+                continue
+            while memory.position.stream_seq < head.stream_seq and not self._stop.is_set():
+                self._moved.clear()
+                await _wait_for(self._moved, _POLL_SECONDS)
+                if asyncio.get_running_loop().time() - renewed_at > self._renew_seconds:
+                    renewed_at = asyncio.get_running_loop().time()
+                    if not await self._renewed():
+                        return False
+            return True
+        return False
+
+    async def _lead(self, memory: Memory) -> None:
+        leader = self._leader = self._make_leader(memory)
+        keeping = asyncio.create_task(self._keep_lease(leader))
+        cause = "error"
+        try:
+            self.role = Role.LEADER
+            self._metrics.leading(leader.epoch)
+            cause = await leader.lead()
+        except tuple(_CAUSES) as error:
+            cause = _CAUSES[type(error)]
+            log.warning("leader.failed", cause=cause, reason=str(error), epoch=leader.epoch)
+        finally:
+            self.role = Role.STANDBY
+            self._memory = None  # It may hold what was never stored.
+            self._leader = None
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+            await self._release()
+            self._metrics.stepped_down(cause)
+            log.info("leader.stepped_down", cause=cause, epoch=leader.epoch, seq=leader.position.seq)
+
+    async def _keep_lease(self, leader: Leader) -> None:
+        while True:
+            await asyncio.sleep(self._renew_seconds)
+            if not await self._renewed():
+                leader.step_down("lease_lost")
+                return
+
+    async def _renewed(self) -> bool:
+        """Whether the lease is held still. A keeper that does not answer deposes nobody: the log is the fence."""
+        try:
+            return await self._lease.renew()
+        except LeaseUnavailable as error:
+            log.info("lease.unavailable", reason=str(error))
+            return True
+
+    async def _release(self) -> None:
+        try:
+            await self._lease.release()
+        except LeaseUnavailable as error:
+            log.info("lease.unavailable", reason=str(error))
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    await _wait_for(stop, seconds)
+
+
+async def _wait_for(event: asyncio.Event, seconds: float) -> None:
+    """Until the event is set or the time is over, whichever comes first."""
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return

@@ -1,0 +1,246 @@
+"""The leader's loop: take what waits, decide it, store it as one commit, answer. Then again.
+
+Exactly one commit is in flight. While it is, the next turn is decided on the speculative state. Any failure ends the
+leadership, and the state built on what was not stored is dropped with it.
+
+What if we stop right here? Before the commit: the commands still wait in their stream. After the commit and before the
+answer: the producer asks again and gets the recorded outcome. After the answer and before the discard: the next leader
+reads the consumed position from the log and discards for us.
+"""
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass
+
+import structlog
+from mpbus.reader import LogPosition
+from mpschema import codec
+from mpschema.system import LeaderElected
+
+from mpkernel.answers import Answers
+from mpkernel.core.policy import Authorizer
+from mpkernel.core.shard import Shard
+from mpkernel.core.timers import due, next_due
+from mpkernel.core.turn import Sealed, Turn
+from mpkernel.core.world import Fact
+from mpkernel.metrics import Metrics
+from mpkernel.ports import Clock, CommandMessage, Intake, IntakeUnavailable, LogWriter
+from mpkernel.sealing import Sealing
+
+log = structlog.get_logger(__name__)
+TIMERS_MAX = 500
+"""Timers fired in one turn, at most."""
+DISCARD_EVERY_SECONDS = 0.2
+STEP_MESSAGES_MAX = 32
+"""Messages decided before the loop looks up again, so that a finished commit never waits long."""
+BACKLOG_MESSAGES_MAX = 2_000
+_CHECK_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Candidacy:
+    """Who takes over, from where, and under which recorded policy inputs."""
+
+    node: str
+    subject: str
+    operators: tuple[str, ...]
+    commit_deadline_seconds: float
+
+
+class Leader:
+    """One leadership, from election to step-down. Never reused."""
+
+    def __init__(
+        self,
+        candidacy: Candidacy,
+        shard: Shard,
+        position: LogPosition,
+        *,
+        clock: Clock,
+        writer: LogWriter,
+        intake: Intake,
+        answers: Answers,
+        authorizer: Authorizer,
+        sealing: Sealing,
+        metrics: Metrics,
+        wake: asyncio.Event,
+    ) -> None:
+        self._candidacy = candidacy
+        self._shard = shard
+        self._position = position
+        self._epoch = shard.world.epoch + 1
+        self._clock = clock
+        self._writer = writer
+        self._intake = intake
+        self._answers = answers
+        self._authorizer = authorizer
+        self._sealing = sealing
+        self._metrics = metrics
+        self._wake = wake
+        self._backlog: deque[CommandMessage] = deque()
+        self._turn: Turn | None = None
+        self._in_flight: asyncio.Task[None] | None = None
+        self._consumed = shard.command_position
+        self._discarded = shard.command_position
+        self._discarded_at = 0.0
+        self._discarding: asyncio.Task[None] | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+        self._ended: str | None = None
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of this leadership."""
+        return self._epoch
+
+    @property
+    def position(self) -> LogPosition:
+        """The newest commit known to be stored."""
+        return self._position
+
+    def step_down(self, reason: str) -> None:
+        """Take nothing more, and end once what is in flight is known."""
+        self._ended = self._ended or reason
+        self._wake.set()
+
+    async def lead(self) -> str:
+        """Be elected by the log, then decide until told to step down. Returns why it ended.
+
+        Raises `Deposed`, `Unknown` or `ConsumerLost`: the state is then worth nothing any more.
+        """
+        await self._elect()
+        await self._intake.open(self._shard.command_position)
+        self._wake.set()
+        try:
+            while self._ended is None:
+                await self._wait()
+                await self._step()
+            if self._in_flight is not None:
+                await self._in_flight
+            return self._ended
+        finally:
+            await self._close()
+
+    async def _elect(self) -> None:
+        turn = self._new_turn()
+        elected = LeaderElected(
+            leader_epoch=self._epoch,
+            node=self._candidacy.node,
+            operators=self._candidacy.operators,
+            policy_digest=self._authorizer.digest,
+        )
+        turn.note(Fact("log", "log", elected), f"election_{self._epoch}:0")
+        await self._store(self._seal(turn))
+        log.info("leader.elected", epoch=self._epoch, seq=self._position.seq)
+
+    async def _wait(self) -> None:
+        """Until something arrived, finished or is due. Wakes at intervals all the same, to notice a silent intake."""
+        if not self._wake.is_set():
+            self._set_alarm()
+            await self._wake.wait()
+        self._wake.clear()
+
+    def _set_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        pause = _CHECK_SECONDS
+        soonest = next_due(self._shard.world)
+        if soonest is not None:
+            pause = min(pause, max(0, soonest - self._clock.now_ms()) / 1000)
+        self._alarm = asyncio.get_running_loop().call_later(pause, self._wake.set)
+
+    async def _step(self) -> None:
+        if self._in_flight is not None and self._in_flight.done():
+            self._in_flight.result()
+            self._in_flight = None
+        if len(self._backlog) < BACKLOG_MESSAGES_MAX:
+            self._backlog.extend(self._intake.take_nowait())
+        self._fire_timers()
+        self._decide()
+        if self._in_flight is None:
+            self._begin_commit()
+        self._begin_discard()
+        if self._backlog and not (self._turn is not None and self._turn.full):
+            self._wake.set()
+            await asyncio.sleep(0)  # Let acknowledgements and new commands in.
+
+    def _new_turn(self) -> Turn:
+        return Turn(self._shard, self._epoch, self._clock.now_ms(), self._authorizer)
+
+    def _fire_timers(self) -> None:
+        now_ms = self._clock.now_ms()
+        soonest = next_due(self._shard.world)
+        if soonest is None or soonest > now_ms:
+            return
+        turn = self._turn = self._turn or self._new_turn()
+        for timer in due(self._shard.world, now_ms, TIMERS_MAX):
+            if turn.full:
+                return
+            turn.fire(timer)
+
+    def _decide(self) -> None:
+        for _ in range(min(STEP_MESSAGES_MAX, len(self._backlog))):
+            turn = self._turn = self._turn or self._new_turn()
+            if turn.full:
+                return
+            message = self._backlog.popleft()
+            turn.take(message.position, message.reply_to, message.data.split(b"\n"))
+
+    def _begin_commit(self) -> None:
+        turn, self._turn = self._turn, None
+        checkpoint = self._sealing.take_checkpoint()
+        if checkpoint is not None:
+            turn = turn or self._new_turn()
+            turn.note(Fact("log", "log", checkpoint), f"checkpoint_{checkpoint.at_seq}:0")
+        if turn is None:
+            return
+        if turn.empty:
+            self._answers.send(turn.replies, self._epoch)
+            return
+        self._in_flight = asyncio.create_task(self._store(self._seal(turn)))
+        self._in_flight.add_done_callback(lambda _: self._wake.set())
+
+    def _seal(self, turn: Turn) -> Sealed:
+        """Close the turn. Nothing may be decided between this and the look the sealing takes at the state."""
+        sealed = turn.seal(self._position.hash)
+        self._sealing.look(sealed, self._shard)
+        return sealed
+
+    async def _store(self, sealed: Sealed) -> None:
+        """One commit, stored. Whatever follows from it happens after."""
+        after = self._position
+        commit_hash = codec.commit_hash(after.hash, self._candidacy.subject, sealed.data)
+        deadline = self._candidacy.commit_deadline_seconds
+        started = time.perf_counter()
+        stream_seq = await self._writer.append(sealed.data, commit_hash, after, deadline)
+        self._metrics.committed(sealed, time.perf_counter() - started)
+        self._position = LogPosition(stream_seq, sealed.last_seq, commit_hash)
+        self._consumed = sealed.header.command_position
+        self._answers.stored(sealed.header.first_seq, stream_seq)
+        self._answers.send(sealed.replies, self._epoch)
+        self._sealing.stored(self._position)
+
+    def _begin_discard(self) -> None:
+        """Acknowledge in bulk, now and then. Late is harmless: the log says what is consumed."""
+        now = asyncio.get_running_loop().time()
+        if self._discarding is not None and not self._discarding.done():
+            return
+        if self._consumed > self._discarded and now - self._discarded_at > DISCARD_EVERY_SECONDS:
+            self._discarded_at = now
+            self._discarding = asyncio.create_task(self._discard(self._consumed))
+
+    async def _discard(self, consumed: int) -> None:
+        try:
+            await self._intake.discard(consumed)
+            self._discarded = consumed
+        except IntakeUnavailable as error:
+            log.info("intake.discard_failed", consumed=consumed, reason=str(error))
+
+    async def _close(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        for task in (self._in_flight, self._discarding):
+            if task is not None:
+                task.cancel()
+        await asyncio.gather(*[t for t in (self._in_flight, self._discarding) if t], return_exceptions=True)
+        await self._intake.close()

@@ -1,0 +1,124 @@
+"""Where the kernel's loop meets the world: the composition of one process."""
+
+import asyncio
+import contextlib
+import secrets
+import signal
+
+import redis.asyncio as redis
+import structlog
+import uvloop
+from mpbus.connect import connect
+from mpbus.errors import ChainBroken
+from mpbus.ops import OpsServer
+from mpbus.reader import LogReader
+from mpbus.telemetry import configure
+from mpschema import subjects
+from mpschema.codec import MalformedCommit
+from nats.aio.client import Client
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from mpkernel.adapters.clock import SystemClock
+from mpkernel.adapters.core_replies import CoreReplies
+from mpkernel.adapters.jetstream_intake import JetStreamIntake
+from mpkernel.adapters.jetstream_lease import JetStreamLease
+from mpkernel.adapters.jetstream_log import JetStreamLogWriter
+from mpkernel.adapters.object_snapshots import ObjectSnapshots
+from mpkernel.adapters.redis_lease import RedisLease
+from mpkernel.answers import Answers
+from mpkernel.core.policy import RoleAuthorizer
+from mpkernel.leadership import Kernel, Memory
+from mpkernel.loop import Candidacy, Leader
+from mpkernel.metrics import Metrics
+from mpkernel.ports import Lease
+from mpkernel.reducers import reducer_digest
+from mpkernel.sealing import Sealing
+from mpkernel.settings import KernelSettings
+
+log = structlog.get_logger(__name__)
+_LEASE_SOCKET_SECONDS = 0.5
+EXIT_LOG_UNUSABLE = 4
+"""The log does not verify, or holds what this build does not understand."""
+
+
+def _lease(settings: KernelSettings, nc: Client, holder: str) -> Lease:
+    name = f"kernel-{settings.shard}"
+    if settings.lease == "jetstream":
+        return JetStreamLease(nc, name, holder, settings.lease_ttl_seconds)
+    client = redis.Redis.from_url(
+        settings.redis_url,
+        socket_timeout=_LEASE_SOCKET_SECONDS,
+        socket_connect_timeout=_LEASE_SOCKET_SECONDS,
+        retry=Retry(NoBackoff(), 1),
+    )
+    return RedisLease(client, name, holder, settings.lease_ttl_seconds)
+
+
+def compose(settings: KernelSettings, nc: Client) -> Kernel:
+    """A kernel on real servers."""
+    source = LogReader(nc, settings.shard)
+    snapshots = ObjectSnapshots(nc, settings.shard)
+    authorizer, digest, metrics = RoleAuthorizer(), reducer_digest(), Metrics()
+    candidacy = Candidacy(
+        node=settings.node,
+        subject=subjects.log_subject(settings.shard),
+        operators=settings.operators,
+        commit_deadline_seconds=max(5.0, settings.lease_ttl_seconds * 2),
+    )
+
+    def make_leader(memory: Memory) -> Leader:
+        wake = asyncio.Event()
+        return Leader(
+            candidacy,
+            memory.shard,
+            memory.position,
+            clock=SystemClock(),
+            writer=JetStreamLogWriter(nc, settings.shard),
+            intake=JetStreamIntake(nc, settings.shard, wake),
+            answers=Answers(source, CoreReplies(nc), memory.places),
+            authorizer=authorizer,
+            sealing=Sealing(snapshots, digest, settings.snapshot_every, wake),
+            metrics=metrics,
+            wake=wake,
+        )
+
+    return Kernel(
+        source,
+        _lease(settings, nc, f"{settings.node}-{secrets.token_hex(4)}"),
+        snapshots,
+        make_leader,
+        reducer_digest=digest,
+        renew_seconds=settings.lease_ttl_seconds / 3,
+        metrics=metrics,
+    )
+
+
+async def serve(settings: KernelSettings) -> int:
+    """Run one kernel until a signal asks it to stop. Returns the exit code."""
+    nc = await connect(settings.nats_url, f"kernel-{settings.node}", writer=True)
+    kernel = compose(settings, nc)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, kernel.stop)
+    ops = OpsServer(settings.ops_host, settings.ops_port, kernel.health) if settings.ops_port else None
+    try:
+        if ops is not None:
+            await ops.start()
+        await kernel.run()
+    except (ChainBroken, MalformedCommit) as error:
+        log.critical("kernel.halted", reason=str(error))
+        return EXIT_LOG_UNUSABLE
+    finally:
+        if ops is not None:
+            await ops.close()
+        with contextlib.suppress(Exception):
+            await nc.close()
+    return 0
+
+
+def main() -> int:
+    """Entry point: settings from the environment."""
+    settings = KernelSettings()
+    configure("kernel", node=settings.node, level=settings.log_level, style=settings.log_format)
+    return uvloop.run(serve(settings))

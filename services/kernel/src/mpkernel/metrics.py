@@ -1,0 +1,73 @@
+"""What the kernel counts. Bound once: counting happens per turn, not per command."""
+
+from collections.abc import Mapping
+
+from mpschema.envelope import Outcome
+from prometheus_client import Counter, Gauge, Histogram
+
+from mpkernel.core.turn import Reply, Sealed
+
+_COMMANDS = Counter("mp_kernel_commands_total", "Commands decided, by outcome.", ["status"])
+_REPEATS = Counter("mp_kernel_repeats_total", "Requests answered from the record.")
+_COMMITS = Counter("mp_kernel_commits_total", "Commits stored.")
+_EVENTS = Counter("mp_kernel_events_total", "Events stored.")
+_BYTES = Counter("mp_kernel_log_bytes_total", "Bytes of commits stored.")
+_COMMIT_SECONDS = Histogram(
+    "mp_kernel_commit_seconds",
+    "From handing a commit to the log to its durable acknowledgement.",
+    buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+)
+_SEQ = Gauge("mp_kernel_seq", "The last event this kernel has stored or folded.")
+_EPOCH = Gauge("mp_kernel_epoch", "The epoch this kernel knows.")
+_LEADING = Gauge("mp_kernel_leading", "1 while this kernel leads.")
+_ELECTIONS = Counter("mp_kernel_elections_total", "Elections this kernel won.")
+_STEP_DOWNS = Counter("mp_kernel_step_downs_total", "Leaderships that ended, by cause.", ["cause"])
+
+
+class Metrics:
+    """The kernel's counters, as the loop and the leadership speak to them."""
+
+    def __init__(self) -> None:
+        self._accepted = _COMMANDS.labels("accepted")
+        self._rejected = _COMMANDS.labels("rejected")
+
+    def committed(self, sealed: Sealed, seconds: float) -> None:
+        """A commit is stored."""
+        accepted, rejected, repeats = _counts(sealed.replies)
+        self._accepted.inc(accepted)
+        self._rejected.inc(rejected)
+        _REPEATS.inc(repeats)
+        _COMMITS.inc()
+        _EVENTS.inc(sealed.header.count)
+        _BYTES.inc(len(sealed.data))
+        _COMMIT_SECONDS.observe(seconds)
+        _SEQ.set(sealed.last_seq)
+
+    def folded(self, seq: int, epoch: int) -> None:
+        """A standby took in commits."""
+        _SEQ.set(seq)
+        _EPOCH.set(epoch)
+
+    def leading(self, epoch: int) -> None:
+        """This kernel was elected."""
+        _LEADING.set(1)
+        _EPOCH.set(epoch)
+        _ELECTIONS.inc()
+
+    def stepped_down(self, cause: str) -> None:
+        """This kernel leads no more."""
+        _LEADING.set(0)
+        _STEP_DOWNS.labels(cause).inc()
+
+
+def _counts(replies: Mapping[str, list[Reply]]) -> tuple[int, int, int]:
+    accepted = rejected = repeats = 0
+    for answers in replies.values():
+        for answer in answers:
+            if not isinstance(answer, Outcome):
+                repeats += 1
+            elif answer.code is None:
+                accepted += 1
+            else:
+                rejected += 1
+    return accepted, rejected, repeats

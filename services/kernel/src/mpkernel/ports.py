@@ -1,0 +1,132 @@
+"""What the kernel asks of the world: small protocols with their promises. Each has a contract suite in the tests."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from mpbus.reader import Commit, LogPosition
+
+
+class Deposed(Exception):
+    """Somebody else wrote to the log: this kernel leads no more, whatever its lease says."""
+
+
+class Unknown(Exception):
+    """Whether a write was stored could not be learned in time. The state built on it must go."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandMessage:
+    """One message of the command stream: its position, who wants the answers, and the packed command lines."""
+
+    position: int
+    reply_to: str
+    data: bytes
+
+
+class IntakeUnavailable(Exception):
+    """The command stream does not answer. What is consumed stands in the log all the same."""
+
+
+class Clock(Protocol):
+    """The time outside. Its readings become facts only by being recorded."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since the Unix epoch."""
+        ...
+
+
+class LogWriter(Protocol):
+    """The one way to append to the log."""
+
+    async def append(self, data: bytes, commit_hash: str, after: LogPosition, deadline_seconds: float) -> int:
+        """Store a commit directly after a position, durably, and return its stream position.
+
+        Never to be called again before it returned. Raises `Deposed` if something else stands there, `Unknown` if the
+        outcome could not be learned before the deadline.
+        """
+        ...
+
+
+class Log(Protocol):
+    """The verified log, read."""
+
+    def follow(self, after: LogPosition) -> AsyncIterator[list[Commit]]:
+        """Commits after a position, for ever. Raises `mpbus.errors.ChainBroken`."""
+        ...
+
+    async def head(self) -> LogPosition:
+        """The place after the newest commit."""
+        ...
+
+    async def position_before(self, seq: int) -> LogPosition:
+        """The place before the commit that holds event `seq`."""
+        ...
+
+    async def commit_at(self, stream_seq: int) -> Commit | None:
+        """The commit at a stream position."""
+        ...
+
+
+class Intake(Protocol):
+    """The command stream, as its one reader sees it: in order, nothing twice, nothing skipped."""
+
+    async def open(self, consumed: int) -> None:
+        """Drop what is consumed already and begin to deliver what follows, in order. Raises `IntakeUnavailable`."""
+        ...
+
+    def take_nowait(self) -> list[CommandMessage]:
+        """What has arrived, perhaps nothing. Raises `mpbus.errors.ConsumerLost`."""
+        ...
+
+    async def discard(self, consumed: int) -> None:
+        """Acknowledge everything up to a position at once. Raises `IntakeUnavailable`."""
+        ...
+
+    async def close(self) -> None:
+        """Stop taking. What was not discarded stays for the next leader."""
+        ...
+
+
+class Replies(Protocol):
+    """How outcomes travel back. At most once: who misses one asks again under the same key."""
+
+    async def send(self, reply_to: str, data: bytes) -> None:
+        """Hand over one packed reply; a lost connection is no error."""
+        ...
+
+
+class Lease(Protocol):
+    """Who should try to lead. For liveness only: safety rests on the log."""
+
+    async def acquire(self) -> bool:
+        """Take the lease if it is free. False when another holds it. Raises `LeaseUnavailable`."""
+        ...
+
+    async def renew(self) -> bool:
+        """Hold it longer. False when another holds it now. Raises `LeaseUnavailable`."""
+        ...
+
+    async def release(self) -> None:
+        """Give it up at once, if it is ours."""
+        ...
+
+
+class LeaseUnavailable(Exception):
+    """The lease keeper does not answer. A leader goes on (the log fences it), a standby waits."""
+
+
+class SnapshotsUnavailable(Exception):
+    """Snapshots can be neither read nor written now. The log is enough."""
+
+
+class Snapshots(Protocol):
+    """Where disposable copies of the state are kept."""
+
+    async def load(self) -> bytes | None:
+        """The newest snapshot, or None. Raises `SnapshotsUnavailable`."""
+        ...
+
+    async def store(self, data: bytes) -> None:
+        """Keep this one as the newest. Raises `SnapshotsUnavailable`."""
+        ...

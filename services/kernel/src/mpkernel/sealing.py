@@ -1,0 +1,110 @@
+"""Snapshots and checkpoints: every so many events the state is written down, and its root goes into the log.
+
+The look at the state is taken between two turns and costs a copy of dictionaries. The rest happens beside the loop, a
+millisecond at a time.
+"""
+
+import asyncio
+import hashlib
+
+import msgspec
+import structlog
+from mpbus.reader import LogPosition
+from mpschema.system import LogCheckpointed
+
+from mpkernel.core.shard import Shard
+from mpkernel.core.snapshot import Frozen, thaw
+from mpkernel.core.turn import Sealed
+from mpkernel.ports import Snapshots, SnapshotsUnavailable
+
+log = structlog.get_logger(__name__)
+_FORMAT = 1
+
+
+class SnapshotHeader(msgspec.Struct, frozen=True, kw_only=True):
+    """Which state a snapshot holds, and under which reducers it means anything."""
+
+    format: int
+    reducer_digest: str
+    stream_seq: int
+    seq: int
+    hash: str
+    state_root: str
+
+
+class Sealing:
+    """Takes snapshots of a leading kernel's state, and offers a checkpoint for each."""
+
+    def __init__(self, snapshots: Snapshots, reducer_digest: str, every: int, wake: asyncio.Event) -> None:
+        self._snapshots = snapshots
+        self._reducer_digest = reducer_digest
+        self._every = every
+        self._wake = wake
+        self._since = 0
+        self._frozen: Frozen | None = None
+        self._checkpoint: LogCheckpointed | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def look(self, sealed: Sealed, shard: Shard) -> None:
+        """See the state directly after a turn, before the next is decided; freeze it when a snapshot is due."""
+        self._since += sealed.header.count
+        busy = self._task is not None and not self._task.done()
+        if self._every and self._since >= self._every and not busy:
+            self._since = 0
+            self._frozen = Frozen(shard)
+
+    def stored(self, position: LogPosition) -> None:
+        """The turn last looked at is in the log: what was frozen there is fact."""
+        frozen, self._frozen = self._frozen, None
+        if frozen is not None:
+            self._task = asyncio.create_task(self._write(frozen, position))
+
+    def take_checkpoint(self) -> LogCheckpointed | None:
+        """The checkpoint to record next, once."""
+        checkpoint, self._checkpoint = self._checkpoint, None
+        return checkpoint
+
+    async def close(self) -> None:
+        """Give up what is under way."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _write(self, frozen: Frozen, position: LogPosition) -> None:
+        digest = hashlib.sha256()
+        chunks = []
+        for chunk in frozen.chunks():
+            digest.update(chunk)
+            chunks.append(chunk)
+            await asyncio.sleep(0)
+        root = digest.hexdigest()
+        header = SnapshotHeader(
+            format=_FORMAT,
+            reducer_digest=self._reducer_digest,
+            stream_seq=position.stream_seq,
+            seq=position.seq,
+            hash=position.hash,
+            state_root=root,
+        )
+        try:
+            await self._snapshots.store(msgspec.json.encode(header) + b"\n" + b"".join(chunks))
+        except SnapshotsUnavailable as error:
+            log.warning("snapshot.failed", seq=position.seq, reason=str(error))
+            return
+        log.info("snapshot.stored", seq=position.seq, bytes=sum(map(len, chunks)))
+        self._checkpoint = LogCheckpointed(at_seq=position.seq, head=position.hash, state_root=root)
+        self._wake.set()
+
+
+def open_snapshot(data: bytes, reducer_digest: str) -> tuple[Shard, LogPosition] | None:
+    """The state and position a snapshot holds; None if it is damaged or made by other reducers."""
+    line, _, body = data.partition(b"\n")
+    try:
+        header = msgspec.json.decode(line, type=SnapshotHeader)
+        if header.format != _FORMAT or header.reducer_digest != reducer_digest:
+            return None
+        if hashlib.sha256(body).hexdigest() != header.state_root:
+            return None
+        return thaw(body), LogPosition(header.stream_seq, header.seq, header.hash)
+    except msgspec.DecodeError:
+        return None

@@ -1,0 +1,26 @@
+"""What a kernel is told from outside. Read once, at the start."""
+
+from typing import Annotated, Literal
+
+from mpbus.settings import BusSettings
+from pydantic import Field, field_validator
+from pydantic_settings import NoDecode
+
+
+class KernelSettings(BusSettings):
+    """The environment variables of a kernel, each with the prefix `MP_`."""
+
+    redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis for the lease (unless MP_LEASE is jetstream)")
+    lease: Literal["redis", "jetstream"] = Field("redis", description="who keeps the leader's lease")
+    lease_ttl_seconds: float = Field(2.0, ge=0.5, le=60, description="a dead leader is replaced after this time")
+    operators: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("user:root",), description="principals with operator rights everywhere, comma separated"
+    )
+    snapshot_every: int = Field(100_000, ge=0, description="events between two snapshots; 0: none")
+    ops_host: str = Field("127.0.0.1", description="address of the health and metrics door")
+    ops_port: int = Field(0, ge=0, le=65_535, description="its port; 0: no such door")
+
+    @field_validator("operators", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

@@ -1,0 +1,99 @@
+"""What every log writer promises: a commit stands directly after the one it was made for, once, or not at all."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from mpbus.connect import connect
+from mpbus.reader import GENESIS, LogPosition, LogReader
+from mpbus.streams import provision
+from mpd.servers import NatsCluster, NatsServer
+from mpkernel.adapters.jetstream_log import JetStreamLogWriter
+from mpkernel.adapters.memory import MemoryLog
+from mpkernel.ports import Deposed, Log, LogWriter, Unknown
+from mpschema import codec, subjects
+from mpschema.envelope import CommitHeader
+from mpschema.registry import record_of
+from mpschema.system import TimerFired
+
+Pair = tuple[LogWriter, Log]
+SHARD = "0"
+
+
+def commit(after: LogPosition, name: str) -> tuple[bytes, str]:
+    """One event after a position, and the hash of its commit."""
+    event = record_of(
+        TimerFired(due_ms=1, kind=name),
+        seq=after.seq + 1,
+        id=f"{name}:0",
+        workspace_id="acme",
+        aggregate_id=name,
+        version=1,
+        time_ms=1,
+        epoch=1,
+        actor="kernel",
+    )
+    header = CommitHeader(
+        epoch=1, first_seq=after.seq + 1, count=1, time_ms=1, previous_hash=after.hash, command_position=0
+    )
+    data = codec.encode_commit(header, [event])
+    return data, codec.commit_hash(after.hash, subjects.log_subject(SHARD), data)
+
+
+@pytest_asyncio.fixture(params=["memory", "jetstream"])
+async def pair(request: pytest.FixtureRequest, own_nats: NatsServer) -> AsyncIterator[Pair]:
+    """A writer and a reader of one empty log."""
+    if request.param == "memory":
+        log = MemoryLog(SHARD)
+        yield log, log
+        return
+    nc = await connect(own_nats.url, "tests", writer=True)
+    await provision(nc, SHARD)
+    yield JetStreamLogWriter(nc, SHARD), LogReader(nc, SHARD)
+    await nc.close()
+
+
+async def test_commits_stand_one_after_the_other(pair: Pair) -> None:
+    writer, log = pair
+    position = GENESIS
+    for name in ("a", "b", "c"):
+        data, commit_hash = commit(position, name)
+        stream_seq = await writer.append(data, commit_hash, position, 5)
+        position = LogPosition(stream_seq, position.seq + 1, commit_hash)
+    assert await log.head() == position
+    assert position.stream_seq == 3
+
+
+async def test_the_second_of_two_writers_is_deposed(pair: Pair) -> None:
+    writer, log = pair
+    await writer.append(*commit(GENESIS, "first"), GENESIS, 5)
+    with pytest.raises(Deposed):
+        await writer.append(*commit(GENESIS, "second"), GENESIS, 5)
+    assert (await log.head()).stream_seq == 1
+
+
+async def test_a_repeated_write_finds_itself(pair: Pair) -> None:
+    writer, log = pair
+    assert await writer.append(*commit(GENESIS, "a"), GENESIS, 5) == 1
+    assert await writer.append(*commit(GENESIS, "a"), GENESIS, 5) == 1
+    assert (await log.head()).stream_seq == 1
+
+
+async def test_without_a_server_the_outcome_is_unknown(own_nats: NatsServer) -> None:
+    nc = await connect(own_nats.url, "tests", writer=True)
+    await provision(nc, SHARD)
+    own_nats.kill()
+    with pytest.raises(Unknown):
+        await JetStreamLogWriter(nc, SHARD).append(*commit(GENESIS, "a"), GENESIS, 1)
+    await nc.close()
+
+
+async def test_three_servers_fence_alike(own_nats_cluster: NatsCluster) -> None:
+    nc = await connect(own_nats_cluster.url, "tests", writer=True)
+    await provision(nc, SHARD, replicas=3)
+    writer = JetStreamLogWriter(nc, SHARD)
+    assert await writer.append(*commit(GENESIS, "first"), GENESIS, 10) == 1
+    assert await writer.append(*commit(GENESIS, "first"), GENESIS, 10) == 1
+    with pytest.raises(Deposed):
+        await writer.append(*commit(GENESIS, "second"), GENESIS, 10)
+    await nc.close()
