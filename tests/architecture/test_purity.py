@@ -1,0 +1,73 @@
+"""The pure rooms neither wait, nor look at a clock, nor roll dice, nor touch the world: that comes in as input."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from tests.architecture.repository import ROOT, python_files, text_of
+
+PURE = ("services/kernel/src/mpkernel/core", "services/projector/src/mpprojector/views")
+IMPURE_MODULES = {
+    "asyncio", "logging", "nats", "os", "pathlib", "random", "redis", "secrets", "socket", "structlog", "subprocess",
+    "threading", "time", "uuid", "asyncpg", "pydantic_settings", "opentelemetry", "prometheus_client",
+}  # fmt: skip
+CLOCKS = {"now", "utcnow", "today", "uuid1", "uuid4"}
+BUILTINS = {"open", "print", "input"}
+
+
+@pytest.mark.parametrize("room", PURE)
+def test_the_room_exists(room: str) -> None:
+    assert list(python_files(room)), "nothing is pure if nothing is there"
+
+
+@pytest.mark.parametrize("room", PURE)
+def test_pure_code_imports_nothing_of_the_world(room: str) -> None:
+    found = [
+        f"{path}: {name}"
+        for path in python_files(room)
+        for node in ast.walk(ast.parse(text_of(path)))
+        for name in _imported(node)
+        if name.split(".")[0] in IMPURE_MODULES
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("room", PURE)
+def test_pure_code_does_not_wait_and_asks_no_clock(room: str) -> None:
+    found = [
+        f"{path}:{node.lineno}"
+        for path in python_files(room)
+        for node in ast.walk(ast.parse(text_of(path)))
+        if _is_impure(node) and isinstance(node, ast.stmt | ast.expr)
+    ]
+    assert found == []
+
+
+def test_every_package_has_types_for_its_users() -> None:
+    packages = [*ROOT.glob("libs/*/src/*/__init__.py"), *ROOT.glob("services/*/src/*/__init__.py")]
+    assert len(packages) >= 7
+    assert [str(path) for path in packages if not path.with_name("py.typed").exists()] == []
+
+
+def _imported(node: ast.AST) -> list[str]:
+    match node:
+        case ast.Import(names=names):
+            return [alias.name for alias in names]
+        case ast.ImportFrom(module=str(module)):
+            return [module]
+        case _:
+            return []
+
+
+def _is_impure(node: ast.AST) -> bool:
+    match node:
+        case ast.AsyncFunctionDef() | ast.Await() | ast.AsyncFor() | ast.AsyncWith():
+            return True
+        case ast.Call(func=ast.Attribute(attr=name)):
+            return name in CLOCKS
+        case ast.Call(func=ast.Name(id=name)):
+            return name in BUILTINS
+        case _:
+            return False
