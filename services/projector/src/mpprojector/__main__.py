@@ -6,8 +6,9 @@ import sys
 import asyncpg
 from pydantic import ValidationError
 
+from mpprojector import main as composition
 from mpprojector.adapters.migrations import SchemaMismatch, migrate
-from mpprojector.settings import MigrationSettings
+from mpprojector.settings import MigrationSettings, ProjectorSettings
 
 USAGE = "usage: python -m mpprojector [migrate]\n"
 
@@ -16,6 +17,8 @@ def main(arguments: list[str]) -> int:
     """Exit code: 0 when done, 1 when the world refused, 2 for wrong usage or settings."""
     try:
         match arguments:
+            case []:
+                return composition.run(ProjectorSettings())
             case ["migrate"]:
                 return _migrate(MigrationSettings())
             case _:

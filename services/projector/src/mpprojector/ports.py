@@ -111,6 +111,14 @@ class Ledger(Protocol):
         """How many projections more than its fair share a node holds."""
         ...
 
+    async def leave(self, node: str) -> None:
+        """This node works no more: the others' shares grow."""
+        ...
+
     async def open(self, lease: Lease, view: View) -> ReadModel:
         """The projection's tables, for their owner."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the connection."""
         ...

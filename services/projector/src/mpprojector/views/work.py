@@ -180,8 +180,19 @@ def _task(record: EventRecord, **values: object) -> Patch:
 
 
 def _free(record: EventRecord, state: TaskState, **values: object) -> Sequence[Change]:
-    """Nobody holds the task any more."""
-    return (_task(record, state=state, holder=None, session_id=None, lease_expires_at=None, **values),)
+    """Nobody holds the task any more, and what was accepted of an unfinished one counts no more."""
+    accepted = state is TaskState.DONE
+    return (
+        _task(
+            record,
+            state=state,
+            holder=None,
+            session_id=None,
+            lease_expires_at=None,
+            accepted=accepted,
+            **values,
+        ),
+    )
 
 
 def _submitted(record: EventRecord, data: task.TaskSubmitted) -> Sequence[Change]:
@@ -230,11 +241,9 @@ CASES = Cases(
         task.TaskRejected: _rejected,
         task.TaskBlocked: lambda record, data: _free(record, TaskState.BLOCKED, reason=data.reason),
         task.TaskUnblocked: lambda record, data: (_task(record, state=data.state),),
-        task.TaskCompleted: lambda record, _: (_task(record, state=TaskState.DONE, lease_expires_at=None),),
+        task.TaskCompleted: lambda record, _: _free(record, TaskState.DONE),
         task.TaskCanceled: lambda record, data: _free(record, TaskState.CANCELED, reason=data.reason),
-        task.TaskReopened: lambda record, data: _free(
-            record, TaskState.DRAFT, reason=data.reason, evidence="[]", accepted=False
-        ),
+        task.TaskReopened: lambda record, data: _free(record, TaskState.DRAFT, reason=data.reason, evidence="[]"),
     },
 )
 VIEW = View("work", 1, (_BOARDS, _TASKS, _LINKS), CASES)

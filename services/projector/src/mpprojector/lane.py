@@ -1,0 +1,112 @@
+"""One reading of the log for several projections: each commit is verified and decoded once and folded by all of them.
+
+Projections in a lane may stand at different places; a worker passes over what it has. Reading, folding and writing
+overlap: while the database executes, commits arrive and are folded into what will be written next. A worker whose
+writes take too long leaves the lane rather than hold the others back.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import structlog
+from mpbus.errors import ChainBroken
+from mpbus.reader import LogPosition
+
+from mpprojector.ports import LogSource
+from mpprojector.views.changes import Commit
+from mpprojector.worker import Worker
+
+log = structlog.get_logger(__name__)
+BUFFER_BYTES_MAX = 16 << 20
+PATIENCE_SECONDS = 5.0
+
+
+class Lane:
+    """Feeds its workers from the earliest of their positions, until none is left."""
+
+    def __init__(
+        self,
+        source: LogSource,
+        workers: Sequence[Worker],
+        on_slow: Callable[[Worker], None],
+        *,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
+        self.workers = list(workers)
+        self.position = min((worker.position for worker in workers), key=lambda position: position.stream_seq)
+        """The place after the last commit given to the workers."""
+        self._source = source
+        self._on_slow = on_slow
+        self._patience_seconds = patience_seconds
+        self._buffer: deque[Commit] = deque()
+        self._buffered_bytes = 0
+        self._arrived = asyncio.Event()
+        self._taken = asyncio.Event()
+        self._broken: ChainBroken | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything that arrived was given to the workers."""
+        return not self._buffer
+
+    async def run(self) -> None:
+        """Read and feed. A broken chain halts every worker of the lane."""
+        reading = asyncio.create_task(self._read(self.position))
+        try:
+            while self.workers:
+                await self._feed(await self._next())
+        except ChainBroken as error:
+            for worker in self.workers:
+                worker.halt(f"ChainBroken: {error}")
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+    async def _read(self, after: LogPosition) -> None:
+        try:
+            async for commits in self._source.follow(after):
+                self._buffer.extend(commits)
+                self._buffered_bytes += sum(len(commit.data) for commit in commits)
+                self._arrived.set()
+                while self._buffered_bytes > BUFFER_BYTES_MAX:
+                    self._taken.clear()
+                    await self._taken.wait()
+        except ChainBroken as error:
+            self._broken = error
+            self._arrived.set()
+
+    async def _next(self) -> Commit:
+        while not self._buffer:
+            for worker in self.workers:
+                worker.flush()
+            if self._broken is not None:
+                raise self._broken
+            self._arrived.clear()
+            await self._arrived.wait()
+        commit = self._buffer.popleft()
+        self._buffered_bytes -= len(commit.data)
+        self._taken.set()
+        return commit
+
+    async def _feed(self, commit: Commit) -> None:
+        for worker in self.workers:
+            worker.offer(commit)
+        self.position = LogPosition(commit.stream_seq, commit.header.first_seq + commit.header.count - 1, commit.hash)
+        self.workers = [worker for worker in self.workers if worker.active]
+        for worker in tuple(self.workers):
+            if not worker.has_room:
+                await self._wait_for_room(worker)
+        await asyncio.sleep(0)  # Let the writers have the loop between two commits.
+
+    async def _wait_for_room(self, worker: Worker) -> None:
+        while not worker.has_room:
+            try:
+                await asyncio.wait_for(worker.room(), self._patience_seconds)
+            except TimeoutError:
+                if not worker.database_away:  # That holds everybody back alike.
+                    break
+        if not worker.has_room and worker in self.workers:
+            log.warning("projection.slow", projection=worker.lease.name, position=worker.position.seq)
+            self.workers.remove(worker)
+            self._on_slow(worker)

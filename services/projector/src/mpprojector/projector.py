@@ -1,0 +1,247 @@
+"""One projector among several: owns its share of the projections, keeps them folding, and says how each fares.
+
+Every beat: renew the leases with a report on each projection, let go of what was lost, take what is free.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+from mpbus.errors import BusError
+from mpbus.ops import Health
+from mpbus.reader import LogPosition
+from nats.errors import Error as NatsError
+
+from mpprojector.lane import Lane
+from mpprojector.metrics import Metrics
+from mpprojector.ports import Lease, Ledger, LogSource, Report, Unavailable
+from mpprojector.views.changes import View
+from mpprojector.worker import Limits, Worker
+
+log = structlog.get_logger(__name__)
+_TOGETHER_EVENTS = 200_000
+"""Projections that stand closer than this read the log together."""
+_FINISH_SECONDS = 10.0
+_RATE_WEIGHT = 0.3
+
+
+@dataclass
+class _Progress:
+    """What was seen of a projection at the last beat."""
+
+    seq: int
+    at: float
+    moved_at: float
+    rate: float = 0.0
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often and how patiently."""
+
+    beat_seconds: float = 1.0
+    stall_seconds: float = 15.0
+    limits: Limits = field(default_factory=Limits)
+
+
+class Projector:
+    """Folds the log into the projections it owns, until it is stopped."""
+
+    def __init__(self, source: LogSource, ledger: Ledger, views: Sequence[View], node: str, pace: Pace) -> None:
+        self.workers: dict[str, Worker] = {}
+        """What this node owns, by the projection's name."""
+        self._source = source
+        self._ledger = ledger
+        self._views = {view.name: view for view in views}
+        self._node = node
+        self._pace = pace
+        self._metrics = Metrics(list(self._views))
+        self._lanes: dict[Lane, asyncio.Task[None]] = {}
+        self._writing: dict[str, asyncio.Task[None]] = {}
+        self._progress: dict[str, _Progress] = {}
+        self._head = 0
+        self._beaten = False
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Finish what is being written, give the leases back, and end."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Beat until stopped. Raises `SchemaMismatch` at the start, and whatever a bug raises later."""
+        await self._registered()
+        try:
+            while not self._stopping.is_set():
+                await self._beat()
+                await self._rest()
+        finally:
+            await self._leave()
+
+    def health(self) -> Health:
+        """Ready: it hears from the database, nothing it owns is halted, and what lags moves."""
+        now = time.monotonic()
+        facts: dict[str, str | int | float | bool | None] = {"node": self._node, "head": self._head}
+        ready = self._beaten
+        for name, worker in self.workers.items():
+            stalled = self._stalled(name, worker, now)
+            facts[name] = worker.error or ("stalled" if stalled else worker.written.seq)
+            ready = ready and worker.error is None and not stalled
+        return Health(ready, facts)
+
+    async def _registered(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                await self._ledger.register(list(self._views.values()))
+            except Unavailable as error:
+                log.warning("projector.database_away", reason=str(error))
+                await self._rest()
+            else:
+                return
+
+    async def _rest(self) -> None:
+        """Until the next beat, or until something ended that must not."""
+        waiting = asyncio.create_task(self._stopping.wait())
+        try:
+            running = [*self._writing.values(), *self._lanes.values()]
+            await asyncio.wait(
+                [waiting, *(task for task in running if not task.done())],
+                timeout=self._pace.beat_seconds,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            waiting.cancel()
+        for task in [*self._writing.values(), *self._lanes.values()]:
+            if task.done() and not task.cancelled():
+                task.result()  # A bug there is a bug of ours: end, and be started again.
+
+    async def _beat(self) -> None:
+        try:
+            self._head = max(self._head, (await self._source.head()).seq)
+        except (BusError, NatsError, TimeoutError) as error:
+            log.warning("projector.log_away", reason=str(error) or type(error).__name__)
+        try:
+            await self._keep()
+            await self._take()
+        except Unavailable as error:
+            self._beaten = False
+            log.warning("projector.database_away", reason=str(error))
+        else:
+            self._beaten = True
+        self._tidy_lanes()
+
+    async def _keep(self) -> None:
+        owned = await self._ledger.renew(self._node, [self._report(worker) for worker in self.workers.values()])
+        for name, worker in list(self.workers.items()):
+            if name not in owned or worker.deposed:
+                await self._drop(name)
+        excess = await self._ledger.excess(self._node, len(self.workers))
+        for name in sorted(self.workers)[:excess]:
+            lease = self.workers[name].lease
+            await self._drop(name)
+            await self._ledger.release(self._node, [lease])
+            log.info("projection.handed_over", projection=name)
+
+    async def _take(self) -> None:
+        leases = await self._ledger.claim(self._node, len(self.workers))
+        taken = [await self._start(lease) for lease in leases]
+        for group in _together(taken):
+            self._open_lane(group)
+
+    async def _start(self, lease: Lease) -> Worker:
+        view = self._views[lease.name]
+        worker = Worker(lease, view, await self._ledger.open(lease, view), self._pace.limits, self._metrics)
+        self.workers[lease.name] = worker
+        self._writing[lease.name] = asyncio.create_task(worker.run())
+        now = time.monotonic()
+        self._progress[lease.name] = _Progress(lease.position.seq, now, now)
+        log.info("projection.taken", projection=lease.name, position=lease.position.seq, epoch=lease.epoch)
+        return worker
+
+    async def _drop(self, name: str) -> None:
+        """Let go of a projection: what is folded is written if it still may be."""
+        worker = self.workers.pop(name)
+        worker.finish()
+        await asyncio.wait([self._writing.pop(name)], timeout=_FINISH_SECONDS)
+        self._progress.pop(name)
+        self._metrics.lost(name)
+
+    def _open_lane(self, workers: list[Worker]) -> None:
+        lane = Lane(self._source, workers, lambda slow: self._open_lane([slow]))
+        self._lanes[lane] = asyncio.create_task(lane.run())
+
+    def _tidy_lanes(self) -> None:
+        """Lanes that ended or have nobody left go; lanes that stand at the same place become one."""
+        for lane, task in list(self._lanes.items()):
+            lane.workers = [worker for worker in lane.workers if worker.active]
+            if task.done() or not lane.workers:
+                self._lanes.pop(lane)
+                task.cancel()
+        meeting: dict[LogPosition, Lane] = {}
+        for lane in [lane for lane in self._lanes if lane.idle]:
+            first = meeting.setdefault(lane.position, lane)
+            if first is not lane:
+                first.workers.extend(lane.workers)
+                lane.workers = []
+                self._lanes.pop(lane).cancel()
+
+    def _report(self, worker: Worker) -> Report:
+        name, now = worker.lease.name, time.monotonic()
+        seen = self._progress[name]
+        seq = worker.written.seq
+        elapsed = max(now - seen.at, 1e-3)
+        seen.rate += _RATE_WEIGHT * ((seq - seen.seq) / elapsed - seen.rate)
+        if seq != seen.seq:
+            seen.moved_at = now
+        seen.seq, seen.at = seq, now
+        lag = max(0, self._head - seq)
+        behind = lag and worker.written_time_ms
+        lag_seconds = max(0.0, time.time() - worker.written_time_ms / 1_000) if behind else 0.0
+        state = "halted" if worker.error else "catching_up" if lag else "live"
+        self._metrics.lag(name, head=self._head, events=lag, seconds=lag_seconds, halted=worker.error is not None)
+        return Report(
+            name,
+            worker.lease.version,
+            worker.lease.epoch,
+            state,
+            worker.error,
+            self._head,
+            round(lag_seconds, 3),
+            round(seen.rate, 1),
+        )
+
+    def _stalled(self, name: str, worker: Worker, now: float) -> bool:
+        behind = self._head > worker.written.seq
+        if not behind:
+            self._progress[name].moved_at = now
+        return behind and now - self._progress[name].moved_at > self._pace.stall_seconds
+
+    async def _leave(self) -> None:
+        for task in self._lanes.values():
+            task.cancel()
+        await asyncio.gather(*self._lanes.values(), return_exceptions=True)
+        leases = [worker.lease for worker in self.workers.values()]
+        for worker in self.workers.values():
+            worker.finish()
+        if self._writing:
+            _, late = await asyncio.wait(self._writing.values(), timeout=_FINISH_SECONDS)
+            for task in late:
+                task.cancel()
+        try:
+            await self._ledger.release(self._node, leases)
+            await self._ledger.leave(self._node)
+        except Unavailable as error:
+            log.warning("projector.leases_run_out", reason=str(error))  # Others wait for their end.
+        await self._ledger.close()
+
+
+def _together(workers: list[Worker]) -> list[list[Worker]]:
+    """Workers grouped so that those who stand close to each other read the log once."""
+    groups: list[list[Worker]] = []
+    for worker in sorted(workers, key=lambda worker: worker.position.seq):
+        if groups and worker.position.seq - groups[-1][0].position.seq < _TOGETHER_EVENTS:
+            groups[-1].append(worker)
+        else:
+            groups.append([worker])
+    return groups
