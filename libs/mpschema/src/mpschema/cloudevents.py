@@ -116,7 +116,7 @@ def cloudevent_bytes(record: EventRecord, commit_hash: str, previous_hash: str) 
 
 def to_cloudevent(record: EventRecord, commit_hash: str, previous_hash: str) -> dict[str, Any]:
     """The same as plain values."""
-    fields: dict[str, Any] = msgspec.to_builtins(_cloud_event(record, commit_hash, previous_hash))
+    fields: dict[str, Any] = msgspec.json.decode(cloudevent_bytes(record, commit_hash, previous_hash))
     return fields
 
 

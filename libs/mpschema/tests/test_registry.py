@@ -1,0 +1,62 @@
+"""The registry is the one list, and everything that belongs to a message is there."""
+
+import re
+
+import msgspec
+from mpschema import base, board, channel, principal, project, session, system, task, workspace
+from mpschema.problems import STATUS, EdgeCode, title
+from mpschema.queries import QUERIES
+from mpschema.registry import AGGREGATES, COMMANDS, EVENTS
+from mpschema.rejections import Code
+
+MODULES = (board, channel, principal, project, session, system, task, workspace)
+
+
+def defined(kind: type) -> set[type]:
+    return {
+        found
+        for module in MODULES
+        for found in vars(module).values()
+        if isinstance(found, type) and issubclass(found, kind) and found is not kind
+    }
+
+
+def test_every_command_that_is_defined_is_registered() -> None:
+    assert {spec.arguments for spec in COMMANDS.values()} == defined(base.Command)
+
+
+def test_every_event_that_is_defined_is_registered() -> None:
+    assert {spec.data for spec in EVENTS.values()} == defined(base.Event)
+
+
+def test_every_command_becomes_registered_events() -> None:
+    registered = {spec.data for spec in EVENTS.values()}
+    assert [
+        spec.command_type for spec in COMMANDS.values() if not spec.emits or not set(spec.emits) <= registered
+    ] == []
+
+
+def test_every_command_says_what_it_does() -> None:
+    assert [spec.command_type for spec in COMMANDS.values() if not re.fullmatch(r"[A-Z].*\.", spec.summary)] == []
+
+
+def test_names_speak_one_language() -> None:
+    assert [name for name in COMMANDS if not re.fullmatch(r"[a-z]+\.[a-z_]+", name)] == []
+    assert {spec.aggregate for spec in COMMANDS.values()} == set(AGGREGATES)
+    assert [name for name, spec in EVENTS.items() if name != f"mp.{spec.aggregate}.{spec.name}.v{spec.version}"] == []
+
+
+def test_filters_are_columns() -> None:
+    for spec in QUERIES.values():
+        assert set(spec.filters) <= {field.name for field in msgspec.structs.fields(spec.row)}, spec.query_type
+
+
+def test_no_route_is_two_commands_or_two_queries() -> None:
+    for routes in ([spec.route for spec in COMMANDS.values()], [spec.route for spec in QUERIES.values()]):
+        assert len(set(routes)) == len(routes)
+
+
+def test_every_code_has_one_status_and_a_title() -> None:
+    assert set(STATUS) == set(Code) | set(EdgeCode)
+    assert all(status >= 400 for status in STATUS.values())
+    assert title(Code.WIP_LIMIT_REACHED) == "Wip limit reached"
