@@ -22,7 +22,7 @@ from mpbus.errors import OutcomeTimeout, Overloaded, Unavailable
 
 log = structlog.get_logger(__name__)
 REPLY_HEADER = "Mp-Reply"
-PACK_COMMANDS_MAX = 250
+PACK_COMMANDS_MAX = 128
 PACK_BYTES_MAX = 256 * 1024
 _RESEND_SECONDS = 1.5
 _TICK_SECONDS = 0.25

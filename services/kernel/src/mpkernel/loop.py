@@ -162,7 +162,7 @@ class Leader:
         self._begin_discard()
         if self._backlog and not (self._turn is not None and self._turn.full):
             self._wake.set()
-            await asyncio.sleep(0)  # Let acknowledgements and new commands in.
+        await asyncio.sleep(0)  # Let the commit out, and acknowledgements and new commands in.
 
     def _new_turn(self) -> Turn:
         return Turn(self._shard, self._epoch, self._clock.now_ms(), self._authorizer)
@@ -185,6 +185,8 @@ class Leader:
                 return
             message = self._backlog.popleft()
             turn.take(message.position, message.reply_to, message.data.split(b"\n"))
+            if self._in_flight is None:
+                return  # The log is idle: store this now, decide the rest meanwhile.
 
     def _begin_commit(self) -> None:
         turn, self._turn = self._turn, None
