@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import http.client
+import json
 import signal
+import time
 from pathlib import Path
+from typing import Any
 
 from mpd.ports import HOST, free_port
-from mpd.process import ChildProcess
+from mpd.process import POLL_SECONDS, ChildProcess
 from mpd.servers import wheels
 
 PAYLOAD_BYTES_MAX = 8 * 1024 * 1024
@@ -49,12 +52,22 @@ class NatsServer(ChildProcess):
 
     def is_ready(self) -> bool:
         """Whether JetStream answers, which in a cluster includes knowing the meta leader."""
+        return self.monitor("/healthz") is not None
+
+    def peers_online(self) -> int:
+        """How many other nodes this one leads in the cluster's meta group; 0 if it does not lead."""
+        meta = (self.monitor("/jsz") or {}).get("meta_cluster", {})
+        return sum(1 for peer in meta.get("replicas", []) if peer["current"] and not peer.get("offline"))
+
+    def monitor(self, path: str) -> dict[str, Any] | None:
+        """What the monitoring port answers, None if it does not or reports an error."""
         connection = http.client.HTTPConnection(HOST, self.monitor_port, timeout=1)
         try:
-            connection.request("GET", "/healthz")
-            return connection.getresponse().status == http.HTTPStatus.OK
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return dict(json.loads(response.read())) if response.status == http.HTTPStatus.OK else None
         except (OSError, http.client.HTTPException):
-            return False
+            return None
         finally:
             connection.close()
 
@@ -90,12 +103,20 @@ class NatsCluster:
         return ",".join(node.url for node in self.nodes)
 
     def start(self) -> None:
-        """Start all nodes, then wait for each: none is ready before there is a majority."""
+        """Start all nodes, wait for each, then until the leader sees all: before, it places no replicated stream.
+
+        Raises ServerFailed.
+        """
         for node in self.nodes:
             if not node.running:
                 node.spawn()
         for node in self.nodes:
             node.wait_ready()
+        deadline = time.monotonic() + self.nodes[0].start_seconds_max
+        while max(node.peers_online() for node in self.nodes) < len(self.nodes) - 1:
+            if time.monotonic() > deadline:
+                raise self.nodes[0].failure("the nodes do not see each other")
+            time.sleep(POLL_SECONDS)
 
     def stop(self) -> None:
         """Stop all nodes."""
