@@ -1,0 +1,127 @@
+"""The Litestar application: all routes on one router, every stray error a problem, and everything wired together."""
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from litestar import Litestar, Request, Response
+from litestar.handlers import ASGIRouteHandler
+from mpbus.producer import CommandProducer
+from mpbus.reader import LogReader
+from nats.aio.client import Client as Nats
+from redis.asyncio import Redis
+
+from mpgateway.auth.access import Access
+from mpgateway.auth.agent_tokens import AgentTokens
+from mpgateway.auth.api_keys import ApiKeys
+from mpgateway.auth.authenticator import Authenticator
+from mpgateway.auth.oidc import Oidc
+from mpgateway.batch import Batches
+from mpgateway.commanding import Commanding
+from mpgateway.credentials import Credentials
+from mpgateway.database import ReadModels
+from mpgateway.http import Receive, Scope, Send
+from mpgateway.limits import Rate, RateLimiter
+from mpgateway.pipeline import Operation, Pipeline
+from mpgateway.problems import answer_of, refusal_of
+from mpgateway.queries.freshness import Freshness
+from mpgateway.queries.reading import Reader
+from mpgateway.routes.domain import Route, batch_route, command_routes, query_routes
+from mpgateway.routes.events import SOCKET_PATH, EventRoutes
+from mpgateway.routes.operations import Operations
+from mpgateway.settings import GatewaySettings
+from mpgateway.streaming.clients import Clients, StreamSettings
+from mpgateway.streaming.feed import Feed
+from mpgateway.streaming.ring import Ring
+from mpgateway.streaming.tail import Tail
+from mpgateway.tracing import Tracing
+
+FAILURES = Rate(per_second=5, burst=50)
+"""Failed attempts to identify oneself, per address."""
+CATCH_UP_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class World:
+    """What the gateway stands on, connected by `main`."""
+
+    settings: GatewaySettings
+    nats: Nats
+    redis: Redis
+    producer: CommandProducer
+    read_models: ReadModels
+    ring: Ring
+    reader: LogReader
+    tail: Tail
+    tracing: Tracing | None
+
+
+def build(world: World) -> tuple[Litestar, Clients]:
+    """The application over a connected world, and the clients of its event streams."""
+    settings, read_models = world.settings, world.read_models
+    freshness = Freshness(read_models)
+
+    async def caught_up() -> bool:
+        return await freshness.reach(("directory",), world.ring.cursor.seq, CATCH_UP_SECONDS)
+
+    access = Access(read_models, caught_up)
+    keys = ApiKeys(settings.pepper, settings.root_key_hash, settings.operator_names, read_models, caught_up)
+    tokens = AgentTokens(settings.token_key)
+    failures = RateLimiter(world.redis, "failures", FAILURES)
+    authenticator = Authenticator(keys, tokens, _oidc(settings), settings.operator_names, failures)
+    rate = Rate(settings.rate_limit_per_second, settings.rate_limit_burst)
+    pipeline = Pipeline(authenticator, RateLimiter(world.redis, "principals", rate), world.tracing)
+    commanding = Commanding(world.producer, settings.outcome_seconds)
+    feed = Feed(world.ring, world.reader)
+    clients = Clients(feed, access, authenticator, _stream_settings(settings))
+    events = EventRoutes(clients, access, world.tail)
+    routes: list[Route] = [
+        *command_routes(commanding, Credentials(commanding, keys, tokens, feed)),
+        *query_routes(Reader(read_models, access, freshness)),
+        batch_route(Batches(commanding), pipeline),
+        events.sse(),
+        *Operations(world.nats, read_models, world.tail, world.ring).routes(),
+    ]
+    handlers = [*_handlers(routes, pipeline), _handler(SOCKET_PATH, events.socket(pipeline))]
+    app = Litestar(
+        route_handlers=handlers,
+        exception_handlers={Exception: _problem, 500: _problem},
+        openapi_config=None,
+        logging_config=None,
+    )
+    return app, clients
+
+
+def _handlers(routes: Iterable[Route], pipeline: Pipeline) -> list[ASGIRouteHandler]:
+    by_path: dict[str, dict[str, Operation]] = defaultdict(dict)
+    for path, method, operation in routes:
+        assert method not in by_path[path], f"{method} {path} exists once"
+        by_path[path][method] = operation
+    return [_handler(path, pipeline.route(operations)) for path, operations in by_path.items()]
+
+
+def _handler(path: str, handle: Callable[[Scope, Receive, Send], Awaitable[None]]) -> ASGIRouteHandler:
+    async def route(scope: Any, receive: Any, send: Any) -> None:
+        await handle(scope, receive, send)
+
+    return ASGIRouteHandler(path.replace("}", ":str}"), copy_scope=False)(route)
+
+
+def _problem(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """What Litestar itself refuses (no such path, a host header that is none) and what it let through, as a problem."""
+    raw: bytes = request.scope.get("raw_path") or b""
+    answer = answer_of(refusal_of(error), raw.decode("ascii", "replace"))
+    headers = {name.decode(): value.decode() for name, value in answer.headers}
+    media_type = headers.pop("content-type")
+    return Response(answer.body, status_code=answer.status, headers=headers, media_type=media_type)
+
+
+def _oidc(settings: GatewaySettings) -> Oidc | None:
+    if not settings.oidc_issuer:
+        return None
+    return Oidc(settings.oidc_issuer, settings.oidc_audience, settings.oidc_jwks_url)
+
+
+def _stream_settings(settings: GatewaySettings) -> StreamSettings:
+    return StreamSettings(settings.stream_heartbeat_seconds, settings.stream_stall_seconds, settings.stream_clients_max)

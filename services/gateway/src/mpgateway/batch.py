@@ -1,0 +1,110 @@
+"""Many commands in one request: NDJSON in, NDJSON out, in the same order. A refusal stops none of the others."""
+
+import asyncio
+from collections.abc import Iterator
+
+import msgspec
+from mpbus.ids import new_command_id
+from mpschema.api import BATCH_LINES_MAX, BatchLine
+from mpschema.envelope import CommandEnvelope, Outcome
+from mpschema.ids import is_id
+from mpschema.problems import EdgeCode, Problem
+from mpschema.registry import COMMANDS
+from mpschema.rejections import Code
+
+from mpgateway.auth.access import check_bounds
+from mpgateway.commanding import Commanding, canonical, check_path_id, is_json, traceparent
+from mpgateway.http import Answer, HttpRequest
+from mpgateway.problems import Refused, of_outcome, problem, refusal_of
+
+BODY_BYTES_MAX = 8 << 20
+WINDOW = 512
+"""How many commands of one batch are in flight. They enter the stream in the order of their lines."""
+MEDIA_TYPES = {b"application/x-ndjson", b"application/jsonl", b"application/ndjson"}
+_line = msgspec.json.Decoder(BatchLine)
+_encode_lines = msgspec.json.Encoder().encode_lines
+
+Line = Outcome | Problem
+
+
+class Batches:
+    """Reads batches, sends their commands and gathers the outcomes."""
+
+    def __init__(self, commanding: Commanding) -> None:
+        self._commanding = commanding
+
+    async def read(self, request: HttpRequest) -> list[bytes]:
+        """The lines of a request's body. Raises `Refused`."""
+        check_path_id(request.params["workspace_id"])
+        check_bounds(request.identity, request.params["workspace_id"])
+        raw = await request.body(BODY_BYTES_MAX)
+        if request.headers.get(b"content-type", b"").partition(b";")[0].strip().lower() not in MEDIA_TYPES:
+            raise Refused(EdgeCode.UNSUPPORTED_MEDIA_TYPE, "a batch is application/x-ndjson")
+        lines = [line for line in raw.split(b"\n") if line and not line.isspace()]
+        if len(lines) > BATCH_LINES_MAX:
+            raise Refused(Code.TOO_LARGE, f"a batch has at most {BATCH_LINES_MAX} lines")
+        if not lines:
+            raise Refused(EdgeCode.MALFORMED, "a batch has at least one line")
+        return lines
+
+    async def run(self, request: HttpRequest, lines: list[bytes]) -> Answer:
+        """Send the commands of the lines and answer with their outcomes."""
+        trace = traceparent(request)
+        answers: list[Line | None] = [None] * len(lines)
+        places = iter(range(len(lines)))
+        await asyncio.gather(
+            *(self._work(request, lines, trace, answers, places) for _ in range(min(WINDOW, len(lines))))
+        )
+        return Answer(200, _encode_lines(answers), ((b"content-type", b"application/x-ndjson"),))
+
+    async def _work(
+        self,
+        request: HttpRequest,
+        lines: list[bytes],
+        trace: str | None,
+        answers: list[Line | None],
+        places: Iterator[int],
+    ) -> None:
+        # Between taking a place and handing its command to the producer nothing waits: the order of lines is kept.
+        for place in places:
+            try:
+                outcome = await self._commanding.submit(_envelope(request, lines[place], trace))
+            except Exception as error:
+                refused = refusal_of(error)
+                answers[place] = problem(refused.code, refused.detail, command_id=refused.command_id)
+            else:
+                answers[place] = outcome if outcome.accepted else of_outcome(outcome)
+
+
+def _envelope(request: HttpRequest, line: bytes, trace: str | None) -> CommandEnvelope:
+    wanted = _decoded(line)
+    spec = COMMANDS.get(wanted.type)
+    if spec is None:
+        raise Refused(Code.UNKNOWN_TYPE, f"command type {wanted.type!r} is not known")
+    workspace_id = request.params["workspace_id"]
+    target = wanted.target or (workspace_id if spec.aggregate == "workspace" else "")
+    if (target or not spec.creates) and not is_id(target):
+        raise Refused(Code.SCHEMA_INVALID, f"{wanted.type} needs a target that is an id")
+    identity = request.identity
+    return CommandEnvelope(
+        command_id=wanted.command_id or new_command_id(),
+        type=wanted.type,
+        workspace_id=workspace_id,
+        principal=identity.principal,
+        payload=msgspec.Raw(canonical(spec, wanted.payload)),
+        target=target,
+        schema_version=spec.version,
+        expected_version=wanted.expected_version,
+        idempotency_key=wanted.idempotency_key or "",
+        session_id=identity.session_id,
+        traceparent=trace,
+    )
+
+
+def _decoded(line: bytes) -> BatchLine:
+    try:
+        return _line.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        if not is_json(line):
+            raise Refused(EdgeCode.MALFORMED, "the line is not JSON") from error
+        raise Refused(Code.SCHEMA_INVALID, str(error)[:1_000]) from error

@@ -1,0 +1,210 @@
+"""From a request to a command in the stream, and from its recorded outcome to an answer.
+
+The gateway identifies who asks and checks that the words fit the schema. Whether it may happen is the kernel's to say.
+"""
+
+import hashlib
+import re
+from urllib.parse import quote
+
+import msgspec
+from mpbus.ids import new_command_id
+from mpbus.producer import CommandProducer
+from mpschema import codec
+from mpschema.api import POSITION_HEADER, Enqueued
+from mpschema.base import INT_MAX
+from mpschema.envelope import CommandEnvelope, ExpectedVersion, Outcome
+from mpschema.ids import derived_id, is_id
+from mpschema.problems import EdgeCode
+from mpschema.registry import CommandSpec
+from mpschema.rejections import Code, Rejection
+
+from mpgateway.auth.access import check_bounds
+from mpgateway.http import JSON, Answer, Headers, HttpRequest
+from mpgateway.problems import Refused, of_outcome, of_rejection, problem_answer
+
+BODY_BYTES_MAX = 1 << 20
+_NEW_ID = frozenset({"id"})
+_NOTHING: frozenset[str] = frozenset()
+_ETAG = re.compile(r'^"(0|[1-9][0-9]{0,15})"\Z')
+_KEY = re.compile(r"^[\x21-\x7e]{1,200}\Z")
+_TRACEPARENT = re.compile(r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
+_POSITION = POSITION_HEADER.lower().encode()
+_encode = msgspec.json.Encoder().encode
+
+
+class Commanding:
+    """Sends the commands of this process, through one producer."""
+
+    def __init__(self, producer: CommandProducer, outcome_seconds: float) -> None:
+        self._producer = producer
+        self._outcome_seconds = outcome_seconds
+
+    async def command(self, spec: CommandSpec, request: HttpRequest) -> Answer:
+        """Answer a request for one command. Raises `Refused`, or what the producer raises."""
+        envelope = await self.read(spec, request)
+        if _responds_async(request):
+            await self._producer.enqueue(envelope)
+            return _enqueued(envelope)
+        outcome = await self.submit(envelope)
+        return answer_of_outcome(outcome, request.path if spec.creates else None)
+
+    async def submit(self, envelope: CommandEnvelope) -> Outcome:
+        """Send a command and wait for its recorded outcome."""
+        return await self._producer.submit(envelope, self._outcome_seconds)
+
+    async def read(self, spec: CommandSpec, request: HttpRequest) -> CommandEnvelope:
+        """The command a request stands for. Raises `Refused`."""
+        payload = await read_payload(spec, request)
+        return self.envelope(spec, request, payload)
+
+    def envelope(self, spec: CommandSpec, request: HttpRequest, payload: bytes) -> CommandEnvelope:
+        """The envelope around a payload: who asks, about what, under which conditions. Raises `Refused`."""
+        identity = request.identity
+        command_id = new_command_id()
+        key = idempotency_key(request)
+        given = _given_id(spec, request)
+        workspace_id = (
+            request.params.get("workspace_id") or given or _new_workspace_id(identity.principal, key, command_id)
+        )
+        check_path_id(workspace_id)
+        check_bounds(identity, workspace_id)
+        return CommandEnvelope(
+            command_id=command_id,
+            type=spec.command_type,
+            workspace_id=workspace_id,
+            principal=identity.principal,
+            payload=msgspec.Raw(payload),
+            target=workspace_id if spec.aggregate == "workspace" else given,
+            schema_version=spec.version,
+            expected_version=_expected_version(spec, request),
+            idempotency_key=key,
+            session_id=identity.session_id,
+            correlation_id=_correlation_id(request),
+            traceparent=traceparent(request),
+        )
+
+
+async def read_payload(spec: CommandSpec, request: HttpRequest) -> bytes:
+    """The canonical bytes of a command's arguments from a request's body. Raises `Refused`."""
+    raw = await request.body(BODY_BYTES_MAX)
+    if raw and request.headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != b"application/json":
+        raise Refused(EdgeCode.UNSUPPORTED_MEDIA_TYPE, "the arguments of a command are application/json")
+    return canonical(spec, raw or b"{}")
+
+
+def canonical(spec: CommandSpec, raw: bytes | msgspec.Raw) -> bytes:
+    """Arguments decoded strictly and encoded again, so that equal arguments are equal bytes. Raises `Refused`."""
+    arguments = codec.decode_payload(spec.decoder, raw)
+    if not isinstance(arguments, Rejection):
+        return _encode(arguments)
+    if arguments.code is Code.SCHEMA_INVALID and not is_json(raw):
+        raise Refused(EdgeCode.MALFORMED, "the body is not JSON")
+    raise of_rejection(arguments)
+
+
+def is_json(raw: bytes | msgspec.Raw) -> bool:
+    """Whether bytes are one JSON value that is not nested beyond reason."""
+    try:
+        msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
+
+
+def answer_of_outcome(outcome: Outcome, created_at: str | None = None) -> Answer:
+    """The HTTP answer of a recorded outcome; `created_at` is the collection's path when it made something."""
+    headers: Headers = ((_POSITION, b"%d:%d" % (outcome.epoch, outcome.last_seq)),)
+    if not outcome.accepted:
+        return problem_answer(of_outcome(outcome), headers)
+    if created_at is None:
+        return Answer(200, _encode(outcome), (*JSON, *headers))
+    location = (b"location", f"{created_at}/{outcome.target}".encode())
+    return Answer(201, _encode(outcome), (*JSON, location, *headers))
+
+
+def check_path_id(value: str) -> None:
+    """What cannot be an id names nothing. Raises `Refused`."""
+    if not is_id(value):
+        raise Refused(Code.NOT_FOUND, "there is nothing at this path: a part of it is no id")
+
+
+def idempotency_key(request: HttpRequest) -> str:
+    """The key that names the intention, empty when none was given. Raises `Refused`."""
+    if b"idempotency-key" not in request.headers:
+        return ""
+    key = request.header(b"idempotency-key")
+    if not _KEY.match(key):
+        raise Refused(EdgeCode.MALFORMED, "Idempotency-Key is 1 to 200 visible ASCII characters")
+    return key
+
+
+def traceparent(request: HttpRequest) -> str | None:
+    """The W3C trace context of the request. Raises `Refused`."""
+    if b"traceparent" not in request.headers:
+        return None
+    value = request.header(b"traceparent")
+    if not _TRACEPARENT.match(value):
+        raise Refused(EdgeCode.MALFORMED, "traceparent is not as W3C Trace Context writes it")
+    return value
+
+
+def _correlation_id(request: HttpRequest) -> str | None:
+    if b"x-correlation-id" not in request.headers:
+        return None
+    value = request.header(b"x-correlation-id")
+    if not is_id(value):
+        raise Refused(EdgeCode.MALFORMED, "X-Correlation-Id is 1 to 128 of letters, digits, _ : @ -")
+    return value
+
+
+def _given_id(spec: CommandSpec, request: HttpRequest) -> str:
+    query = request.query(_NEW_ID if spec.creates else _NOTHING)
+    if not spec.creates:
+        given = request.params.get("id", "")
+        if given or spec.aggregate != "workspace":
+            check_path_id(given)
+        return given
+    given = query.get("id", [""])[0]
+    if "id" in query and not is_id(given):
+        raise Refused(Code.SCHEMA_INVALID, "id is 1 to 128 of letters, digits, _ : @ -")
+    return given
+
+
+def _new_workspace_id(principal: str, key: str, command_id: str) -> str:
+    """A workspace is its own tenant, so its id stands before the kernel sees it: the same for a repeated request."""
+    if not key:
+        return derived_id("workspace", command_id)
+    return "workspace_" + hashlib.sha256(f"{principal}\n{key}".encode()).hexdigest()[:32]
+
+
+def _expected_version(spec: CommandSpec, request: HttpRequest) -> ExpectedVersion:
+    headers = request.headers
+    if b"if-none-match" in headers:
+        if not spec.creates or headers[b"if-none-match"] != b"*":
+            raise Refused(EdgeCode.MALFORMED, "If-None-Match is * and goes with commands that create")
+        return 0
+    if b"if-match" not in headers:
+        return "any"
+    found = _ETAG.match(request.header(b"if-match"))
+    if found is None or spec.creates or int(found[1]) > INT_MAX:
+        raise Refused(EdgeCode.MALFORMED, 'If-Match is a version in quotes, such as "4", of something that exists')
+    return int(found[1])
+
+
+def _responds_async(request: HttpRequest) -> bool:
+    prefer = request.headers.get(b"prefer")
+    if prefer is None:
+        return False
+    if prefer.strip().lower() != b"respond-async":
+        raise Refused(EdgeCode.MALFORMED, "Prefer knows respond-async alone")
+    return True
+
+
+def _enqueued(envelope: CommandEnvelope) -> Answer:
+    commands = f"/v1/workspaces/{envelope.workspace_id}/commands"
+    # A repeated request has an id of its own, under which nothing is recorded: by its key the outcome is found.
+    key = envelope.idempotency_key
+    location = f"{commands}?idempotency_key={quote(key, safe='')}" if key else f"{commands}/{envelope.command_id}"
+    body = _encode(Enqueued(command_id=envelope.command_id))
+    return Answer(202, body, (*JSON, (b"location", location.encode())))

@@ -1,0 +1,90 @@
+"""Commands whose answer carries a secret: an API key, an agent token. It is shown once and stored nowhere."""
+
+import secrets
+
+import msgspec
+from mpschema.api import IssuedKey, IssuedToken, NewKey
+from mpschema.envelope import Outcome
+from mpschema.principal import IssueKey
+from mpschema.problems import EdgeCode
+from mpschema.registry import COMMANDS, CommandSpec
+from mpschema.rejections import Code
+from mpschema.session import SessionTokenIssued
+
+from mpgateway.auth.agent_tokens import AgentTokens
+from mpgateway.auth.api_keys import PREFIX, ROOT_KEY_ID, ApiKeys
+from mpgateway.commanding import BODY_BYTES_MAX, Commanding, answer_of_outcome, idempotency_key, is_json
+from mpgateway.http import Answer, HttpRequest
+from mpgateway.problems import Refused
+from mpgateway.streaming.feed import Feed
+
+ISSUE_KEY = COMMANDS["principal.issue_key"]
+_new_key = msgspec.json.Decoder(NewKey)
+_encode = msgspec.json.Encoder().encode
+
+
+class Credentials:
+    """Makes the secrets; the kernel decides whether they may be, and records their hash or id."""
+
+    def __init__(self, commanding: Commanding, keys: ApiKeys, tokens: AgentTokens, feed: Feed) -> None:
+        self._commanding = commanding
+        self._keys = keys
+        self._tokens = tokens
+        self._feed = feed
+
+    async def issue_key(self, request: HttpRequest) -> Answer:
+        """Make an API key for a principal. Under an `Idempotency-Key`, a repeated request gets the same key again."""
+        wanted = await _read_new_key(request)
+        seed = self._seed(request)
+        key_id = wanted.key_id or (self._keys.new_secret(seed + b"id")[:16] if seed else secrets.token_hex(8))
+        if key_id == ROOT_KEY_ID:
+            raise Refused(Code.ALREADY_EXISTS, f"the key id {ROOT_KEY_ID!r} is taken by the installation")
+        key = f"{PREFIX}{key_id}_{self._keys.new_secret(seed)}"
+        arguments = IssueKey(key_id=key_id, key_hash=self._keys.hash(key), expires_at_ms=wanted.expires_at_ms)
+        envelope = self._commanding.envelope(ISSUE_KEY, request, _encode(arguments))
+        outcome = await self._commanding.submit(envelope)
+        if not outcome.accepted:
+            return answer_of_outcome(outcome)
+        answer = answer_of_outcome(outcome)
+        issued = IssuedKey(**msgspec.structs.asdict(outcome), key_id=key_id, key=key)
+        return Answer(201, _encode(issued), answer.headers)
+
+    async def issue_token(self, spec: CommandSpec, request: HttpRequest) -> Answer:
+        """Make an agent token for a session. Its id and expiry are those of the recorded event."""
+        envelope = await self._commanding.read(spec, request)
+        outcome = await self._commanding.submit(envelope)
+        answer = answer_of_outcome(outcome)
+        if outcome.accepted:
+            token = await self._token(envelope.workspace_id, outcome)
+            answer.body = _encode(IssuedToken(**msgspec.structs.asdict(outcome), token=token))
+        return answer
+
+    async def _token(self, workspace_id: str, outcome: Outcome) -> str:
+        record = await self._feed.record(outcome.first_seq)
+        issued = record.data
+        assert isinstance(issued, SessionTokenIssued), "the outcome of issue_token is that a token was issued"
+        return self._tokens.sign(
+            workspace_id=workspace_id,
+            session_id=record.aggregate_id,
+            token_id=issued.token_id,
+            expires_at_ms=issued.expires_at_ms,
+        )
+
+    def _seed(self, request: HttpRequest) -> bytes | None:
+        key = idempotency_key(request)
+        if not key:
+            return None
+        parts = (request.params["workspace_id"], request.params["id"], request.identity.principal, key)
+        return "\n".join(parts).encode()
+
+
+async def _read_new_key(request: HttpRequest) -> NewKey:
+    raw = await request.body(BODY_BYTES_MAX)
+    if raw and request.headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != b"application/json":
+        raise Refused(EdgeCode.UNSUPPORTED_MEDIA_TYPE, "the arguments of a command are application/json")
+    try:
+        return _new_key.decode(raw or b"{}")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        if not is_json(raw):
+            raise Refused(EdgeCode.MALFORMED, "the body is not JSON") from error
+        raise Refused(Code.SCHEMA_INVALID, str(error)[:1_000]) from error

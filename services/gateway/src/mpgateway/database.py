@@ -1,0 +1,80 @@
+"""The read models in Postgres, as role mp_gateway: one statement a question, one round trip.
+
+Row-level security shows the rows of one workspace, one principal or one key, named by a setting that lives as long as
+the statement's transaction. The setting is made in the same statement: what is read depends on its value by a lateral
+join, so Postgres cannot look before it is made, and without it there are no rows.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import asyncpg
+import structlog
+from asyncpg.exceptions import (
+    InsufficientResourcesError,
+    InterfaceError,
+    OperatorInterventionError,
+    PostgresConnectionError,
+)
+
+COMMAND_SECONDS = 5.0
+_AWAY = (
+    OSError,
+    TimeoutError,
+    PostgresConnectionError,
+    InterfaceError,
+    OperatorInterventionError,
+    InsufficientResourcesError,
+)
+CaughtUp = Callable[[], Awaitable[bool]]
+"""Waits, within a bound, until the read models know all that this process has read of the log."""
+log = structlog.get_logger(__name__)
+
+
+class ReadModelsUnavailable(Exception):
+    """Postgres did not answer: asking again later is safe."""
+
+
+class _Connection(asyncpg.Connection):
+    def get_reset_query(self) -> str:
+        """Nothing to undo after use: no setting outlives its statement here."""
+        return ""
+
+
+class ReadModels:
+    """A pool of connections. Starts also while Postgres is away, and finds it again by itself."""
+
+    def __init__(self, dsn: str, connections: int) -> None:
+        self._dsn = dsn
+        self._connections = connections
+
+    async def start(self) -> None:
+        """Prepare the pool; nothing connects before the first question."""
+        self._pool = await asyncpg.create_pool(
+            self._dsn,
+            min_size=0,
+            max_size=self._connections,
+            command_timeout=COMMAND_SECONDS,
+            timeout=COMMAND_SECONDS,
+            connection_class=_Connection,
+            server_settings={"application_name": "mpgateway", "default_transaction_read_only": "on", "jit": "off"},
+        )
+
+    async def close(self) -> None:
+        """Close all connections; what still runs is given up."""
+        self._pool.terminate()
+
+    async def fetch(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
+        """The rows of one statement. Raises `ReadModelsUnavailable`."""
+        try:
+            return await self._pool.fetch(sql, *arguments)
+        except _AWAY as error:
+            log.warning("read_models.unavailable", error=f"{type(error).__name__}: {error}")
+            raise ReadModelsUnavailable from error
+
+
+def scoped(setting: str, select: str) -> str:
+    """A statement that reads under a setting: `$1` is its value, `scope.value` in `select` stands for it."""
+    return (
+        f"SELECT found.* FROM (SELECT set_config('{setting}', $1, true) AS value OFFSET 0) AS scope "  # noqa: S608 - constants
+        f"CROSS JOIN LATERAL ({select}) AS found"
+    )

@@ -1,0 +1,74 @@
+"""The gateway process: connect the world, serve, and leave in order."""
+
+import resource
+from contextlib import AsyncExitStack
+
+import structlog
+import uvloop
+from mpbus import telemetry
+from mpbus.connect import connect
+from mpbus.producer import CommandProducer
+from mpbus.reader import LogReader
+from redis.asyncio import Redis
+
+from mpgateway.app import World, build
+from mpgateway.database import ReadModels
+from mpgateway.limits import REDIS_SECONDS
+from mpgateway.server import Server
+from mpgateway.settings import GatewaySettings
+from mpgateway.streaming.ring import Ring
+from mpgateway.streaming.tail import Tail
+from mpgateway.tracing import Tracing
+
+FILES_WANTED = 65_536
+log = structlog.get_logger(__name__)
+
+
+def main() -> None:
+    """Run until told to stop."""
+    settings = GatewaySettings()
+    telemetry.configure("mpgateway", node=settings.node, level=settings.log_level, style=settings.log_format)
+    _raise_file_limit()
+    uvloop.run(run(settings))
+
+
+async def run(settings: GatewaySettings) -> None:
+    """Connect, serve until told to stop, and close what was opened, last first."""
+    async with AsyncExitStack() as stack:
+        world = await _connect(settings, stack)
+        app, clients = build(world)
+        server = Server(app, settings.http_host, settings.http_port, settings.drain_seconds)
+        log.info("gateway.starting", host=settings.http_host, port=settings.http_port)
+        await server.serve_until_told(lambda: world.ring.end("shutdown"), lambda: clients.count)
+    log.info("gateway.stopped")
+
+
+async def _connect(settings: GatewaySettings, stack: AsyncExitStack) -> World:
+    tracing = Tracing(settings.otlp_endpoint, settings.node) if settings.otlp_endpoint else None
+    if tracing is not None:
+        stack.callback(tracing.close)
+    commands = await connect(settings.nats_url, f"{settings.node} commands", writer=True)
+    stack.push_async_callback(commands.close)
+    producer = CommandProducer(commands, settings.shard)
+    await producer.start()
+    stack.push_async_callback(producer.close)
+    log_connection = await connect(settings.nats_url, f"{settings.node} log")
+    stack.push_async_callback(log_connection.close)
+    reader, ring = LogReader(log_connection, settings.shard), Ring(settings.stream_ring_bytes)
+    tail = Tail(ring, reader, settings.stream_heartbeat_seconds / 2)
+    await tail.start()
+    stack.push_async_callback(tail.close)
+    read_models = ReadModels(settings.postgres_dsn, settings.postgres_connections)
+    await read_models.start()
+    stack.push_async_callback(read_models.close)
+    redis = Redis.from_url(settings.redis_url, socket_timeout=REDIS_SECONDS, socket_connect_timeout=REDIS_SECONDS)
+    stack.push_async_callback(redis.aclose)
+    return World(settings, commands, redis, producer, read_models, ring, reader, tail, tracing)
+
+
+def _raise_file_limit() -> None:
+    """A thousand streams are a thousand open files: take what the machine allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_WANTED if hard == resource.RLIM_INFINITY else min(FILES_WANTED, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,0 +1,113 @@
+"""The way of every request: read headers, identify, take a permit, answer, count. Whatever goes wrong is a problem.
+
+Litestar calls this as a plain ASGI handler: per command there is no dependency injection, no response class and no
+hook, which together would cost more than the rest of the way.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from mpschema.problems import EdgeCode
+from mpschema.rejections import Code
+
+from mpgateway.auth.authenticator import Authenticator
+from mpgateway.http import Answer, Disconnected, HttpRequest, Receive, Scope, Send, retry_after, send_answer
+from mpgateway.limits import RateLimiter
+from mpgateway.metrics import RATE_LIMITED, OperationMetrics
+from mpgateway.problems import Refused, answer_of, refusal_of
+from mpgateway.tracing import Tracing
+
+
+class Streamed(Protocol):
+    """An answer that is written bit by bit."""
+
+    async def run(self, receive: Receive, send: Send) -> None:
+        """Write the whole answer, until it ends or its reader leaves."""
+
+
+Handler = Callable[[HttpRequest], Awaitable[Answer | Streamed]]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What happens for one method of one path. `public`: nobody has to say who they are."""
+
+    name: str
+    handler: Handler
+    public: bool = False
+
+
+class Pipeline:
+    """What the operations of this process share."""
+
+    def __init__(self, authenticator: Authenticator, limiter: RateLimiter, tracing: Tracing | None) -> None:
+        self.authenticator = authenticator
+        self._limiter = limiter
+        self._tracing = tracing
+
+    def route(self, operations: Mapping[str, Operation]) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+        """The ASGI handler of one path, for its operations by method."""
+        bound = {method: (operation, OperationMetrics(operation.name)) for method, operation in operations.items()}
+        allowed = ((b"allow", ", ".join(sorted(operations)).encode()),)
+
+        async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] != "http":
+                await send({"type": "websocket.close", "code": 1008, "reason": "this path speaks HTTP"})
+                return
+            request = HttpRequest(scope, receive, time.perf_counter())
+            found = bound.get(request.method)
+            if found is None:
+                refused = Refused(EdgeCode.METHOD_NOT_ALLOWED, "this path has no such method", headers=allowed)
+                await send_answer(send, answer_of(refused, request.path))
+                return
+            await self._handle(*found, request, receive, send)
+
+        return handle
+
+    async def _handle(
+        self, operation: Operation, metrics: OperationMetrics, request: HttpRequest, receive: Receive, send: Send
+    ) -> None:
+        try:
+            answer = await self._answer(operation, request)
+        except Disconnected:
+            return
+        except Exception as error:
+            answer = answer_of(refusal_of(error), request.path, _trace_id(request))
+        status = answer.status if isinstance(answer, Answer) else 200
+        metrics.observe(status, time.perf_counter() - request.started)
+        if isinstance(answer, Answer):
+            await send_answer(send, answer)
+        else:
+            await answer.run(receive, send)
+
+    async def _answer(self, operation: Operation, request: HttpRequest) -> Answer | Streamed:
+        request.read_headers()
+        if not operation.public:
+            await self.admit(request)
+        if self._tracing is None:
+            return await operation.handler(request)
+        with self._tracing.span(operation.name, request):
+            return await operation.handler(request)
+
+    async def admit(self, request: HttpRequest, permits: int = 1) -> None:
+        """Establish who asks, and take their permits. Raises `Refused`."""
+        authorization = request.headers.get(b"authorization", b"")
+        identity = self.authenticator.remembered(authorization)
+        request.identity = identity or await self.authenticator.authenticate(request)
+        await self.charge(request, permits)
+
+    async def charge(self, request: HttpRequest, permits: int) -> None:
+        """Take permits of the request's principal. Raises `Refused`."""
+        principal = request.identity.principal
+        if self._limiter.spend(principal, permits):
+            return
+        if seconds := await self._limiter.take(principal, permits):
+            RATE_LIMITED.inc()
+            raise Refused(Code.OVERLOADED, "too many requests", headers=retry_after(seconds))
+
+
+def _trace_id(request: HttpRequest) -> str:
+    parts = request.headers.get(b"traceparent", b"").decode("ascii", "replace").split("-")
+    return parts[1] if len(parts) == 4 and len(parts[1]) == 32 and parts[1].isalnum() else ""

@@ -1,0 +1,153 @@
+"""From a request for a query to its rows as JSON: access, freshness, filters, pages."""
+
+import base64
+import binascii
+from collections.abc import Iterable
+from typing import Any
+
+import asyncpg
+import msgspec
+from mpschema.api import AFTER_SEQ_WAIT_SECONDS, PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX
+from mpschema.base import INT_MAX
+from mpschema.problems import EdgeCode
+from mpschema.queries import QuerySpec
+from mpschema.rejections import Code
+
+from mpgateway.auth.access import Access
+from mpgateway.auth.identity import Identity
+from mpgateway.commanding import check_path_id
+from mpgateway.database import ReadModels
+from mpgateway.http import JSON, Answer, Headers, HttpRequest, retry_after
+from mpgateway.problems import Refused
+from mpgateway.queries.freshness import Freshness
+from mpgateway.queries.sql import COLLECTIONS, SORT, filter_type, json_columns, raw_columns, statement
+
+_LIST_PARAMETERS = frozenset({"limit", "cursor", "after_seq"})
+_GET_PARAMETERS = frozenset({"after_seq"})
+_encode = msgspec.json.Encoder().encode
+
+
+class Reader:
+    """What all queries share: the read models, who may read them, and how far they have come."""
+
+    def __init__(self, read_models: ReadModels, access: Access, freshness: Freshness) -> None:
+        self._read_models = read_models
+        self._access = access
+        self._freshness = freshness
+
+    async def rows(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
+        """The rows of a statement."""
+        return await self._read_models.fetch(sql, *arguments)
+
+    async def open(self, query: "Query", request: HttpRequest, after_seq: int) -> str:
+        """Check that the request may read, wait for freshness, and return the setting that opens the rows."""
+        workspace_id = request.params.get("workspace_id")
+        if workspace_id is not None:
+            check_path_id(workspace_id)
+        if after_seq:
+            await self._wait(query, after_seq)
+        if workspace_id is None:
+            return request.identity.principal
+        await self._access.check_read(request.identity, workspace_id)
+        return workspace_id
+
+    async def _wait(self, query: "Query", after_seq: int) -> None:
+        # Roles are read models too: a workspace's maker must find its own binding.
+        projections = {query.projection, "directory"} - {""}
+        if not await self._freshness.reach(projections, after_seq, AFTER_SEQ_WAIT_SECONDS):
+            detail = f"the read models have not come to event {after_seq} yet"
+            raise Refused(Code.UNAVAILABLE, detail, headers=retry_after(1))
+
+
+class Query:
+    """One query of the registry, ready to answer."""
+
+    def __init__(self, spec: QuerySpec, reader: Reader) -> None:
+        self.spec = spec
+        self.projection = COLLECTIONS[spec.row].projection
+        self._reader = reader
+        self._statement = statement(spec)
+        self._columns = spec.row.__struct_fields__
+        self._json = json_columns(spec.row)
+        self._raw = raw_columns(spec.row)
+        self._filters = {name: filter_type(spec.row, name) for name in spec.filters}
+        self._parameters = (_LIST_PARAMETERS | set(spec.filters)) if spec.many else _GET_PARAMETERS
+        self._one = "" if spec.many else self._statement.one()
+
+    async def answer(self, request: HttpRequest) -> Answer:
+        """Answer a request. Raises `Refused`, `ReadModelsUnavailable`."""
+        query = {name: values[0] for name, values in request.query(self._parameters).items()}
+        after_seq = _integer(query, "after_seq", 0, 0, INT_MAX)
+        if self._statement.has_id:
+            check_path_id(request.params["id"])
+        return await (self._list(request, query, after_seq) if self.spec.many else self._get(request, after_seq))
+
+    async def _get(self, request: HttpRequest, after_seq: int) -> Answer:
+        opened = await self._reader.open(self, request, after_seq)
+        found = await self._reader.rows(self._one, opened, *self._path_id(request))
+        if not found:
+            raise Refused(Code.NOT_FOUND, f"there is no such {self.spec.aggregate}")
+        row = self._row(found[0])
+        headers: Headers = ((b"etag", b'"%d"' % row["version"]),) if "version" in row else ()
+        return Answer(200, _encode(row), (*JSON, *headers))
+
+    async def _list(self, request: HttpRequest, query: dict[str, str], after_seq: int) -> Answer:
+        limit = _integer(query, "limit", PAGE_ITEMS_DEFAULT, 1, PAGE_ITEMS_MAX)
+        filters = tuple(name for name in self._filters if name in query)
+        values = [self._filter(name, query[name]) for name in filters]
+        after = [self._read_cursor(query["cursor"])] if "cursor" in query else []
+        opened = await self._reader.open(self, request, after_seq)
+        sql = self._statement.page(filters, after=bool(after))
+        found = await self._reader.rows(sql, opened, *self._path_id(request), *values, *after, limit + 1)
+        page = found[:limit]
+        more = self._write_cursor(page[-1][SORT]) if len(found) > limit else None
+        items = self._visible(page, request.identity)
+        return Answer(200, _encode({"items": items, "next_cursor": more}))
+
+    def _visible(self, page: Iterable[asyncpg.Record], identity: Identity) -> list[dict[str, Any]]:
+        items = [self._row(record) for record in page]
+        if self.spec.query_type == "workspace.list" and identity.workspace_id is not None:
+            # A credential made for one workspace shows no other, whatever roles its principal has elsewhere.
+            return [item for item in items if item["workspace_id"] == identity.workspace_id]
+        return items
+
+    def _row(self, record: asyncpg.Record) -> dict[str, Any]:
+        row = {name: record[name] for name in self._columns}
+        for name in self._json:
+            row[name] = msgspec.Raw(row[name].encode())
+        for name in self._raw:
+            row[name] = msgspec.Raw(row[name])
+        return row
+
+    def _path_id(self, request: HttpRequest) -> tuple[str, ...]:
+        return (request.params["id"],) if self._statement.has_id else ()
+
+    def _filter(self, name: str, value: str) -> object:
+        try:
+            return str(msgspec.convert(value, self._filters[name]))
+        except msgspec.ValidationError as error:
+            raise Refused(Code.SCHEMA_INVALID, f"{name}: {error}") from error
+
+    def _write_cursor(self, key: object) -> str:
+        text = f"{self.spec.query_type}\n{key}"
+        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+    def _read_cursor(self, cursor: str) -> object:
+        try:
+            text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+            query_type, _, key = text.partition("\n")
+            value = self._statement.cursor_type(key)
+        except (binascii.Error, ValueError) as error:
+            raise Refused(EdgeCode.MALFORMED, "the cursor is not one of ours") from error
+        if query_type != self.spec.query_type or (isinstance(value, int) and abs(value) > INT_MAX) or "\x00" in key:
+            raise Refused(EdgeCode.MALFORMED, "the cursor is not one of this list")
+        return value
+
+
+def _integer(query: dict[str, str], name: str, default: int, least: int, most: int) -> int:
+    text = query.get(name)
+    if text is None:
+        return default
+    if not text.isascii() or not text.isdigit() or len(text) > 16 or not least <= int(text) <= most:
+        raise Refused(Code.SCHEMA_INVALID, f"{name} is a whole number from {least} to {most}")
+    return int(text)

@@ -1,0 +1,141 @@
+"""One SQL statement for each query, made from its spec and the fields of its row.
+
+Only names from the registry and from this file enter the text of a statement; every value is a parameter.
+`$1` is always the value of the setting that row-level security reads (see `mpgateway.database`).
+"""
+
+import types
+import typing
+from dataclasses import dataclass
+
+import msgspec
+from mpschema import queries as rows
+from mpschema.queries import QuerySpec
+
+from mpgateway.database import scoped
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Where rows live: their table, the column that orders them, and the projection that writes them."""
+
+    table: str
+    order: str
+    projection: str
+
+
+COLLECTIONS: dict[type[msgspec.Struct], Collection] = {
+    rows.WorkspaceRow: Collection("workspaces", "created_seq", "directory"),
+    rows.PrincipalRow: Collection("principals", "created_seq", "directory"),
+    rows.KeyRow: Collection("keys", "created_seq", "directory"),
+    rows.ProjectRow: Collection("projects", "created_seq", "directory"),
+    rows.BoardRow: Collection("boards", "created_seq", "work"),
+    rows.TaskRow: Collection("tasks", "created_seq", "work"),
+    rows.LinkRow: Collection("task_links", "created_seq", "work"),
+    rows.SessionRow: Collection("sessions", "created_seq", "sessions"),
+    rows.ChannelRow: Collection("channels", "created_seq", "channels"),
+    rows.MessageRow: Collection("messages", "message_seq", "channels"),
+    rows.CursorRow: Collection("cursors", "reader", "channels"),
+    rows.CommandRow: Collection("commands", "first_seq", "commands"),
+    rows.EventRow: Collection("log_events", "seq", "archive"),
+    rows.ProjectionRow: Collection("projections", "name || '@' || version", ""),
+}
+_PARENTS = {
+    "principal.keys": "principal_id",
+    "task.links": "task_id",
+    "channel.messages": "channel_id",
+    "channel.cursors": "channel_id",
+}
+"""Lists below one thing: the column that names it."""
+_LINEAGE = {
+    "session.ancestors": ("line.descendant_id = $2 AND item.id = line.ancestor_id", "-line.distance"),
+    "session.descendants": ("line.ancestor_id = $2 AND item.id = line.descendant_id", "item.created_seq"),
+}
+"""Lists along a lineage: how they join it, and their order (ancestors: root first)."""
+SETTINGS = {"workspace.list": "mp.principal", "projection.list": "mp.principal"}
+"""What opens the rows of queries that are not about one workspace; for all others it is `mp.workspace`."""
+SORT = "_sort"
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A query as SQL. Parameters: the setting, the path's id (if it has one), then for lists filters, cursor, limit."""
+
+    spec: QuerySpec
+    head: str
+    conditions: tuple[str, ...]
+    order: str
+    has_id: bool
+    cursor_type: type
+
+    def one(self) -> str:
+        """The statement that shows one."""
+        return scoped(self._setting, f"{self.head} WHERE {' AND '.join(self.conditions)}")
+
+    def page(self, filters: tuple[str, ...], *, after: bool) -> str:
+        """The statement that lists a page, with these filters, after a cursor or from the start."""
+        count = 1 + self.has_id
+        conditions = list(self.conditions)
+        for name in filters:
+            count += 1
+            conditions.append(f"item.{name} = ${count}")
+        if after:
+            count += 1
+            conditions.append(f"{self.order} > ${count}")
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        return scoped(self._setting, f"{self.head}{where} ORDER BY {self.order} LIMIT ${count + 1}")
+
+    @property
+    def _setting(self) -> str:
+        return SETTINGS.get(self.spec.query_type, "mp.workspace")
+
+
+def statement(spec: QuerySpec) -> Statement:
+    """The statement of a query."""
+    place = COLLECTIONS[spec.row]
+    # Without a workspace in the path the value of the setting is a principal, so row-level security alone selects.
+    conditions = ["item.workspace_id = scope.value"] if spec.scoped else []
+    source, order = f"mp.{place.table} AS item", f"item.{place.order}"
+    has_id = "{id}" in spec.route
+    if spec.query_type in _LINEAGE:
+        join, order = _LINEAGE[spec.query_type]
+        source += ", mp.session_lineage AS line"
+        conditions += ["line.workspace_id = scope.value", join]
+    elif has_id:
+        conditions.append(f"item.{_PARENTS.get(spec.query_type, 'id')} = $2")
+    if spec.row is rows.ProjectionRow:
+        order = "(item.name || '@' || item.version)"
+    columns = ", ".join(f"item.{name}" for name in spec.row.__struct_fields__)
+    head = f"SELECT {columns}, {order} AS {SORT} FROM {source}"  # noqa: S608 - names of the registry
+    cursor_type = str if spec.row in (rows.CursorRow, rows.ProjectionRow) else int
+    return Statement(spec, head, tuple(conditions), order, has_id, cursor_type)
+
+
+def field_types(row: type[msgspec.Struct]) -> dict[str, typing.Any]:
+    """The types of a row's columns, as declared."""
+    return typing.get_type_hints(row)
+
+
+def json_columns(row: type[msgspec.Struct]) -> frozenset[str]:
+    """The columns that hold JSON as text: lists of structures."""
+    return frozenset(name for name, kind in field_types(row).items() if _is_list_of_structs(kind))
+
+
+def raw_columns(row: type[msgspec.Struct]) -> frozenset[str]:
+    """The columns that hold JSON as stored bytes."""
+    return frozenset(name for name, kind in field_types(row).items() if kind is msgspec.Raw)
+
+
+def filter_type(row: type[msgspec.Struct], name: str) -> typing.Any:
+    """What a filter's value must be: the column's type, without null."""
+    kind = field_types(row)[name]
+    if isinstance(kind, types.UnionType):
+        return next(option for option in typing.get_args(kind) if option is not types.NoneType)
+    return kind
+
+
+def _is_list_of_structs(kind: typing.Any) -> bool:
+    if typing.get_origin(kind) is not list:
+        return False
+    (item,) = typing.get_args(kind)
+    return isinstance(item, type) and issubclass(item, msgspec.Struct)

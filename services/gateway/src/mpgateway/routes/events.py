@@ -1,0 +1,88 @@
+"""The routes of the event stream: server-sent events and WebSocket."""
+
+from collections.abc import Awaitable, Callable
+
+from mpschema.openapi.doors import EVENT_SOCKET, EVENT_STREAM
+from mpschema.problems import EdgeCode
+from mpschema.rejections import Code
+
+from mpgateway.auth.access import Access
+from mpgateway.commanding import check_path_id
+from mpgateway.http import Answer, HttpRequest, Receive, Scope, Send, retry_after, send_answer
+from mpgateway.pipeline import Operation, Pipeline
+from mpgateway.problems import Refused, answer_of, refusal_of
+from mpgateway.routes.domain import Route
+from mpgateway.streaming.clients import Client, Clients
+from mpgateway.streaming.cursor import Cursor
+from mpgateway.streaming.filters import FILTERS, wanted
+from mpgateway.streaming.sse import SseStream
+from mpgateway.streaming.tail import Tail
+from mpgateway.streaming.websocket import refuse_socket, serve_socket
+
+_PARAMETERS = FILTERS | {"after"}
+SOCKET_PATH = EVENT_SOCKET
+
+
+class EventRoutes:
+    """Opens streams for those who may read the workspace."""
+
+    def __init__(self, clients: Clients, access: Access, tail: Tail) -> None:
+        self._clients = clients
+        self._access = access
+        self._tail = tail
+
+    def sse(self) -> Route:
+        """The route of server-sent events."""
+        return EVENT_STREAM, "GET", Operation("events.stream", self._sse)
+
+    def socket(self, pipeline: Pipeline) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+        """The ASGI handler of the WebSocket."""
+
+        async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+            request = HttpRequest(scope, receive, 0.0)
+            try:
+                request.read_headers()
+                if scope["type"] != "websocket":
+                    raise Refused(EdgeCode.MALFORMED, "this path speaks WebSocket")
+                await pipeline.admit(request)
+                client = await self._client(request)
+            except Exception as error:
+                await _refuse(scope, answer_of(refusal_of(error), request.path), send)
+                return
+            await serve_socket(self._clients, client, receive, send)
+
+        return handle
+
+    async def _sse(self, request: HttpRequest) -> SseStream:
+        client = await self._client(request)
+        return SseStream(self._clients, client, client.after or self._clients.feed.ring.cursor)
+
+    async def _client(self, request: HttpRequest) -> Client:
+        workspace_id = request.params["workspace_id"]
+        check_path_id(workspace_id)
+        query = request.query(_PARAMETERS, repeatable=FILTERS)
+        want, after = wanted(query), _after(request, query)
+        await self._access.check_read(request.identity, workspace_id)
+        if not self._tail.ready or self._clients.feed.ring.ending is not None:
+            raise Refused(Code.UNAVAILABLE, "event streams are not open now", headers=retry_after(1))
+        if self._clients.full:
+            raise Refused(Code.OVERLOADED, "too many event streams are open here", headers=retry_after(5))
+        return Client(request, workspace_id, want, after)
+
+
+async def _refuse(scope: Scope, answer: Answer, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await refuse_socket(scope, answer, send)
+    else:
+        await send_answer(send, answer)
+
+
+def _after(request: HttpRequest, query: dict[str, list[str]]) -> Cursor | None:
+    """Where to begin. A reconnecting browser repeats its first URL, so its header is the newer one."""
+    text = request.header(b"last-event-id") or query.get("after", [""])[0]
+    if not text and "after" not in query:
+        return None
+    cursor = Cursor.parse(text)
+    if cursor is None:
+        raise Refused(Code.SCHEMA_INVALID, "a position is EPOCH:SEQ, such as 3:1042")
+    return cursor

@@ -1,0 +1,119 @@
+"""Health, figures, and the documents of the API with the page that lets one try it."""
+
+import asyncio
+import functools
+from collections.abc import Callable, Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import swagger_ui_bundle
+from mpschema import asyncapi, openapi
+from mpschema.api import Health
+from mpschema.rejections import Code
+from nats.aio.client import Client as Nats
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from mpgateway.database import ReadModels, ReadModelsUnavailable
+from mpgateway.http import JSON, Answer, HttpRequest
+from mpgateway.pipeline import Operation
+from mpgateway.problems import Refused
+from mpgateway.routes.domain import Route
+from mpgateway.streaming.ring import Ring
+from mpgateway.streaming.tail import Tail
+
+READY_SECONDS = 2.0
+_NOTHING: frozenset[str] = frozenset()
+_CACHED = (b"cache-control", b"max-age=3600")
+_ASSETS = {
+    "swagger-ui.css": b"text/css",
+    "swagger-ui-bundle.js": b"text/javascript",
+    "swagger-ui-standalone-preset.js": b"text/javascript",
+    "favicon-32x32.png": b"image/png",
+}
+_encode = msgspec.json.Encoder().encode
+
+
+class Operations:
+    """What operators and the curious ask."""
+
+    def __init__(self, nats: Nats, read_models: ReadModels, tail: Tail, ring: Ring) -> None:
+        self._nats = nats
+        self._read_models = read_models
+        self._tail = tail
+        self._ring = ring
+
+    def routes(self) -> Iterator[Route]:
+        """The routes, all of them open to everybody."""
+        yield "/healthz", "GET", Operation("healthz", self._healthz, public=True)
+        yield "/readyz", "GET", Operation("readyz", self._readyz, public=True)
+        yield "/metrics", "GET", Operation("metrics", self._metrics, public=True)
+        yield "/v1/openapi.json", "GET", Operation("openapi", _openapi, public=True)
+        yield "/v1/asyncapi.json", "GET", Operation("asyncapi", _asyncapi, public=True)
+        yield "/docs", "GET", Operation("docs", _page, public=True)
+        yield "/docs/{asset}", "GET", Operation("docs.asset", _asset, public=True)
+
+    async def _healthz(self, request: HttpRequest) -> Answer:
+        request.query(_NOTHING)
+        return Answer(200, _encode(Health(status="ok")))
+
+    async def _readyz(self, request: HttpRequest) -> Answer:
+        request.query(_NOTHING)
+        checks = {"nats": self._nats_state(), "postgres": await self._postgres_state(), "tail": self._tail_state()}
+        if self._ring.ending is not None:
+            checks["gateway"] = self._ring.ending
+        failing = {name for name, state in checks.items() if state != "ok"}
+        health = Health(status="failing" if failing else "ok", checks=checks)
+        return Answer(503 if failing else 200, _encode(health))
+
+    def _nats_state(self) -> str:
+        return "ok" if self._nats.is_connected else "disconnected"
+
+    def _tail_state(self) -> str:
+        return self._tail.broken or ("ok" if self._tail.ready else "catching up")
+
+    async def _postgres_state(self) -> str:
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                await self._read_models.fetch("SELECT 1 FROM mp.projections LIMIT 1")
+        except (ReadModelsUnavailable, TimeoutError):
+            return "does not answer"
+        return "ok"
+
+    async def _metrics(self, request: HttpRequest) -> Answer:
+        request.query(_NOTHING)
+        return Answer(200, generate_latest(), ((b"content-type", CONTENT_TYPE_LATEST.encode()),))
+
+
+async def _openapi(request: HttpRequest) -> Answer:
+    request.query(_NOTHING)
+    return Answer(200, _document(openapi.document), JSON)
+
+
+async def _asyncapi(request: HttpRequest) -> Answer:
+    request.query(_NOTHING)
+    return Answer(200, _document(asyncapi.document), JSON)
+
+
+async def _page(request: HttpRequest) -> Answer:
+    request.query(_NOTHING)
+    page = files("mpgateway.routes").joinpath("docs.html").read_bytes()
+    return Answer(200, page, ((b"content-type", b"text/html; charset=utf-8"), _CACHED))
+
+
+async def _asset(request: HttpRequest) -> Answer:
+    name = request.params["asset"]
+    if name not in _ASSETS:
+        raise Refused(Code.NOT_FOUND, "there is nothing at this path")
+    return Answer(200, _asset_bytes(name), ((b"content-type", _ASSETS[name]), _CACHED))
+
+
+@functools.cache
+def _document(make: Callable[[], dict[str, Any]]) -> bytes:
+    return _encode(make())
+
+
+@functools.cache
+def _asset_bytes(name: str) -> bytes:
+    return (Path(str(swagger_ui_bundle.swagger_ui_path)) / name).read_bytes()

@@ -1,0 +1,53 @@
+"""What the gateway is told from outside, parsed once."""
+
+from functools import cached_property
+from pathlib import Path
+
+from mpbus.settings import BusSettings
+from pydantic import Field, model_validator
+
+
+class GatewaySettings(BusSettings):
+    """Read from the environment, each name with the prefix `MP_`."""
+
+    http_host: str = Field("127.0.0.1", description="address to listen on")
+    http_port: int = Field(8080, ge=0, le=65_535, description="port to listen on")
+    redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis or Valkey, for rate limits")
+    postgres_dsn: str = Field(description="read models, as role mp_gateway")
+    postgres_connections: int = Field(8, ge=1, le=100, description="connections to Postgres")
+    secrets_dir: Path = Field(description="folder with the files `pepper` and `token_key`")
+    root_key_hash: str = Field("", description="hash of the API key of user:root; empty: there is no such key")
+    operators: str = Field("user:root", description="principals that may read every workspace, comma separated")
+    oidc_issuer: str = Field("", description="issuer of accepted JWTs")
+    oidc_audience: str = Field("", description="audience that JWTs must name")
+    oidc_jwks_url: str = Field("", description="where the issuer publishes its keys")
+    rate_limit_per_second: int = Field(20_000, ge=1, description="commands and requests a second, per principal")
+    rate_limit_burst: int = Field(20_000, ge=1, description="how many may come at once, per principal")
+    outcome_seconds: float = Field(10.0, gt=0, description="how long a command waits for its outcome")
+    drain_seconds: float = Field(10.0, gt=0, description="how long requests in flight may take after SIGTERM")
+    stream_clients_max: int = Field(2_000, ge=1, description="event streams open at once")
+    stream_ring_bytes: int = Field(64 << 20, ge=1 << 16, description="recent commits kept in memory for streams")
+    stream_heartbeat_seconds: float = Field(15.0, gt=0, description="longest silence on an event stream")
+    stream_stall_seconds: float = Field(20.0, gt=0, description="how long one write to a slow client may take")
+
+    @model_validator(mode="after")
+    def _oidc_is_all_or_nothing(self) -> "GatewaySettings":
+        given = [bool(self.oidc_issuer), bool(self.oidc_audience), bool(self.oidc_jwks_url)]
+        if any(given) and not all(given):
+            raise ValueError("MP_OIDC_ISSUER, MP_OIDC_AUDIENCE and MP_OIDC_JWKS_URL are set together or not at all")
+        return self
+
+    @cached_property
+    def operator_names(self) -> frozenset[str]:
+        """The operators as a set."""
+        return frozenset(name.strip() for name in self.operators.split(",") if name.strip())
+
+    @cached_property
+    def pepper(self) -> bytes:
+        """The key under which API keys are hashed. Raises `OSError` when the file is missing."""
+        return (self.secrets_dir / "pepper").read_bytes()
+
+    @cached_property
+    def token_key(self) -> bytes:
+        """The key that signs agent tokens. Raises `OSError` when the file is missing."""
+        return (self.secrets_dir / "token_key").read_bytes()

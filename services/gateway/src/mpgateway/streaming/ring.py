@@ -1,0 +1,157 @@
+"""The newest commits in memory, shared by every event stream of this process.
+
+A commit's events are decoded when somebody in their workspace first looks, and each becomes bytes once, however many
+clients get it. Clients are woken by commits of their own workspace alone.
+"""
+
+import asyncio
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import msgspec
+from mpbus.reader import Commit
+from mpschema.cloudevents import cloudevent_bytes
+from mpschema.envelope import EventRecord
+
+from mpgateway.streaming.cursor import START, Cursor
+
+ANY = ""
+"""Waits for commits of any workspace."""
+
+
+class _Tenant(msgspec.Struct):
+    workspace_id: str
+
+
+_tenants = msgspec.json.Decoder(_Tenant)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One event for the wire: what filters ask about, and its CloudEvents JSON."""
+
+    record: EventRecord
+    event_json: bytes
+    sse: bytes
+
+    @property
+    def cursor(self) -> Cursor:
+        """The place after this event."""
+        return Cursor(self.record.epoch, self.record.seq)
+
+
+class FramedCommit:
+    """A commit, and the frames of its events by workspace, made on demand."""
+
+    __slots__ = ("_frames", "commit", "epoch", "first_seq", "last_seq", "workspaces")
+
+    def __init__(self, commit: Commit) -> None:
+        header = commit.header
+        self.commit = commit
+        self.epoch = header.epoch
+        self.first_seq = header.first_seq
+        self.last_seq = header.first_seq + header.count - 1
+        self.workspaces = {tenant.workspace_id for tenant in _tenants.decode_lines(commit.body)}
+        self._frames: dict[str, list[Frame]] = {}
+
+    @property
+    def cursor(self) -> Cursor:
+        """The place after this commit."""
+        return Cursor(self.epoch, self.last_seq)
+
+    def frames(self, workspace_id: str) -> list[Frame]:
+        """The frames of one workspace's events, in order."""
+        if workspace_id not in self.workspaces:
+            return []
+        frames = self._frames.get(workspace_id)
+        if frames is None:
+            frames = [self._frame(record) for record in self.commit.records if record.workspace_id == workspace_id]
+            self._frames[workspace_id] = frames
+        return frames
+
+    def record(self, seq: int) -> EventRecord:
+        """The event at a position that lies in this commit."""
+        return self.commit.records[seq - self.first_seq]
+
+    def _frame(self, record: EventRecord) -> Frame:
+        event_json = cloudevent_bytes(record, self.commit.hash, self.commit.header.previous_hash)
+        head = f"id: {record.epoch}:{record.seq}\nevent: {record.event_type}\ndata: "
+        return Frame(record, event_json, b"%b%b\n\n" % (head.encode(), event_json))
+
+
+class Ring:
+    """Commits without a gap, oldest dropped first."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+        self._bytes = 0
+        self._commits: deque[FramedCommit] = deque()
+        self._first_index = 0
+        self._newest: dict[str, int] = {}
+        self._waiters: dict[str, list[asyncio.Future[None]]] = {}
+        self.cursor = START
+        self.ending: str | None = None
+        """Why all streams are to end now; None while they go on."""
+
+    def extend(self, commits: list[Commit]) -> None:
+        """Add the next commits and wake those whose workspaces they touch."""
+        touched = {ANY}
+        for commit in commits:
+            framed = FramedCommit(commit)
+            assert not self._commits or framed.first_seq == self.cursor.seq + 1, "G2: events are gapless"
+            self._newest.update(dict.fromkeys(framed.workspaces, self.next_index))
+            touched |= framed.workspaces
+            self._commits.append(framed)
+            self._bytes += len(commit.data)
+            self.cursor = framed.cursor
+        while self._bytes > self._bytes_max and len(self._commits) > 1:
+            self._drop_oldest()
+        self._wake(touched)
+
+    def end(self, reason: str) -> None:
+        """Tell all streams to say goodbye."""
+        self.ending = reason
+        self.tick()
+
+    def tick(self) -> None:
+        """Let everybody who waits look again."""
+        self._wake(list(self._waiters))
+
+    async def changed(self, workspace_id: str) -> None:
+        """Wait for the next commit that touches a workspace (or `ANY`), for the end, or for the tick."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.setdefault(workspace_id, []).append(waiter)
+        await waiter
+
+    def index_of(self, seq: int) -> int | None:
+        """The index of the commit that holds event `seq`; None when it is not here (any more, or yet)."""
+        at = bisect_left(self._commits, seq, key=lambda commit: commit.last_seq)
+        if at == len(self._commits) or self._commits[at].first_seq > seq:
+            return None
+        return self._first_index + at
+
+    @property
+    def next_index(self) -> int:
+        """The index the next commit will have."""
+        return self._first_index + len(self._commits)
+
+    def newest(self, workspace_id: str) -> int:
+        """The index of the newest commit read that touches a workspace, dropped or not; -1 when none did."""
+        return self._newest.get(workspace_id, -1)
+
+    def at(self, index: int) -> FramedCommit | None:
+        """The commit at an index; None when it was dropped already. The index is below `next_index`."""
+        return self._commits[index - self._first_index] if index >= self._first_index else None
+
+    def _drop_oldest(self) -> None:
+        dropped = self._commits.popleft()
+        self._bytes -= len(dropped.commit.data)
+        self._first_index += 1
+
+    def _wake(self, workspaces: Iterable[str]) -> None:
+        for workspace_id in workspaces:
+            for waiter in self._waiters.pop(workspace_id, ()):
+                if not waiter.done():
+                    waiter.set_result(None)

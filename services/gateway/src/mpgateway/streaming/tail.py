@@ -1,0 +1,75 @@
+"""The one reader of the log in this process: from near the head, verified, into the ring, for as long as it lives."""
+
+import asyncio
+from contextlib import aclosing
+
+import structlog
+from mpbus.errors import ChainBroken
+from mpbus.reader import GENESIS, LogPosition, LogReader
+
+from mpgateway.metrics import TAIL_POSITION
+from mpgateway.streaming.feed import AWAY, RETRY_SECONDS, batches_after
+from mpgateway.streaming.ring import Ring
+
+PREFILL_EVENTS = 4_096
+"""Read again at start, so that clients who come back after a restart find their place in the ring."""
+log = structlog.get_logger(__name__)
+
+
+class Tail:
+    """Feeds the ring and gives it its heartbeat. `broken` says why it stopped, when the log does not verify."""
+
+    def __init__(self, ring: Ring, reader: LogReader, tick_seconds: float) -> None:
+        self._ring = ring
+        self._reader = reader
+        self._tick_seconds = tick_seconds
+        self._tasks: list[asyncio.Task[None]] = []
+        self._head_at_start: int | None = None
+        self.broken = ""
+
+    async def start(self) -> None:
+        """Begin to read; returns at once."""
+        self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._tick())]
+
+    async def close(self) -> None:
+        """Stop reading."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has reached the place that was the head when it started, and still reads."""
+        reached = self._head_at_start is not None and self._ring.cursor.seq >= self._head_at_start
+        return reached and not self.broken
+
+    async def _read(self) -> None:
+        try:
+            position = await self._start_position()
+            async with aclosing(batches_after(self._reader, position)) as batches:
+                async for commits in batches:
+                    self._ring.extend(commits)
+                    TAIL_POSITION.set(self._ring.cursor.seq)
+        except ChainBroken as error:
+            # Nothing may be shown from a log that does not verify. The process stays up and says so in /readyz.
+            self.broken = str(error)
+            log.critical("tail.chain_broken", error=self.broken)
+            self._ring.end("log_broken")
+
+    async def _start_position(self) -> LogPosition:
+        while True:
+            try:
+                head = await self._reader.head()
+                behind = head.seq - PREFILL_EVENTS
+                position = await self._reader.position_before(behind) if behind > 0 else GENESIS
+            except AWAY as error:
+                log.info("tail.log_away", error=f"{type(error).__name__}: {error}")
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                self._head_at_start = head.seq
+                return position
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(self._tick_seconds)
+            self._ring.tick()
