@@ -15,7 +15,8 @@ from tests.deploy.rendered import COMPOSE, compose, compose_services
 BIN = Path(sys.executable).parent
 
 
-def _keys() -> dict[str, str]:
+def fresh_keys() -> dict[str, str]:
+    """What `mpd keys` prints, as variables."""
     lines = CliRunner().invoke(main, ["keys"]).stdout.splitlines()
     return dict(line.split("=", 1) for line in lines if line)
 
@@ -27,13 +28,13 @@ def test_it_refuses_to_run_without_secrets_and_says_how_to_make_them() -> None:
 
 
 def test_the_keys_of_mpd_are_all_it_needs() -> None:
-    services = compose_services("compose.yaml", **_keys())
+    services = compose_services("compose.yaml", **fresh_keys())
     assert set(services) == {"nats", "postgres", "valkey", "provision", "migrate", "kernel", "projector", "gateway"}
     assert services["kernel"]["deploy"]["replicas"] == 2
 
 
 def test_every_lasting_service_has_a_healthcheck_and_our_own_are_locked_down() -> None:
-    services = compose_services("compose.yaml", **_keys())
+    services = compose_services("compose.yaml", **fresh_keys())
     for name in services.keys() - {"provision", "migrate"}:
         assert "healthcheck" in services[name], name
     for name in ("provision", "migrate", "kernel", "projector", "gateway"):
@@ -42,7 +43,7 @@ def test_every_lasting_service_has_a_healthcheck_and_our_own_are_locked_down() -
 
 
 def test_the_cluster_has_three_nodes_and_three_copies() -> None:
-    services = compose_services("compose.yaml", "compose.cluster.yaml", **_keys())
+    services = compose_services("compose.yaml", "compose.cluster.yaml", **fresh_keys())
     assert {"nats", "nats-2", "nats-3"} <= set(services)
     assert services["provision"]["environment"]["MP_REPLICAS"] == "3"
     assert services["kernel"]["environment"]["MP_NATS_URL"].count("nats://") == 3

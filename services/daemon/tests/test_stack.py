@@ -1,0 +1,109 @@
+"""The whole of it as real processes: comes up, heals itself, stops in order, and goes on where it was."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from mpd.installation import read_state, running_pid
+from mpd.ports import free_port
+from mpd.stack import Stack
+
+from tests.support import eventually_sync
+from tests.support.plugin import StackFactory
+
+START_SECONDS_MAX = 60.0
+
+
+@contextmanager
+def _mpd_start(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """`mpd start` in the foreground, ready. Killed at the end if it still runs."""
+    command = [sys.executable, "-m", "mpd", "start", "--data", str(folder), "--json", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        try:
+            eventually_sync(lambda: _phase(folder) == "ready" or process.poll() is not None, START_SECONDS_MAX)
+            yield process
+        finally:
+            process.kill()
+
+
+def _phase(folder: Path) -> Any:
+    return read_state(folder)["phase"]
+
+
+def _process(folder: Path, name: str) -> dict[str, Any]:
+    return next(process for process in read_state(folder)["processes"] if process["name"] == name)
+
+
+def _was_restarted(folder: Path, name: str) -> bool:
+    return bool(_process(folder, name)["restarts"] == 1)
+
+
+def _mpd(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mpd", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=START_SECONDS_MAX, check=False)
+
+
+def test_a_stack_is_ready_when_start_returns_and_down_when_stop_returns(new_stack: StackFactory) -> None:
+    stack = new_stack(kernels=2)
+    assert all(process.is_ready() for process in stack.processes)
+    stack.stop()
+    assert not any(process.running for process in stack.processes)
+    assert [service.exit_code for service in stack.services] == [0] * len(stack.services)
+
+
+def test_a_stack_goes_on_where_it_was(tmp_path: Path) -> None:
+    port = free_port()
+    with Stack(tmp_path, http_port=port) as first:
+        client = json.loads((tmp_path / "client.json").read_text())
+    assert client == {"url": f"http://127.0.0.1:{port}", "api_key": first.root_key}
+    assert stat.S_IMODE((tmp_path / "client.json").stat().st_mode) == 0o600
+    with Stack(tmp_path, http_port=port) as second:
+        assert second.root_key == first.root_key
+        assert [process.name for process in second.processes if not process.is_ready()] == []
+
+
+def test_killed_processes_are_started_again(tmp_path: Path) -> None:
+    with _mpd_start(tmp_path, "--http-port", str(free_port())):
+        for name in ("kernel-1", "projector-1", "gateway-1", "valkey", "postgres", "nats"):
+            os.kill(_process(tmp_path, name)["pid"], signal.SIGKILL)
+            eventually_sync(partial(_was_restarted, tmp_path, name), 30)
+        eventually_sync(lambda: all(process["ready"] for process in read_state(tmp_path)["processes"]), 30)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_everything_in_order(tmp_path: Path, number: signal.Signals) -> None:
+    with _mpd_start(tmp_path, "--http-port", str(free_port())) as mpd:
+        children = psutil.Process(mpd.pid).children(recursive=True)
+        mpd.send_signal(number)
+        assert mpd.wait(30) == 0
+    assert not any(child.is_running() for child in children)
+    assert running_pid(tmp_path) is None
+
+
+def test_detached_it_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
+    port = free_port()
+    started = _mpd("start", "--detach", "--json", "--data", str(tmp_path), "--http-port", str(port), "--kernels", "2")
+    assert started.returncode == 0, started.stdout + started.stderr
+    assert json.loads(started.stdout)["url"] == f"http://127.0.0.1:{port}"
+    try:
+        assert _mpd("start", "--data", str(tmp_path)).returncode == 3
+        status = _mpd("status", "--json", "--data", str(tmp_path))
+        assert status.returncode == 0, status.stdout
+        assert {process["name"] for process in json.loads(status.stdout)["processes"]} >= {"kernel-1", "kernel-2"}
+        assert _mpd("logs", "--data", str(tmp_path), "kernel-2").stdout
+    finally:
+        stopped = _mpd("stop", "--data", str(tmp_path))
+    assert stopped.returncode == 0
+    assert _mpd("status", "--data", str(tmp_path)).returncode == 3
