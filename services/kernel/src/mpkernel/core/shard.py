@@ -13,8 +13,8 @@ class Shard:
     __slots__ = ("command_position", "outcomes", "world")
 
     def __init__(self, world: World | None = None, outcomes: Outcomes | None = None, command_position: int = 0) -> None:
-        self.world = world or World()
-        self.outcomes = outcomes or Outcomes()
+        self.world = World() if world is None else world
+        self.outcomes = Outcomes() if outcomes is None else outcomes
         self.command_position = command_position
 
     def fold(self, header: CommitHeader, records: list[EventRecord]) -> None:

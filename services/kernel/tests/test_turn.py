@@ -1,0 +1,199 @@
+"""A turn decides commands in order, records every outcome once, and what it records folds to the same state."""
+
+import msgspec
+import pytest
+from mpkernel.core.policy import RoleAuthorizer
+from mpkernel.core.shard import Shard
+from mpkernel.core.snapshot import Frozen, state_root, thaw
+from mpkernel.core.timers import due, next_due
+from mpkernel.core.turn import Repeat, Reply, Sealed, Turn, conflict_outcome, recorded_outcome
+from mpkernel.core.world import Fact
+from mpschema import codec
+from mpschema.base import Command
+from mpschema.envelope import CommandEnvelope, Outcome, Status
+from mpschema.project import CreateProject
+from mpschema.registry import COMMANDS
+from mpschema.rejections import Code
+from mpschema.system import CommandRejected, LeaderElected
+from mpschema.task import ClaimTask, CreateTask, MarkTaskReady
+from mpschema.workspace import CreateWorkspace
+
+ROOT = "user:root"
+NOW_MS = 1_750_000_000_000
+TYPES = {spec.arguments: kind for kind, spec in COMMANDS.items()}
+
+
+def line(command_id: str, arguments: Command, target: str = "", *, key: str = "", principal: str = ROOT) -> bytes:
+    """A command of the operator on the wire."""
+    return codec.encode(
+        CommandEnvelope(
+            command_id=command_id,
+            type=TYPES[type(arguments)],
+            workspace_id="acme",
+            principal=principal,
+            target=target,
+            idempotency_key=key,
+            payload=msgspec.Raw(codec.encode(arguments)),
+        )
+    )
+
+
+class Run:
+    """A kernel's turns, one after the other, without a world around them."""
+
+    def __init__(self) -> None:
+        self.shard = Shard()
+        self.hash = codec.GENESIS_HASH
+        self.position = 0
+        self.sealed: list[Sealed] = []
+        turn = self.turn()
+        turn.note(Fact("log", "log", LeaderElected(leader_epoch=1, node="k1", operators=(ROOT,))), "election_1:0")
+        self.seal(turn)
+        self.decide(line("w", CreateWorkspace(name="Acme"), "acme"), line("p", CreateProject(name="core"), "core"))
+
+    def turn(self, now_ms: int = NOW_MS) -> Turn:
+        return Turn(self.shard, 1, now_ms, RoleAuthorizer())
+
+    def seal(self, turn: Turn) -> Sealed:
+        sealed = turn.seal(self.hash)
+        self.hash = codec.commit_hash(self.hash, "log", sealed.data)
+        self.sealed.append(sealed)
+        return sealed
+
+    def decide(self, *lines: bytes, now_ms: int = NOW_MS) -> list[Reply]:
+        """The answers to some commands that came in one message."""
+        turn = self.turn(now_ms)
+        self.position += 1
+        turn.take(self.position, "replies", lines)
+        if not turn.empty:
+            self.seal(turn)
+        return turn.replies["replies"]
+
+    def replayed(self) -> Shard:
+        """A shard that folded every commit from the start."""
+        shard = Shard()
+        for sealed in self.sealed:
+            header, body = codec.split_commit(sealed.data)
+            shard.fold(header, codec.decode_records(body))
+        return shard
+
+
+@pytest.fixture
+def run() -> Run:
+    return Run()
+
+
+def only(replies: list[Reply]) -> Outcome:
+    """The one fresh outcome."""
+    (reply,) = replies
+    assert isinstance(reply, Outcome)
+    return reply
+
+
+CREATE = CreateTask(project_id="core", title="Write it down")
+
+
+def test_an_accepted_command_is_answered_with_its_place_in_the_log(run: Run) -> None:
+    outcome = only(run.decide(line("c-1", CREATE, "t1")))
+    assert (outcome.status, outcome.target, outcome.version) == (Status.ACCEPTED, "t1", 1)
+    assert outcome.first_seq == outcome.last_seq == run.shard.world.seq
+
+
+def test_a_refusal_is_recorded_like_an_acceptance(run: Run) -> None:
+    outcome = only(run.decide(line("c-1", MarkTaskReady(), "nothing")))
+    assert outcome.code is Code.NOT_FOUND
+    (record,) = codec.decode_records(codec.split_commit(run.sealed[-1].data)[1])
+    assert isinstance(record.event, CommandRejected)
+    assert record.command_id == "c-1"
+
+
+def test_the_id_of_what_is_created_derives_from_the_command(run: Run) -> None:
+    assert only(run.decide(line("a-b-c", CREATE))).target == "task_abc"
+
+
+def test_the_same_request_is_decided_once(run: Run) -> None:
+    first = only(run.decide(line("c-1", CREATE, key="k")))
+    seq = run.shard.world.seq
+    again = run.decide(line("c-2", CREATE, key="k"), line("c-1", CREATE, key="k"))
+    assert again == [Repeat("c-2", first.first_seq, conflict=False), Repeat("c-1", first.first_seq, conflict=False)]
+    assert run.shard.world.seq == seq
+
+
+def test_the_same_request_in_the_same_message_is_decided_once(run: Run) -> None:
+    first, again = run.decide(line("c-1", CREATE), line("c-1", CREATE))
+    assert isinstance(first, Outcome)
+    assert again == Repeat("c-1", first.first_seq, conflict=False)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        line("c-1", CreateTask(project_id="core", title="Something else")),
+        line("c-1", CREATE, "elsewhere"),
+        line("c-1", CREATE, principal="user:eve"),
+        line("c-1", CREATE, key="another-key"),
+    ],
+    ids=["body", "target", "principal", "key"],
+)
+def test_a_key_never_answers_for_another_request(run: Run, other: bytes) -> None:
+    run.decide(line("c-1", CREATE))
+    seq = run.shard.world.seq
+    (reply,) = run.decide(other)
+    assert isinstance(reply, Repeat)
+    assert reply.conflict
+    assert run.shard.world.seq == seq, "nothing is written for a conflict"
+    assert conflict_outcome("c-1", 1, seq).code is Code.IDEMPOTENCY_CONFLICT
+
+
+def test_a_recorded_outcome_reads_like_the_first_answer(run: Run) -> None:
+    for wire in (line("c-1", CREATE, "t1"), line("c-2", MarkTaskReady(), "nothing")):
+        outcome = only(run.decide(wire))
+        records = codec.decode_records(codec.split_commit(run.sealed[-1].data)[1])
+        again = recorded_outcome(records, outcome.command_id)
+        assert msgspec.structs.replace(again, duplicate=False) == outcome
+
+
+@pytest.mark.parametrize("junk", [b"", b"{", b"null", b"[" * 10_000, b'{"command_id":"c"}', b"\xff\xfe", b"\x00"])
+def test_a_line_nobody_can_read_is_recorded_and_the_rest_goes_on(run: Run, junk: bytes) -> None:
+    replies = run.decide(junk, line("c-1", CREATE, "t1"))
+    assert only(replies).accepted
+    first, second = codec.decode_records(codec.split_commit(run.sealed[-1].data)[1])
+    assert isinstance(first.event, CommandRejected)
+    assert first.event.code is Code.SCHEMA_INVALID
+    assert second.command_id == "c-1"
+
+
+def test_what_was_decided_folds_to_the_same_state(run: Run) -> None:
+    run.decide(*[line(f"c-{n}", CREATE, f"t{n}") for n in range(50)])
+    run.decide(*[line(f"r-{n}", MarkTaskReady(), f"t{n}") for n in range(0, 50, 2)], b"junk")
+    run.decide(*[line(f"l-{n}", ClaimTask(), f"t{n}") for n in range(0, 50, 4)])
+    assert state_root(run.replayed()) == state_root(run.shard)
+
+
+def test_a_snapshot_is_the_state(run: Run) -> None:
+    run.decide(*[line(f"c-{n}", CREATE, f"t{n}") for n in range(50)])
+    thawed = thaw(b"".join(Frozen(run.shard).chunks()))
+    assert state_root(thawed) == state_root(run.shard)
+    run.shard = thawed
+    assert isinstance(run.decide(line("c-1", CREATE, "t1"))[0], Repeat), "outcomes are part of it"
+    assert only(run.decide(line("d-1", MarkTaskReady(), "t1"))).version == 2
+
+
+def test_recorded_time_never_runs_backwards(run: Run) -> None:
+    run.decide(line("c-1", CREATE, "t1"), now_ms=NOW_MS + 5)
+    run.decide(line("c-2", CREATE, "t2"), now_ms=NOW_MS - 60_000)
+    assert run.sealed[-1].header.time_ms == NOW_MS + 5
+
+
+def test_an_overdue_lease_expires_by_a_recorded_fact(run: Run) -> None:
+    run.decide(line("c-1", CREATE, "t1"), line("c-2", MarkTaskReady(), "t1"))
+    run.decide(line("c-3", ClaimTask(ttl_seconds=10), "t1"))
+    expires = next_due(run.shard.world)
+    assert expires == NOW_MS + 10_000
+    turn = run.turn(expires)
+    for timer in due(run.shard.world, expires, 10):
+        turn.fire(timer)
+    records = codec.decode_records(codec.split_commit(run.seal(turn).data)[1])
+    assert [record.name for record in records] == ["TimerFired", "TaskLeaseExpired"]
+    assert next_due(run.shard.world) is None
+    assert state_root(run.replayed()) == state_root(run.shard)

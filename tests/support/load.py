@@ -1,0 +1,131 @@
+"""A load of real commands that never gives up on one, and the audit of the log afterwards."""
+
+import asyncio
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+import msgspec
+from mpbus.errors import BusError
+from mpbus.ids import new_command_id
+from mpbus.producer import CommandProducer
+from mpbus.reader import GENESIS, LogReader
+from mpschema import channel, codec, project, session, task, workspace
+from mpschema.base import Command
+from mpschema.envelope import CommandEnvelope, EventRecord, Outcome
+from mpschema.registry import COMMANDS
+from nats.aio.client import Client
+
+ROOT = "user:root"
+_TYPES = {spec.arguments: spec.command_type for spec in COMMANDS.values()}
+
+
+def command(workspace_id: str, target: str, arguments: Command, *, command_id: str = "") -> CommandEnvelope:
+    """A command of the operator."""
+    return CommandEnvelope(
+        command_id=command_id or new_command_id(),
+        type=_TYPES[type(arguments)],
+        workspace_id=workspace_id,
+        principal=ROOT,
+        target=target,
+        payload=msgspec.Raw(codec.encode(arguments)),
+    )
+
+
+async def insist(producer: CommandProducer, envelope: CommandEnvelope) -> Outcome:
+    """The outcome of a command, however often it must be sent. Always under the same id."""
+    while True:
+        try:
+            return await producer.submit(envelope, timeout_seconds=4)
+        except BusError:
+            await asyncio.sleep(0.02)
+
+
+@dataclass
+class Load:
+    """Clients that each work on tasks of their own, one command after the other."""
+
+    producer: CommandProducer
+    workspace_id: str = "acme"
+    acknowledged: dict[str, Outcome] = field(default_factory=dict)
+    waits: list[tuple[float, float]] = field(default_factory=list)
+    """When each command was sent and how long it took, in seconds of the monotonic clock."""
+
+    async def prepare(self) -> None:
+        """The workspace and project that the clients work in, a lead session and its channel."""
+        await self.act(workspace.CreateWorkspace(name="Acme"), target=self.workspace_id)
+        await self.act(project.CreateProject(name="core"), target="core")
+        blueprint = session.BlueprintRef(name="lead", version="1.0.0", digest="a" * 64)
+        await self.act(session.SpawnSession(blueprint=blueprint, project_id="core"), target="lead")
+        await self.act(session.StartSession(), target="lead")
+        await self.act(channel.OpenChannel(session_id="lead", scope=channel.Scope.SUBTREE, name="x"), target="talk")
+
+    async def act(self, arguments: Command, *, target: str) -> Outcome:
+        """Send one command and keep its outcome."""
+        envelope = command(self.workspace_id, target, arguments)
+        started = time.monotonic()
+        outcome = await insist(self.producer, envelope)
+        self.waits.append((started, time.monotonic() - started))
+        self.acknowledged[envelope.command_id] = outcome
+        return outcome
+
+    async def run(self, clients: int, commands: int) -> None:
+        """`commands` in all, spread over so many clients."""
+        each = commands // clients
+        await asyncio.gather(*(self._client(number, each) for number in range(clients)))
+
+    async def _client(self, number: int, commands: int) -> None:
+        steps = 0
+        while steps < commands:
+            steps += await self._one_task(f"t{number}-{steps}", commands - steps)
+
+    async def _one_task(self, name: str, limit: int) -> int:
+        claim = task.ClaimTask(ttl_seconds=3600)
+        script: list[tuple[str, Command]] = [
+            (name, task.CreateTask(project_id="core", title=name)),
+            (name, task.MarkTaskReady()),
+            (name, claim),
+            (name, task.StartTask(fence=1)),
+            ("talk", channel.PostMessage(kind="note", body=f"working on {name}")),
+            (name, task.StartTask(fence=1)),  # Refused: it is started already.
+            (name, task.SubmitTask(fence=1, evidence=(task.Evidence(kind="test", summary="green"),))),
+            (name, task.AcceptTask()),
+            (name, task.CompleteTask()),
+        ]
+        for target, arguments in script[:limit]:
+            await self.act(arguments, target=target)
+        return min(limit, len(script))
+
+
+async def read_log(nc: Client, shard: str) -> list[EventRecord]:
+    """Every event of the log, verified."""
+    reader = LogReader(nc, shard)
+    head, records, position = await reader.head(), [], GENESIS
+    if head == GENESIS:
+        return []
+    async for commits in reader.follow():
+        for commit in commits:
+            records += commit.records
+            position = commit.position
+        if position.stream_seq >= head.stream_seq:
+            return records
+    raise AssertionError("the log ended")
+
+
+def audit(records: list[EventRecord], acknowledged: dict[str, Outcome]) -> None:
+    """Every acknowledged command has exactly one outcome, positions and versions have no gaps, epochs only rise."""
+    assert [record.seq for record in records] == list(range(1, len(records) + 1))
+    assert [record.epoch for record in records] == sorted(record.epoch for record in records)
+    ids = Counter(record.id for record in records)
+    assert not [event_id for event_id, count in ids.items() if count > 1]
+    versions: dict[tuple[str, str, str], int] = {}
+    for record in records:
+        key = (record.workspace_id, record.aggregate, record.aggregate_id)
+        versions[key] = versions.get(key, 0) + 1
+        assert record.version == versions[key], f"{record.id} is version {record.version}, not {versions[key]}"
+    outcomes = {record.command_id: record for record in records if record.digest is not None}
+    for command_id, outcome in acknowledged.items():
+        first = outcomes.get(command_id)
+        assert first is not None, f"{command_id} was acknowledged and is not in the log"
+        assert first.seq == outcome.first_seq, f"{command_id} was acknowledged at {outcome.first_seq}"
+        assert (first.aggregate == "command") == (not outcome.accepted)
