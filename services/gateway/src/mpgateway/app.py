@@ -1,12 +1,9 @@
 """The Litestar application: all routes on one router, every stray error a problem, and everything wired together."""
 
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from litestar import Litestar, Request, Response
-from litestar.handlers import ASGIRouteHandler
 from mpbus.producer import CommandProducer
 from mpbus.reader import LogReader
 from nats.aio.client import Client as Nats
@@ -21,15 +18,15 @@ from mpgateway.batch import Batches
 from mpgateway.commanding import Commanding
 from mpgateway.credentials import Credentials
 from mpgateway.database import ReadModels
-from mpgateway.http import Receive, Scope, Send
 from mpgateway.limits import Rate, RateLimiter
-from mpgateway.pipeline import Operation, Pipeline
+from mpgateway.pipeline import Pipeline
 from mpgateway.problems import answer_of, refusal_of
 from mpgateway.queries.freshness import Freshness
 from mpgateway.queries.reading import Reader
 from mpgateway.routes.domain import Route, batch_route, command_routes, query_routes
 from mpgateway.routes.events import SOCKET_PATH, EventRoutes
 from mpgateway.routes.operations import Operations
+from mpgateway.routing import give_parameters, handler, handlers
 from mpgateway.settings import GatewaySettings
 from mpgateway.streaming.clients import Clients, StreamSettings
 from mpgateway.streaming.feed import Feed
@@ -83,29 +80,14 @@ def build(world: World) -> tuple[Litestar, Clients]:
         events.sse(),
         *Operations(world.nats, read_models, world.tail, world.ring).routes(),
     ]
-    handlers = [*_handlers(routes, pipeline), _handler(SOCKET_PATH, events.socket(pipeline))]
     app = Litestar(
-        route_handlers=handlers,
+        route_handlers=[*handlers(routes, pipeline), handler(SOCKET_PATH, events.socket(pipeline))],
         exception_handlers={Exception: _problem, 500: _problem},
         openapi_config=None,
         logging_config=None,
     )
+    give_parameters(app)
     return app, clients
-
-
-def _handlers(routes: Iterable[Route], pipeline: Pipeline) -> list[ASGIRouteHandler]:
-    by_path: dict[str, dict[str, Operation]] = defaultdict(dict)
-    for path, method, operation in routes:
-        assert method not in by_path[path], f"{method} {path} exists once"
-        by_path[path][method] = operation
-    return [_handler(path, pipeline.route(operations)) for path, operations in by_path.items()]
-
-
-def _handler(path: str, handle: Callable[[Scope, Receive, Send], Awaitable[None]]) -> ASGIRouteHandler:
-    async def route(scope: Any, receive: Any, send: Any) -> None:
-        await handle(scope, receive, send)
-
-    return ASGIRouteHandler(path.replace("}", ":str}"), copy_scope=False)(route)
 
 
 def _problem(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

@@ -20,7 +20,7 @@ from mpschema.registry import CommandSpec
 from mpschema.rejections import Code, Rejection
 
 from mpgateway.auth.access import check_bounds
-from mpgateway.http import JSON, Answer, Headers, HttpRequest
+from mpgateway.http import JSON, Answer, Headers, HttpRequest, trace_id
 from mpgateway.problems import Refused, of_outcome, of_rejection, problem_answer
 
 BODY_BYTES_MAX = 1 << 20
@@ -47,7 +47,7 @@ class Commanding:
             await self._producer.enqueue(envelope)
             return _enqueued(envelope)
         outcome = await self.submit(envelope)
-        return answer_of_outcome(outcome, request.path if spec.creates else None)
+        return answer_of_outcome(outcome, request, creates=spec.creates)
 
     async def submit(self, envelope: CommandEnvelope) -> Outcome:
         """Send a command and wait for its recorded outcome."""
@@ -112,14 +112,14 @@ def is_json(raw: bytes | msgspec.Raw) -> bool:
     return True
 
 
-def answer_of_outcome(outcome: Outcome, created_at: str | None = None) -> Answer:
-    """The HTTP answer of a recorded outcome; `created_at` is the collection's path when it made something."""
+def answer_of_outcome(outcome: Outcome, request: HttpRequest, *, creates: bool = False) -> Answer:
+    """The HTTP answer of a recorded outcome."""
     headers: Headers = ((_POSITION, b"%d:%d" % (outcome.epoch, outcome.last_seq)),)
     if not outcome.accepted:
-        return problem_answer(of_outcome(outcome), headers)
-    if created_at is None:
+        return problem_answer(of_outcome(outcome, request.path, trace_id(request)), headers)
+    if not creates:
         return Answer(200, _encode(outcome), (*JSON, *headers))
-    location = (b"location", f"{created_at}/{outcome.target}".encode())
+    location = (b"location", f"{request.path}/{outcome.target}".encode())
     return Answer(201, _encode(outcome), (*JSON, location, *headers))
 
 

@@ -43,9 +43,9 @@ class Credentials:
         arguments = IssueKey(key_id=key_id, key_hash=self._keys.hash(key), expires_at_ms=wanted.expires_at_ms)
         envelope = self._commanding.envelope(ISSUE_KEY, request, _encode(arguments))
         outcome = await self._commanding.submit(envelope)
+        answer = answer_of_outcome(outcome, request)
         if not outcome.accepted:
-            return answer_of_outcome(outcome)
-        answer = answer_of_outcome(outcome)
+            return answer
         issued = IssuedKey(**msgspec.structs.asdict(outcome), key_id=key_id, key=key)
         return Answer(201, _encode(issued), answer.headers)
 
@@ -53,7 +53,7 @@ class Credentials:
         """Make an agent token for a session. Its id and expiry are those of the recorded event."""
         envelope = await self._commanding.read(spec, request)
         outcome = await self._commanding.submit(envelope)
-        answer = answer_of_outcome(outcome)
+        answer = answer_of_outcome(outcome, request)
         if outcome.accepted:
             token = await self._token(envelope.workspace_id, outcome)
             answer.body = _encode(IssuedToken(**msgspec.structs.asdict(outcome), token=token))

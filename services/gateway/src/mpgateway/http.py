@@ -154,6 +154,12 @@ def _check_parameter(name: str, value: str, allowed: frozenset[str]) -> None:
         raise BadRequest(f"the query parameter {name} holds a NUL or is longer than 4096 characters")
 
 
+def trace_id(request: HttpRequest) -> str:
+    """The id of the trace the request belongs to, empty when it names none."""
+    parts = request.headers.get(b"traceparent", b"").decode("ascii", "replace").split("-")
+    return parts[1] if len(parts) == 4 and len(parts[1]) == 32 and parts[1].isalnum() else ""
+
+
 def retry_after(seconds: float) -> Headers:
     """The header that says when to come again, in whole seconds."""
     return ((b"retry-after", str(max(1, math.ceil(seconds))).encode()),)

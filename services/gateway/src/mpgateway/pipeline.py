@@ -13,7 +13,7 @@ from mpschema.problems import EdgeCode
 from mpschema.rejections import Code
 
 from mpgateway.auth.authenticator import Authenticator
-from mpgateway.http import Answer, Disconnected, HttpRequest, Receive, Scope, Send, retry_after, send_answer
+from mpgateway.http import Answer, Disconnected, HttpRequest, Receive, Scope, Send, retry_after, send_answer, trace_id
 from mpgateway.limits import RateLimiter
 from mpgateway.metrics import RATE_LIMITED, OperationMetrics
 from mpgateway.problems import Refused, answer_of, refusal_of
@@ -74,7 +74,7 @@ class Pipeline:
         except Disconnected:
             return
         except Exception as error:
-            answer = answer_of(refusal_of(error), request.path, _trace_id(request))
+            answer = answer_of(refusal_of(error), request.path, trace_id(request))
         status = answer.status if isinstance(answer, Answer) else 200
         metrics.observe(status, time.perf_counter() - request.started)
         if isinstance(answer, Answer):
@@ -106,8 +106,3 @@ class Pipeline:
         if seconds := await self._limiter.take(principal, permits):
             RATE_LIMITED.inc()
             raise Refused(Code.OVERLOADED, "too many requests", headers=retry_after(seconds))
-
-
-def _trace_id(request: HttpRequest) -> str:
-    parts = request.headers.get(b"traceparent", b"").decode("ascii", "replace").split("-")
-    return parts[1] if len(parts) == 4 and len(parts[1]) == 32 and parts[1].isalnum() else ""

@@ -48,12 +48,11 @@ def problem(code: Code | EdgeCode, detail: str, **fields: object) -> Problem:
     return msgspec.convert({**values, "detail": detail, "code": str(code), **fields}, Problem)
 
 
-def of_outcome(outcome: Outcome) -> Problem:
+def of_outcome(outcome: Outcome, instance: str = "", trace_id: str = "") -> Problem:
     """The problem of a recorded refusal, with where it stands in the log."""
     assert outcome.code is not None, "a refusal has a code"
-    return problem(
-        outcome.code, outcome.detail, command_id=outcome.command_id, epoch=outcome.epoch, seq=outcome.last_seq
-    )
+    place = {"command_id": outcome.command_id, "epoch": outcome.epoch, "seq": outcome.last_seq}
+    return problem(outcome.code, outcome.detail, **place, instance=instance, trace_id=trace_id)
 
 
 def of_rejection(rejection: Rejection) -> Refused:
