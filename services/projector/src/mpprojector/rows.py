@@ -3,14 +3,17 @@
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 from mpbus.reader import GENESIS
 
 from mpprojector.fold import Batch, Steps, TableChanges, fold
 from mpprojector.views import VIEWS
-from mpprojector.views.changes import CannotApply, Commit, Key, Values
+from mpprojector.views.changes import CannotApply, Commit, Key, Table, Values
 
 Rows = dict[str, dict[Key, Values]]
 """Table to key to the other columns."""
+Dump = dict[str, list[dict[str, Any]]]
+"""Table to whole rows, in order of their keys. Times are milliseconds."""
 
 
 def apply(rows: Rows, batch: Batch) -> Rows:
@@ -19,19 +22,22 @@ def apply(rows: Rows, batch: Batch) -> Rows:
     return {**rows, **changed}
 
 
-def fresh_fold(commits: Iterable[Commit]) -> dict[str, list[dict[str, Any]]]:
-    """Every table of every view after these commits, from nothing: whole rows, in order of their keys.
-
-    What `dump_tables` reads from the database must equal this.
-    """
+def fresh_fold(commits: Iterable[Commit]) -> Dump:
+    """Every table of every view after these commits, from nothing. What `dump_tables` reads must equal this."""
     listed, result = list(commits), {}
     for view in VIEWS.values():
         rows = apply({}, fold(view, GENESIS, listed))
         for table in view.tables:
-            result[table.name] = [
-                dict(zip(table.key, key, strict=True)) | values for key, values in sorted(rows[table.name].items())
-            ]
+            whole = (dict(zip(table.key, key, strict=True)) | values for key, values in rows[table.name].items())
+            result[table.name] = in_order(table, whole)
     return result
+
+
+def in_order(table: Table, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Whole rows in order of their keys, documents parsed: two tables with the same content compare equal."""
+    documents = [column for column, kind in table.columns.items() if kind == "jsonb"]
+    plain = (row | {column: msgspec.json.decode(row[column]) for column in documents} for row in rows)
+    return sorted(plain, key=lambda row: tuple(row[column] for column in table.key))
 
 
 def _table(before: dict[Key, Values], changes: TableChanges) -> dict[Key, Values]:

@@ -26,6 +26,7 @@ SESSION = {
 _WORLD = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # What the client library says of a connection that was ended while it was idle.
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,

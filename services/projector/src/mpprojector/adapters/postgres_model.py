@@ -11,8 +11,8 @@ import asyncpg
 from mpprojector.adapters.postgres import connect, translated
 from mpprojector.adapters.postgres_rows import TableWriter
 from mpprojector.fold import Batch
-from mpprojector.ports import Deposed, Lease, Unavailable
-from mpprojector.views.changes import View
+from mpprojector.ports import Deposed, Lease, NotWritable, Unavailable
+from mpprojector.views.changes import CannotApply, View
 
 _MOVE = """
 UPDATE mp.projections SET position = $5, stream_seq = $6, hash = $7
@@ -41,16 +41,15 @@ class PostgresReadModel:
         """All rows of the batch and the position after it, or nothing (`ports.ReadModel`)."""
         try:
             with translated():
-                if self._connection is None:
+                connection = self._connection
+                if connection is None:
                     connection = await self._open()
                     if await self._position(connection) == batch.position.stream_seq:
                         return  # Written, and the answer was lost with the connection.
-                else:
-                    connection = self._connection
-                async with connection.transaction():
-                    for name, changes in batch.tables.items():
-                        await self._writers[name].write(connection, changes, may_copy=self._may_copy)
-                    await self._move(connection, batch)
+                await self._transact(connection, batch)
+        except (NotWritable, CannotApply) as error:
+            await self._check_place(batch, error)
+            raise
         except Unavailable:
             await self.close()
             raise
@@ -60,6 +59,19 @@ class PostgresReadModel:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.terminate()
+
+    async def _transact(self, connection: asyncpg.Connection, batch: Batch) -> None:
+        async with connection.transaction():
+            for name, changes in batch.tables.items():
+                await self._writers[name].write(connection, changes, may_copy=self._may_copy)
+            await self._move(connection, batch)
+
+    async def _check_place(self, batch: Batch, refusal: Exception) -> None:
+        """Rows that do not fit are no wonder where a successor has written since. Raises `Deposed`."""
+        if self._connection is not None:
+            with translated():
+                if await self._position(self._connection) != batch.after.stream_seq:
+                    raise Deposed(f"{self._lease.name} is not at {batch.after.stream_seq} any more") from refusal
 
     async def _open(self) -> asyncpg.Connection:
         lease = self._lease

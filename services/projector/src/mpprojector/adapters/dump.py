@@ -1,0 +1,30 @@
+"""Everything the read models hold, to be compared with a fresh fold."""
+
+from typing import Any
+
+import asyncpg
+
+from mpprojector.adapters.postgres import connect, translated
+from mpprojector.rows import Dump, in_order
+from mpprojector.views import VIEWS
+from mpprojector.views.changes import Table
+
+
+async def dump_tables(dsn: str, schema: str = "mp") -> Dump:
+    """Every row of every view's tables, as `rows.fresh_fold` gives them. For a role that sees all rows.
+
+    Reads one state of the database. Raises `Unavailable`.
+    """
+    tables = [table for view in VIEWS.values() for table in view.tables]
+    connection = await connect(dsn, "mpprojector dump")
+    try:
+        with translated():
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                return {table.name: in_order(table, await _rows(connection, schema, table)) for table in tables}
+    finally:
+        connection.terminate()
+
+
+async def _rows(connection: asyncpg.Connection, schema: str, table: Table) -> list[dict[str, Any]]:
+    columns = ", ".join(table.columns)
+    return [dict(row) for row in await connection.fetch(f"SELECT {columns} FROM {schema}.{table.name}")]  # noqa: S608 - names of ours
