@@ -1,0 +1,182 @@
+"""The event stream, followed for ever: through lost connections and restarts, each event once and in order.
+
+`Follower` holds what is decided: where the stream stands, what each server-sent event means, how long to wait before
+the next connection. `follow` and `follow_sync` connect and wait.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncGenerator, Generator, Mapping
+from typing import Any
+
+import httpx
+import msgspec
+from httpx_sse import EventSource, ServerSentEvent, SSEError
+from mpschema.api import POSITION_HEADER
+from mpschema.cloudevents import CloudEvent
+
+from mpclient.errors import ResyncRequired, UnexpectedAnswer
+from mpclient.transport import (
+    AsyncTransport,
+    Call,
+    SyncTransport,
+    decoded,
+    problem_error,
+    request_of,
+    retry_after,
+    unreachable,
+)
+
+SILENCE_SECONDS = 45.0
+"""A connection that says nothing for so long is given up; the server says something every 15 s."""
+PAUSE_SECONDS, PAUSE_SECONDS_MAX = 0.1, 5.0
+FIRST_ATTEMPTS_MAX = 6
+"""How often the first connection is tried. A stream that has begun never gives up."""
+_PASSING = {408, 425, 429}
+
+
+class _Bye(msgspec.Struct):
+    reason: str
+    retry_ms: int = 0
+
+
+class _Resync(msgspec.Struct):
+    reason: str
+    head: str
+
+
+class Follower:
+    """Where one stream stands."""
+
+    def __init__(self, call: Call, after: str | None = None) -> None:
+        self._call = call
+        self.position = after
+        """`EPOCH:SEQ` of the last event seen; None until it is known where the stream begins."""
+        self.leaving = False
+        """Whether the server has said goodbye on this connection."""
+        self._begun = False
+        self._failures = 0
+        self._asked_pause: float | None = None
+
+    def next_call(self) -> Call:
+        """The call of the next connection: it goes on where this stream stands."""
+        self.leaving = False
+        headers: Mapping[str, str] = {"Last-Event-ID": self.position} if self.position else {}
+        return Call("GET", self._call.path, self._call.params, {**self._call.headers, **headers})
+
+    def begun(self, response: httpx.Response) -> None:
+        """A connection was accepted."""
+        self._begun = True
+        self._advance(response.headers.get(POSITION_HEADER, ""))
+
+    def refused(self, response: httpx.Response) -> None:
+        """A connection was refused. Raises `ProblemError` where trying again is pointless."""
+        passing = response.status_code >= 500 or response.status_code in _PASSING
+        self._asked_pause = retry_after(response)
+        self._fail(problem_error(response), fatal=not passing)
+
+    def lost(self, error: httpx.TransportError) -> None:
+        """A connection broke or was not made. Raises `Unreachable` where the stream never began."""
+        self._fail(unreachable(error), fatal=False)
+
+    def ended(self) -> None:
+        """A connection ended in order; without a goodbye that is as if it broke."""
+        if not self.leaving:
+            self._failures += 1
+
+    def take(self, sse: ServerSentEvent) -> CloudEvent | None:
+        """The new event a server-sent event carries, if any. Raises `ResyncRequired`."""
+        if sse.event == "resync":
+            resync = decoded(sse.data.encode(), _Resync)
+            raise ResyncRequired(resync.reason, resync.head)
+        if sse.event == "bye":
+            self.leaving = True
+            self._asked_pause = decoded(sse.data.encode(), _Bye).retry_ms / 1000
+            return None
+        if sse.id:
+            self._failures = 0
+        if not self._advance(sse.id) or not sse.data:
+            return None  # Seen before, or a comment that tells how far the log is.
+        return decoded(sse.data.encode(), CloudEvent)
+
+    def pause(self) -> float:
+        """Seconds until the next connection: what the server asked, else longer with each failure in a row."""
+        asked, self._asked_pause = self._asked_pause, None
+        ceiling = min(PAUSE_SECONDS_MAX, PAUSE_SECONDS * 2 ** min(self._failures, 10))
+        # Clients of a server that restarts come back spread out, not all at once.
+        return (asked or 0.0) + random.uniform(0, ceiling)  # noqa: S311 - spreads connections, keeps no secret
+
+    def _advance(self, position: str) -> bool:
+        """Move to a position; whether it lies ahead of where the stream stood."""
+        if not position:
+            return False
+        ahead = self.position is None or _seq(position) > _seq(self.position)
+        if ahead:
+            self.position = position
+        return ahead
+
+    def _fail(self, error: Exception, *, fatal: bool) -> None:
+        self._failures += 1
+        if fatal or not (self._begun or self._failures < FIRST_ATTEMPTS_MAX):
+            raise error
+
+
+def _seq(position: str) -> int:
+    epoch, colon, seq = position.partition(":")
+    if not (colon and epoch.isdigit() and seq.isdigit()):
+        raise UnexpectedAnswer(f"{position!r} is no position EPOCH:SEQ")
+    return int(seq)
+
+
+def _request(transport: AsyncTransport | SyncTransport, follower: Follower) -> dict[str, Any]:
+    timeout = httpx.Timeout(SILENCE_SECONDS, connect=10.0)
+    return request_of(follower.next_call(), transport.token) | {"timeout": timeout}
+
+
+async def follow(transport: AsyncTransport, follower: Follower) -> AsyncGenerator[CloudEvent, None]:
+    """Every event from where the follower stands, for ever. Raises `ResyncRequired`, `ProblemError`, `Unreachable`."""
+    while True:
+        try:
+            async with transport.http.stream(**_request(transport, follower)) as response:
+                if not response.is_success:
+                    await response.aread()
+                    follower.refused(response)
+                else:
+                    follower.begun(response)
+                    async for sse in EventSource(response).aiter_sse():
+                        event = follower.take(sse)
+                        if event is not None:
+                            yield event
+                        if follower.leaving:
+                            break
+                    follower.ended()
+        except httpx.TransportError as error:
+            follower.lost(error)
+        except SSEError as error:
+            raise UnexpectedAnswer(str(error)) from error
+        await asyncio.sleep(follower.pause())
+
+
+def follow_sync(transport: SyncTransport, follower: Follower) -> Generator[CloudEvent, None, None]:
+    """The same for programs without an event loop."""
+    while True:
+        try:
+            with transport.http.stream(**_request(transport, follower)) as response:
+                if not response.is_success:
+                    response.read()
+                    follower.refused(response)
+                else:
+                    follower.begun(response)
+                    for sse in EventSource(response).iter_sse():
+                        event = follower.take(sse)
+                        if event is not None:
+                            yield event
+                        if follower.leaving:
+                            break
+                    follower.ended()
+        except httpx.TransportError as error:
+            follower.lost(error)
+        except SSEError as error:
+            raise UnexpectedAnswer(str(error)) from error
+        time.sleep(follower.pause())
