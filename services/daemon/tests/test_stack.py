@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 from mpd.installation import read_state, running_pid
@@ -46,6 +47,10 @@ def _process(folder: Path, name: str) -> dict[str, Any]:
     return next(process for process in read_state(folder)["processes"] if process["name"] == name)
 
 
+def _api(stack: Stack) -> httpx.Client:
+    return httpx.Client(base_url=stack.url, headers={"Authorization": f"Bearer {stack.root_key}"}, timeout=10)
+
+
 def _was_restarted(folder: Path, name: str) -> bool:
     return bool(_process(folder, name)["restarts"] == 1)
 
@@ -67,11 +72,16 @@ def test_a_stack_goes_on_where_it_was(tmp_path: Path) -> None:
     port = free_port()
     with Stack(tmp_path, http_port=port) as first:
         client = json.loads((tmp_path / "client.json").read_text())
+        with _api(first) as api:
+            created = api.post("/v1/workspaces", json={"name": "kept"}, headers={"Idempotency-Key": "one"})
+        assert created.status_code == 201
     assert client == {"url": f"http://127.0.0.1:{port}", "api_key": first.root_key}
     assert stat.S_IMODE((tmp_path / "client.json").stat().st_mode) == 0o600
     with Stack(tmp_path, http_port=port) as second:
         assert second.root_key == first.root_key
-        assert [process.name for process in second.processes if not process.is_ready()] == []
+        with _api(second) as api:
+            listed = api.get("/v1/workspaces").json()["items"]
+    assert [workspace["name"] for workspace in listed] == ["kept"]
 
 
 def test_killed_processes_are_started_again(tmp_path: Path) -> None:

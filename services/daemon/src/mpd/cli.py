@@ -199,7 +199,17 @@ def _start_detached(folder: Path, http_port: int | None, kernels: int) -> None:
     """Start `mpd start` in a session of its own and wait until it is ready. Raises AlreadyRunning, ServerFailed."""
     if pid := installation.running_pid(folder):
         raise AlreadyRunning(folder, pid)
-    command = [sys.executable, "-m", "mpd", "start", "--data", str(folder.absolute()), "--kernels", str(kernels)]
+    command = [
+        sys.executable,
+        "-m",
+        "mpd",
+        "start",
+        "--json",
+        "--data",
+        str(folder.absolute()),
+        "--kernels",
+        str(kernels),
+    ]
     command += ["--http-port", str(http_port)] if http_port else []
     log_path = folder / "logs" / "mpd.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
