@@ -9,12 +9,10 @@ import msgspec
 from mpbus.errors import BusError
 from mpbus.ids import new_command_id
 from mpbus.producer import CommandProducer
-from mpbus.reader import GENESIS, LogReader
 from mpschema import channel, codec, project, session, task, workspace
 from mpschema.base import Command
 from mpschema.envelope import CommandEnvelope, EventRecord, Outcome
 from mpschema.registry import COMMANDS
-from nats.aio.client import Client
 
 ROOT = "user:root"
 _TYPES = {spec.arguments: spec.command_type for spec in COMMANDS.values()}
@@ -69,15 +67,16 @@ class Load:
         self.acknowledged[envelope.command_id] = outcome
         return outcome
 
-    async def run(self, clients: int, commands: int) -> None:
-        """`commands` in all, spread over so many clients."""
+    async def run(self, clients: int, commands: int, until: asyncio.Event | None = None) -> None:
+        """`commands` in all, spread over so many clients; more, until the event is set, where one is given."""
         each = commands // clients
-        await asyncio.gather(*(self._client(number, each) for number in range(clients)))
+        await asyncio.gather(*(self._client(number, each, until) for number in range(clients)))
 
-    async def _client(self, number: int, commands: int) -> None:
+    async def _client(self, number: int, commands: int, until: asyncio.Event | None) -> None:
         steps = 0
-        while steps < commands:
-            steps += await self._one_task(f"t{number}-{steps}", commands - steps)
+        while steps < commands or not (until is None or until.is_set()):
+            limit = commands - steps if steps < commands else 1_000
+            steps += await self._one_task(f"t{number}-{steps}", limit)
 
     async def _one_task(self, name: str, limit: int) -> int:
         claim = task.ClaimTask(ttl_seconds=3600)
@@ -95,21 +94,6 @@ class Load:
         for target, arguments in script[:limit]:
             await self.act(arguments, target=target)
         return min(limit, len(script))
-
-
-async def read_log(nc: Client, shard: str) -> list[EventRecord]:
-    """Every event of the log, verified."""
-    reader = LogReader(nc, shard)
-    head, records, position = await reader.head(), [], GENESIS
-    if head == GENESIS:
-        return []
-    async for commits in reader.follow():
-        for commit in commits:
-            records += commit.records
-            position = commit.position
-        if position.stream_seq >= head.stream_seq:
-            return records
-    raise AssertionError("the log ended")
 
 
 def audit(records: list[EventRecord], acknowledged: dict[str, Outcome]) -> None:

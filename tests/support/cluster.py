@@ -1,0 +1,97 @@
+"""A stack under load, and the questions tests ask of it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+from mpbus.connect import connect
+from mpbus.producer import CommandProducer
+from mpbus.reader import GENESIS, Commit, LogReader
+from mpd.services import ServiceProcess
+from mpd.stack import Stack
+from nats.aio.client import Client
+
+from tests.support.load import Load, audit
+from tests.support.waiting import eventually
+
+
+class Cluster:
+    """A started stack, a connection to its bus, and a load on it."""
+
+    def __init__(self, stack: Stack, nc: Client, load: Load) -> None:
+        self.stack = stack
+        self.nc = nc
+        self.load = load
+
+    async def health(self, kernel: ServiceProcess) -> dict[str, object]:
+        """What a kernel says of itself; nothing when it hangs or is gone."""
+        try:
+            async with httpx.AsyncClient(timeout=1) as client:
+                answer: dict[str, object] = (await client.get(f"{kernel.url}/readyz")).json()
+                return answer
+        except httpx.TransportError:
+            return {}
+
+    async def leader(self) -> ServiceProcess:
+        """The kernel that leads, as soon as one does."""
+
+        async def find() -> ServiceProcess:
+            for kernel in self.stack.kernels:
+                if (await self.health(kernel)).get("role") == "leader":
+                    return kernel
+            raise AssertionError("no kernel leads")
+
+        return await eventually(find)
+
+    async def epoch(self) -> object:
+        """The epoch of whoever leads."""
+        return (await self.health(await self.leader()))["epoch"]
+
+    async def progressed(self, commands: int) -> None:
+        """Wait until so many more commands are acknowledged."""
+        goal = len(self.load.acknowledged) + commands
+        await eventually(lambda: len(self.load.acknowledged) >= goal, timeout=30)
+
+    def longest_wait(self, since: float) -> float:
+        """The longest a command took that was under way at a moment, in seconds."""
+        return max(took for sent, took in self.load.waits if sent + took >= since)
+
+    async def log(self) -> list[Commit]:
+        """Every commit up to the present head, verified."""
+        return await read_log(self.nc, self.stack.shard)
+
+    async def audit(self) -> None:
+        """Nothing lost, nothing doubled."""
+        records = [record for commit in await self.log() for record in commit.records]
+        audit(records, self.load.acknowledged)
+
+
+async def read_log(nc: Client, shard: str) -> list[Commit]:
+    """Every commit of a log up to its present head, verified."""
+    reader, commits = LogReader(nc, shard), []
+    head = await reader.head()
+    if head == GENESIS:
+        return []
+    async for batch in reader.follow():
+        commits += batch
+        if commits[-1].stream_seq >= head.stream_seq:
+            return commits
+    raise AssertionError("the log ended")
+
+
+@asynccontextmanager
+async def running(stack: Stack) -> AsyncIterator[Cluster]:
+    """The stack, started, with a prepared load; killed in the end."""
+    await asyncio.to_thread(stack.start)
+    nc = await connect(stack.nats_url, "load", writer=True)
+    producer = CommandProducer(nc, stack.shard)
+    await producer.start()
+    load = Load(producer)
+    try:
+        await load.prepare()
+        yield Cluster(stack, nc, load)
+    finally:
+        await producer.close()
+        await nc.close()
+        await asyncio.to_thread(stack.kill)
