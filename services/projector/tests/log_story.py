@@ -35,7 +35,8 @@ _PATH = (
 class LogStory:
     """Writes commands as the kernel would: each with its events, versions without a gap, one id for a whole outcome."""
 
-    def __init__(self, seed: int = 1, workspaces: int = 4, open_tasks: int = 400) -> None:
+    def __init__(self, seed: int = 1, workspaces: int = 4, open_tasks: int = 400, subject: str = SUBJECT) -> None:
+        self._subject = subject
         self._dice = random.Random(seed)
         self._versions: dict[tuple[str, str, str], int] = {}
         self._seq = 0
@@ -60,7 +61,7 @@ class LogStory:
         end = self._seq - len(self._pending) + events
         while after.seq < end:
             records = self.records(min(per_commit, end - after.seq))
-            commit = commit_of(records, after)
+            commit = commit_of(records, after, self._subject)
             after = commit.position
             yield commit
 
@@ -223,7 +224,7 @@ class LogStory:
                 self._outcome(ws, ("project", "docs", project.ProjectConfigured(labels=("a", "b\\c", "{}"))))
 
 
-def commit_of(records: list[EventRecord], after: LogPosition) -> Commit:
+def commit_of(records: list[EventRecord], after: LogPosition, subject: str = SUBJECT) -> Commit:
     """The commit the kernel would make of these events, verified as the reader does."""
     header = CommitHeader(
         epoch=records[0].epoch,
@@ -235,4 +236,4 @@ def commit_of(records: list[EventRecord], after: LogPosition) -> Commit:
         commands=len(records),
     )
     data = codec.encode_commit(header, records)
-    return verify(after, after.stream_seq + 1, SUBJECT, data, codec.commit_hash(after.hash, SUBJECT, data))
+    return verify(after, after.stream_seq + 1, subject, data, codec.commit_hash(after.hash, subject, data))

@@ -50,11 +50,11 @@ def test_the_archive_of_a_long_story_gives_back_every_commit() -> None:
         (about_task(task.TaskReady()), "tasks has no row"),
         (
             on("board", "b")(board.BoardCreated(project_id="p", name="n"), board.ColumnLimited(column="x")),
-            "no column 'x'",
+            "no column of that name",
         ),
         (
             on("board", "b")(board.BoardCreated(project_id="p", name="n"), board.ColumnsReordered(columns=("x",))),
-            "not \\['x'\\]",
+            "others than those",
         ),
     ],
 )

@@ -64,7 +64,7 @@ class TableChanges:
         """A new row. Raises `CannotApply` where this batch knows a row under that key."""
         key = change.key
         if key in self.inserted or key in self.upserted or key in self.patched:
-            raise CannotApply(f"{self.table.name} has a row {key} already")
+            raise CannotApply(f"{self.table.name} has a row under that key already")
         if key in self.deleted:
             self.upsert(Upsert(change.table, key, change.values))
         else:
@@ -119,7 +119,7 @@ class TableChanges:
     def _known(self, key: Key) -> Values | None:
         row = self.inserted.get(key) or self.patched.get(key) or self.upserted.get(key)
         if row is None and key in self.deleted:
-            raise CannotApply(f"{self.table.name} has no row {key} any more")
+            raise CannotApply(f"{self.table.name} has no row under that key any more")
         return row
 
 

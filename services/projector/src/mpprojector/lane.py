@@ -44,6 +44,7 @@ class Lane:
         self._arrived = asyncio.Event()
         self._taken = asyncio.Event()
         self._broken: ChainBroken | None = None
+        self._closing = False
 
     @property
     def idle(self) -> bool:
@@ -60,6 +61,7 @@ class Lane:
             for worker in self.workers:
                 worker.halt(f"ChainBroken: {error}")
         finally:
+            self._closing = True
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
 
@@ -69,6 +71,8 @@ class Lane:
                 self._buffer.extend(commits)
                 self._buffered_bytes += sum(len(commit.data) for commit in commits)
                 self._arrived.set()
+                if self._closing:  # A cancellation that met an arrival may have been lost on the way.
+                    return
                 while self._buffered_bytes > BUFFER_BYTES_MAX:
                     self._taken.clear()
                     await self._taken.wait()
@@ -102,7 +106,8 @@ class Lane:
     async def _wait_for_room(self, worker: Worker) -> None:
         while not worker.has_room:
             try:
-                await asyncio.wait_for(worker.room(), self._patience_seconds)
+                async with asyncio.timeout(self._patience_seconds):
+                    await worker.room()
             except TimeoutError:
                 if not worker.database_away:  # That holds everybody back alike.
                     break

@@ -46,13 +46,13 @@ def _table(before: dict[Key, Values], changes: TableChanges) -> dict[Key, Values
         rows.pop(key, None)
     for key, values in [*_appended(changes), *changes.inserted.items()]:
         if key in rows:
-            raise CannotApply(f"{name} has a row {key} already")
+            raise CannotApply(f"{name} has a row under that key already")
         rows[key] = dict(values)
     for key, values in changes.upserted.items():
         rows[key] = dict(values)
     for key, values in changes.patched.items():
         if key not in rows:
-            raise CannotApply(f"{name} has no row {key}")
+            raise CannotApply(f"{name} has no row under that key")
         rows[key] = rows[key] | {column: _value(rows[key], column, value) for column, value in values.items()}
     return rows
 

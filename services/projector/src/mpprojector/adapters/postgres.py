@@ -59,10 +59,10 @@ def translated() -> Iterator[None]:
         yield
     except _WORLD as error:
         if isinstance(error, ValueError):  # The client library's own refusal of a value.
-            raise NotWritable(f"{error}"[:2_000]) from error
+            raise NotWritable("a value does not fit its column") from error
         raise Unavailable(f"{type(error).__name__}: {error}") from error
     except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError) as error:
-        raise NotWritable(f"{error}"[:2_000]) from error
+        raise NotWritable(f"{error.args[0]}"[:2_000]) from error  # Without its details, which are values of rows.
 
 
 def _micros(time_ms: int) -> tuple[int]:

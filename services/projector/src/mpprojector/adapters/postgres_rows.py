@@ -78,6 +78,6 @@ class TableWriter:
             current = {tuple(row)[:-1]: row[-1] for row in found}
             for key in wanted:
                 if key not in current:
-                    raise CannotApply(f"{self._table.name} has no row {key}")
+                    raise CannotApply(f"{self._table.name} has no row under that key")
                 row = changes.patched[key]
                 row[column] = row[column].apply(current[key])

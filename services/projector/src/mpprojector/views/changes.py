@@ -93,7 +93,10 @@ class Step(msgspec.Struct, frozen=True, gc=False):
 
 
 class CannotApply(Exception):
-    """An event that does not fit the rows that are there: the projection halts at it."""
+    """An event that does not fit the rows that are there: the projection halts at it.
+
+    The message is shown to every tenant: it names tables and events, and no values.
+    """
 
 
 class Commit(Protocol):

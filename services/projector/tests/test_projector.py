@@ -1,0 +1,325 @@
+"""Projectors on a real log and a real database: they follow it live, share it, take over, and halt alone."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from pathlib import Path
+
+import asyncpg
+import pytest
+from mpbus.connect import connect
+from mpbus.reader import GENESIS, HASH_HEADER, Commit, LogPosition, LogReader
+from mpbus.streams import provision
+from mpd.ports import free_port
+from mpd.process import ChildProcess
+from mpd.services import http_status
+from mpprojector.adapters.dump import dump_tables
+from mpprojector.adapters.postgres_ledger import PostgresLedger
+from mpprojector.projector import Pace, Projector
+from mpprojector.rows import fresh_fold
+from mpprojector.views import VIEWS
+from mpprojector.worker import Limits
+from mpschema import codec, task
+from mpschema.envelope import CommitHeader
+from mpschema.subjects import log_subject
+from nats.aio.client import Client
+
+from services.projector.tests.log_story import LogStory, commit_of
+from services.projector.tests.test_views import CREATED, about_task, events
+from tests.support import Database, eventually
+
+LEASE_SECONDS = 1.0
+ALL = set(VIEWS)
+UNKNOWN = b'{"type":"mp.task.TaskTeleported.v1","seq":%d,"id":"c:0","workspace_id":"w"}\n'
+
+
+class Log:
+    """The real log of one shard, and what was written to it."""
+
+    def __init__(self, nc: Client, shard: str) -> None:
+        self.nc = nc
+        self.shard = shard
+        self.written: list[Commit] = []
+
+    @property
+    def end(self) -> LogPosition:
+        """Where the next commit goes."""
+        return self.written[-1].position if self.written else GENESIS
+
+    async def write(self, commits: Sequence[Commit]) -> None:
+        """Append these commits."""
+        for commit in commits:
+            await self.append(commit.data, commit.hash)
+            self.written.append(commit)
+
+    async def append(self, data: bytes, stated_hash: str) -> None:
+        """Append bytes, whatever they are."""
+        await self.nc.jetstream().publish(log_subject(self.shard), data, headers={HASH_HEADER: stated_hash})
+
+
+def story(shard: str, count: int, seed: int = 11, per_commit: int = 20) -> list[Commit]:
+    """A story told in the subject of this shard."""
+    return list(LogStory(seed, workspaces=2, open_tasks=20, subject=log_subject(shard)).commits(count, per_commit))
+
+
+@pytest.fixture
+async def log(nats_url: str, shard: str) -> AsyncIterator[Log]:
+    """An empty log."""
+    nc = await connect(nats_url, "test")
+    await provision(nc, shard)
+    yield Log(nc, shard)
+    await nc.close()
+
+
+@contextlib.asynccontextmanager
+async def running(
+    log: Log, database: Database, node: str = "a", *, limits: Limits | None = None
+) -> AsyncIterator[Projector]:
+    """A projector in this process."""
+    ledger = PostgresLedger(database.projector_dsn, lease_seconds=LEASE_SECONDS)
+    pace = Pace(beat_seconds=0.1, stall_seconds=2.0, limits=limits or Limits())
+    projector = Projector(LogReader(log.nc, log.shard), ledger, list(VIEWS.values()), node, pace)
+    task = asyncio.create_task(projector.run())
+    try:
+        yield projector
+    finally:
+        projector.stop()
+        await task
+
+
+async def projections(database: Database) -> dict[str, asyncpg.Record]:
+    """What the gateway can read about every projection."""
+    connection = await asyncpg.connect(database.gateway_dsn)
+    rows = await connection.fetch("SELECT * FROM mp.projections")
+    await connection.close()
+    return {row["name"]: row for row in rows}
+
+
+async def stand_at(database: Database, seq: int, names: set[str] = ALL) -> None:
+    """These projections have folded this event; for `eventually`."""
+    rows = await projections(database)
+    assert {name: rows[name]["position"] for name in names} == dict.fromkeys(names, seq)
+
+
+async def test_it_folds_the_log_and_follows_it_live(log: Log, database: Database) -> None:
+    commits = story(log.shard, 3_000)
+    await log.write(commits[:80])
+    async with running(log, database) as projector:
+        await eventually(lambda: stand_at(database, log.end.seq))
+        await log.write(commits[80:])
+        await eventually(lambda: stand_at(database, log.end.seq))
+        await eventually(lambda: projector.health().ready)
+        rows = await eventually(lambda: all_live(database))
+        assert {row["lag_events"] for row in rows.values()} == {0}
+    assert await dump_tables(database.projector_dsn) == fresh_fold(log.written)
+
+
+async def all_live(database: Database) -> dict[str, asyncpg.Record]:
+    """Every projection says that it is live."""
+    rows = await projections(database)
+    assert {row["state"] for row in rows.values()} == {"live"}
+    return rows
+
+
+async def test_a_new_projector_goes_on_where_the_last_one_stopped(log: Log, database: Database) -> None:
+    commits = story(log.shard, 2_000)
+    for part in (commits[:30], commits[30:60], commits[60:]):
+        async with running(log, database, limits=Limits(events_max=70)):
+            await log.write(part)
+            await eventually(lambda: stand_at(database, log.end.seq))
+    assert await dump_tables(database.projector_dsn) == fresh_fold(log.written)
+
+
+async def test_two_projectors_share_the_work_and_the_survivor_takes_all(log: Log, database: Database) -> None:
+    commits = story(log.shard, 2_000)
+    async with running(log, database, "a") as first:
+        await eventually(lambda: set(first.workers) == ALL)
+        async with running(log, database, "b") as second:
+            await eventually(lambda: (len(first.workers), len(second.workers)) == (3, 3))
+            assert set(first.workers) | set(second.workers) == ALL
+            await log.write(commits[:50])
+            await eventually(lambda: stand_at(database, log.end.seq))
+        await log.write(commits[50:])
+        await eventually(lambda: set(first.workers) == ALL)
+        await eventually(lambda: stand_at(database, log.end.seq))
+    assert await dump_tables(database.projector_dsn) == fresh_fold(log.written)
+
+
+async def test_an_unknown_event_halts_every_projection_that_must_understand_it(log: Log, database: Database) -> None:
+    await log.write(story(log.shard, 200))
+    end = log.end
+    data = codec.encode(header_after(end)) + b"\n" + UNKNOWN % (end.seq + 1)
+    await log.append(data, codec.commit_hash(end.hash, log_subject(log.shard), data))
+    async with running(log, database) as projector:
+        rows = await eventually(lambda: halted(database, ALL))
+        assert not projector.health().ready
+    for row in rows.values():
+        assert row["position"] == end.seq
+        assert f"event {end.seq + 1}: UnknownEvent: event type 'mp.task.TaskTeleported.v1'" in row["error"]
+    assert await dump_tables(database.projector_dsn) == fresh_fold(log.written)
+
+
+async def test_an_event_that_fits_no_row_halts_its_projection_alone(log: Log, database: Database) -> None:
+    good = commit_of(events(*about_task(CREATED, task.TaskReady())), GENESIS, log_subject(log.shard))
+    bad = [*about_task(task.TaskReady()), ("task", "nowhere", task.TaskReady())]
+    wrong = commit_of(events(*bad, after_seq=2), good.position, log_subject(log.shard))
+    after = commit_of(events(*about_task(task.TaskReady()), after_seq=4), wrong.position, log_subject(log.shard))
+    await log.write([good, wrong, after])
+    async with running(log, database) as projector:
+        rows = await eventually(lambda: halted(database, {"work"}))
+        assert rows["work"]["position"] == 2
+        assert "event 3 to 4: CannotApply: tasks: " in rows["work"]["error"]
+        await eventually(lambda: stand_at(database, 5, ALL - {"work"}))
+        assert projector.health().facts["work"] == rows["work"]["error"]
+        await eventually(lambda: not projector.health().ready)
+
+
+async def test_a_halted_projection_resumes_when_what_stopped_it_is_mended(log: Log, database: Database) -> None:
+    commits = story(log.shard, 400)
+    await log.write(commits)
+    owner = await asyncpg.connect(database.owner_dsn)
+    await owner.execute("ALTER TABLE mp.messages ADD CONSTRAINT broken CHECK (last_seq < 100)")
+    async with running(log, database):
+        rows = await eventually(lambda: halted(database, {"channels"}))
+        assert 'violates check constraint "broken"' in rows["channels"]["error"]
+        assert "DETAIL" not in rows["channels"]["error"]  # Everybody may read it: it names no tenant's values.
+        before = [commit for commit in commits if commit.position.seq <= rows["channels"]["position"]]
+        assert (await dump_tables(database.projector_dsn))["messages"] == fresh_fold(before)["messages"]
+    await owner.execute("ALTER TABLE mp.messages DROP CONSTRAINT broken")
+    await owner.close()
+    async with running(log, database):
+        await eventually(lambda: stand_at(database, log.end.seq))
+    assert await dump_tables(database.projector_dsn) == fresh_fold(log.written)
+
+
+async def test_a_broken_chain_halts_everything(log: Log, database: Database) -> None:
+    first, second, *_ = story(log.shard, 60)
+    await log.write([first])
+    async with running(log, database):
+        await eventually(lambda: stand_at(database, first.position.seq))
+        await log.append(second.data.replace(b"user:ada", b"user:eve", 1), second.hash)
+        rows = await eventually(lambda: halted(database, ALL))
+    assert {row["position"] for row in rows.values()} == {first.position.seq}
+    assert all("ChainBroken: log position 2: the hash" in row["error"] for row in rows.values())
+
+
+async def test_another_log_than_the_one_folded_halts_everything(log: Log, database: Database) -> None:
+    other, *_ = story(log.shard, 20, seed=99)
+    await log.write(story(log.shard, 200))
+    async with running(log, database):
+        await eventually(lambda: stand_at(database, log.end.seq))
+    owner = await asyncpg.connect(database.owner_dsn)
+    await owner.execute("UPDATE mp.projections SET stream_seq = 1, position = 20, hash = $1", other.hash)
+    await owner.close()
+    async with running(log, database):
+        rows = await eventually(lambda: halted(database, ALL))
+    assert all("ChainBroken" in row["error"] for row in rows.values())
+
+
+async def halted(database: Database, names: set[str]) -> dict[str, asyncpg.Record]:
+    """These projections, and no others, are halted."""
+    rows = await projections(database)
+    assert {name for name, row in rows.items() if row["state"] == "halted"} == names
+    return rows
+
+
+def header_after(position: LogPosition) -> CommitHeader:
+    """The header of a commit of one event."""
+    return CommitHeader(
+        epoch=1, first_seq=position.seq + 1, count=1, time_ms=1, previous_hash=position.hash, command_position=1
+    )
+
+
+NewProcess = Callable[[str], ChildProcess]
+
+
+@pytest.fixture
+def new_process(log: Log, nats_url: str, database: Database, tmp_path: Path) -> Iterator[NewProcess]:
+    """Makes real projector processes."""
+    made: list[ChildProcess] = []
+
+    def make(name: str) -> ChildProcess:
+        port = free_port()
+        environment = {
+            "MP_NATS_URL": nats_url,
+            "MP_SHARD": log.shard,
+            "MP_NODE": name,
+            "MP_POSTGRES_DSN": database.projector_dsn,
+            "MP_OPS_PORT": str(port),
+            "MP_PROJECTION_LEASE_SECONDS": str(LEASE_SECONDS),
+        }
+        process = ChildProcess(
+            name,
+            [sys.executable, "-m", "mpprojector"],
+            tmp_path / f"{name}.log",
+            environment=os.environ | environment,
+            ready=lambda: http_status(port, "/readyz") == 200,
+        )
+        made.append(process)
+        return process
+
+    yield make
+    for process in made:
+        process.kill()
+
+
+async def owners(database: Database) -> set[str]:
+    """The nodes that own projections, by the name they were given."""
+    rows = await projections(database)
+    return {(row["owner"] or "nobody").rpartition("-")[0] for row in rows.values()}
+
+
+async def owned_by(database: Database, name: str) -> None:
+    """For `eventually`: one node owns everything."""
+    assert await owners(database) == {name}
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+async def test_a_dead_or_paused_projector_is_replaced_within_seconds(
+    how: signal.Signals, log: Log, database: Database, new_process: NewProcess
+) -> None:
+    commits = story(log.shard, 3_000)
+    first, second = new_process("first"), new_process("second")
+    await asyncio.to_thread(first.start)
+    await log.write(commits[:50])
+    await eventually(lambda: owned_by(database, "first"))
+    writing = asyncio.create_task(log.write(commits[50:]))
+    os.kill(first.pid or 0, how)
+    await asyncio.to_thread(second.start)
+    await eventually(lambda: owned_by(database, "second"))
+    await writing
+    await eventually(lambda: stand_at(database, log.end.seq))
+    if how is signal.SIGSTOP:
+        os.kill(first.pid or 0, signal.SIGCONT)
+        await eventually(lambda: shared(database))
+    assert await dump_tables(database.projector_dsn) == fresh_fold(log.written)
+
+
+async def shared(database: Database) -> None:
+    """For `eventually`: the one that was paused works again, with new leases."""
+    assert await owners(database) == {"first", "second"}
+
+
+async def test_it_stops_at_once_when_asked_and_leaves_its_leases(
+    log: Log, database: Database, new_process: NewProcess
+) -> None:
+    await log.write(story(log.shard, 500))
+    process = new_process("first")
+    await asyncio.to_thread(process.start)
+    await eventually(lambda: owned_by(database, "first"))
+    await asyncio.to_thread(process.stop)
+    assert process.exit_code == 0
+    assert await owners(database) == {"nobody"} or await owners(database) == {""}
+
+
+async def test_it_refuses_tables_it_was_not_made_for(
+    log: Log, nats_url: str, empty_database: Database, new_process: NewProcess
+) -> None:
+    process = new_process("first")
+    process.environment["MP_POSTGRES_DSN"] = empty_database.owner_dsn
+    process.spawn()
+    await eventually(lambda: process.exit_code == 3)
+    assert "run `python -m mpprojector migrate`" in process.log_path.read_text()
