@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -257,8 +258,7 @@ def _announce(folder: Path, as_json: bool, detached: bool) -> None:
 def _program(name: str) -> str:
     """How the user calls a program of ours from where they are."""
     beside = Path(sys.executable).parent / name
-    on_path = any((Path(entry) / name).exists() for entry in os.get_exec_path())
-    return name if on_path or not beside.exists() else os.path.relpath(beside)
+    return name if shutil.which(name) or not beside.exists() else os.path.relpath(beside)
 
 
 def _status_table(state: dict[str, object]) -> Table:
