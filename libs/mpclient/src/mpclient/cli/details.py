@@ -1,0 +1,147 @@
+"""Commands made by hand where a plain answer is not the best one: keys, tokens, trees, boards, the server's state."""
+
+from __future__ import annotations
+
+import click
+from mpschema.api import IssuedKey, IssuedToken
+from mpschema.queries import QUERIES, BoardRow, ProjectionRow, SessionRow, TaskRow
+from mpschema.session import IssueSessionToken
+
+from mpclient.cli import output
+from mpclient.cli.exits import Exit
+from mpclient.cli.fields import field_options
+from mpclient.cli.invocation import Invocation, command
+from mpclient.cli.kanban import kanban, kanban_lines
+from mpclient.cli.lineage import tree
+from mpclient.cli.server import Server
+
+
+def add_details(root: click.Group, groups: dict[str, click.Group]) -> None:
+    """Adds them all."""
+    _add_key(groups["key"])
+    _add_session(groups["session"])
+    _add_board(groups["board"])
+    _add_status(root)
+    _add_whoami(root)
+
+
+def _add_key(group: click.Group) -> None:
+    @command(
+        group,
+        "issue",
+        click.Argument(["principal"], metavar="PRINCIPAL"),
+        click.Option(["--key-id"], metavar="ID", help="What to call the key.  [default: chosen by the server]"),
+        click.Option(["--expires-at-ms"], type=click.IntRange(0), help="When it ends.  [default: when it is revoked]"),
+        examples=["mpctl key issue user:ada", "mpctl key issue service:ci --key-id ci --json"],
+    )
+    def issue(invocation: Invocation, principal: str, key_id: str | None, expires_at_ms: int | None) -> None:
+        """Make an API key for a principal. The key is shown this once and stored nowhere."""
+        with Server.of(invocation.context, invocation.workspace) as server:
+            issued = server.issue_key(principal, key_id, expires_at_ms)
+        _show_secret(issued, issued.key, f"key {issued.key_id} of {principal}", invocation.as_json)
+
+
+def _add_session(group: click.Group) -> None:
+    ttl = field_options(IssueSessionToken)[0]
+
+    @command(
+        group,
+        "token",
+        click.Argument(["session"], metavar="ID"),
+        *ttl.parameters(),
+        examples=["mpctl session token reviewer-1", "MPCTL_TOKEN=$(mpctl session token reviewer-1) mpctl task list"],
+    )
+    def token(invocation: Invocation, session: str, ttl_seconds: int | None) -> None:
+        """Make a short-lived token for the agent that runs a session. It is shown this once and stored nowhere."""
+        with Server.of(invocation.context, invocation.workspace) as server:
+            issued = server.issue_token(session, ttl_seconds)
+        _show_secret(issued, issued.token, f"token of session {session}", invocation.as_json)
+
+    @command(group, "tree", click.Argument(["session"], metavar="ID"), examples=["mpctl session tree lead-1"])
+    def show_tree(invocation: Invocation, session: str) -> None:
+        """Show a session and everything below it as a tree."""
+        with Server.of(invocation.context, invocation.workspace) as server:
+            top = server.row(QUERIES["session.get"], session)
+            below = server.rows(QUERIES["session.descendants"], session)
+        assert isinstance(top, SessionRow)
+        if invocation.as_json:
+            output.print_json({"session": top, "descendants": below})
+        else:
+            output.out().print(tree(top, [row for row in below if isinstance(row, SessionRow)]), soft_wrap=True)
+
+
+def _add_board(group: click.Group) -> None:
+    @command(group, "show", click.Argument(["board"], metavar="ID"), examples=["mpctl board show flow"])
+    def show(invocation: Invocation, board: str) -> None:
+        """Show a board with its tasks, column by column, with the limits on work in progress."""
+        with Server.of(invocation.context, invocation.workspace) as server:
+            row = server.row(QUERIES["board.get"], board)
+            tasks = server.rows(QUERIES["task.list"], "", {"board_id": board})
+        assert isinstance(row, BoardRow)
+        held = [task for task in tasks if isinstance(task, TaskRow)]
+        if invocation.as_json:
+            output.print_json({"board": row, "tasks": held})
+        elif output.out().is_terminal:
+            output.out().print(kanban(row, held))
+        else:
+            click.echo("\n".join(kanban_lines(row, held)))
+
+
+def _add_status(root: click.Group) -> None:
+    @command(root, "status", examples=["mpctl status", "mpctl status --json"])
+    def status(invocation: Invocation) -> None:
+        """Show how the server is.
+
+        Whether it is ready, its version, the leader's epoch, the head of the log, how far the read models are. Exit code 0 when it is ready, 6 when it is not.
+        """
+        with Server.of(invocation.context, invocation.context.workspace or "") as server:
+            found = server.status()
+        if invocation.as_json:
+            output.print_json(found)
+        else:
+            output.print_aligned(
+                [
+                    ["server", found.url],
+                    ["ready", "yes" if found.ready else "no: " + ", ".join(found.complaints)],
+                    ["version", found.version],
+                    ["leader epoch", str(found.epoch or "-")],
+                    ["head", str(found.head)],
+                    ["workspace", invocation.context.workspace or "-"],
+                ]
+            )
+            if found.projections:
+                output.print_rows(found.projections, _PROJECTION_COLUMNS)
+        if not found.ready:
+            click.get_current_context().exit(Exit.OVERLOADED)
+
+
+_PROJECTION_COLUMNS = ("name", "state", "position", "lag_events", "lag_seconds", "error")
+assert set(_PROJECTION_COLUMNS) <= set(ProjectionRow.__struct_fields__)
+
+
+def _add_whoami(root: click.Group) -> None:
+    @command(root, "whoami", examples=["mpctl whoami"])
+    def whoami(invocation: Invocation) -> None:
+        """Show which server, workspace and key are meant here."""
+        context = invocation.context
+        token = context.token or ""
+        kind = "none" if not token else f"API key {token.split('_')[1]}" if token.startswith("mpk_") else "token"
+        found = {
+            "url": context.url,
+            "workspace": context.workspace,
+            "folder": str(context.folder) if context.folder else None,
+            "credential": kind,
+        }
+        if invocation.as_json:
+            output.print_json(found)
+        else:
+            output.print_aligned([[name, value or "-"] for name, value in found.items()])
+
+
+def _show_secret(issued: IssuedKey | IssuedToken, secret: str, what: str, as_json: bool) -> None:
+    """The secret alone on standard output, so that it can be taken by a script; what it is, beside it."""
+    if as_json:
+        return output.print_json(issued)
+    output.hint(f"{what}, shown this once:")
+    click.echo(secret)
+    return None

@@ -1,0 +1,49 @@
+"""How a run that failed ends: one line for a person, a problem object with --json, and an exit code."""
+
+from __future__ import annotations
+
+from mpschema.problems import TYPE_URN, EdgeCode, Problem, title
+
+from mpclient.cli import output
+from mpclient.cli.context import Misconfigured, NoServer
+from mpclient.cli.exits import Exit, exit_of
+from mpclient.errors import ClientError, ProblemError, ResyncRequired, Unreachable
+
+EXPECTED = (ClientError, Misconfigured, NoServer)
+"""What a run may fail with; anything else is a bug and shows where."""
+
+_HINTS: dict[str, str] = {
+    EdgeCode.UNAUTHENTICATED: "the key is missing, wrong or expired: see `mpctl whoami`, then --token or MPCTL_TOKEN",
+    EdgeCode.OUTCOME_UNKNOWN: "repeat it with the same --idempotency-key to learn what became of it",
+}
+
+
+def report(error: Exception, *, as_json: bool) -> Exit:
+    """Say what failed; returns the code to end with."""
+    code, problem = explain(error)
+    if as_json:
+        output.print_json(problem)
+    output.complain(f"{problem.code}: {problem.detail}" if isinstance(error, ProblemError) else problem.detail)
+    if found := _HINTS.get(problem.code):
+        output.hint(found)
+    return code
+
+
+def explain(error: Exception) -> tuple[Exit, Problem]:
+    """The exit code of a failure, and the problem that tells it to a program. No answer from a server has status 0."""
+    match error:
+        case ProblemError(problem=problem):
+            return exit_of(problem.code), problem
+        case Unreachable():
+            return Exit.UNREACHABLE, _own("unreachable", f"no server answers ({error}): is it running? `mpd start`")
+        case NoServer():
+            return Exit.UNREACHABLE, _own("unreachable", str(error))
+        case Misconfigured():
+            return Exit.USAGE, _own("misconfigured", str(error))
+        case ResyncRequired():
+            return Exit.REJECTED, _own("resync_required", str(error))
+    return Exit.INTERNAL, _own("unexpected_answer", str(error))
+
+
+def _own(code: str, detail: str) -> Problem:
+    return Problem(type=TYPE_URN + code, title=title(code), status=0, detail=detail, code=code)

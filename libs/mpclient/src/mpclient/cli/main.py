@@ -1,0 +1,119 @@
+"""`mpctl`: the groups, the help, and how a run ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from mpschema.queries import QUERIES
+from mpschema.registry import AGGREGATES, COMMANDS
+
+from mpclient.cli.batching import add_batch
+from mpclient.cli.commands import add_commands
+from mpclient.cli.completion import add_completion
+from mpclient.cli.details import add_details
+from mpclient.cli.exits import MEANING
+from mpclient.cli.failures import EXPECTED, report
+from mpclient.cli.invocation import JSON_KEY
+from mpclient.cli.queries import add_queries
+from mpclient.cli.telling import add_demo
+from mpclient.cli.watching import add_events
+from mpclient.cli.workspaces import add_init, add_use
+
+_HERE = ("status", "whoami", "use", "batch", "completion", "demo")
+_ABOUT = {
+    "workspace": "Workspaces: make one, rename, freeze, archive it.",
+    "principal": "Who may act, in which role, with which keys.",
+    "project": "Projects: bodies of work, each around a repository.",
+    "board": "Boards: columns over tasks, with limits on work in progress.",
+    "task": "Tasks: claimed by lease, proven by evidence.",
+    "session": "Sessions: runs of agents, in lineages.",
+    "channel": "Channels: ordered messages within a lineage.",
+    "command": "What became of commands.",
+    "events": "What happened: live, last, and all of it.",
+    "projection": "How far the read models are.",
+    "key": "API keys.",
+}
+
+
+class Root(click.Group):
+    """The top of the command line: turns failures into one line and an exit code, and sorts the help."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; what fails in an expected way is reported and ends with its exit code."""
+        try:
+            return super().invoke(ctx)
+        except EXPECTED as error:
+            ctx.exit(report(error, as_json=bool(ctx.meta.get(JSON_KEY))))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Groups first, then what stands alone."""
+        for title, names in (("Things", [*_ABOUT]), ("Here", [*_HERE])):
+            found = [(name, command) for name in names if (command := self.get_command(ctx, name))]
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(name, command.short_help or command.get_short_help_str(90)) for name, command in found]
+                )
+
+    def format_epilog(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        """First steps, exit codes, and where the configuration comes from."""
+        _write_lines(formatter, "First steps", _FIRST_STEPS)
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code.value), meaning) for code, meaning in MEANING.items()])
+        _write_lines(formatter, "Configuration, first found first taken", _CONFIGURATION)
+
+
+_FIRST_STEPS = (
+    "mpctl workspace init ./my-workspace",
+    "mpctl events watch --workspace ./my-workspace --json",
+    "mpctl project create --workspace ./my-workspace --name core",
+    "mpctl session spawn --project core --blueprint ./agents/blueprints/reviewer.yaml",
+)
+_CONFIGURATION = (
+    "--url, --token, --workspace",
+    "MPCTL_URL, MPCTL_TOKEN, MPCTL_WORKSPACE",
+    "moduprompt.toml of the workspace folder (never a secret)",
+    "~/.config/moduprompt/context.json, written by `workspace init` and `use`",
+    "$MP_HOME/client.json, written by `mpd start`",
+)
+
+
+def build() -> Root:
+    """The whole command line."""
+    root = Root(
+        "mpctl",
+        help="The command line of ModuPrompt, an orchestration control plane for agents.",
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    )
+    groups = {name: click.Group(name, help=about) for name, about in _ABOUT.items()}
+    # The events are one group, under the word people use and the word of the schema.
+    groups["event"] = groups["events"]
+    for name, group in groups.items():
+        root.add_command(group, name)
+    missing = ({*AGGREGATES} | {spec.aggregate for spec in QUERIES.values()}) - {*groups}
+    assert not missing, f"no group for {missing}"
+    add_commands(groups)
+    add_queries(groups)
+    groups["key"].add_command(groups["principal"].commands["keys"], "list")
+    groups["key"].add_command(groups["principal"].commands["revoke-key"], "revoke")
+    add_init(groups["workspace"])
+    add_events(groups["events"])
+    add_details(root, groups)
+    for add in (add_use, add_batch, add_completion, add_demo):
+        add(root)
+    return root
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of `mpctl`."""
+    build().main(args=arguments, prog_name="mpctl")
+
+
+def _write_lines(formatter: click.HelpFormatter, title: str, lines: Sequence[str]) -> None:
+    with formatter.section(title):
+        for line in lines:
+            formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
+
+
+__all__ = ["COMMANDS", "Root", "build", "main"]

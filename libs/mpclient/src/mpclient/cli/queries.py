@@ -1,0 +1,140 @@
+"""One command line command for every query of the registry: lists as tables, single rows as panels."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import click
+import msgspec
+from mpschema.api import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX, Page
+from mpschema.queries import QUERIES, QuerySpec
+from msgspec import inspect as shapes
+
+from mpclient.cli import output
+from mpclient.cli.examples import query_examples
+from mpclient.cli.fields import FieldOption, field_options
+from mpclient.cli.invocation import ExampleCommand, Invocation, common_options
+from mpclient.cli.server import Server
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "workspace": ("workspace_id", "name", "state", "owner", "updated_at"),
+    "principal": ("id", "roles", "updated_at"),
+    "principal.keys": ("id", "created_at", "expires_at", "revoked_at"),
+    "project": ("id", "name", "state", "repo", "labels"),
+    "board": ("id", "name", "state", "project_id", "columns"),
+    "task": ("id", "state", "priority", "title", "holder", "fence", "lease_expires_at"),
+    "task.links": ("task_id", "kind", "to_id"),
+    "session": ("id", "state", "blueprint_name", "blueprint_version", "depth", "parent_id", "purpose"),
+    "channel": ("id", "name", "scope", "state", "messages", "session_id"),
+    "channel.messages": ("message_seq", "posted_at", "sender", "provenance", "kind", "body"),
+    "channel.cursors": ("reader", "cursor"),
+    "command": ("id", "status", "code", "command_type", "target", "actor", "decided_at"),
+    "event": ("seq", "recorded_at", "event_type", "aggregate_id", "actor"),
+    "projection": ("name", "state", "position", "head", "lag_events", "lag_seconds", "error"),
+}
+"""What a table shows of each row; `--json` has everything."""
+
+
+def add_queries(groups: Mapping[str, click.Group]) -> None:
+    """Every query of the registry, in the group of what it is about."""
+    for spec in QUERIES.values():
+        groups[spec.aggregate].add_command(_query(spec))
+
+
+def columns_of(spec: QuerySpec) -> tuple[str, ...]:
+    """The columns of a query's table."""
+    return COLUMNS.get(spec.query_type) or COLUMNS[spec.aggregate]
+
+
+def filter_options(spec: QuerySpec) -> list[FieldOption]:
+    """The query's filters as options: an exact match of one column each."""
+    by_name = {option.name: option for option in field_options(spec.row)}
+    return [by_name[name] for name in spec.filters]
+
+
+def _query(spec: QuerySpec) -> click.Command:
+    scoped = spec.scoped and spec.query_type != "workspace.get"
+    params: list[click.Parameter] = []
+    if "{id}" in spec.route:
+        params.append(click.Argument(["target"], metavar="ID"))
+    if spec.query_type == "workspace.get":
+        params.append(click.Argument(["workspace"], metavar="[ID|FOLDER]", required=False))
+    params += [_filter(option) for option in filter_options(spec)]
+    if spec.many:
+        params += _paging_options()
+    params.append(_after_seq_option())
+    return ExampleCommand(
+        spec.action.replace("_", "-"),
+        params=[*params, *common_options(scoped=scoped)],
+        callback=functools.partial(_run, spec),
+        help=spec.summary,
+        examples=query_examples(spec),
+    )
+
+
+def _filter(option: FieldOption) -> click.Option:
+    """A filter is never required, whatever the column."""
+    found = option.parameters()[0]
+    assert isinstance(found, click.Option)
+    found.required = False
+    found.help = f"Only those with this {option.name.removesuffix('_id').replace('_', ' ')}."
+    if isinstance(option.shape, shapes.StrType):
+        found.metavar = "NAME|ID" if option.name == "project_id" else option.name.rpartition("_")[2].upper()
+    return found
+
+
+def _paging_options() -> list[click.Parameter]:
+    return [
+        click.Option(
+            ["--limit"],
+            type=click.IntRange(1, PAGE_ITEMS_MAX),
+            default=PAGE_ITEMS_DEFAULT,
+            show_default=True,
+            help="Items on a page.",
+        ),
+        click.Option(["--cursor"], metavar="CURSOR", help="Go on where the page before ended."),
+        click.Option(["--all", "every"], is_flag=True, help="All pages."),
+    ]
+
+
+def _after_seq_option() -> click.Option:
+    return click.Option(
+        ["--after-seq"],
+        type=click.IntRange(1),
+        metavar="SEQ",
+        help="Wait until the answer has this event in it: read your own write.",
+    )
+
+
+def _run(spec: QuerySpec, **given: Any) -> None:
+    invocation = Invocation.of(given)
+    workspace = invocation.workspace if spec.scoped else ""
+    with Server.of(invocation.context, workspace) as server:
+        filters = {name: given[name] for name in spec.filters if given.get(name) is not None}
+        if "project_id" in filters:
+            filters["project_id"] = server.project_id(filters["project_id"])
+        target, after_seq = given.get("target", ""), given["after_seq"]
+        if not spec.many:
+            return _show_row(server.row(spec, target, after_seq), invocation.as_json)
+        asked = filters | {"limit": given["limit"], "cursor": given["cursor"], "after": after_seq}
+        page = server.page(spec, target, asked)
+        rows = list(page.items)
+        while given["every"] and page.next_cursor:
+            page = server.page(spec, target, asked | {"cursor": page.next_cursor, "after": None})
+            rows += page.items
+    return _show_rows(spec, Page(items=rows, next_cursor=page.next_cursor), invocation.as_json)
+
+
+def _show_row(row: msgspec.Struct, as_json: bool) -> None:
+    output.print_json(row) if as_json else output.print_panel(row)
+
+
+def _show_rows(spec: QuerySpec, page: Page[msgspec.Struct], as_json: bool) -> None:
+    if as_json:
+        return output.print_json(page)
+    output.print_rows(page.items, columns_of(spec))
+    if page.next_cursor and output.out().is_terminal:
+        output.hint(f"there is more: --all, or --cursor {page.next_cursor}")
+    return None

@@ -1,0 +1,177 @@
+"""What the command line asks of a server: the SDK's synchronous client, and a few answers made of several calls."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import httpx
+import msgspec
+from mpschema.api import POSITION_HEADER, BatchLine, Enqueued, Health, IssuedKey, IssuedToken, Page
+from mpschema.cloudevents import CloudEvent
+from mpschema.envelope import Outcome
+from mpschema.openapi.doors import EVENT_STREAM
+from mpschema.queries import EventRow, ProjectionRow, QuerySpec
+
+from mpclient.calls import Answer, CommandOptions
+from mpclient.cli.context import Context, Misconfigured
+from mpclient.errors import ProblemError, UnexpectedAnswer
+from mpclient.sync import Client
+from mpclient.transport import Retries, unreachable
+
+PAGE_ITEMS = 500
+_HEALTH_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Flags:
+    """What may be said with every command."""
+
+    idempotency_key: str | None = None
+    expected_version: int | None = None
+    enqueue: bool = False
+
+    @property
+    def options(self) -> CommandOptions:
+        """In the words of the SDK."""
+        options: CommandOptions = {}
+        if self.idempotency_key is not None:
+            options["idempotency_key"] = self.idempotency_key
+        if self.expected_version is not None:
+            options["expected_version"] = self.expected_version
+        return options
+
+
+@dataclass(frozen=True)
+class ServerStatus:
+    """How a server is."""
+
+    url: str
+    ready: bool
+    version: str
+    epoch: int | None
+    head: int
+    complaints: list[str] = field(default_factory=list)
+    projections: list[ProjectionRow] = field(default_factory=list)
+
+
+class Server:
+    """One server, and the workspace that is meant ("": none)."""
+
+    def __init__(self, client: Client, context: Context) -> None:
+        self.client = client
+        self._url = context.url
+        self._token = context.token
+
+    @classmethod
+    def of(cls, context: Context, workspace: str) -> Server:
+        """The server of a context."""
+        retries = Retries(attempts_max=4)
+        return cls(Client(context.url, context.token, workspace or None, retries=retries), context)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+
+    def command(self, command_type: str, target: str, arguments: Mapping[str, Any], flags: Flags) -> Outcome | Enqueued:
+        """Give a command. Raises `Rejected` where it is refused."""
+        give = self.client.enqueue if flags.enqueue else self.client.command
+        try:
+            return give(command_type, target, arguments, **flags.options)
+        except ValueError as error:
+            raise Misconfigured(str(error)) from error
+
+    def row(self, spec: QuerySpec, target: str, after_seq: int | None = None) -> msgspec.Struct:
+        """The answer of a query about one thing."""
+        return self.client.row(spec.row, spec.query_type, target, after=after_seq)
+
+    def page(self, spec: QuerySpec, target: str, params: Mapping[str, Any]) -> Page[msgspec.Struct]:
+        """One page of a list."""
+        return self.client.page(spec.row, spec.query_type, target, **params)
+
+    def rows(self, spec: QuerySpec, target: str, filters: Mapping[str, Any] | None = None) -> list[msgspec.Struct]:
+        """Every item of a list."""
+        return list(self.client.pages(spec.row, spec.query_type, target, limit=PAGE_ITEMS, **(filters or {})))
+
+    def project_id(self, named: str) -> str:
+        """The id of an open project by its name; what is no name is taken for an id."""
+        found = self.client.projects.list(name=named, state="open")
+        return found.items[0].id if found.items else named
+
+    def fence(self, outcome: Outcome) -> int:
+        """The fencing token of the claim that this outcome took."""
+        return self.client.tasks.get(outcome.target, after=outcome).fence
+
+    def issue_key(self, principal: str, key_id: str | None, expires_at_ms: int | None) -> IssuedKey:
+        """Make an API key."""
+        return self.client.new_key(principal, key_id=key_id, expires_at_ms=expires_at_ms)
+
+    def issue_token(self, session: str, ttl_seconds: int | None) -> IssuedToken:
+        """Make an agent token."""
+        if ttl_seconds is None:
+            return self.client.sessions.issue_token(session)
+        return self.client.sessions.issue_token(session, ttl_seconds=ttl_seconds)
+
+    def batch(self, lines: Sequence[BatchLine]) -> list[Answer]:
+        """Give many commands; an answer each, in order."""
+        return self.client.batch(lines)
+
+    def events(self, after: str | None, filters: Mapping[str, Any]) -> Generator[CloudEvent, None, None]:
+        """Every event after a position, for ever."""
+        return self.client.events(after, **filters)
+
+    def last_events(self, count: int, filters: Mapping[str, Any]) -> list[EventRow]:
+        """The last events of the workspace, oldest first."""
+        return list(deque(self.client.history.iterate(limit=PAGE_ITEMS, **filters), maxlen=count))
+
+    def status(self) -> ServerStatus:
+        """How the server is. Raises `Unreachable` where there is none."""
+        with httpx.Client(base_url=self._url, timeout=_HEALTH_SECONDS) as http:
+            try:
+                health = msgspec.json.decode(http.get("/readyz").content, type=Health)
+                about = msgspec.json.decode(http.get("/v1/openapi.json").content, type=_Document)
+            except httpx.TransportError as error:
+                raise unreachable(error) from error
+            except msgspec.DecodeError as error:
+                raise UnexpectedAnswer(f"{self._url} is no server of ours: {error}") from error
+        complaints = [f"{name}: {state}" for name, state in health.checks.items() if state != "ok"]
+        projections = self._projections(complaints)
+        epoch, seq = self._position()
+        head = max([seq, *(row.head for row in projections)])
+        ready = health.status == "ok" and not complaints
+        return ServerStatus(self._url, ready, about.info.version, epoch, head, complaints, projections)
+
+    def _projections(self, complaints: list[str]) -> list[ProjectionRow]:
+        """Where the read models are; those that halted are complaints, as is a refusal to tell."""
+        try:
+            rows = self.client.projections.list().items
+        except ProblemError as refused:
+            complaints.append(f"projections: {refused}")
+            return []
+        complaints += [f"projection {row.name}: {row.error}" for row in rows if row.state == "halted"]
+        return rows
+
+    def _position(self) -> tuple[int | None, int]:
+        """Epoch and head of the log, as an event stream of the workspace begins; unknown without a workspace."""
+        if self.client.workspace is None:
+            return None, 0
+        headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        path = EVENT_STREAM.format(workspace_id=self.client.workspace)
+        with (
+            httpx.Client(base_url=self._url, timeout=_HEALTH_SECONDS) as http,
+            http.stream("GET", path, headers=headers) as response,
+        ):
+            epoch, colon, seq = response.headers.get(POSITION_HEADER, "").partition(":")
+        return (int(epoch), int(seq)) if colon else (None, 0)
+
+
+class _Info(msgspec.Struct):
+    version: str
+
+
+class _Document(msgspec.Struct):
+    info: _Info

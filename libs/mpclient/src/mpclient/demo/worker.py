@@ -1,0 +1,136 @@
+"""The program of a worker: claims tasks of its project one after the other, and proves what it did.
+
+It knows nothing but its assignment and its agent token. It ends when every task is closed, or when its parent does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+
+from mpschema.envelope import Outcome
+from mpschema.rejections import Code
+from mpschema.task import Evidence, TaskState
+
+from mpclient.client import AsyncClient
+from mpclient.demo.assignment import Assignment, run_agent
+from mpclient.demo.checks import checks_for
+from mpclient.demo.picture import Picture
+from mpclient.demo.repository import Repository
+from mpclient.errors import Rejected
+
+_TAKEN = {Code.INVALID_STATE, Code.BLOCKED}
+"""Refusals of a claim that are part of the game: another was faster."""
+
+
+class Worker:
+    """One worker at work."""
+
+    def __init__(self, client: AsyncClient, job: Assignment) -> None:
+        self._client = client
+        self._job = job
+        self._repository = Repository(Path(job.repository), job.commit)
+        self._picture = Picture(job.project)
+        self._handed_in = 0
+
+    async def run(self) -> None:
+        """Work until every task of the project is closed."""
+        await self._client.sessions.start(self._job.session)
+        async with self._looking_on():
+            while not self._picture.settled:
+                await self._turn()
+        await self._client.sessions.complete(self._job.session, result=f"{self._handed_in} tasks handed in")
+
+    @asynccontextmanager
+    async def _looking_on(self) -> AsyncIterator[None]:
+        async with aclosing(self._client.events(after=self._job.position, aggregate="task")) as events:
+            looking = asyncio.create_task(self._picture.follow(events))
+            try:
+                yield
+            finally:
+                looking.cancel()
+                await asyncio.wait({looking})
+
+    async def _turn(self) -> None:
+        """Claim one task and see it through; where there is none to claim, wait until that may have changed."""
+        picture = self._picture
+        seen, freed = picture.seq, picture.freed
+        for task in self._in_order(picture.ready):
+            try:
+                claimed = await self._client.tasks.claim(
+                    task, session_id=self._job.session, ttl_seconds=self._job.ttl_seconds
+                )
+            except Rejected as refusal:
+                if refusal.code == Code.WIP_LIMIT_REACHED:
+                    return await picture.until(lambda: picture.freed > freed or picture.settled)
+                if refusal.code not in _TAKEN:
+                    raise
+            else:
+                await self._reach(claimed)
+                return await self._see_through(task, picture.fences[task])
+        return await picture.until(lambda: picture.seq > seen)
+
+    def _in_order(self, ready: list[str]) -> list[str]:
+        """Each worker begins elsewhere, so that they seldom reach for the same task."""
+        first = (self._job.number - 1) % max(1, len(ready))
+        return ready[first:] + ready[:first]
+
+    async def _see_through(self, task: str, fence: int) -> None:
+        """From the claim to the verdict; work sent back is done again. Whoever loses the lease leaves it at that."""
+        try:
+            await self._client.tasks.start(task, fence=fence)
+            if self._job.hangs:
+                await asyncio.Event().wait()
+            while True:
+                await self._work(task, fence)
+                await self._picture.until(lambda: self._picture.states[task] is not TaskState.IN_REVIEW)
+                if self._picture.states[task] is not TaskState.IN_PROGRESS:
+                    return
+        except Rejected as refusal:
+            if refusal.code not in (Code.STALE_FENCE, Code.INVALID_STATE):
+                raise
+
+    async def _work(self, task: str, fence: int) -> None:
+        """Run the checks in a worktree of its own while the lease is kept alive, then hand in what they said."""
+        renewing = asyncio.create_task(self._keep_lease(task, fence))
+        try:
+            evidence = await asyncio.to_thread(self._run_checks, task)
+        finally:
+            renewing.cancel()
+        for each in evidence:
+            await self._client.channels.post(self._job.channel, kind=each.kind, body=each.summary)
+        handed_in = await self._client.tasks.submit(task, fence=fence, evidence=evidence)
+        self._handed_in += 1
+        await self._reach(handed_in)
+
+    async def _reach(self, outcome: Outcome) -> None:
+        """Wait until the picture has what this command did."""
+        await self._picture.until(lambda: self._picture.seq >= outcome.last_seq)
+
+    def _run_checks(self, task: str) -> list[Evidence]:
+        path = self._job.paths[task]
+        where = f"git:{self._repository.name}@{self._job.commit[:12]}:{path}"
+        folder = Path(self._job.folder) / f"{self._job.session}-{task}"
+        with self._repository.worktree(folder) as worktree:
+            return [check.run(worktree, where) for check in checks_for(path, self._job.check)]
+
+    async def _keep_lease(self, task: str, fence: int) -> None:
+        """Renew at a third of the lease. A refusal ends it: the fence will refuse our evidence too."""
+        ttl_seconds = self._job.ttl_seconds
+        try:
+            while True:
+                await asyncio.sleep(ttl_seconds / 3)
+                await self._client.tasks.renew(task, fence=fence, ttl_seconds=ttl_seconds)
+        except Rejected:
+            return
+
+
+async def work(client: AsyncClient, job: Assignment) -> None:
+    """The whole life of a worker."""
+    await Worker(client, job).run()
+
+
+if __name__ == "__main__":
+    run_agent(work)
