@@ -20,6 +20,10 @@ class Deadlines:
         """What is waited for now, with its time in milliseconds. The heap derives from it."""
         self._heap: list[tuple[int, Key]] = []
 
+    def __len__(self) -> int:
+        """How many entries take up room, outdated ones included."""
+        return len(self._heap)
+
     def set(self, key: Key, due_ms: int) -> None:
         """Wait for `due_ms`, in place of what the key waited for before."""
         self.due_of[key] = due_ms
