@@ -41,8 +41,9 @@ def add_batch(root: click.Group) -> None:
     def batch(invocation: Invocation, file: str) -> None:
         """Send many commands.
 
-        Each is a JSON object on a line: {"type", "target"?, "payload"?, "idempotency_key"?}. They are decided in order; a refused one stops none of the others. Exit code 0 when all were accepted, else that
-        of the first refusal.
+        Each is a JSON object on a line: {"type", "target"?, "payload"?, "idempotency_key"?}. They are decided in
+        order; a refused one stops none of the others. Exit code 0 when all were accepted, else that of the first
+        refusal.
         """
         lines = read_lines(sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes())
         with Server.of(invocation.context, invocation.workspace) as server, _progress(len(lines)) as progress:

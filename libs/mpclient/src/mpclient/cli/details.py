@@ -92,7 +92,8 @@ def _add_status(root: click.Group) -> None:
     def status(invocation: Invocation) -> None:
         """Show how the server is.
 
-        Whether it is ready, its version, the leader's epoch, the head of the log, how far the read models are. Exit code 0 when it is ready, 6 when it is not.
+        Whether it is ready, its version, the leader's epoch, the head of the log, how far the read models are. Exit
+        code 0 when it is ready, 6 when it is not.
         """
         with Server.of(invocation.context, invocation.context.workspace or "") as server:
             found = server.status()

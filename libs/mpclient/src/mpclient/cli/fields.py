@@ -18,6 +18,8 @@ import click
 import msgspec
 from msgspec import inspect as shapes
 
+_BOUNDLESS = 10**12
+"""A bound beyond this is not worth showing; the server holds it anyway."""
 REFERENCES = ("project", "board", "session", "parent", "task")
 """`--project` is another name of `--project-id`, and so on."""
 
@@ -158,7 +160,7 @@ def _click_type(shape: shapes.Type) -> click.ParamType[Any]:
         case shapes.EnumType(cls=kinds):
             return click.Choice([member.value for member in kinds])
         case shapes.IntType(ge=least, le=most):
-            return click.IntRange(least, most)
+            return click.IntRange(least, None if most is None or most >= _BOUNDLESS else most)
         case shapes.BoolType():
             return click.BOOL
         case shapes.StrType():

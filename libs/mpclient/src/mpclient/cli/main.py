@@ -52,9 +52,7 @@ class Root(click.Group):
         for title, names in (("Things", [*_ABOUT]), ("Here", [*_HERE])):
             found = [(name, command) for name in names if (command := self.get_command(ctx, name))]
             with formatter.section(title):
-                formatter.write_dl(
-                    [(name, command.short_help or command.get_short_help_str(90)) for name, command in found]
-                )
+                formatter.write_dl([(name, command.get_short_help_str(90)) for name, command in found])
 
     def format_epilog(self, _: click.Context, formatter: click.HelpFormatter) -> None:
         """First steps, exit codes, and where the configuration comes from."""

@@ -18,7 +18,7 @@ from mpclient.client import AsyncClient
 from mpclient.demo.director import DemoFailed, Director, Plan
 from mpclient.demo.picture import CLOSED
 from mpclient.demo.repository import Repository, worktrees_folder
-from mpclient.demo.story import Story
+from mpclient.demo.story import Story, exits
 from mpclient.errors import Rejected
 
 
@@ -78,7 +78,7 @@ async def _show_end(client: AsyncClient, director: Director, story: Story, invoc
         output.print_json({"summary": _summary(tasks, lead, below, story)})
     else:
         output.out().print()
-        output.out().print(_table(tasks, story))
+        _show_tasks(tasks, story)
         output.out().print()
         output.out().print(tree(lead, below), soft_wrap=True)
         output.hint(f"\nlook closer: mpctl board show {scene.board} · mpctl channel messages {scene.channel}")
@@ -98,17 +98,24 @@ def _summary(tasks: list[TaskRow], lead: SessionRow, below: list[SessionRow], st
     }
 
 
-def _table(tasks: list[TaskRow], story: Story) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("task", "state", "claims", "handed in by", "evidence"):
-        table.add_column(name, overflow="fold")
-    for task in tasks:
-        evidence = "; ".join(output.safe(each.summary.partition("\n")[0]) for each in task.evidence)
-        table.add_row(
-            Text(story.title(task.id), output.ID_STYLE),
-            output.styled("state", task.state),
+def _show_tasks(tasks: list[TaskRow], story: Story) -> None:
+    header = ("task", "state", "claims", "handed in by", "evidence")
+    lines = [
+        (
+            story.title(task.id),
+            task.state.value,
             str(task.fence),
             story.workers.get(task.id, "-"),
-            Text(evidence),
+            exits(task.evidence) or "-",
         )
-    return table
+        for task in tasks
+    ]
+    if not output.out().is_terminal:
+        return output.print_aligned([header, *lines])
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in header:
+        table.add_column(name, overflow="fold")
+    for title, state, *rest in lines:
+        table.add_row(Text(title), output.styled("state", state), *(Text(each) for each in rest))
+    output.out().print(table)
+    return None

@@ -59,10 +59,10 @@ def add_demo(root: click.Group) -> None:
     def demo(invocation: Invocation, **given: Any) -> None:
         """Tell a true story on a git repository.
 
-        Agents do real work on it, and one of them is killed. Its marked comments (or else its most recently changed files) become tasks on a board. A lead spawns workers,
-        each a process of its own with an agent token; they claim tasks by lease, run a check in a separate worktree, and
-        hand in evidence; the lead accepts or rejects. What you read comes from the event stream. The repository
-        stays as it is.
+        Agents do real work on it, and one of them is killed. Its marked comments (or else its most recently changed
+        files) become tasks on a board. A lead spawns workers, each a process of its own with an agent token; they
+        claim tasks by lease, run a check in a separate worktree, and hand in evidence; the lead accepts or rejects.
+        What you read comes from the event stream. The repository stays as it is.
         """
         # What only the demo needs is imported only for it.
         from mpclient.cli.performing import perform

@@ -56,8 +56,14 @@ class Lead:
                     await self._see(event, event.event)
                 if event.seq >= self._begun_seq and not self._live and not self._open:
                     break
-        tally = ", ".join(f"{count} {word}" for word, count in sorted(self._tally.items()))
-        await client.sessions.complete(job.session, result=tally)
+        await client.sessions.complete(job.session, result=self._result())
+
+    def _result(self) -> str:
+        done, left, lost = self._tally["done"], self._tally["left"], self._tally["lost"]
+        parts = [f"{done} done"]
+        parts += [f"{left} left to people"] if left else []
+        parts += [f"{lost} worker{'s' if lost > 1 else ''} lost"] if lost else []
+        return ", ".join(parts)
 
     async def _spawn_worker(self) -> None:
         self._spawned += 1
@@ -68,7 +74,7 @@ class Lead:
             limits=blueprint.session_limits,
             labels=tuple(blueprint.labels),
             purpose=f"worker-{self._spawned}",
-            id=f"{self._job.session}-{self._spawned}",
+            id=f"{self._job.project}-worker-{self._spawned}",
         )
         self._live.add(outcome.target)
         self._begun_seq = outcome.last_seq
@@ -103,12 +109,12 @@ class Lead:
                 await tasks.reject(name, reason=judgement.reason)
             case Verdict.CANCEL:
                 await tasks.cancel(name, reason=judgement.reason)
-                self._tally["left to people"] += 1
+                self._tally["left"] += 1
 
     async def _give_up(self, worker: str, name: str) -> None:
         """A worker that lets its lease run out is lost: its session ends, and the task is anyone's again."""
         if worker in self._live:
-            self._tally["workers lost"] += 1
+            self._tally["lost"] += 1
             detail = f"its lease on {name} expired"
             try:
                 await self._client.sessions.fail(worker, failure="lease_expired", detail=detail)

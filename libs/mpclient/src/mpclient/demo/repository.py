@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MARKERS = ("TODO", "FIXME")
-_COMMENT = re.compile(r"(?:#|//|/\*|--|;|<!--|\*|\"\"\"|%)\s*.*?\b(" + "|".join(MARKERS) + r")\b[:\s(-]*(.*)")
+_COMMENT = re.compile(
+    r"(?:#|//|/\*|--|;|<!--|\*|\"\"\"|%)\s*.*?\b(" + "|".join(MARKERS) + r")\b(?:\([^)]*\))?[:\s-]*(.*)"
+)
 _GIT_SECONDS_MAX = 300
 _REVIEWED_COMMITS_MAX = 200
 _SOURCE = re.compile(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mpschema import board, channel, project, session, system, task
@@ -17,6 +18,7 @@ from mpclient.demo.checks import exit_code
 
 _AGENT = "agent:"
 _SHOWN_MAX = 110
+_LONG_PATH = re.compile(r"(?<![\w./-])([\w.-]+)(?:/[\w.-]+){2,}/([\w.-]+/[\w.-]+)")
 
 
 class Story:
@@ -62,9 +64,14 @@ class Story:
         if isinstance(fact, session.SessionSpawned):
             self.names[event.aggregate_id] = _short(fact.purpose or fact.blueprint.name)
         elif isinstance(fact, task.TaskCreated):
-            self.titles[event.aggregate_id] = _short(fact.title)
+            self.titles[event.aggregate_id] = shortened_path(_short(fact.title))
         elif isinstance(fact, task.TaskSubmitted):
             self.workers[event.aggregate_id] = self.who(event.actor)
+
+
+def exits(evidence: Sequence[task.Evidence]) -> str:
+    """What a piece of evidence comes down to: exit codes, and the digests of the outputs."""
+    return ", ".join(f"{each.kind} exit {exit_code(each)} (sha256 {(each.sha256 or '-')[:8]})" for each in evidence)
 
 
 Said = tuple[str, str] | None
@@ -81,7 +88,7 @@ def _board_created(_: Story, __: CloudEvent, fact: board.BoardCreated) -> Said:
 
 
 def _task_created(_: Story, __: CloudEvent, fact: task.TaskCreated) -> Said:
-    return "", f"adds task: {_short(fact.title)}"
+    return "", f"adds task: {shortened_path(_short(fact.title))}"
 
 
 def _claimed(story: Story, event: CloudEvent, fact: task.TaskClaimed) -> Said:
@@ -95,10 +102,7 @@ def _renewed(story: Story, event: CloudEvent, fact: task.TaskLeaseRenewed) -> Sa
 
 
 def _submitted(story: Story, event: CloudEvent, fact: task.TaskSubmitted) -> Said:
-    checks = ", ".join(
-        f"{each.kind} exit {exit_code(each)}, sha256 {(each.sha256 or '')[:8]}" for each in fact.evidence
-    )
-    return "magenta", f"hands in {story.title(event.aggregate_id)} with evidence: {checks}"
+    return "magenta", f"hands in {story.title(event.aggregate_id)} with evidence: {exits(fact.evidence)}"
 
 
 def _expired(story: Story, event: CloudEvent, fact: task.TaskLeaseExpired) -> Said:
@@ -145,7 +149,9 @@ def _opened(_: Story, __: CloudEvent, fact: channel.ChannelOpened) -> Said:
 
 def _posted(_: Story, __: CloudEvent, fact: channel.MessagePosted) -> Said:
     style = "bold red" if fact.kind == "notice" else "cyan"
-    return style, f"#{fact.message_seq} {_short(fact.kind)}: {_short(fact.body.partition(chr(10))[0])}"
+    first, *rest = fact.body.splitlines() or [""]
+    last = f" → {_short(rest[-1])}" if rest and not first.startswith("exit 0") else ""
+    return style, f"#{fact.message_seq} {_short(fact.kind)}: {_short(shortened_path(first))}{last}"
 
 
 def _refused(story: Story, _: CloudEvent, fact: system.CommandRejected) -> Said:
@@ -178,6 +184,11 @@ _TELLERS: dict[type[Event], Callable[[Story, CloudEvent, Any], Said]] = {
 def _short(text: str) -> str:
     text = safe(text)
     return text if len(text) <= _SHOWN_MAX else text[: _SHOWN_MAX - 1] + "…"
+
+
+def shortened_path(text: str) -> str:
+    """Text in which long paths are told by their ends: `src/…/core/turn.py`."""
+    return _LONG_PATH.sub(r"\1/…/\2", text)
 
 
 def _ordinal(number: int) -> str:

@@ -33,7 +33,7 @@ class Worker:
         self._job = job
         self._repository = Repository(Path(job.repository), job.commit)
         self._picture = Picture(job.project)
-        self._handed_in = 0
+        self._handed_in: set[str] = set()
 
     async def run(self) -> None:
         """Work until every task of the project is closed."""
@@ -41,7 +41,9 @@ class Worker:
         async with self._looking_on():
             while not self._picture.settled:
                 await self._turn()
-        await self._client.sessions.complete(self._job.session, result=f"{self._handed_in} tasks handed in")
+        count = len(self._handed_in)
+        result = f"{count} task{'' if count == 1 else 's'} handed in"
+        await self._client.sessions.complete(self._job.session, result=result)
 
     @asynccontextmanager
     async def _looking_on(self) -> AsyncIterator[None]:
@@ -102,7 +104,7 @@ class Worker:
         for each in evidence:
             await self._client.channels.post(self._job.channel, kind=each.kind, body=each.summary)
         handed_in = await self._client.tasks.submit(task, fence=fence, evidence=evidence)
-        self._handed_in += 1
+        self._handed_in.add(task)
         await self._reach(handed_in)
 
     async def _reach(self, outcome: Outcome) -> None:
