@@ -1,0 +1,1 @@
+"""Measured promises: every figure beside its baseline, in the same run, on the same machine."""

@@ -1,0 +1,150 @@
+"""A fresh installation for one group of rows: real servers and, one by one, the services that the group needs."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from mpbus.connect import connect
+from mpbus.producer import CommandProducer
+from mpbus.reader import LogPosition, LogReader
+from mpd.process import ChildProcess
+from mpd.stack import Stack
+from mpschema.envelope import EventRecord
+from mpschema.system import CommandRejected
+
+from bench.baselines import occ
+from bench.load.orders import Place
+from bench.load.story import SLOTS_MAX, channel_of, found
+
+# One principal makes the whole load of many: its rate limit must not be what we measure.
+SETTINGS = {"gateway": {"MP_RATE_LIMIT_PER_SECOND": "1000000", "MP_RATE_LIMIT_BURST": "1000000"}}
+
+
+class Site:
+    """Servers and services below one temporary folder."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self._nonces = 0
+
+    @property
+    def postgres_dsn(self) -> str:
+        """PostgreSQL as its owner, over a unix socket: the fastest way there is."""
+        return _socket_dsn(self.stack)
+
+    def place(self) -> Place:
+        """Where a bench process finds this site; each call makes other ids."""
+        self._nonces += 1
+        return Place(
+            nats_url=self.stack.nats_url,
+            postgres_dsn=self.postgres_dsn,
+            http_port=self.stack.gateways[0].port,
+            api_key=self.stack.root_key,
+            nonce=f"n{self._nonces}",
+        )
+
+    def start(self, *names: str) -> None:
+        """Start services by name: kernel-1, projector-1, gateway-1."""
+        for name in names:
+            self.stack.process(name).start()
+
+    def stop(self, *names: str) -> None:
+        """Stop services by name."""
+        for name in names:
+            self.stack.process(name).stop()
+
+    def pids(self, *names: str, **more: int) -> Mapping[str, int]:
+        """Process ids by name, shortened to the kind; `more` are processes of the bench itself."""
+        return {name.partition("-")[0]: self.stack.process(name).pid for name in names} | more
+
+    def found(self) -> None:
+        """Make the workspace that the mix of commands works in."""
+        asyncio.run(self._found())
+
+    def head(self) -> LogPosition:
+        """The end of the log."""
+        return asyncio.run(self._head())
+
+    def outcomes_after(self, after: LogPosition) -> int:
+        """How many commands have an outcome of accepted events in the log after a position. Verifies the chain."""
+        return asyncio.run(self._outcomes_after(after))
+
+    def prepare_baseline(self) -> None:
+        """Make the tables of the Postgres baseline."""
+        asyncio.run(occ.prepare(self.postgres_dsn, [channel_of(slot) for slot in range(SLOTS_MAX)]))
+
+    def baseline_events(self) -> int:
+        """How many events the Postgres baseline stored."""
+        return asyncio.run(occ.stored_events(self.postgres_dsn))
+
+    async def _found(self) -> None:
+        nc = await connect(self.stack.nats_url, "bench", writer=True)
+        producer = CommandProducer(nc, "0")
+        await producer.start()
+        await found(producer)
+        await producer.close()
+        await nc.close()
+
+    async def _head(self) -> LogPosition:
+        nc = await connect(self.stack.nats_url, "bench")
+        try:
+            return await LogReader(nc, "0").head()
+        finally:
+            await nc.close()
+
+    async def _outcomes_after(self, after: LogPosition) -> int:
+        nc = await connect(self.stack.nats_url, "bench")
+        reader = LogReader(nc, "0")
+        head = await reader.head()
+        count = 0
+        try:
+            if head.seq == after.seq:
+                return 0
+            async for commits in reader.follow(after):
+                for commit in commits:
+                    count += sum(map(_accepted, commit.records))
+                if commits[-1].position.seq >= head.seq:
+                    break
+            return count
+        finally:
+            await nc.close()
+
+
+@contextmanager
+def site(*services: str) -> Iterator[Site]:
+    """A site with its servers, streams and tables, and the named services running. Everything is gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="mp-bench-"))
+    stack = Stack(folder, settings=SETTINGS)
+    try:
+        stack.postgres.command += ["-c", f"unix_socket_directories={stack.postgres.data}"]
+        _start_together(stack.servers)
+        stack.prepare()
+        made = Site(stack)
+        made.start(*services)
+        yield made
+    finally:
+        stack.kill()
+        shutil.rmtree(folder)
+
+
+def _start_together(servers: list[ChildProcess]) -> None:
+    for server in servers:
+        server.spawn()
+    for server in servers:
+        server.wait_ready()
+
+
+def _accepted(record: EventRecord) -> bool:
+    """Whether an event is the first of an accepted command."""
+    return record.digest is not None and not isinstance(record.data, CommandRejected)
+
+
+def _socket_dsn(stack: Stack) -> str:
+    postgres = stack.postgres
+    password = postgres.passwords["mp_owner"]
+    return f"postgresql://mp_owner:{password}@/moduprompt?host={postgres.data}&port={postgres.port}"
