@@ -1,0 +1,1 @@
+"""A world of kernels and projectors in virtual time, driven by a seed: whatever happens, happens again."""

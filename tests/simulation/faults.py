@@ -1,0 +1,204 @@
+"""The ports of one simulated node, on the far side of everything that can go wrong."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from random import Random
+
+from mpbus.errors import ConsumerLost
+from mpbus.reader import GENESIS, Commit, LogPosition
+from mpkernel.adapters.memory import MemoryCommands, MemoryIntake, MemoryLease, MemoryLog, MemorySnapshots
+from mpkernel.ports import CommandMessage, LeaseUnavailable, SnapshotsUnavailable, Unknown
+
+
+class Crashed(BaseException):
+    """The node is dead: whatever it still tries does not happen."""
+
+
+class Node:
+    """One incarnation of a kernel process: its dice, its clock's error, and whether it lives."""
+
+    def __init__(self, dice: Random, faults: Counter[str], intensity: float) -> None:
+        self.dice = dice
+        self.faults = faults
+        self.intensity = intensity
+        self.skew_ms = dice.randint(-20_000, 20_000)
+        self.alive = True
+        self.died = asyncio.Event()
+
+    def now_ms(self) -> int:
+        """A wall clock that is wrong."""
+        return 1_750_000_000_000 + self.skew_ms + int(asyncio.get_running_loop().time() * 1000)
+
+    def happens(self, fault: str, chance: float) -> bool:
+        """Whether the dice say so, scaled by the intensity of the storm; counted."""
+        if self.dice.random() < chance * self.intensity:
+            self.faults[fault] += 1
+            return True
+        return False
+
+    def must_live(self) -> None:
+        """A dead node does nothing."""
+        if not self.alive:
+            raise Crashed
+
+    def crash(self, where: str) -> None:
+        """Die here, now."""
+        self.faults[where] += 1
+        self.alive = False
+        self.died.set()
+        raise Crashed
+
+    async def lag(self) -> None:
+        """The network takes its time; now and then the process sleeps past its lease."""
+        await asyncio.sleep(self.dice.random() * 0.004)
+        if self.happens("slept", 0.004):
+            await asyncio.sleep(self.dice.uniform(1, 8))
+        self.must_live()
+
+
+class FaultyLog:
+    """A log whose writes may be cut off on either side, and whose reads lag."""
+
+    def __init__(self, log: MemoryLog, node: Node) -> None:
+        self._log = log
+        self._node = node
+
+    async def append(self, data: bytes, commit_hash: str, after: LogPosition, deadline_seconds: float) -> int:
+        """See `LogWriter`."""
+        node = self._node
+        await node.lag()
+        if node.happens("crash before the write", 0.01):
+            node.crash("crashes")
+        if node.happens("write lost", 0.01):
+            raise Unknown("the write was lost")
+        position = await self._log.append(data, commit_hash, after, deadline_seconds)
+        if node.happens("crash after the write", 0.01):
+            node.crash("crashes")
+        await node.lag()
+        if node.happens("acknowledgement lost", 0.01):
+            raise Unknown("the acknowledgement was lost")
+        return position
+
+    async def follow(self, after: LogPosition = GENESIS) -> AsyncIterator[list[Commit]]:
+        """See `Log`."""
+        async for commits in self._log.follow(after):
+            await self._node.lag()
+            yield commits
+
+    async def head(self) -> LogPosition:
+        """See `Log`."""
+        await self._node.lag()
+        return await self._log.head()
+
+    async def position_before(self, seq: int) -> LogPosition:
+        """See `Log`."""
+        return await self._log.position_before(seq)
+
+    async def commit_at(self, stream_seq: int) -> Commit | None:
+        """See `Log`."""
+        await self._node.lag()
+        return await self._log.commit_at(stream_seq)
+
+
+class FaultyIntake:
+    """An intake that may be lost, deliver a message again, or fail to discard."""
+
+    def __init__(self, commands: MemoryCommands, wake: asyncio.Event, node: Node) -> None:
+        self._intake = MemoryIntake(commands, wake)
+        self._node = node
+        self._wake = wake
+        self._seen = 0
+
+    async def open(self, consumed: int) -> None:
+        """See `Intake`."""
+        await self._node.lag()
+        self._seen = consumed
+        await self._intake.open(consumed)
+
+    def take_nowait(self) -> list[CommandMessage]:
+        """See `Intake`: the stream may deliver again, the intake may not."""
+        self._node.must_live()
+        if self._node.happens("intake lost", 0.002):
+            raise ConsumerLost("the consumer is gone")
+        fresh = [message for message in self._intake.take_nowait() if message.position > self._seen]
+        if fresh:
+            self._seen = fresh[-1].position
+        return fresh
+
+    async def discard(self, consumed: int) -> None:
+        """See `Intake`."""
+        await self._node.lag()
+        if not self._node.happens("discard lost", 0.2):
+            await self._intake.discard(consumed)
+
+    async def close(self) -> None:
+        """See `Intake`."""
+        await self._intake.close()
+
+
+class FaultyLease:
+    """A lease whose keeper may be away."""
+
+    def __init__(self, lease: MemoryLease, node: Node) -> None:
+        self._lease = lease
+        self._node = node
+
+    async def acquire(self) -> bool:
+        """See `Lease`."""
+        await self._reach()
+        return await self._lease.acquire()
+
+    async def renew(self) -> bool:
+        """See `Lease`."""
+        await self._reach()
+        return await self._lease.renew()
+
+    async def release(self) -> None:
+        """See `Lease`. A dead node releases nothing: its lease must run out."""
+        if self._node.alive:
+            await self._lease.release()
+
+    async def _reach(self) -> None:
+        await self._node.lag()
+        if self._node.happens("lease keeper away", 0.02):
+            raise LeaseUnavailable("away")
+
+
+class FaultySnapshots:
+    """Snapshots that may fail, or be a torn copy."""
+
+    def __init__(self, snapshots: MemorySnapshots, node: Node) -> None:
+        self._snapshots = snapshots
+        self._node = node
+
+    async def load(self) -> bytes | None:
+        """See `Snapshots`."""
+        if self._node.happens("snapshot away", 0.1):
+            raise SnapshotsUnavailable("away")
+        data = await self._snapshots.load()
+        if data and self._node.happens("snapshot torn", 0.1):
+            return data[: len(data) // 2]
+        return data
+
+    async def store(self, data: bytes) -> None:
+        """See `Snapshots`."""
+        await self._node.lag()
+        await self._snapshots.store(data)
+
+
+class FaultyReplies:
+    """Answers that come late, twice, or never."""
+
+    def __init__(self, clients: "dict[str, asyncio.Queue[bytes]]", node: Node) -> None:
+        self._clients = clients
+        self._node = node
+
+    async def send(self, reply_to: str, data: bytes) -> None:
+        """See `Replies`."""
+        await self._node.lag()
+        if self._node.happens("answer lost", 0.05):
+            return
+        self._clients[reply_to].put_nowait(data)
+        if self._node.happens("answer doubled", 0.05):
+            self._clients[reply_to].put_nowait(data)

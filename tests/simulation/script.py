@@ -1,0 +1,67 @@
+"""What simulated clients want: plausible commands on shared things, so that they get in each other's way."""
+
+from random import Random
+
+import msgspec
+from mpschema import channel, codec, project, session, task, workspace
+from mpschema.base import Command
+from mpschema.envelope import CommandEnvelope
+from mpschema.registry import COMMANDS
+
+_TYPES = {spec.arguments: kind for kind, spec in COMMANDS.items()}
+_BLUEPRINT = session.BlueprintRef(name="worker", version="1.0.0", digest="b" * 64)
+
+
+def _command(command_id: str, target: str, arguments: Command) -> CommandEnvelope:
+    return CommandEnvelope(
+        command_id=command_id,
+        type=_TYPES[type(arguments)],
+        workspace_id="acme",
+        principal="user:root",
+        target=target,
+        payload=msgspec.Raw(codec.encode(arguments)),
+    )
+
+
+class Script:
+    """Makes the commands of one client, from its own dice."""
+
+    def __init__(self, dice: Random) -> None:
+        self._dice = dice
+
+    def setup(self) -> list[CommandEnvelope]:
+        """What must be there first."""
+        return [
+            _command("s1", "acme", workspace.CreateWorkspace(name="Acme")),
+            _command("s2", "core", project.CreateProject(name="core")),
+            _command("s3", "lead", session.SpawnSession(blueprint=_BLUEPRINT, project_id="core")),
+            _command("s4", "lead", session.StartSession()),
+            _command("s5", "talk", channel.OpenChannel(session_id="lead", scope=channel.Scope.SUBTREE, name="talk")),
+        ]
+
+    def work(self, client: str, count: int) -> list[CommandEnvelope]:
+        """`count` commands on a few shared tasks, sessions and a channel."""
+        return [_command(f"{client}-{n}", *self._one(f"{client}-{n}")) for n in range(count)]
+
+    def _one(self, name: str) -> tuple[str, Command]:
+        dice = self._dice
+        item = f"t{dice.randrange(5)}"
+        fence = dice.randint(1, 3)
+        choices: list[tuple[str, Command]] = [
+            (item, task.CreateTask(project_id="core", title=name)),
+            (item, task.MarkTaskReady()),
+            (item, task.ClaimTask(ttl_seconds=dice.randint(1, 20))),
+            (item, task.RenewTask(fence=fence, ttl_seconds=dice.randint(1, 20))),
+            (item, task.StartTask(fence=fence)),
+            (item, task.SubmitTask(fence=fence, evidence=(task.Evidence(kind="test", summary="ran"),))),
+            (item, task.RejectTask(reason="again")),
+            (item, task.AcceptTask()),
+            (item, task.CompleteTask()),
+            (item, task.LinkTask(kind=task.LinkKind.BLOCKS, to=f"t{dice.randrange(5)}")),
+            (f"s{dice.randrange(3)}", session.SpawnSession(blueprint=_BLUEPRINT, parent_id="lead")),
+            (f"s{dice.randrange(3)}", session.StartSession()),
+            (f"s{dice.randrange(3)}", session.CancelSession(reason="enough")),
+            ("talk", channel.PostMessage(kind="note", body=name, reply_by_seconds=dice.randint(1, 30))),
+            ("talk", channel.AckMessages(cursor=dice.randint(1, 5))),
+        ]
+        return dice.choice(choices)
