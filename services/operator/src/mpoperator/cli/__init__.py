@@ -1,0 +1,1 @@
+"""The groups of `mpctl`, each a thin layer over what the package does."""
