@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import secrets
 import signal
 
@@ -57,4 +58,7 @@ async def serve(settings: ProjectorSettings) -> int:
 def run(settings: ProjectorSettings) -> int:
     """Entry point of a projector process."""
     configure("projector", node=settings.node, level=settings.log_level, style=settings.log_format)
+    # Rows of a batch live together and die together: looking for cycles among them costs a tenth of the folding.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
     return uvloop.run(serve(settings))

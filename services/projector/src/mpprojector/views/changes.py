@@ -6,7 +6,7 @@ asking. Enumerations are text, being `StrEnum`.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import msgspec
 from mpschema.base import Event
@@ -136,25 +136,29 @@ class UnknownToView(CannotApply):
 Case = Callable[[EventRecord, Any], Sequence[Change]]
 
 
-@dataclass(frozen=True)
 class Cases:
     """A view's function of a commit, made of one function per event type, for the aggregates it shows.
 
     Events of other aggregates are none of its business; one of its own aggregates without a case is an error.
     """
 
-    aggregates: frozenset[str]
-    cases: Mapping[type[Event], Case]
-    none: ClassVar[tuple[Change, ...]] = ()
+    def __init__(self, aggregates: frozenset[str], cases: Mapping[type[Event], Case]) -> None:
+        self.aggregates = aggregates
+        self.cases = cases
+        others = {spec.data: None for spec in EVENTS.values() if spec.aggregate not in aggregates}
+        self._case_of: dict[type[Event], Case | None] = {**others, **cases}
 
     def __call__(self, commit: Commit) -> Iterable[Change]:
         """The changes of each event, in order."""
+        case_of = self._case_of
         for record in commit.records:
-            case = self.cases.get(type(record.data))
+            data = record.data
+            try:
+                case = case_of[type(data)]
+            except KeyError:
+                raise UnknownToView(f"no view of {record.event_type}") from None
             if case is not None:
-                yield from case(record, record.data)
-            elif record.aggregate in self.aggregates:
-                raise UnknownToView(f"no view of {record.event_type}")
+                yield from case(record, data)
 
     def missing(self) -> set[str]:
         """Event types of these aggregates without a case: none, in a build that is whole."""

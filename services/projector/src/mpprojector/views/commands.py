@@ -36,15 +36,15 @@ COMMANDS = Table(
 def changes(commit: Commit) -> Iterable[Change]:
     """The outcomes a commit holds."""
     rows = []
-    records = commit.records
     first: EventRecord | None = None
     last = 0
-    for record in records:
+    prefix = ""
+    for record in commit.records:
         if record.digest is not None:
             if first is not None:
                 rows.append(_row(first, last))
-            first, last = record, record.seq
-        elif first is not None and record.command_id == first.command_id:
+            first, last, prefix = record, record.seq, f"{record.command_id}:"
+        elif first is not None and record.id.startswith(prefix):
             last = record.seq
     if first is not None:
         rows.append(_row(first, last))
@@ -53,7 +53,7 @@ def changes(commit: Commit) -> Iterable[Change]:
 
 def _row(first: EventRecord, last_seq: int) -> tuple[Any, ...]:
     command_id = first.command_id
-    refusal = first.data if isinstance(first.data, CommandRejected) else None
+    refusal: CommandRejected | None = first.data if type(first.data) is CommandRejected else None
     return (
         first.workspace_id,
         command_id,
