@@ -1,0 +1,179 @@
+"""Bad input at every door: a typed problem, no stack trace, nothing written."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from mpd.stack import Stack
+
+from services.gateway.tests.door import Door
+
+JSON = {"content-type": "application/json"}
+NDJSON = {"content-type": "application/x-ndjson"}
+TASK = b'{"project_id":"core","title":"x"}'
+
+
+@dataclass(frozen=True)
+class Bad:
+    """One bad request below a workspace, and what it must be told."""
+
+    name: str
+    status: int
+    code: str
+    path: str = "/tasks"
+    method: str = "POST"
+    body: bytes = TASK
+    headers: dict[str, str] = field(default_factory=lambda: JSON)
+
+
+REQUESTS = [
+    Bad("no JSON", 400, "malformed", body=b"{"),
+    Bad("two values", 400, "malformed", body=TASK + TASK),
+    Bad("invalid UTF-8", 400, "malformed", body=b'{"project_id":"core","title":"\xff\xfe"}'),
+    Bad("another type", 422, "schema_invalid", body=b"[]"),
+    Bad("null", 422, "schema_invalid", body=b"null"),
+    Bad("an unknown field", 422, "schema_invalid", body=b'{"project_id":"core","title":"x","colour":"red"}'),
+    Bad("a missing field", 422, "schema_invalid", body=b'{"project_id":"core"}'),
+    Bad("a wrong type", 422, "schema_invalid", body=b'{"project_id":"core","title":7}'),
+    Bad("a NUL byte", 422, "schema_invalid", body=b'{"project_id":"core","title":"a\\u0000b"}'),
+    Bad("a raw NUL byte", 400, "malformed", body=b'{"project_id":"core","title":"a\x00b"}'),
+    Bad("deep nesting", 400, "malformed", body=b"[" * 50_000),
+    Bad("deep nesting in a field", 400, "malformed", body=b'{"x":' * 10_000 + b"1" + b"}" * 10_000),
+    Bad("over the inline limit", 413, "too_large", body=b'{"project_id":"core","title":"' + b"x" * 70_000 + b'"}'),
+    Bad("over the body limit", 413, "too_large", body=b" " * (10 << 20)),
+    Bad("a form", 415, "unsupported_media_type", headers={"content-type": "application/x-www-form-urlencoded"}),
+    Bad("no content type", 415, "unsupported_media_type", headers={}),
+    Bad("a key with a space", 400, "malformed", headers={**JSON, "idempotency-key": "a b"}),
+    Bad("an empty key", 400, "malformed", headers={**JSON, "idempotency-key": ""}),
+    Bad("a key too long", 400, "malformed", headers={**JSON, "idempotency-key": "k" * 201}),
+    Bad("If-Match on a creation", 400, "malformed", headers={**JSON, "if-match": '"1"'}),
+    Bad("If-Match without quotes", 400, "malformed", "/tasks/t/edit", body=b"{}", headers={**JSON, "if-match": "1"}),
+    Bad("If-None-Match that is no star", 400, "malformed", headers={**JSON, "if-none-match": '"1"'}),
+    Bad("a broken traceparent", 400, "malformed", headers={**JSON, "traceparent": "00-xyz"}),
+    Bad("a broken correlation id", 400, "malformed", headers={**JSON, "x-correlation-id": "a b"}),
+    Bad("an unknown preference", 400, "malformed", headers={**JSON, "prefer": "handling=lenient"}),
+    Bad("an id that is none", 422, "schema_invalid", "/tasks?id=a%20b"),
+    Bad("an unknown parameter", 400, "malformed", "/tasks?colour=red"),
+    Bad("a parameter twice", 400, "malformed", "/tasks?id=a&id=b"),
+    Bad("a query that is no UTF-8", 400, "malformed", "/tasks?id=%ff"),
+    Bad("a path that is no UTF-8", 404, "not_found", "/tasks/%ff/claim", body=b"{}"),
+    Bad("a NUL in the path", 404, "not_found", "/tasks/a%00b/claim", body=b"{}"),
+    Bad("no such action", 404, "not_found", "/tasks/t/explode", body=b"{}"),
+    Bad("no such method", 405, "method_not_allowed", method="PUT"),
+    Bad("an empty batch", 400, "malformed", "/commands:batch", body=b"\n\n", headers=NDJSON),
+    Bad("a batch as JSON", 415, "unsupported_media_type", "/commands:batch", headers=JSON),
+    Bad("a batch too large", 413, "too_large", "/commands:batch", body=b"x" * (9 << 20), headers=NDJSON),
+    Bad("too many lines", 413, "too_large", "/commands:batch", body=b"{}\n" * 10_001, headers=NDJSON),
+    Bad("a key id that is none", 422, "schema_invalid", "/principals/user:bob/keys", body=b'{"key_id":"a b"}'),
+    Bad("the root's key id", 409, "already_exists", "/principals/user:bob/keys", body=b'{"key_id":"root"}'),
+    Bad("a cursor of nobody", 400, "malformed", "/tasks?cursor=nonsense!", method="GET", body=b""),
+    Bad("a cursor of another list", 400, "malformed", "/tasks?cursor=cHJvamVjdC5saXN0CjU", method="GET", body=b""),
+    Bad("no limit at all", 422, "schema_invalid", "/tasks?limit=0", method="GET", body=b""),
+    Bad("a limit too high", 422, "schema_invalid", "/tasks?limit=501", method="GET", body=b""),
+    Bad("a limit that is no number", 422, "schema_invalid", "/tasks?limit=ten", method="GET", body=b""),
+    Bad("a state nobody knows", 422, "schema_invalid", "/tasks?state=lost", method="GET", body=b""),
+    Bad("a NUL in a filter", 400, "malformed", "/tasks?holder=a%00b", method="GET", body=b""),
+    Bad("an event type nobody knows", 422, "schema_invalid", "/events?type=mp.no.No.v1", method="GET", body=b""),
+    Bad("a position that is none", 422, "schema_invalid", "/events?after=now", method="GET", body=b""),
+]
+
+
+@pytest.mark.parametrize("bad", REQUESTS, ids=lambda bad: bad.name)
+async def test_it_is_told_as_a_problem(door: Door, bad: Bad) -> None:
+    answer = await door.ask(bad.method, door.path + bad.path, content=bad.body, headers=bad.headers)
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (bad.status, bad.code), problem
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert problem["type"] == f"urn:moduprompt:problem:{bad.code}"
+    assert problem["status"] == bad.status
+    assert problem["title"]
+    assert "Traceback" not in answer.text
+
+
+async def test_nothing_of_it_is_written(door: Door) -> None:
+    for bad in REQUESTS:
+        await door.ask(bad.method, door.path + bad.path, content=bad.body, headers=bad.headers)
+    last = await door.done("/rename", {"name": "Last"})
+    history = (await door.get("/history", last)).json()["items"]
+    assert [event["event_type"].split(".")[2] for event in history] == [
+        "WorkspaceCreated",
+        "RoleBound",
+        "ProjectCreated",
+        "WorkspaceRenamed",
+    ]
+
+
+async def test_every_path_refuses_methods_it_does_not_have_and_says_which_it_has(door: Door) -> None:
+    answer = await door.ask("DELETE", f"{door.path}/tasks")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
+
+
+async def test_no_such_path_is_a_problem(door: Door) -> None:
+    answer = await door.ask("GET", "/v2/nothing")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+async def _raw(gateway: Stack, request: bytes) -> tuple[int, dict[str, object]]:
+    """What the gateway answers to bytes that no client library would send."""
+    address = urlsplit(gateway.url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    writer.write(request)
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+    body = await reader.readexactly(length)
+    writer.close()
+    await writer.wait_closed()
+    return int(head.split()[1]), json.loads(body)
+
+
+def _request(gateway: Stack, *headers: bytes) -> bytes:
+    credential = b"Authorization: Bearer " + gateway.root_key.encode()
+    return b"\r\n".join([b"GET /v1/workspaces HTTP/1.1", b"Host: gateway", credential, *headers, b"", b""])
+
+
+RAW = {
+    "what is not HTTP": b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n",
+    "a header of 100 KiB": b"GET / HTTP/1.1\r\nHost: x\r\nX-Large: " + b"x" * 100_000 + b"\r\n\r\n",
+    "ten thousand headers": b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X-Many: y\r\n" * 10_000 + b"\r\n",
+    "a path of 100 KiB": b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a path that is no ASCII": b"GET /v1/\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n",
+    "two content lengths": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
+    "a host that is none": b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("request_bytes", RAW.values(), ids=RAW.keys())
+async def test_bytes_no_library_would_send(gateway_stack: Stack, request_bytes: bytes) -> None:
+    status, problem = await _raw(gateway_stack, request_bytes)
+    assert (status, problem["code"]) == (400, "malformed")
+
+
+@pytest.mark.parametrize("name", [b"Authorization", b"Last-Event-ID", b"Traceparent"])
+async def test_a_header_that_stands_twice(gateway_stack: Stack, name: bytes) -> None:
+    status, problem = await _raw(gateway_stack, _request(gateway_stack, name + b": x", name + b": x"))
+    assert (status, problem["code"]) == (400, "malformed")
+
+
+async def test_a_header_that_is_no_ascii(gateway_stack: Stack) -> None:
+    status, problem = await _raw(gateway_stack, _request(gateway_stack, b"Authorization: Bearer \xff\xfe"))
+    assert (status, problem["code"]) == (400, "malformed")
+
+
+async def test_documents_and_health_are_open_to_everybody(http: httpx.AsyncClient) -> None:
+    for path in ("/healthz", "/readyz", "/metrics", "/v1/openapi.json", "/v1/asyncapi.json", "/docs"):
+        assert (await http.get(path)).status_code == 200, path
+
+
+async def test_the_page_of_the_api_brings_its_own_files(http: httpx.AsyncClient) -> None:
+    page = (await http.get("/docs")).text
+    assert "http://" not in page
+    assert "https://" not in page
+    for name in ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"):
+        assert name in page
+        assert (await http.get(f"/docs/{name}")).status_code == 200
+    assert (await http.get("/docs/..%2fpasswd")).status_code == 404

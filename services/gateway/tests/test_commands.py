@@ -1,0 +1,191 @@
+"""Commands over HTTP: one recorded outcome, its position, and what a repeated or conditional request gets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from services.gateway.tests.door import BLUEPRINT, Door
+from tests.support import eventually
+
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+async def test_a_command_that_creates_answers_201_with_location_and_position(door: Door) -> None:
+    answer = await door.send("/tasks?id=t1", {"project_id": "core", "title": "Fix it"})
+    outcome = answer.json()
+    assert answer.status_code == 201
+    assert answer.headers["location"] == f"{door.path}/tasks/t1"
+    assert answer.headers["mp-position"] == f"{outcome['epoch']}:{outcome['last_seq']}"
+    assert outcome["target"] == "t1"
+    assert outcome["version"] == 1
+
+
+async def test_an_id_that_is_not_given_derives_from_the_command(door: Door) -> None:
+    outcome = await door.done("/tasks", {"project_id": "core", "title": "Fix it"})
+    assert outcome["target"] == "task_" + outcome["command_id"].replace("-", "")
+
+
+async def test_a_command_on_something_that_exists_answers_200(door: Door) -> None:
+    await door.done("/tasks?id=t1", {"project_id": "core", "title": "Fix it"})
+    answer = await door.send("/tasks/t1/mark_ready")
+    assert answer.status_code == 200
+    assert answer.json()["version"] == 2
+
+
+async def test_a_body_may_be_left_out_where_every_argument_has_a_default(door: Door) -> None:
+    await door.done("/tasks?id=t1", {"project_id": "core", "title": "Fix it"})
+    answer = await door.ask("POST", f"{door.path}/tasks/t1/mark_ready")
+    assert answer.status_code == 200
+
+
+async def test_a_recorded_refusal_is_a_problem_that_names_its_place_in_the_log(door: Door) -> None:
+    answer = await door.send("/tasks/none/mark_ready", traceparent=TRACE)
+    problem = answer.json()
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert problem["type"] == "urn:moduprompt:problem:not_found"
+    assert problem["instance"] == f"{door.path}/tasks/none/mark_ready"
+    assert problem["trace_id"] == TRACE.split("-")[1]
+    assert answer.headers["mp-position"] == f"{problem['epoch']}:{problem['seq']}"
+
+
+async def test_the_same_key_and_body_get_the_same_answer(door: Door) -> None:
+    body = {"project_id": "core", "title": "Fix it"}
+    first = await door.done("/tasks", body, idempotency_key="once")
+    again = await door.done("/tasks", dict(reversed(body.items())), idempotency_key="once")
+    assert again["duplicate"] is True
+    assert (again["command_id"], again["target"]) == (first["command_id"], first["target"])
+
+
+async def test_the_same_key_with_another_body_is_a_conflict(door: Door) -> None:
+    await door.done("/tasks", {"project_id": "core", "title": "Fix it"}, idempotency_key="once")
+    answer = await door.send("/tasks", {"project_id": "core", "title": "Break it"}, idempotency_key="once")
+    assert (answer.status_code, answer.json()["code"]) == (409, "idempotency_conflict")
+
+
+async def test_if_match_is_the_version_the_target_must_have(door: Door) -> None:
+    await door.done("/tasks?id=t1", {"project_id": "core", "title": "Fix it"})
+    stale = await door.send("/tasks/t1/edit", {"title": "Fix it soon"}, if_match='"7"')
+    fresh = await door.send("/tasks/t1/edit", {"title": "Fix it soon"}, if_match='"1"')
+    assert (stale.status_code, stale.json()["code"]) == (412, "stale_version")
+    assert fresh.status_code == 200
+
+
+async def test_if_none_match_lets_only_the_first_create(door: Door) -> None:
+    body = {"project_id": "core", "title": "Fix it"}
+    first = await door.send("/tasks?id=t1", body, if_none_match="*")
+    second = await door.send("/tasks?id=t1", body, if_none_match="*")
+    assert first.status_code == 201
+    assert second.status_code in (409, 412)
+
+
+async def test_respond_async_answers_202_and_where_the_outcome_will_be(door: Door) -> None:
+    answer = await door.send("/tasks?id=t1", {"project_id": "core", "title": "Fix it"}, prefer="respond-async")
+    assert answer.status_code == 202
+
+    async def outcome() -> httpx.Response:
+        found = await door.ask("GET", answer.headers["location"])
+        assert found.status_code == 200
+        return found
+
+    assert (await eventually(outcome)).json()["target"] == "t1"
+
+
+async def test_respond_async_under_a_key_names_the_key_as_the_place_of_the_outcome(door: Door) -> None:
+    body = {"project_id": "core", "title": "Fix it"}
+    for _ in range(2):
+        answer = await door.send("/tasks", body, prefer="respond-async", idempotency_key="a/b&c?")
+
+    async def outcomes() -> list[dict[str, object]]:
+        items: list[dict[str, object]] = (await door.ask("GET", answer.headers["location"])).json()["items"]
+        assert len(items) == 1
+        return items
+
+    assert (await eventually(outcomes))[0]["status"] == "accepted"
+
+
+async def test_a_workspace_created_twice_under_one_key_is_one_workspace(door: Door) -> None:
+    headers = {"idempotency-key": "make-it-once"}
+    first = await door.ask("POST", "/v1/workspaces", json={"name": "Twice"}, headers=headers)
+    again = await door.ask("POST", "/v1/workspaces", json={"name": "Twice"}, headers=headers)
+    assert first.status_code == again.status_code == 201
+    assert again.json()["target"] == first.json()["target"]
+    assert again.json()["duplicate"] is True
+
+
+async def test_trace_and_correlation_are_recorded_with_the_event(door: Door) -> None:
+    outcome = await door.done("/projects?id=p2", {"name": "p2"}, traceparent=TRACE, x_correlation_id="matter-7")
+    history = (await door.get("/history", outcome, aggregate_id="p2")).json()["items"]
+    assert history[0]["event"]["traceparent"] == TRACE
+    assert history[0]["event"]["correlation_id"] == "matter-7"
+
+
+async def test_an_agent_token_acts_as_the_session_it_was_made_for(door: Door) -> None:
+    await door.done("/sessions?id=s1", {"blueprint": BLUEPRINT, "project_id": "core"})
+    issued = await door.done("/sessions/s1/issue_token", {"ttl_seconds": 120})
+    agent = door.seen_by(issued["token"])
+    started = await agent.done("/sessions/s1/start")
+    history = (await agent.get("/history", started, aggregate_id="s1")).json()["items"]
+    assert history[-1]["actor"] == "agent:s1"
+    assert history[-1]["event"]["session_id"] == "s1"
+
+
+async def test_a_batch_answers_each_line_in_order_and_a_refusal_stops_none(door: Door) -> None:
+    lines = [
+        {"type": "task.create", "target": "t1", "payload": {"project_id": "core", "title": "One"}},
+        {"type": "task.create", "target": "t1", "payload": {"project_id": "core", "title": "Again"}},
+        {"type": "task.mark_ready", "target": "t1"},
+        {"type": "task.unknown", "target": "t1"},
+        {"type": "task.edit", "target": "t1", "payload": {"nonsense": 1}},
+        {"type": "task.cancel", "target": "t1", "command_id": "my-own-id", "idempotency_key": "k"},
+    ]
+    answers = await _batch(door, "\n".join(json.dumps(line) for line in lines) + "\n{broken\n")
+    told = [answer.get("code", answer.get("status")) for answer in answers]
+    assert told == [
+        "accepted",
+        "already_exists",
+        "accepted",
+        "unknown_type",
+        "schema_invalid",
+        "accepted",
+        "malformed",
+    ]
+    assert answers[5]["command_id"] == "my-own-id"
+
+
+async def test_a_thousand_lines_keep_their_order(door: Door) -> None:
+    def line(number: int) -> str:
+        payload = {"project_id": "core", "title": f"Task {number}"}
+        return json.dumps({"type": "task.create", "target": f"t{number}", "payload": payload})
+
+    answers = await _batch(door, "\n".join(line(number) for number in range(1_000)))
+    assert [answer["target"] for answer in answers] == [f"t{number}" for number in range(1_000)]
+    assert [answer["first_seq"] for answer in answers] == sorted(answer["first_seq"] for answer in answers)
+
+
+async def test_a_key_repeated_in_a_batch_gets_the_first_answer(door: Door) -> None:
+    payload = {"project_id": "core", "title": "One"}
+    line = json.dumps({"type": "task.create", "payload": payload, "idempotency_key": "once"})
+    first, second = await _batch(door, f"{line}\n{line}\n")
+    assert second["command_id"] == first["command_id"]
+    assert second["duplicate"] is True
+
+
+async def _batch(door: Door, body: str) -> list[dict[str, Any]]:
+    headers = {"content-type": "application/x-ndjson"}
+    answer = await door.ask("POST", f"{door.path}/commands:batch", content=body, headers=headers)
+    assert answer.status_code == 200, answer.text
+    return [json.loads(line) for line in answer.text.splitlines()]
+
+
+async def test_nobody_creates_a_workspace_with_a_credential_of_another(
+    door: Door, new_workspace_id: Callable[[], str]
+) -> None:
+    await door.done("/principals/user:bob/bind_role", {"role": "owner"})
+    key = (await door.done("/principals/user:bob/keys"))["key"]
+    answer = await door.seen_by(key).ask("POST", f"/v1/workspaces?id={new_workspace_id()}", json={"name": "Mine"})
+    assert (answer.status_code, answer.json()["code"]) == (403, "denied")
