@@ -48,6 +48,23 @@ def log_stream(shard: str, replicas: int) -> api.StreamConfig:
     )
 
 
+def feed_stream(shard: str, replicas: int) -> api.StreamConfig:
+    """The log once more, one message per event: position n holds event n. Derived; may be deleted and made anew."""
+    return api.StreamConfig(
+        name=subjects.feed_stream(shard),
+        subjects=[subjects.feed_subjects(shard)],
+        retention=api.RetentionPolicy.LIMITS,
+        storage=api.StorageType.FILE,
+        discard=api.DiscardPolicy.OLD,
+        max_msg_size=MESSAGE_BYTES_MAX,
+        num_replicas=replicas,
+        deny_delete=True,
+        allow_atomic=True,
+        allow_direct=True,
+        duplicate_window=1,
+    )
+
+
 def lease_stream(replicas: int) -> api.StreamConfig:
     """Leases: one message a name, gone after its time to live, with a marker that tells the waiting."""
     return api.StreamConfig(
@@ -80,7 +97,12 @@ async def provision(nc: Client, shard: str, replicas: int = 1) -> None:
     Raises `nats.js.errors.APIError` where the server refuses, say when fewer servers run than `replicas`.
     """
     js = nc.jetstream(timeout=10)
-    for config in (command_stream(shard, replicas), log_stream(shard, replicas), lease_stream(replicas)):
+    for config in (
+        command_stream(shard, replicas),
+        log_stream(shard, replicas),
+        feed_stream(shard, replicas),
+        lease_stream(replicas),
+    ):
         try:
             await js.stream_info(str(config.name))
         except NotFoundError:

@@ -42,6 +42,16 @@ def reply_subject(producer_id: str) -> str:
     return f"{PREFIX}.reply.{producer_id}"
 
 
+def feed_stream(shard: str) -> str:
+    """Name of the stream that repeats the log with one message per event."""
+    return f"MP_EVT_{_checked(shard)}"
+
+
+def feed_subjects(shard: str, workspace_id: str = "") -> str:
+    """Subject filter of a shard's feed, or of one workspace in it."""
+    return f"{PREFIX}.evt.{_checked(shard)}.{workspace_id + '.' if workspace_id else ''}>"
+
+
 def feed_subject(shard: str, workspace_id: str, aggregate: str, aggregate_id: str) -> str:
     """Subject of one event on the feed stream."""
     return f"{PREFIX}.evt.{_checked(shard)}.{workspace_id}.{aggregate}.{aggregate_id}"

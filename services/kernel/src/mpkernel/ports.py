@@ -1,6 +1,6 @@
 """What the kernel asks of the world: small protocols with their promises. Each has a contract suite in the tests."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -129,4 +129,45 @@ class Snapshots(Protocol):
 
     async def store(self, data: bytes) -> None:
         """Keep this one as the newest. Raises `SnapshotsUnavailable`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FeedMessage:
+    """One event as the feed stores it: CloudEvents 1.0 in structured JSON, and what its headers say."""
+
+    seq: int
+    subject: str
+    event_id: str
+    event_type: str
+    commit_hash: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FeedTail:
+    """The last message of the feed; `seq` 0 when it is empty."""
+
+    seq: int
+    event_id: str = ""
+    commit_hash: str = ""
+
+
+class FeedConflict(Exception):
+    """Something else stands, or is being stored, where a message belongs."""
+
+
+class FeedUnavailable(Exception):
+    """The feed does not answer. What was sent may have been stored: the tail tells."""
+
+
+class FeedWriter(Protocol):
+    """The feed stream, in which event n is message n."""
+
+    async def tail(self) -> FeedTail:
+        """The last message. Raises `FeedUnavailable`."""
+        ...
+
+    async def append(self, messages: Sequence[FeedMessage]) -> None:
+        """Store messages in their places, all or none. Raises `FeedConflict` or `FeedUnavailable`."""
         ...

@@ -1,0 +1,57 @@
+"""Who may read which part of the feed: the NATS permissions of a workspace's read-only user.
+
+A user of one workspace can make exactly one consumer, under a name of its own, and only with a filter that stays inside
+its workspace; it may publish nothing else than the requests for that. See `context/operations/feed-users.md`.
+"""
+
+from dataclasses import dataclass
+
+from mpschema import subjects
+
+
+@dataclass(frozen=True)
+class FeedUser:
+    """One workspace's reader of one shard's feed, known by its public nkey."""
+
+    workspace_id: str
+    shard: str
+    public_key: str
+
+    @property
+    def consumer(self) -> str:
+        """The only consumer it may make."""
+        return f"feed_{self.workspace_id}"
+
+    @property
+    def inbox_prefix(self) -> str:
+        """What its client must use as the prefix of its inboxes."""
+        return f"_INBOX_feed_{self.workspace_id}"
+
+    @property
+    def filter_subject(self) -> str:
+        """What its consumer must be filtered by."""
+        return subjects.feed_subjects(self.shard, self.workspace_id)
+
+    def publish_permissions(self) -> list[str]:
+        """Subjects it may publish to: requests about its one consumer, and acknowledgements to it."""
+        stream = subjects.feed_stream(self.shard)
+        return [
+            f"$JS.API.CONSUMER.CREATE.{stream}.{self.consumer}.{self.filter_subject}",
+            f"$JS.API.CONSUMER.INFO.{stream}.{self.consumer}",
+            f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{self.consumer}",
+            f"$JS.API.CONSUMER.DELETE.{stream}.{self.consumer}",
+            f"$JS.ACK.{stream}.{self.consumer}.>",
+        ]
+
+    def subscribe_permissions(self) -> list[str]:
+        """Subjects it may subscribe to: its own inboxes, and its workspace's events as they are stored."""
+        return [f"{self.inbox_prefix}.>", self.filter_subject]
+
+    def server_config(self) -> str:
+        """The entry for `authorization { users: [ … ] }` of nats-server."""
+        publish = ", ".join(f'"{subject}"' for subject in self.publish_permissions())
+        subscribe = ", ".join(f'"{subject}"' for subject in self.subscribe_permissions())
+        return (
+            f"{{ nkey: {self.public_key}, permissions: {{ publish: {{ allow: [{publish}] }}, "
+            f"subscribe: {{ allow: [{subscribe}] }} }} }}"
+        )

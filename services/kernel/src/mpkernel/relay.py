@@ -1,0 +1,109 @@
+"""The relay: the log once more as a feed of single events, for whoever speaks NATS.
+
+Event n is message n of the feed, so the feed's own tail says where to go on, and a message can only be stored in its
+place. Exactly once and in order needs nothing else: no lease, no window, no acknowledgement. Two relays at once only
+get in each other's way, and the one that finds its place taken steps back.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+from mpbus.ops import Health
+from mpbus.reader import GENESIS, Commit, LogPosition
+from mpschema import subjects
+from mpschema.cloudevents import cloudevent_bytes
+from prometheus_client import Counter, Gauge
+
+from mpkernel.ports import FeedConflict, FeedMessage, FeedTail, FeedUnavailable, FeedWriter, Log
+
+log = structlog.get_logger(__name__)
+BATCH_MAX = 1_000
+"""Events stored at once; the server takes no more in one atomic batch."""
+_RETRY_SECONDS = 0.5
+_RELAYED = Counter("mp_relay_events_total", "Events stored in the feed by this relay.")
+_FEED_SEQ = Gauge("mp_relay_seq", "The last event known to be in the feed.")
+
+
+class FeedDiverged(Exception):
+    """The feed's tail is not what the log holds there: the feed must be rebuilt."""
+
+
+class Relay:
+    """Copies a shard's log into its feed, for ever."""
+
+    def __init__(self, source: Log, feed: FeedWriter, shard: str) -> None:
+        self._log = source
+        self._feed = feed
+        self._shard = shard
+        self._seq = 0
+        self._ready = False
+
+    def health(self) -> Health:
+        """Ready while the feed answers."""
+        return Health(self._ready, {"seq": self._seq})
+
+    async def run(self) -> None:
+        """Until cancelled. Raises `FeedDiverged`, or `ChainBroken` when the log does not verify."""
+        while True:
+            try:
+                await self._relay(await self._feed.tail())
+            except FeedConflict:
+                log.info("relay.place_taken", seq=self._seq)
+            except FeedUnavailable as error:
+                self._ready = False
+                log.info("relay.feed_away", reason=str(error))
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _relay(self, tail: FeedTail) -> None:
+        self._at(tail.seq)
+        position = await self._join(tail)
+        pending: list[FeedMessage] = []
+        async for commits in self._log.follow(position):
+            for commit in commits:
+                pending += self._messages(commit)
+                while len(pending) >= BATCH_MAX:
+                    await self._store(pending[:BATCH_MAX])
+                    del pending[:BATCH_MAX]
+            await self._store(pending)
+            pending = []
+
+    async def _join(self, tail: FeedTail) -> LogPosition:
+        """Where in the log to go on after the feed's tail. Raises `FeedDiverged` when they do not fit."""
+        if tail.seq == 0:
+            return GENESIS
+        before = await self._log.position_before(tail.seq)
+        commit = await self._log.commit_at(before.stream_seq + 1)
+        index = tail.seq - commit.header.first_seq if commit else -1
+        if commit is None or not 0 <= index < commit.header.count:
+            raise FeedDiverged(f"the feed ends with event {tail.seq}, which the log does not hold")
+        record = commit.records[index]
+        if (record.id, commit.hash) != (tail.event_id, tail.commit_hash):
+            raise FeedDiverged(f"event {tail.seq} is {record.id} in the log and {tail.event_id} in the feed")
+        return before
+
+    def _messages(self, commit: Commit) -> list[FeedMessage]:
+        return [
+            FeedMessage(
+                seq=record.seq,
+                subject=subjects.feed_subject(self._shard, record.workspace_id, record.aggregate, record.aggregate_id),
+                event_id=record.id,
+                event_type=record.event_type,
+                commit_hash=commit.hash,
+                data=cloudevent_bytes(record, commit.hash, commit.header.previous_hash),
+            )
+            for record in commit.records
+            if record.seq > self._seq
+        ]
+
+    async def _store(self, messages: Sequence[FeedMessage]) -> None:
+        if not messages:
+            return
+        await self._feed.append(messages)
+        _RELAYED.inc(len(messages))
+        self._at(messages[-1].seq)
+
+    def _at(self, seq: int) -> None:
+        self._seq = seq
+        self._ready = True
+        _FEED_SEQ.set(seq)

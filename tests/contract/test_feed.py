@@ -1,0 +1,192 @@
+"""What the feed promises: event n is message n, once, whatever dies, and each workspace's user sees its own."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import nats
+import nkeys
+import pytest
+from mpbus.connect import connect
+from mpbus.feed_users import FeedUser
+from mpbus.reader import LogReader
+from mpbus.streams import feed_stream, provision
+from mpd.servers import NatsServer
+from mpkernel.adapters.jetstream_feed import JetStreamFeed
+from mpkernel.ports import FeedConflict, FeedMessage
+from mpkernel.relay import FeedDiverged, Relay
+from mpschema import subjects
+from nats.aio.client import Client
+from nats.js import api
+from nats.js.errors import APIError
+
+from tests.support import eventually
+from tests.support.chain import Chain
+
+SHARD = "0"
+
+
+@asynccontextmanager
+async def relaying(nc: Client) -> AsyncIterator["asyncio.Task[None]"]:
+    """A relay at work."""
+    task = asyncio.create_task(Relay(LogReader(nc, SHARD), JetStreamFeed(nc, SHARD), SHARD).run())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError, FeedDiverged):
+            await task
+
+
+async def feed_ids(nc: Client) -> list[tuple[int, str]]:
+    """Position and event id of every message of the feed."""
+    js = nc.jetstream()
+    info = await js.stream_info(subjects.feed_stream(SHARD))
+    messages = [await js.get_msg(subjects.feed_stream(SHARD), seq=n + 1) for n in range(info.state.last_seq)]
+    return [(int(m.seq or 0), (m.headers or {})["ce-id"]) for m in messages]
+
+
+async def complete(nc: Client, events: int) -> None:
+    """Wait until the feed holds so many events, each in its place, each once."""
+    js = nc.jetstream()
+
+    async def there() -> bool:
+        return (await js.stream_info(subjects.feed_stream(SHARD))).state.last_seq >= events
+
+    await eventually(there, timeout=20)
+    assert await feed_ids(nc) == [(n, f"c{n}:0") for n in range(1, events + 1)]
+
+
+async def test_event_n_is_message_n(own_nats: NatsServer) -> None:
+    nc = await connect(own_nats.url, "tests", writer=True)
+    await provision(nc, SHARD)
+    chain = Chain(nc, SHARD)
+    async with relaying(nc):
+        for count in (3, 1, 5):
+            await chain.append(count)
+        await complete(nc, 9)
+    await nc.close()
+
+
+async def test_it_goes_on_after_the_relay_and_the_server_died(own_nats: NatsServer) -> None:
+    nc = await connect(own_nats.url, "tests", writer=True)
+    await provision(nc, SHARD)
+    chain = Chain(nc, SHARD)
+    for _ in range(3):
+        async with relaying(nc):
+            await chain.append(20)
+            own_nats.kill()
+            await asyncio.to_thread(own_nats.start)
+            await eventually(lambda: nc.is_connected)
+            await chain.append(20)
+        await chain.append(20)
+    async with relaying(nc):
+        await complete(nc, 180)
+    await nc.close()
+
+
+async def test_two_relays_do_no_harm(own_nats: NatsServer) -> None:
+    nc = await connect(own_nats.url, "tests", writer=True)
+    await provision(nc, SHARD)
+    chain = Chain(nc, SHARD)
+    async with relaying(nc), relaying(nc):
+        for _ in range(20):
+            await chain.append(5)
+        await complete(nc, 100)
+    await nc.close()
+
+
+async def test_a_place_is_taken_once(own_nats: NatsServer) -> None:
+    nc = await connect(own_nats.url, "tests", writer=True)
+    await provision(nc, SHARD)
+    feed = JetStreamFeed(nc, SHARD)
+    message = FeedMessage(1, subjects.feed_subject(SHARD, "acme", "task", "t1"), "c1:0", "x", "f" * 64, b"{}")
+    await feed.append([message])
+    with pytest.raises(FeedConflict):
+        await feed.append([message])
+    assert (await feed.tail()).seq == 1
+    await nc.close()
+
+
+async def test_a_feed_that_does_not_fit_the_log_is_refused_until_rebuilt(own_nats: NatsServer) -> None:
+    nc = await connect(own_nats.url, "tests", writer=True)
+    await provision(nc, SHARD)
+    chain, js = Chain(nc, SHARD), nc.jetstream()
+    await chain.append(3)
+    subject = subjects.feed_subject(SHARD, "acme", "task", "t1")
+    await JetStreamFeed(nc, SHARD).append([FeedMessage(1, subject, "forged:0", "x", "f" * 64, b"{}")])
+    with pytest.raises(FeedDiverged):
+        await Relay(LogReader(nc, SHARD), JetStreamFeed(nc, SHARD), SHARD).run()
+    await js.delete_stream(subjects.feed_stream(SHARD))
+    await js.add_stream(feed_stream(SHARD, 1))
+    async with relaying(nc):
+        await complete(nc, 3)
+    await nc.close()
+
+
+class Guarded(NatsServer):
+    """A nats-server on which each workspace has a user of its own."""
+
+    users: str = ""
+
+    def _config(self) -> str:
+        return super()._config() + f"\nauthorization {{ users: [ {self.users} ] }}\n"
+
+
+def key_pair() -> tuple[str, str]:
+    """A new user nkey: seed and public key."""
+    pair = nkeys.from_seed(nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER))
+    return pair.seed.decode(), pair.public_key.decode()
+
+
+async def test_a_workspace_user_sees_its_own_events_and_no_others(tmp_path: Path) -> None:
+    seeds = dict(zip(("admin", "acme", "other"), (key_pair() for _ in range(3)), strict=True))
+    acme, other = (FeedUser(name, SHARD, seeds[name][1]) for name in ("acme", "other"))
+    server = Guarded(tmp_path / "nats")
+    admin_user = f"{{ nkey: {seeds['admin'][1]} }}"
+    server.users = ", ".join([admin_user, acme.server_config(), other.server_config()])
+    await asyncio.to_thread(server.start)
+    admin = await nats.connect(server.url, nkeys_seed_str=seeds["admin"][0])
+    await provision(admin, SHARD)
+    chain = Chain(admin, SHARD)
+    async with relaying(admin):
+        await chain.append(3)  # All of workspace acme.
+        await complete(admin, 3)
+    assert await received(server.url, seeds["acme"][0], acme, acme.filter_subject) == ["c1:0", "c2:0", "c3:0"]
+    assert await received(server.url, seeds["other"][0], other, other.filter_subject) == []
+    for greedy in (acme.filter_subject, subjects.feed_subjects(SHARD), ""):
+        with pytest.raises((TimeoutError, APIError, nats.errors.Error)):
+            await received(server.url, seeds["other"][0], other, greedy)
+    await admin.close()
+    server.kill()
+
+
+async def received(url: str, seed: str, user: FeedUser, filter_subject: str) -> list[str]:
+    """The events a user gets with a filter. Raises when the server does not let it."""
+    nc = await nats.connect(url, nkeys_seed_str=seed, inbox_prefix=user.inbox_prefix, error_cb=_ignore)
+    try:
+        js = nc.jetstream(timeout=1)
+        config = api.ConsumerConfig(
+            durable_name=user.consumer,
+            name=user.consumer,
+            filter_subject=filter_subject or None,
+            ack_policy=api.AckPolicy.EXPLICIT,
+        )
+        stream = subjects.feed_stream(user.shard)
+        await js.add_consumer(stream, config)
+        subscription = await js.pull_subscribe_bind(user.consumer, stream)
+        try:
+            messages = await subscription.fetch(10, timeout=1)
+        except TimeoutError:
+            return []
+        for message in messages:
+            await message.ack()
+        return [(message.headers or {})["ce-id"] for message in messages]
+    finally:
+        await nc.close()
+
+
+async def _ignore(_: Exception) -> None:
+    """Refusals are asserted by their consequences."""
