@@ -19,6 +19,7 @@ class Exit(enum.IntEnum):
     NOT_FOUND = 5
     OVERLOADED = 6
     UNREACHABLE = 7
+    DISPROVED = 8
 
 
 MEANING = {
@@ -30,6 +31,7 @@ MEANING = {
     Exit.NOT_FOUND: "not found",
     Exit.OVERLOADED: "overloaded or unavailable: try again",
     Exit.UNREACHABLE: "no server could be reached",
+    Exit.DISPROVED: "a proof failed: the log, a copy of it or its state is not what it should be",
 }
 """What each code means, in the words of the help."""
 

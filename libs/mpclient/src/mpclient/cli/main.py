@@ -16,6 +16,7 @@ from mpclient.cli.details import add_details
 from mpclient.cli.exits import MEANING
 from mpclient.cli.failures import EXPECTED, report
 from mpclient.cli.invocation import JSON_KEY
+from mpclient.cli.plugins import add_plugins
 from mpclient.cli.queries import add_queries
 from mpclient.cli.telling import add_demo
 from mpclient.cli.watching import add_events
@@ -49,8 +50,11 @@ class Root(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Groups first, then what stands alone."""
-        for title, names in (("Things", [*_ABOUT]), ("Here", [*_HERE])):
+        plugged = sorted({*self.commands} - {*_ABOUT} - {*_HERE} - {"event"})
+        for title, names in (("Things", [*_ABOUT]), ("Here", [*_HERE]), ("For operators", plugged)):
             found = [(name, command) for name in names if (command := self.get_command(ctx, name))]
+            if not found:
+                continue
             with formatter.section(title):
                 formatter.write_dl([(name, command.get_short_help_str(90)) for name, command in found])
 
@@ -100,6 +104,7 @@ def build() -> Root:
     add_details(root, groups)
     for add in (add_use, add_batch, add_completion, add_demo):
         add(root)
+    add_plugins(root)
     return root
 
 
