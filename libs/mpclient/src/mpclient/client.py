@@ -135,4 +135,4 @@ class AsyncClient(AsyncNouns):
         """
         filters = {"type": type, "aggregate": aggregate, "aggregate_id": aggregate_id, "session": session}
         call = calls.events_call(self.workspace, filters)
-        return follow(self._transport, Follower(call, calls.position_of(after)))
+        return follow(self._transport, Follower(call, calls.position_of(after), self._transport.retries))

@@ -5,7 +5,6 @@ the next connection. `follow` and `follow_sync` connect and wait.
 """
 
 import asyncio
-import random
 import time
 from collections.abc import AsyncGenerator, Generator, Mapping
 from typing import Any
@@ -20,6 +19,7 @@ from mpclient.errors import ResyncRequired, UnexpectedAnswer
 from mpclient.transport import (
     AsyncTransport,
     Call,
+    Retries,
     SyncTransport,
     decoded,
     problem_error,
@@ -30,9 +30,6 @@ from mpclient.transport import (
 
 SILENCE_SECONDS = 45.0
 """A connection that says nothing for so long is given up; the server says something every 15 s."""
-PAUSE_SECONDS, PAUSE_SECONDS_MAX = 0.1, 5.0
-FIRST_ATTEMPTS_MAX = 6
-"""How often the first connection is tried. A stream that has begun never gives up."""
 _PASSING = {408, 425, 429}
 
 
@@ -47,10 +44,11 @@ class _Resync(msgspec.Struct):
 
 
 class Follower:
-    """Where one stream stands."""
+    """Where one stream stands. `retries` bounds the first connection; a stream that has begun never gives up."""
 
-    def __init__(self, call: Call, after: str | None = None) -> None:
+    def __init__(self, call: Call, after: str | None, retries: Retries) -> None:
         self._call = call
+        self._retries = retries
         self.position = after
         """`EPOCH:SEQ` of the last event seen; None until it is known where the stream begins."""
         self.leaving = False
@@ -103,9 +101,8 @@ class Follower:
     def pause(self) -> float:
         """Seconds until the next connection: what the server asked, else longer with each failure in a row."""
         asked, self._asked_pause = self._asked_pause, None
-        ceiling = min(PAUSE_SECONDS_MAX, PAUSE_SECONDS * 2 ** min(self._failures, 10))
         # Clients of a server that restarts come back spread out, not all at once.
-        return (asked or 0.0) + random.uniform(0, ceiling)  # noqa: S311 - spreads connections, keeps no secret
+        return (asked or 0.0) + self._retries.jitter(self._failures)
 
     def _advance(self, position: str) -> bool:
         """Move to a position; whether it lies ahead of where the stream stood."""
@@ -118,7 +115,7 @@ class Follower:
 
     def _fail(self, error: Exception, *, fatal: bool) -> None:
         self._failures += 1
-        if fatal or not (self._begun or self._failures < FIRST_ATTEMPTS_MAX):
+        if fatal or not (self._begun or self._failures < self._retries.attempts_max):
             raise error
 
 
@@ -151,10 +148,10 @@ async def follow(transport: AsyncTransport, follower: Follower) -> AsyncGenerato
                         if follower.leaving:
                             break
                     follower.ended()
-        except httpx.TransportError as error:
-            follower.lost(error)
         except SSEError as error:
             raise UnexpectedAnswer(str(error)) from error
+        except httpx.TransportError as error:
+            follower.lost(error)
         await asyncio.sleep(follower.pause())
 
 
@@ -175,8 +172,8 @@ def follow_sync(transport: SyncTransport, follower: Follower) -> Generator[Cloud
                         if follower.leaving:
                             break
                     follower.ended()
-        except httpx.TransportError as error:
-            follower.lost(error)
         except SSEError as error:
             raise UnexpectedAnswer(str(error)) from error
+        except httpx.TransportError as error:
+            follower.lost(error)
         time.sleep(follower.pause())

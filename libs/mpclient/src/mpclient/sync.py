@@ -125,4 +125,4 @@ class Client(Nouns):
         """
         filters = {"type": type, "aggregate": aggregate, "aggregate_id": aggregate_id, "session": session}
         call = calls.events_call(self.workspace, filters)
-        return follow_sync(self._transport, Follower(call, calls.position_of(after)))
+        return follow_sync(self._transport, Follower(call, calls.position_of(after), self._transport.retries))

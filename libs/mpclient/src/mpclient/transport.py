@@ -56,7 +56,11 @@ class Retries:
         if asked is not None:
             # More than a person would wait is the caller's to decide.
             return asked if asked <= self.pause_seconds_max else None
-        ceiling = min(self.pause_seconds_max, self.pause_seconds * 2 ** (attempt - 1))
+        return self.jitter(attempt - 1)
+
+    def jitter(self, doublings: int) -> float:
+        """A random pause, below a ceiling that doubles up to the bound."""
+        ceiling = min(self.pause_seconds_max, self.pause_seconds * 2 ** min(doublings, 30))
         return random.uniform(0, ceiling)  # noqa: S311 - spreads attempts, keeps no secret
 
 
@@ -118,7 +122,7 @@ class AsyncTransport:
     def __init__(self, http: httpx.AsyncClient, token: Token, retries: Retries) -> None:
         self.http = http
         self.token = token
-        self._retries = retries
+        self.retries = retries
 
     async def send(self, call: Call) -> httpx.Response:
         """The successful response. Raises `ProblemError`, `Unreachable` or `UnexpectedAnswer`."""
@@ -126,7 +130,7 @@ class AsyncTransport:
         while True:
             attempt += 1
             result = await self._try(call)
-            pause = self._retries.pause(attempt, call, result)
+            pause = self.retries.pause(attempt, call, result)
             if pause is not None:
                 await asyncio.sleep(pause)
             elif isinstance(result, httpx.Response):
@@ -147,7 +151,7 @@ class SyncTransport:
     def __init__(self, http: httpx.Client, token: Token, retries: Retries) -> None:
         self.http = http
         self.token = token
-        self._retries = retries
+        self.retries = retries
 
     def send(self, call: Call) -> httpx.Response:
         """The successful response. Raises `ProblemError`, `Unreachable` or `UnexpectedAnswer`."""
@@ -155,7 +159,7 @@ class SyncTransport:
         while True:
             attempt += 1
             result = self._try(call)
-            pause = self._retries.pause(attempt, call, result)
+            pause = self.retries.pause(attempt, call, result)
             if pause is not None:
                 time.sleep(pause)
             elif isinstance(result, httpx.Response):
