@@ -43,7 +43,7 @@ def _command(spec: CommandSpec) -> click.Command:
 def _target(spec: CommandSpec) -> click.Argument:
     """The ID: of what is to be created (may be left to the server), or of what is meant."""
     optional = spec.creates or spec.aggregate == "workspace"
-    return click.Argument(["target"], metavar="[ID]" if optional else "ID", required=not optional)
+    return click.Argument(["named"], metavar="[ID]" if optional else "ID", required=not optional)
 
 
 def _envelope_options() -> list[click.Parameter]:
@@ -73,9 +73,11 @@ def _expected_version(ctx: click.Context, option: click.Parameter, value: str | 
 
 def _run(spec: CommandSpec, options: Sequence[FieldOption], **given: Any) -> None:
     invocation = Invocation.of(given)
-    workspace, target = _addressed(spec, invocation, given["target"])
+    workspace, target = _addressed(spec, invocation, given["named"])
     flags = Flags(given["idempotency_key"], given["expected_version"], given["enqueue"])
     with Server.of(invocation.context, workspace) as server:
+        if spec.aggregate == "project" and target and not spec.creates:
+            target = server.project_id(target)
         arguments = payload(options, given)
         if spec.command_type == "session.spawn":
             spawning.complete(arguments, invocation.context)

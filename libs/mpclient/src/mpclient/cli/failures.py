@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import click
 from mpschema.problems import TYPE_URN, EdgeCode, Problem, title
 
 from mpclient.cli import output
@@ -27,6 +28,11 @@ def report(error: Exception, *, as_json: bool) -> Exit:
     if found := _HINTS.get(problem.code):
         output.hint(found)
     return code
+
+
+def report_usage(error: click.UsageError) -> None:
+    """Say it to a program; click says it to a person and ends with 2."""
+    output.print_json(_own("usage", error.format_message()))
 
 
 def explain(error: Exception) -> tuple[Exit, Problem]:

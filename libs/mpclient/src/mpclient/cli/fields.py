@@ -91,7 +91,6 @@ class FieldOption:
             type=_click_type(item),
             multiple=self.repeated,
             required=self.field.required and self.emptying_flag is None,
-            default=None,
             help=_help(self),
             metavar=_metavar(self, item),
         )

@@ -14,7 +14,7 @@ from mpclient.cli.commands import add_commands
 from mpclient.cli.completion import add_completion
 from mpclient.cli.details import add_details
 from mpclient.cli.exits import MEANING
-from mpclient.cli.failures import EXPECTED, report
+from mpclient.cli.failures import EXPECTED, report, report_usage
 from mpclient.cli.invocation import JSON_KEY
 from mpclient.cli.plugins import add_plugins
 from mpclient.cli.queries import add_queries
@@ -47,6 +47,10 @@ class Root(click.Group):
             return super().invoke(ctx)
         except EXPECTED as error:
             ctx.exit(report(error, as_json=bool(ctx.meta.get(JSON_KEY))))
+        except click.UsageError as error:
+            if ctx.meta.get(JSON_KEY):
+                report_usage(error)
+            raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Groups first, then what stands alone."""

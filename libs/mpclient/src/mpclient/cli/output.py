@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from rich.console import Console
+from mpschema.queries import Row
+from rich.console import Console, OverflowMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -44,6 +45,9 @@ STATE_STYLES = {
 }
 """The colour of each state, the same wherever it is shown."""
 ID_STYLE = "bold cyan"
+_LONG_FIELDS = ("body", "columns", "error", "detail")
+_BOOKKEEPING = Row.__struct_fields__
+"""Shown last: what every row has."""
 _ID_FIELDS = ("id", "target", "aggregate_id", "channel_id", "task_id", "to_id")
 
 
@@ -118,7 +122,10 @@ def print_rows(rows: Sequence[msgspec.Struct], columns: Sequence[str]) -> None:
         return out().print(Text("nothing", style="dim"))
     table = Table(box=None, header_style="bold", pad_edge=False, show_edge=False)
     for name in columns:
-        table.add_column(name.removesuffix("_id").replace("_", " "), overflow="fold", no_wrap=name in _ID_FIELDS)
+        # A row is a line, except where the text is what one came for.
+        folds = name in _LONG_FIELDS
+        overflow: OverflowMethod = "fold" if folds or name in _ID_FIELDS else "ellipsis"
+        table.add_column(name.removesuffix("_id").replace("_", " "), overflow=overflow, no_wrap=not folds)
     for row in rows:
         table.add_row(*(styled(name, getattr(row, name)) for name in columns))
     out().print(table)
@@ -127,7 +134,7 @@ def print_rows(rows: Sequence[msgspec.Struct], columns: Sequence[str]) -> None:
 
 def print_panel(row: msgspec.Struct) -> None:
     """All fields of one row, a line each."""
-    names = row.__struct_fields__
+    names = sorted(row.__struct_fields__, key=lambda name: (name in _BOOKKEEPING, name != "id"))
     if not out().is_terminal:
         return print_aligned([[name, plain(getattr(row, name))] for name in names])
     table = Table(box=None, show_header=False, pad_edge=False)
@@ -151,8 +158,8 @@ def done(what: str, *details: str) -> None:
     """One line that says what happened."""
     console = out()
     mark = Text("✓ ", style="bold green") if console.is_terminal else Text()
-    rest = Text("".join(f" · {detail}" for detail in details if detail), style="dim")
-    console.print(Text.assemble(mark, Text(what), rest), soft_wrap=True)
+    rest = Text("".join(f" · {safe(detail)}" for detail in details if detail), style="dim")
+    console.print(Text.assemble(mark, Text(safe(what)), rest), soft_wrap=True)
 
 
 def complain(message: str) -> None:

@@ -58,7 +58,7 @@ def _query(spec: QuerySpec) -> click.Command:
     scoped = spec.scoped and spec.query_type != "workspace.get"
     params: list[click.Parameter] = []
     if "{id}" in spec.route:
-        params.append(click.Argument(["target"], metavar="ID"))
+        params.append(click.Argument(["named"], metavar="ID"))
     if spec.query_type == "workspace.get":
         params.append(click.Argument(["workspace"], metavar="[ID|FOLDER]", required=False))
     params += [_filter(option) for option in filter_options(spec)]
@@ -115,7 +115,9 @@ def _run(spec: QuerySpec, **given: Any) -> None:
         filters = {name: given[name] for name in spec.filters if given.get(name) is not None}
         if "project_id" in filters:
             filters["project_id"] = server.project_id(filters["project_id"])
-        target, after_seq = given.get("target", ""), given["after_seq"]
+        target, after_seq = given.get("named", ""), given["after_seq"]
+        if spec.query_type == "project.get":
+            target = server.project_id(target)
         if not spec.many:
             return _show_row(server.row(spec, target, after_seq), invocation.as_json)
         asked = filters | {"limit": given["limit"], "cursor": given["cursor"], "after": after_seq}

@@ -99,8 +99,14 @@ class Server:
 
     def project_id(self, named: str) -> str:
         """The id of an open project by its name; what is no name is taken for an id."""
-        found = self.client.projects.list(name=named, state="open")
-        return found.items[0].id if found.items else named
+        if named.startswith("project_"):
+            return named
+        found = self.client.projects.list(name=named, state="open").items
+        if not found:
+            # It may have been created a moment ago: ask again of read models that have all there is now.
+            _, head = self._position()
+            found = self.client.projects.list(name=named, state="open", after=head or None).items
+        return found[0].id if found else named
 
     def fence(self, outcome: Outcome) -> int:
         """The fencing token of the claim that this outcome took."""
