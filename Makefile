@@ -38,6 +38,7 @@ chaos: .venv/.dev ## Kill servers and services under load and check that nothing
 
 docs: .venv/.dev ## Write the generated documents anew from the code (schemas, OpenAPI, reference)
 	@$(BIN)/python -m mpschema $(ARGS)
+	@$(BIN)/python -m mpkernel.diagrams
 
 clean: ## Remove everything generated here: environment, tools, caches (never your data)
 	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

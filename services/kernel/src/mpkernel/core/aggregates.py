@@ -11,3 +11,6 @@ MODULES = {
     "session": session,
     "channel": channel,
 }
+
+UNASKED = {"task": task.UNASKED, "session": session.UNASKED}
+"""What happens to aggregates without a command of their own."""

@@ -41,5 +41,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 Rules = Mapping[type[Command], Rule]
 """A table of transitions: command to its rule."""
 
+Unasked = Mapping[str, tuple[frozenset[str], str]]
+"""Transitions that no command of the aggregate's own asks for: what happens, from which states, to which."""
+
 Evolve = Callable[[Any, Any, Any], Any]
 """Of the state (None before the first fact), the event and its record: the state after it. Never refuses."""

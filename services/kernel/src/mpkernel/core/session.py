@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from mpkernel.core.principal import AGENT_PREFIX
 from mpkernel.core.project import closed_project
-from mpkernel.core.rules import AccessRequest, Evolve, Rule, Rules
+from mpkernel.core.rules import AccessRequest, Evolve, Rule, Rules, Unasked
 from mpkernel.core.states import Session
 from mpkernel.core.task import release_claims
 from mpkernel.core.world import Decision, Fact, Space
@@ -154,8 +154,7 @@ RULES: Rules = {
     words.IssueSessionToken: Rule(decide=_issue_token, sources=LIVE),
 }
 
-CASCADES = {"an ancestor fails or is canceled": (LIVE, CANCELED)}
-"""Transitions without a command of the session's own: what happens, from which states, to which."""
+UNASKED: Unasked = {"an ancestor fails or is canceled": (LIVE, CANCELED)}
 
 
 def _spawned(_: None, event: words.SessionSpawned, record: EventRecord) -> Session:

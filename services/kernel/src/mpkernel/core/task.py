@@ -20,7 +20,7 @@ from mpkernel.core import links
 from mpkernel.core.board import OPEN as BOARD_OPEN
 from mpkernel.core.board import full_column
 from mpkernel.core.project import closed_project
-from mpkernel.core.rules import AccessRequest, Evolve, Rule, Rules
+from mpkernel.core.rules import AccessRequest, Evolve, Rule, Rules, Unasked
 from mpkernel.core.states import Task
 from mpkernel.core.world import Decision, Fact, Space
 
@@ -194,8 +194,7 @@ RULES: Rules = {
     words.ReopenTask: Rule(decide=_reopen, sources=_of(DONE, CANCELED), targets=(DRAFT,)),
 }
 
-CLAIM_ENDS = {"lease expires": (LEASED, READY), "its session ends": (LEASED, READY)}
-"""Transitions without a command of the task's own: what happens, from which states, to which."""
+UNASKED: Unasked = {"lease expires": (LEASED, READY), "its session ends": (LEASED, READY)}
 
 
 def _created(_: None, event: words.TaskCreated, record: EventRecord) -> Task:
