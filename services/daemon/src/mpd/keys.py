@@ -10,6 +10,9 @@ import string
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 ROOT_KEY_PREFIX = "mpk_root_"
 ROOT_KEY_LETTERS = 48
 SECRET_BYTES = 32
@@ -18,7 +21,10 @@ BASE62 = string.ascii_letters + string.digits
 
 @dataclass(frozen=True)
 class Keys:
-    """`folder` holds `pepper` and `token_key` for the gateway; `root_key` is the API key of user:root."""
+    """`folder` holds `pepper` and `token_key` for the gateway; `root_key` is the API key of user:root.
+
+    The kernels sign checkpoints with `signing_key`. Who checks them needs `signing_key.pub` alone, which is no secret.
+    """
 
     folder: Path
     root_key: str
@@ -28,13 +34,26 @@ class Keys:
         """What the gateway is told of the root key: hex HMAC-SHA256 under the pepper."""
         return hash_key((self.folder / "pepper").read_text(), self.root_key)
 
+    @property
+    def signing_key_file(self) -> Path:
+        """Where the kernels find the key they sign with."""
+        return self.folder / "signing_key"
+
+    @property
+    def public_key_file(self) -> Path:
+        """The public half, as PEM, to be kept elsewhere too."""
+        return self.folder / "signing_key.pub"
+
 
 def ensure_keys(folder: Path) -> Keys:
     """Read the secrets in `folder`, generating those that are missing."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name in ("pepper", "token_key"):
         _ensure(folder / name, secrets.token_hex(SECRET_BYTES))
-    return Keys(folder, _ensure(folder / "root_key", new_root_key()))
+    keys = Keys(folder, _ensure(folder / "root_key", new_root_key()))
+    seed = _ensure(keys.signing_key_file, secrets.token_hex(SECRET_BYTES))
+    _ensure(keys.public_key_file, _public_pem(seed))
+    return keys
 
 
 def new_root_key() -> str:
@@ -66,6 +85,11 @@ def write_private(path: Path, text: str) -> None:
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
     draft.replace(path)
+
+
+def _public_pem(seed: str) -> str:
+    key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(seed)).public_key()
+    return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def _ensure(path: Path, value: str) -> str:

@@ -65,3 +65,8 @@ class Task(ChildProcess):
 def client_file(url: str, api_key: str) -> str:
     """Content of the file from which mpctl learns where to go."""
     return json.dumps({"url": url, "api_key": api_key}, indent=2) + "\n"
+
+
+def operator_file(**servers: str) -> str:
+    """Content of the file from which an operator's tools learn where the servers are: the whole power over them."""
+    return json.dumps(servers, indent=2) + "\n"

@@ -18,7 +18,7 @@ from mpd.keys import ensure_keys, write_private
 from mpd.ports import HOST, PortBook
 from mpd.process import ChildProcess, ServerFailed
 from mpd.servers import NatsServer, PostgresServer, ValkeyServer
-from mpd.services import STOP_ORDER, ServiceProcess, Task, client_file
+from mpd.services import STOP_ORDER, ServiceProcess, Task, client_file, operator_file
 
 HTTP_PORT = 8080
 
@@ -101,6 +101,7 @@ class Stack:
         except BaseException:
             self.kill()
             raise
+        write_private(self.folder / "operator.json", self._operator_file())
         if self.gateways:
             write_private(self.folder / "client.json", client_file(self.url, self.root_key))
 
@@ -169,6 +170,15 @@ class Stack:
         )
         return ServiceProcess(kind, name, port, self.log_path(name), environment)
 
+    def _operator_file(self) -> str:
+        return operator_file(
+            nats_url=self.nats.url,
+            redis_url=self.valkey.url,
+            postgres_owner_dsn=self.postgres.dsn(),
+            shard=self.shard,
+            public_key_file=str(self.keys.public_key_file),
+        )
+
     def _environment(self, node: str) -> dict[str, str]:
         return {
             "MP_NATS_URL": self.nats.url,
@@ -179,7 +189,8 @@ class Stack:
 
     def _service_environment(self, kind: str, port: int) -> dict[str, str]:
         if kind == "kernel":
-            return {"MP_LEASE": "redis", "MP_OPS_PORT": str(port)}
+            signing_key = str(self.keys.signing_key_file)
+            return {"MP_LEASE": "redis", "MP_OPS_PORT": str(port), "MP_SIGNING_KEY_FILE": signing_key}
         if kind == "projector":
             return {"MP_POSTGRES_DSN": self.postgres.dsn("mp_projector"), "MP_OPS_PORT": str(port)}
         return {

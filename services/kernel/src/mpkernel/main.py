@@ -36,9 +36,11 @@ from mpkernel.ports import Lease
 from mpkernel.reducers import reducer_digest
 from mpkernel.sealing import Sealing
 from mpkernel.settings import KernelSettings
+from mpkernel.signing import CheckpointSigner, UnusableKey, read_signing_key
 
 log = structlog.get_logger(__name__)
 _LEASE_SOCKET_SECONDS = 0.5
+EXIT_MISCONFIGURED = 2
 EXIT_LOG_UNUSABLE = 4
 """The log does not verify, or holds what this build does not understand."""
 
@@ -56,8 +58,14 @@ def _lease(settings: KernelSettings, nc: Client, holder: str) -> Lease:
     return RedisLease(client, name, holder, settings.lease_ttl_seconds)
 
 
+def _signer(settings: KernelSettings) -> CheckpointSigner | None:
+    path = settings.signing_key_file
+    return CheckpointSigner(read_signing_key(path), settings.shard) if path else None
+
+
 def compose(settings: KernelSettings, nc: Client) -> Kernel:
-    """A kernel on real servers."""
+    """A kernel on real servers. Raises `UnusableKey`."""
+    signer = _signer(settings)
     source = LogReader(nc, settings.shard)
     snapshots = ObjectSnapshots(nc, settings.shard)
     authorizer, digest, metrics = RoleAuthorizer(), reducer_digest(), Metrics()
@@ -79,7 +87,7 @@ def compose(settings: KernelSettings, nc: Client) -> Kernel:
             intake=JetStreamIntake(nc, settings.shard, wake),
             answers=Answers(source, CoreReplies(nc), memory.places),
             authorizer=authorizer,
-            sealing=Sealing(snapshots, digest, settings.snapshot_every, wake),
+            sealing=Sealing(snapshots, digest, settings.snapshot_every, wake, signer),
             metrics=metrics,
             wake=wake,
         )
@@ -98,7 +106,12 @@ def compose(settings: KernelSettings, nc: Client) -> Kernel:
 async def serve(settings: KernelSettings) -> int:
     """Run one kernel until a signal asks it to stop. Returns the exit code."""
     nc = await connect(settings.nats_url, f"kernel-{settings.node}", writer=True)
-    kernel = compose(settings, nc)
+    try:
+        kernel = compose(settings, nc)
+    except UnusableKey as error:
+        log.critical("kernel.misconfigured", reason=str(error))
+        await nc.close()
+        return EXIT_MISCONFIGURED
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, kernel.stop)

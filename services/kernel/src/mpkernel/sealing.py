@@ -16,6 +16,7 @@ from mpkernel.core.shard import Shard
 from mpkernel.core.snapshot import Frozen, thaw
 from mpkernel.core.turn import Sealed
 from mpkernel.ports import Snapshots, SnapshotsUnavailable
+from mpkernel.signing import CheckpointSigner
 
 log = structlog.get_logger(__name__)
 _FORMAT = 1
@@ -33,9 +34,17 @@ class SnapshotHeader(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sealing:
-    """Takes snapshots of a leading kernel's state, and offers a checkpoint for each."""
+    """Takes snapshots of a leading kernel's state, and offers a checkpoint for each, signed where there is a key."""
 
-    def __init__(self, snapshots: Snapshots, reducer_digest: str, every: int, wake: asyncio.Event) -> None:
+    def __init__(
+        self,
+        snapshots: Snapshots,
+        reducer_digest: str,
+        every: int,
+        wake: asyncio.Event,
+        signer: CheckpointSigner | None = None,
+    ) -> None:
+        self._signer = signer
         self._snapshots = snapshots
         self._reducer_digest = reducer_digest
         self._every = every
@@ -92,7 +101,8 @@ class Sealing:
             log.warning("snapshot.failed", seq=position.seq, reason=str(error))
             return
         log.info("snapshot.stored", seq=position.seq, bytes=sum(map(len, chunks)))
-        self._checkpoint = LogCheckpointed(at_seq=position.seq, head=position.hash, state_root=root)
+        checkpoint = LogCheckpointed(at_seq=position.seq, head=position.hash, state_root=root)
+        self._checkpoint = self._signer.signed(checkpoint) if self._signer else checkpoint
         self._wake.set()
 
 

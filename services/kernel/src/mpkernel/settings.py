@@ -1,5 +1,6 @@
 """What a kernel is told from outside. Read once, at the start."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from mpbus.settings import BusSettings
@@ -17,8 +18,16 @@ class KernelSettings(BusSettings):
         ("user:root",), description="principals with operator rights everywhere, comma separated"
     )
     snapshot_every: int = Field(100_000, ge=0, description="events between two snapshots; 0: none")
+    signing_key_file: Path | None = Field(
+        None, description="Ed25519 key that signs checkpoints: PEM, or its 32-byte seed in hex; none: unsigned"
+    )
     ops_host: str = Field("127.0.0.1", description="address of the health and metrics door")
     ops_port: int = Field(0, ge=0, le=65_535, description="its port; 0: no such door")
+
+    @field_validator("signing_key_file", mode="before")
+    @classmethod
+    def _named(cls, value: object) -> object:
+        return value or None
 
     @field_validator("operators", mode="before")
     @classmethod
