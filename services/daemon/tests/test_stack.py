@@ -19,6 +19,7 @@ import psutil
 import pytest
 from mpd.installation import read_state, running_pid
 from mpd.ports import free_port
+from mpd.process import ServerFailed
 from mpd.stack import Stack
 
 from tests.support import eventually_sync
@@ -82,6 +83,13 @@ def test_a_stack_goes_on_where_it_was(tmp_path: Path) -> None:
         with _api(second) as api:
             listed = api.get("/v1/workspaces").json()["items"]
     assert [workspace["name"] for workspace in listed] == ["kept"]
+
+
+def test_a_stack_whose_port_was_taken_does_not_take_the_other_for_itself(stack: Stack, tmp_path: Path) -> None:
+    rival = Stack(tmp_path / "rival", http_port=stack.gateways[0].port)
+    with pytest.raises(ServerFailed, match="gateway-1: ended with exit code"):
+        rival.start()
+    assert not any(process.running for process in rival.processes)
 
 
 def test_killed_processes_are_started_again(tmp_path: Path) -> None:

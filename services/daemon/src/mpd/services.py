@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 
+import psutil
+
 from mpd.ports import HOST
 from mpd.process import ChildProcess
 
@@ -34,8 +36,16 @@ class ServiceProcess(ChildProcess):
         return f"http://{HOST}:{self.port}"
 
     def is_ready(self) -> bool:
-        """Whether /readyz answers 200."""
-        return http_status(self.port, "/readyz") == HTTPStatus.OK
+        """Whether this very process (not another that took its port) answers 200 on /readyz."""
+        return self.running and _listens(self.pid, self.port) and http_status(self.port, "/readyz") == HTTPStatus.OK
+
+
+def _listens(pid: int, port: int) -> bool:
+    try:
+        connections = psutil.Process(pid).net_connections("tcp")
+    except psutil.NoSuchProcess:
+        return False
+    return any(found.status == psutil.CONN_LISTEN and found.laddr.port == port for found in connections)
 
 
 def http_status(port: int, path: str) -> int | None:
