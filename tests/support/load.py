@@ -45,6 +45,8 @@ class Load:
 
     producer: CommandProducer
     workspace_id: str = "acme"
+    pause_seconds: float = 0.0
+    """What a client rests between two commands."""
     acknowledged: dict[str, Outcome] = field(default_factory=dict)
     waits: list[tuple[float, float]] = field(default_factory=list)
     """When each command was sent and how long it took, in seconds of the monotonic clock."""
@@ -93,6 +95,8 @@ class Load:
         ]
         for target, arguments in script[:limit]:
             await self.act(arguments, target=target)
+            if self.pause_seconds:
+                await asyncio.sleep(self.pause_seconds)
         return min(limit, len(script))
 
 

@@ -1,0 +1,1 @@
+"""Faults on real servers and real processes, under load, with the promises checked afterwards."""

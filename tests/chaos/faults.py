@@ -1,0 +1,131 @@
+"""What can happen to a machine's processes, each as one act that leaves the world running again."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import redis.asyncio as redis
+from mpd.process import ChildProcess
+
+from tests.chaos.arena import LEASE_TTL_SECONDS, Arena
+
+Fault = Callable[[Arena], Awaitable[None]]
+
+
+async def _killed(process: ChildProcess) -> None:
+    process.kill()
+    await asyncio.to_thread(process.start)
+
+
+async def _frozen(arena: Arena, process: ChildProcess) -> None:
+    process.pause()
+    await asyncio.sleep(arena.dice.uniform(0.2, LEASE_TTL_SECONDS * 2))
+    process.resume()
+
+
+async def leader_killed(arena: Arena) -> None:
+    """The leading kernel dies."""
+    await _killed(await arena.cluster.leader())
+
+
+async def leader_frozen(arena: Arena) -> None:
+    """The leading kernel sleeps, often past its lease, and wakes."""
+    await _frozen(arena, await arena.cluster.leader())
+
+
+async def leader_asked_to_go(arena: Arena) -> None:
+    """The leading kernel is restarted in order."""
+    await asyncio.to_thread((await arena.cluster.leader()).restart)
+
+
+async def standby_killed(arena: Arena) -> None:
+    """A kernel that does not lead dies."""
+    leader = await arena.cluster.leader()
+    await _killed(next(kernel for kernel in arena.stack.kernels if kernel is not leader))
+
+
+async def connections_cut(arena: Arena) -> None:
+    """Every connection of the kernels to NATS is cut."""
+    arena.proxy.cut()
+
+
+async def network_silent(arena: Arena) -> None:
+    """The kernels' network swallows everything for a while."""
+    arena.proxy.silence()
+    await asyncio.sleep(arena.dice.uniform(0.2, LEASE_TTL_SECONDS * 2))
+    arena.proxy.speak()
+
+
+async def lease_keeper_flushed(arena: Arena) -> None:
+    """Redis forgets everything."""
+    async with redis.Redis.from_url(arena.stack.valkey.url) as client:
+        await client.flushall()
+
+
+async def lease_keeper_killed(arena: Arena) -> None:
+    """Redis dies and comes back empty."""
+    await _killed(arena.stack.valkey)
+
+
+async def projector_killed(arena: Arena) -> None:
+    """A projector dies in the middle of whatever it does."""
+    await _killed(arena.dice.choice(arena.stack.projectors))
+
+
+async def projector_frozen(arena: Arena) -> None:
+    """A projector sleeps past its leases, and wakes."""
+    await _frozen(arena, arena.dice.choice(arena.stack.projectors))
+
+
+async def gateway_killed(arena: Arena) -> None:
+    """The gateway dies under its streams."""
+    await _killed(arena.stack.gateways[0])
+
+
+async def gateway_asked_to_go(arena: Arena) -> None:
+    """The gateway is restarted in order."""
+    await asyncio.to_thread(arena.stack.gateways[0].restart)
+
+
+async def log_server_killed(arena: Arena) -> None:
+    """NATS dies and recovers from its disk."""
+    await _killed(arena.stack.nats)
+
+
+async def log_server_frozen(arena: Arena) -> None:
+    """NATS sleeps."""
+    await _frozen(arena, arena.stack.nats)
+
+
+async def database_killed(arena: Arena) -> None:
+    """Postgres dies and recovers."""
+    await _killed(arena.stack.postgres)
+
+
+FAULTS: tuple[tuple[Fault, int], ...] = (
+    (leader_killed, 8),
+    (leader_frozen, 6),
+    (leader_asked_to_go, 4),
+    (standby_killed, 3),
+    (connections_cut, 8),
+    (network_silent, 4),
+    (lease_keeper_flushed, 6),
+    (lease_keeper_killed, 2),
+    (projector_killed, 4),
+    (projector_frozen, 2),
+    (gateway_killed, 3),
+    (gateway_asked_to_go, 2),
+    (log_server_killed, 3),
+    (log_server_frozen, 2),
+    (database_killed, 2),
+)
+"""Each fault with its weight."""
+
+
+async def inflict(arena: Arena) -> str:
+    """One fault by the dice, then a little progress; its name."""
+    faults, weights = zip(*FAULTS, strict=True)
+    fault: Fault = arena.dice.choices(faults, weights)[0]
+    await fault(arena)
+    arena.inflicted[fault.__name__] += 1
+    await arena.cluster.progressed(10)
+    return fault.__name__

@@ -1,0 +1,63 @@
+"""A TCP proxy between a service and a server, that can cut every connection or go silent."""
+
+import asyncio
+import contextlib
+
+
+class Proxy:
+    """Listens on a port of its own and passes bytes on to `target_port` of this machine."""
+
+    def __init__(self) -> None:
+        self.target_port = 0
+        self._connections: set[asyncio.StreamWriter] = set()
+        self._open = asyncio.Event()
+        self._open.set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> int:
+        """Begin to listen; returns the port."""
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        """Stop, and cut what is connected."""
+        self._server.close()
+        self.cut()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def cut(self) -> None:
+        """Cut every connection, as a network that fails would."""
+        for writer in self._connections:
+            writer.transport.abort()
+        self._connections.clear()
+
+    def silence(self) -> None:
+        """Pass nothing on any more; connections stay open."""
+        self._open.clear()
+
+    def speak(self) -> None:
+        """Pass bytes on again."""
+        self._open.set()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            upstream_reader, upstream = await asyncio.open_connection("127.0.0.1", self.target_port)
+        except OSError:
+            writer.transport.abort()
+            return
+        self._connections |= {writer, upstream}
+        for source, sink in ((reader, upstream), (upstream_reader, writer)):
+            task = asyncio.create_task(self._pump(source, sink))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, OSError):
+            while data := await source.read(1 << 16):
+                await self._open.wait()
+                sink.write(data)
+                await sink.drain()
+        self._connections.discard(sink)
+        sink.transport.abort()
