@@ -34,7 +34,8 @@ bench: .venv/.dev ## Measure against baselines (ARGS="--seconds 5 NAME" runs one
 	@$(BIN)/python -m bench $(ARGS)
 
 chaos: .venv/.dev ## Kill servers and services under load and check that nothing is lost or doubled
-	@$(BIN)/pytest tests/system $(ARGS)
+	@$(BIN)/python -m tests.simulation --seeds 10000
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 docs: .venv/.dev ## Write the generated documents anew from the code (schemas, OpenAPI, reference)
 	@$(BIN)/python -m mpschema $(ARGS)
