@@ -21,6 +21,7 @@ from mpschema.rejections import Code, Rejection
 
 from mpgateway.auth.access import check_bounds
 from mpgateway.http import JSON, Answer, Headers, HttpRequest, trace_id
+from mpgateway.metrics import IN_FLIGHT
 from mpgateway.problems import Refused, of_outcome, of_rejection, problem_answer
 
 BODY_BYTES_MAX = 1 << 20
@@ -39,6 +40,7 @@ class Commanding:
     def __init__(self, producer: CommandProducer, outcome_seconds: float) -> None:
         self._producer = producer
         self._outcome_seconds = outcome_seconds
+        IN_FLIGHT.set_function(lambda: producer.in_flight)
 
     async def command(self, spec: CommandSpec, request: HttpRequest) -> Answer:
         """Answer a request for one command. Raises `Refused`, or what the producer raises."""

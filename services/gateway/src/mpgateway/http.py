@@ -85,6 +85,10 @@ class HttpRequest:
         raw: bytes = self._scope.get("raw_path") or str(self._scope["path"]).encode()
         return raw.decode("ascii", "replace").replace("\ufffd", "?")
 
+    def abort(self) -> None:
+        """Cut the connection off: whoever is at the other end does not read what is sent."""
+        self._scope["extensions"]["mp.abort"]["abort"]()
+
     @property
     def address(self) -> str:
         """The address of who connected to us."""

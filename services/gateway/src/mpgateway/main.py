@@ -9,6 +9,7 @@ from mpbus import telemetry
 from mpbus.connect import connect
 from mpbus.producer import CommandProducer
 from mpbus.reader import LogReader
+from prometheus_client import disable_created_metrics
 from redis.asyncio import Redis
 
 from mpgateway.app import World, build
@@ -29,6 +30,7 @@ def main() -> None:
     settings = GatewaySettings()
     telemetry.configure("mpgateway", node=settings.node, level=settings.log_level, style=settings.log_format)
     _raise_file_limit()
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # the package has no types for it
     uvloop.run(run(settings))
 
 
@@ -37,7 +39,7 @@ async def run(settings: GatewaySettings) -> None:
     async with AsyncExitStack() as stack:
         world = await _connect(settings, stack)
         app, clients = build(world)
-        server = Server(app, settings.http_host, settings.http_port, settings.drain_seconds)
+        server = Server(app, settings.http_host, settings.http_port, settings.drain_seconds, settings.trusted_proxies)
         log.info("gateway.starting", host=settings.http_host, port=settings.http_port)
         await server.serve_until_told(lambda: world.ring.end("shutdown"), lambda: clients.count)
     log.info("gateway.stopped")

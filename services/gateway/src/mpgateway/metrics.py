@@ -14,6 +14,7 @@ RATE_LIMITED = Counter("mp_gateway_rate_limited", "Requests refused by a rate li
 STREAMS = Gauge("mp_gateway_streams", "Event streams open now.", ["transport"])
 STREAMS_ENDED = Counter("mp_gateway_streams_ended", "Event streams ended, by reason (slow: fell behind).", ["reason"])
 STREAM_EVENTS = Counter("mp_gateway_stream_events", "Events sent to clients of event streams.", ["transport"])
+IN_FLIGHT = Gauge("mp_gateway_commands_in_flight", "Commands that wait for their outcome here.")
 TAIL_POSITION = Gauge("mp_gateway_tail_position", "The last event read from the log.")
 
 

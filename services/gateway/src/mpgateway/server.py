@@ -60,7 +60,7 @@ class HttpProtocol(HttpToolsProtocol):
 class Server(uvicorn.Server):
     """Serves until told to stop; `on_stop` is called first, to say goodbye to streams, and tells how many are left."""
 
-    def __init__(self, app: Litestar, host: str, port: int, drain_seconds: float) -> None:
+    def __init__(self, app: Litestar, host: str, port: int, drain_seconds: float, trusted_proxies: str = "") -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -74,6 +74,8 @@ class Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=bool(trusted_proxies),
+                forwarded_allow_ips=trusted_proxies,
                 backlog=4096,
                 timeout_keep_alive=75,
                 timeout_graceful_shutdown=max(1, round(drain_seconds)),

@@ -30,6 +30,6 @@ def principal_of_subject(subject: str) -> str:
     else by choosing a name.
     """
     plain = f"user:{subject}"
-    if is_id(plain) and plain != ROOT and not _DIGEST.match(subject):
+    if subject and is_id(plain) and plain != ROOT and not _DIGEST.match(subject):
         return plain
     return "user:" + hashlib.sha256(subject.encode()).hexdigest()

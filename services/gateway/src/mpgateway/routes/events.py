@@ -55,7 +55,7 @@ class EventRoutes:
 
     async def _sse(self, request: HttpRequest) -> SseStream:
         client = await self._client(request)
-        return SseStream(self._clients, client, client.after or self._clients.feed.ring.cursor)
+        return SseStream(self._clients, client, client.after or self._clients.feed.ring.cursor, request.abort)
 
     async def _client(self, request: HttpRequest) -> Client:
         workspace_id = request.params["workspace_id"]

@@ -22,6 +22,8 @@ RECHECK_SECONDS = 30.0
 RETRY_MS = 1_000
 """After how many milliseconds a client is asked to come back."""
 
+STALLED = "stalled"
+"""A client that took nothing for too long: not even a goodbye gets through to it."""
 Write = Callable[[Step], Awaitable[None]]
 
 
@@ -75,7 +77,7 @@ class Clients:
         try:
             reason = await self._steps(client, transport, write)
         except TimeoutError:
-            reason = "slow"
+            reason = STALLED
         except asyncio.CancelledError:
             if not (watch.done() and serving.uncancel() == 0):
                 raise

@@ -1,10 +1,12 @@
 """The event stream as server-sent events."""
 
+from collections.abc import Callable
+
 import msgspec
 from mpschema.api import POSITION_HEADER
 
 from mpgateway.http import Receive, Send
-from mpgateway.streaming.clients import RETRY_MS, ByeData, Client, Clients, ResyncData
+from mpgateway.streaming.clients import RETRY_MS, STALLED, ByeData, Client, Clients, ResyncData
 from mpgateway.streaming.cursor import Cursor
 from mpgateway.streaming.feed import Bye, Delivery, Resync, Step
 
@@ -19,10 +21,11 @@ _HEADERS = (
 class SseStream:
     """One client's stream, as an answer."""
 
-    def __init__(self, clients: Clients, client: Client, begins: Cursor) -> None:
+    def __init__(self, clients: Clients, client: Client, begins: Cursor, abort: Callable[[], None]) -> None:
         self._clients = clients
         self._client = client
         self._begins = begins
+        self._abort = abort
 
     async def run(self, receive: Receive, send: Send) -> None:
         """Write the stream until the client leaves or the server says goodbye."""
@@ -33,7 +36,9 @@ class SseStream:
         async def write(step: Step) -> None:
             await send({"type": "http.response.body", "body": sse_bytes(step), "more_body": True})
 
-        await self._clients.serve(self._client, "sse", receive, write)
+        if await self._clients.serve(self._client, "sse", receive, write) == STALLED:
+            self._abort()
+            return
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

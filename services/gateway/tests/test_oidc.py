@@ -1,0 +1,188 @@
+"""JWTs of an identity provider: verified against the keys it publishes, and nothing else."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import threading
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey, KeyParameters, RSAKey
+from mpgateway.auth.identity import principal_of_subject
+from mpgateway.auth.oidc import KeysUnavailable, Oidc
+
+ISSUER, AUDIENCE = "https://id.example", "moduprompt"
+NOBODY: frozenset[str] = frozenset()
+
+
+class Provider:
+    """An identity provider on a free port: its keys, and how often they were fetched."""
+
+    def __init__(self) -> None:
+        self.keys: list[RSAKey | ECKey] = []
+        self.extra: list[dict[str, str]] = []
+        self.fetches = 0
+        self.away = False
+        provider = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                provider.fetches += 1
+                self.send_response(503 if provider.away else 200)
+                self.end_headers()
+                self.wfile.write(json.dumps(provider.published()).encode())
+
+            def log_request(self, *_: object) -> None:
+                """Nothing: tests are quiet."""
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}/jwks"
+
+    def published(self) -> dict[str, Any]:
+        return {"keys": [key.as_dict(private=False) for key in self.keys] + self.extra}
+
+    def new_key(self, kid: str, kind: str = "RSA") -> RSAKey | ECKey:
+        parameters = KeyParameters(kid=kid, use="sig")
+        key = RSAKey.generate_key(2048, parameters) if kind == "RSA" else ECKey.generate_key("P-256", parameters)
+        self.keys.append(key)
+        return key
+
+    def oidc(self, refetch_seconds: float = 30.0) -> Oidc:
+        return Oidc(ISSUER, AUDIENCE, self.url, refetch_seconds=refetch_seconds)
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    provider = Provider()
+    yield provider
+    provider.server.shutdown()
+    provider.server.server_close()
+
+
+def _token(key: RSAKey | ECKey, algorithm: str = "RS256", **changes: Any) -> str:
+    claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "exp": int(time.time()) + 60} | changes
+    present = {name: value for name, value in claims.items() if value is not None}
+    return jwt.encode({"alg": algorithm, "kid": key.kid}, present, key, algorithms=[algorithm])
+
+
+@pytest.mark.parametrize(("kind", "algorithm"), [("RSA", "RS256"), ("RSA", "PS256"), ("EC", "ES256")])
+async def test_a_good_token_identifies_its_subject(provider: Provider, kind: str, algorithm: str) -> None:
+    key = provider.new_key("k1", kind)
+    identity = await provider.oidc().identify(_token(key, algorithm), NOBODY)
+    assert identity is not None
+    assert (identity.principal, identity.workspace_id, identity.operator) == ("user:alice", None, False)
+
+
+async def test_a_subject_may_be_an_operator(provider: Provider) -> None:
+    identity = await provider.oidc().identify(_token(provider.new_key("k1")), frozenset({"user:alice"}))
+    assert identity is not None
+    assert identity.operator
+
+
+async def test_several_audiences_are_fine_when_ours_is_among_them(provider: Provider) -> None:
+    token = _token(provider.new_key("k1"), aud=["others", AUDIENCE])
+    assert await provider.oidc().identify(token, NOBODY) is not None
+
+
+WRONG: list[dict[str, Any]] = [
+    {"iss": "https://other.example"},
+    {"iss": None},
+    {"aud": "others"},
+    {"aud": None},
+    {"exp": int(time.time()) - 60},
+    {"exp": None},
+    {"sub": None},
+    {"nbf": int(time.time()) + 600},
+]
+
+
+@pytest.mark.parametrize("changes", WRONG, ids=str)
+async def test_a_wrong_or_missing_claim_identifies_nobody(provider: Provider, changes: dict[str, Any]) -> None:
+    assert await provider.oidc().identify(_token(provider.new_key("k1"), **changes), NOBODY) is None
+
+
+async def test_a_signature_of_another_key_identifies_nobody(provider: Provider) -> None:
+    provider.new_key("k1")
+    forged = RSAKey.generate_key(2048, {"kid": "k1"})
+    assert await provider.oidc().identify(_token(forged), NOBODY) is None
+
+
+async def test_a_public_key_is_no_shared_secret(provider: Provider) -> None:
+    key = provider.new_key("k1")
+    header = urlsafe_b64encode(b'{"alg":"HS256","kid":"k1"}').rstrip(b"=")
+    signed = header + b"." + _token(key).split(".")[1].encode()
+    signature = hmac.digest(key.as_pem(private=False), signed, "sha256")
+    confused = signed + b"." + urlsafe_b64encode(signature).rstrip(b"=")
+    assert await provider.oidc().identify(confused.decode(), NOBODY) is None
+
+
+async def test_an_unsigned_token_identifies_nobody(provider: Provider) -> None:
+    provider.new_key("k1")
+    assert await provider.oidc().identify("eyJhbGciOiJub25lIiwia2lkIjoiazEifQ.e30.", NOBODY) is None
+
+
+async def test_a_key_that_is_new_is_fetched(provider: Provider) -> None:
+    oidc = provider.oidc(refetch_seconds=0)
+    await oidc.identify(_token(provider.new_key("k1")), NOBODY)
+    assert await oidc.identify(_token(provider.new_key("k2")), NOBODY) is not None
+
+
+async def test_made_up_key_ids_do_not_make_us_fetch_again_and_again(provider: Provider) -> None:
+    oidc = provider.oidc()
+    await oidc.identify(_token(provider.new_key("k1")), NOBODY)
+    for number in range(20):
+        stranger = ECKey.generate_key("P-256", {"kid": f"made-up-{number}"})
+        assert await oidc.identify(_token(stranger, "ES256"), NOBODY) is None
+    assert provider.fetches == 1
+
+
+async def test_the_last_good_keys_are_kept_while_the_provider_is_away(provider: Provider) -> None:
+    oidc = provider.oidc(refetch_seconds=0)
+    token = _token(provider.new_key("k1"))
+    await oidc.identify(token, NOBODY)
+    provider.away = True
+    assert await oidc.identify(_token(RSAKey.generate_key(2048, {"kid": "k9"})), NOBODY) is None
+    assert await oidc.identify(token, NOBODY) is not None
+
+
+async def test_without_any_keys_nothing_can_be_said(provider: Provider) -> None:
+    token = _token(provider.new_key("k1"))
+    provider.away = True
+    with pytest.raises(KeysUnavailable):
+        await provider.oidc().identify(token, NOBODY)
+
+
+async def test_keys_of_a_kind_we_do_not_know_are_left_aside(provider: Provider) -> None:
+    provider.extra.append({"kty": "QUANTUM", "kid": "q1"})
+    assert await provider.oidc().identify(_token(provider.new_key("k1")), NOBODY) is not None
+
+
+@pytest.mark.parametrize(
+    ("subject", "principal"),
+    [
+        ("alice", "user:alice"),
+        ("alice@example", "user:alice@example"),
+        ("root", None),
+        ("auth0|abc", None),
+        ("x" * 200, None),
+        ("", None),
+        ("a" * 64, None),
+    ],
+)
+def test_a_subject_names_one_principal(subject: str, principal: str | None) -> None:
+    found = principal_of_subject(subject)
+    if principal is None:
+        assert found.startswith("user:")
+        assert len(found) == len("user:") + 64
+    else:
+        assert found == principal
