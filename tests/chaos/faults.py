@@ -125,7 +125,12 @@ async def inflict(arena: Arena) -> str:
     """One fault by the dice, then a little progress; its name."""
     faults, weights = zip(*FAULTS, strict=True)
     fault: Fault = arena.dice.choices(faults, weights)[0]
-    await fault(arena)
     arena.inflicted[fault.__name__] += 1
-    await arena.cluster.progressed(10)
+    try:
+        await fault(arena)
+        await arena.cluster.progressed(10)
+    except Exception as error:
+        tails = [f"--- {process.name}\n{process.log_tail(12)}" for process in arena.stack.processes]
+        error.add_note("\n".join([f"after {fault.__name__}, {arena.inflicted.total()} faults", *tails]))
+        raise
     return fault.__name__

@@ -124,10 +124,7 @@ class Turn:
         arguments = codec.decode_arguments(envelope)
         if isinstance(arguments, Rejection):
             return self._reject(envelope, digest, envelope.target, arguments)
-        target = envelope.target
-        if not target and COMMANDS[envelope.type].creates:
-            target = derived_id(envelope.type.partition(".")[0], envelope.command_id)
-        return self._decide(envelope, digest, target, arguments)
+        return self._decide(envelope, digest, envelope.target or _target(envelope), arguments)
 
     def _repeat(self, envelope: CommandEnvelope, digest: str) -> Repeat | None:
         outcomes = self.shard.outcomes
@@ -231,6 +228,13 @@ class Turn:
         self.lines.append(line)
         self.size += len(line)
         self.shard.fold_record(record)
+
+
+def _target(envelope: CommandEnvelope) -> str:
+    """What a command is about that names no target: its workspace, or what it creates."""
+    if envelope.type.startswith("workspace."):
+        return envelope.workspace_id
+    return derived_id(envelope.type.partition(".")[0], envelope.command_id) if COMMANDS[envelope.type].creates else ""
 
 
 def recorded_outcome(records: list[EventRecord], request_id: str) -> Outcome:
