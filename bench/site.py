@@ -48,6 +48,12 @@ class Site:
             nonce=f"n{self._nonces}",
         )
 
+    def place_at(self, http_port: int) -> Place:
+        """The same, with another HTTP server than the gateway."""
+        place = self.place()
+        place.http_port = http_port
+        return place
+
     def start(self, *names: str) -> None:
         """Start services by name: kernel-1, projector-1, gateway-1."""
         for name in names:

@@ -3,6 +3,7 @@
 Every command is accepted and becomes one event: so each baseline does the same number of the same things.
 """
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from mpschema.registry import COMMANDS
 WORKSPACE = "acme"
 PRINCIPAL = "user:root"
 PROJECT = "core"
-SLOTS_MAX = 256
+SLOTS_MAX = 1_024
 _TYPES = {spec.arguments: spec.command_type for spec in COMMANDS.values()}
 _DAY_SECONDS = 86_400  # No lease runs out while we measure.
 _CREATE = codec.encode(
@@ -89,8 +90,8 @@ class Stories:
         return next(self._slots[slot])
 
 
-async def found(producer: CommandProducer) -> int:
-    """The workspace, project, session and channels that the mix needs. Returns how many commands that took."""
+async def found(producer: CommandProducer) -> None:
+    """The workspace, project, session and channels that the mix needs."""
     blueprint = session.BlueprintRef(name="bench", version="1.0.0", digest="ab" * 32)
     commands: list[tuple[str, Command]] = [
         (WORKSPACE, workspace.CreateWorkspace(name="Acme")),
@@ -98,10 +99,12 @@ async def found(producer: CommandProducer) -> int:
         ("lead", session.SpawnSession(blueprint=blueprint, project_id=PROJECT)),
         ("lead", session.StartSession()),
     ]
-    opened = channel.OpenChannel(session_id="lead", scope=channel.Scope.PROJECT, name="bench")
-    commands += [(channel_of(slot), opened) for slot in range(SLOTS_MAX)]
     for target, arguments in commands:
-        step = Step(_TYPES[type(arguments)], target, codec.encode(arguments))
-        outcome = await producer.submit(step.envelope())
-        assert outcome.accepted, f"{step.type} was refused: {outcome.detail}"
-    return len(commands)
+        await _act(producer, target, arguments)
+    opened = channel.OpenChannel(session_id="lead", scope=channel.Scope.PROJECT, name="bench")
+    await asyncio.gather(*(_act(producer, channel_of(slot), opened) for slot in range(SLOTS_MAX)))
+
+
+async def _act(producer: CommandProducer, target: str, arguments: Command) -> None:
+    outcome = await producer.submit(Step(_TYPES[type(arguments)], target, codec.encode(arguments)).envelope())
+    assert outcome.accepted, f"{_TYPES[type(arguments)]} was refused: {outcome.detail}"

@@ -37,8 +37,8 @@ def measure(options: Options) -> list[Row]:
                     continue
                 samples = _in_turn(options, in_flight, here, commands, transactions, publishes, done)
                 rows += _rows(in_flight, samples)
-        check(here.outcomes_after(before) == done["commands"], "not every acknowledged command is in the log once")
-        check(here.baseline_events() == done["transactions"], "not every command of the baseline was stored once")
+        check(here.outcomes_after(before) == done["commands"], "the log does not hold each command once")
+        check(here.baseline_events() == done["transactions"], "the baseline did not store each command once")
     return rows
 
 
