@@ -15,8 +15,10 @@ from mpbus.reader import GENESIS, HASH_HEADER, Commit, LogPosition, LogReader
 from mpbus.streams import provision
 from mpd.ports import free_port
 from mpd.process import ChildProcess
+from mpd.servers import PostgresServer
 from mpd.services import http_status
 from mpprojector.adapters.dump import dump_tables
+from mpprojector.adapters.migrations import migrate
 from mpprojector.adapters.postgres_ledger import PostgresLedger
 from mpprojector.projector import Pace, Projector
 from mpprojector.rows import fresh_fold
@@ -76,11 +78,11 @@ async def log(nats_url: str, shard: str) -> AsyncIterator[Log]:
 
 @contextlib.asynccontextmanager
 async def running(
-    log: Log, database: Database, node: str = "a", *, limits: Limits | None = None
+    log: Log, database: Database, node: str = "a", *, limits: Limits | None = None, patience_seconds: float = 5.0
 ) -> AsyncIterator[Projector]:
     """A projector in this process."""
     ledger = PostgresLedger(database.projector_dsn, lease_seconds=LEASE_SECONDS)
-    pace = Pace(beat_seconds=0.1, stall_seconds=2.0, limits=limits or Limits())
+    pace = Pace(0.1, stall_seconds=2.0, patience_seconds=patience_seconds, limits=limits or Limits())
     projector = Projector(LogReader(log.nc, log.shard), ledger, list(VIEWS.values()), node, pace)
     task = asyncio.create_task(projector.run())
     try:
@@ -217,6 +219,42 @@ async def test_another_log_than_the_one_folded_halts_everything(log: Log, databa
     async with running(log, database):
         rows = await eventually(lambda: halted(database, ALL))
     assert all("ChainBroken" in row["error"] for row in rows.values())
+
+
+async def test_a_projection_that_hangs_does_not_hold_the_others_back(log: Log, database: Database) -> None:
+    await log.write(story(log.shard, 2_000))
+    owner = await asyncpg.connect(database.owner_dsn)
+    lock = owner.transaction()
+    await lock.start()
+    await owner.execute("LOCK TABLE mp.messages")
+    async with running(log, database, limits=Limits(events_max=100), patience_seconds=0.1) as projector:
+        await eventually(lambda: stand_at(database, log.end.seq, ALL - {"channels"}))
+        assert (await projections(database))["channels"]["position"] == 0
+        await eventually(lambda: "stalled" in projector.health().facts.values())
+        await lock.rollback()
+        await eventually(lambda: stand_at(database, log.end.seq))
+        await eventually(lambda: projector.health().ready)
+    await owner.close()
+    assert await dump_tables(database.projector_dsn) == fresh_fold(log.written)
+
+
+async def test_a_killed_database_loses_nothing_that_is_not_folded_again(log: Log, own_postgres: PostgresServer) -> None:
+    database = Database(own_postgres, "moduprompt")
+    await migrate(
+        database.owner_dsn,
+        projector_password=own_postgres.passwords["mp_projector"],
+        gateway_password=own_postgres.passwords["mp_gateway"],
+    )
+    commits = story(log.shard, 6_000)
+    await log.write(commits[:100])
+    async with running(log, database, limits=Limits(events_max=50)) as projector:
+        await eventually(lambda: all(worker.written.seq > 500 for worker in projector.workers.values()))
+        await asyncio.to_thread(own_postgres.kill)
+        await log.write(commits[100:])
+        await eventually(lambda: not projector.health().ready)
+        await asyncio.to_thread(own_postgres.start)
+        await eventually(lambda: stand_at(database, log.end.seq))
+    assert await dump_tables(database.projector_dsn) == fresh_fold(log.written)
 
 
 async def halted(database: Database, names: set[str]) -> dict[str, asyncpg.Record]:

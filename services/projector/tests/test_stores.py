@@ -10,6 +10,7 @@ import pytest
 from mpbus.reader import GENESIS, Commit, LogPosition
 from mpprojector.adapters.dump import dump_tables
 from mpprojector.adapters.memory import MemoryLedger, MemoryStore
+from mpprojector.adapters.migrations import SchemaMismatch
 from mpprojector.adapters.postgres_ledger import PostgresLedger
 from mpprojector.fold import Batch, fold
 from mpprojector.ports import Deposed, Lease, Ledger, NotWritable, ReadModel, Report, Unavailable
@@ -195,6 +196,14 @@ async def test_a_role_that_may_not_copy_writes_the_same_rows(database: Database)
     await write_all(f"postgresql://slow_projector:slow@127.0.0.1:{server.port}/{database.name}", commits, 5)
     assert await dump_tables(database.projector_dsn) == fresh_fold(commits)
     await owner.close()
+
+
+async def test_tables_of_another_version_of_a_view_are_refused(database: Database) -> None:
+    ledger = PostgresLedger(database.projector_dsn)
+    await ledger.register([WORK])
+    with pytest.raises(SchemaMismatch, match="the tables of work hold version 1 of the view, this build has 2"):
+        await ledger.register([replace(WORK, version=2)])
+    await ledger.close()
 
 
 async def test_what_the_server_lost_in_a_crash_is_folded_again(database: Database) -> None:

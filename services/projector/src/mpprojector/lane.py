@@ -19,7 +19,6 @@ from mpprojector.worker import Worker
 
 log = structlog.get_logger(__name__)
 BUFFER_BYTES_MAX = 16 << 20
-PATIENCE_SECONDS = 5.0
 
 
 class Lane:
@@ -31,7 +30,7 @@ class Lane:
         workers: Sequence[Worker],
         on_slow: Callable[[Worker], None],
         *,
-        patience_seconds: float = PATIENCE_SECONDS,
+        patience_seconds: float,
     ) -> None:
         self.workers = list(workers)
         self.position = min((worker.position for worker in workers), key=lambda position: position.stream_seq)

@@ -12,6 +12,7 @@ from mpbus.connect import connect
 from mpbus.ops import OpsServer
 from mpbus.reader import LogReader
 from mpbus.telemetry import configure
+from nats.errors import Error as NatsError
 
 from mpprojector.adapters.migrations import SchemaMismatch
 from mpprojector.adapters.postgres_ledger import PostgresLedger
@@ -21,13 +22,19 @@ from mpprojector.views import VIEWS
 from mpprojector.worker import Limits
 
 log = structlog.get_logger(__name__)
+EXIT_NO_LOG = 1
+"""No NATS server answers."""
 EXIT_SCHEMA = 3
 """The database's tables are not those this build works with."""
 
 
 async def serve(settings: ProjectorSettings) -> int:
     """Run one projector until a signal asks it to stop. Returns the exit code."""
-    nc = await connect(settings.nats_url, f"projector-{settings.node}")
+    try:
+        nc = await connect(settings.nats_url, f"projector-{settings.node}")
+    except (NatsError, OSError, TimeoutError) as error:
+        log.critical("projector.no_log", url=settings.nats_url, reason=str(error) or type(error).__name__)
+        return EXIT_NO_LOG
     ledger = PostgresLedger(settings.postgres_dsn.get_secret_value(), lease_seconds=settings.projection_lease_seconds)
     pace = Pace(
         beat_seconds=min(1.0, settings.projection_lease_seconds / 4),

@@ -23,6 +23,8 @@ from mpprojector.worker import Limits, Worker
 log = structlog.get_logger(__name__)
 _TOGETHER_EVENTS = 200_000
 """Projections that stand closer than this read the log together."""
+_LIVE_SECONDS = 2.0
+"""A projection that is not further behind than this is live: events that are on their way do not count."""
 _FINISH_SECONDS = 10.0
 _RATE_WEIGHT = 0.3
 
@@ -43,6 +45,8 @@ class Pace:
 
     beat_seconds: float = 1.0
     stall_seconds: float = 15.0
+    patience_seconds: float = 5.0
+    """How long the projections that read together wait for one whose writes hang."""
     limits: Limits = field(default_factory=Limits)
 
 
@@ -168,7 +172,12 @@ class Projector:
         self._metrics.lost(name)
 
     def _open_lane(self, workers: list[Worker]) -> None:
-        lane = Lane(self._source, workers, lambda slow: self._open_lane([slow]))
+        lane = Lane(
+            self._source,
+            workers,
+            lambda slow: self._open_lane([slow]),
+            patience_seconds=self._pace.patience_seconds,
+        )
         self._lanes[lane] = asyncio.create_task(lane.run())
 
     def _tidy_lanes(self) -> None:
@@ -196,9 +205,10 @@ class Projector:
             seen.moved_at = now
         seen.seq, seen.at = seq, now
         lag = max(0, self._head - seq)
-        behind = lag and worker.written_time_ms
-        lag_seconds = max(0.0, time.time() - worker.written_time_ms / 1_000) if behind else 0.0
-        state = "halted" if worker.error else "catching_up" if lag else "live"
+        known = lag and worker.written_time_ms
+        lag_seconds = max(0.0, time.time() - worker.written_time_ms / 1_000) if known else 0.0
+        late = lag and (not known or lag_seconds > _LIVE_SECONDS)
+        state = "halted" if worker.error else "catching_up" if late else "live"
         self._metrics.lag(name, head=self._head, events=lag, seconds=lag_seconds, halted=worker.error is not None)
         return Report(
             name,

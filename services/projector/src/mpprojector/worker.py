@@ -24,10 +24,12 @@ _RETRY_SECONDS_MAX = 2.0
 
 @dataclass(frozen=True)
 class Limits:
-    """How much one transaction holds."""
+    """How much one transaction holds, and how soon after another the next may begin."""
 
     events_max: int = 8_000
     bytes_max: int = 4 << 20
+    pause_seconds: float = 0.01
+    """Between the beginnings of two transactions that are not full. The first after a rest never waits."""
 
     def reached(self, batch: Batch) -> bool:
         """Whether a batch is full."""
@@ -53,6 +55,7 @@ class Worker:
         self._pending = Batch(view, lease.position)
         self._failure: str | None = None
         self._finishing = False
+        self._began = 0.0
         self._due = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -125,6 +128,7 @@ class Worker:
     async def _write_what_is_due(self) -> None:
         while self.error is None:
             await self._due.wait()
+            await self._pause()
             self._due.clear()
             batch, self._pending = self._pending, Batch(self.view, self._pending.position)
             self._room.set()
@@ -135,6 +139,14 @@ class Worker:
                     self._halted(self._failure)
                 elif self._finishing:
                     return
+
+    async def _pause(self) -> None:
+        """Under a steady trickle, gather for a moment: each transaction costs the same, however little it holds."""
+        loop = asyncio.get_running_loop()
+        wait = self._began + self._limits.pause_seconds - loop.time()
+        if wait > 0 and self.active and self.has_room:
+            await asyncio.sleep(wait)
+        self._began = loop.time()
 
     async def _write(self, batch: Batch) -> None:
         try:

@@ -11,6 +11,8 @@ from mpprojector.ports import NotWritable, Unavailable
 _Y2000_MS = 946_684_800_000
 _CONNECT_SECONDS = 5
 _COMMAND_SECONDS = 120
+_STATEMENTS_MAX = 300
+"""Prepared statements a connection keeps: one for each set of columns that changes together."""
 SESSION = {
     # A crash of the server may lose the newest transactions, rows and position together: they are folded again.
     "synchronous_commit": "off",
@@ -44,6 +46,7 @@ async def connect(dsn: str, name: str) -> asyncpg.Connection:
             dsn,
             timeout=_CONNECT_SECONDS,
             command_timeout=_COMMAND_SECONDS,
+            statement_cache_size=_STATEMENTS_MAX,
             server_settings=SESSION | {"application_name": name},
         )
         await connection.set_type_codec(

@@ -6,6 +6,8 @@ The position's conditional update is also the fence: it moves only for the prese
 begins. It comes last, so that its lock, which a successor needs, is held as shortly as can be.
 """
 
+from typing import Any
+
 import asyncpg
 
 from mpprojector.adapters.postgres import connect, translated
@@ -18,6 +20,8 @@ _MOVE = """
 UPDATE mp.projections SET position = $5, stream_seq = $6, hash = $7
 WHERE name = $1 AND version = $2 AND owner_epoch = $3 AND stream_seq = $4
 """
+_SMALL_EVENTS = 64
+"""Up to here a batch goes in one statement: while a projection is live, round trips are what costs."""
 _WHERE = "SELECT stream_seq FROM mp.projections WHERE name = $1 AND version = $2 AND owner_epoch = $3"
 _MAY_COPY = "SELECT rolbypassrls OR rolsuper FROM pg_roles WHERE rolname = current_user"
 
@@ -61,10 +65,34 @@ class PostgresReadModel:
             connection.terminate()
 
     async def _transact(self, connection: asyncpg.Connection, batch: Batch) -> None:
+        if batch.events <= _SMALL_EVENTS and await self._written_at_once(connection, batch):
+            return
         async with connection.transaction():
             for name, changes in batch.tables.items():
                 await self._writers[name].write(connection, changes, may_copy=self._may_copy)
             await self._move(connection, batch)
+
+    async def _written_at_once(self, connection: asyncpg.Connection, batch: Batch) -> bool:
+        """Write a small batch in one statement, unless something in it does not fit: the long way then says what."""
+        if any(changes.amended for changes in batch.tables.values()):
+            return False
+        parts, checks, parameters = [f"moved AS ({_MOVE} RETURNING 1)"], ["moved) = 1"], self._place(batch)
+        for name, changes in batch.tables.items():
+            for write in self._writers[name].writes(changes, new_rows=True):
+                part = f"w{len(parts)}"
+                parts.append(f"{part} AS ({write.statement(len(parameters) + 1)} RETURNING 1)")
+                parameters.extend(write.arrays)
+                if write.rows is not None:
+                    parameters.append(write.rows)
+                    checks.append(f"{part}) = ${len(parameters)}::bigint")
+        fits = " AND ".join(f"(SELECT count(*) FROM {check}" for check in checks)  # noqa: S608 - names of ours
+        # What does not fit divides by zero, and so undoes the whole statement.
+        statement = f"WITH {', '.join(parts)} SELECT 1 / (CASE WHEN {fits} THEN 1 ELSE 0 END)"
+        try:
+            await connection.execute(statement, *parameters)
+        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError):
+            return False
+        return True
 
     async def _check_place(self, batch: Batch, refusal: Exception) -> None:
         """Rows that do not fit are no wonder where a successor has written since. Raises `Deposed`."""
@@ -87,8 +115,11 @@ class PostgresReadModel:
         return int(stream_seq)
 
     async def _move(self, connection: asyncpg.Connection, batch: Batch) -> None:
-        lease, to = self._lease, batch.position
-        owner = (lease.name, lease.version, lease.epoch)
-        done = await connection.execute(_MOVE, *owner, batch.after.stream_seq, to.seq, to.stream_seq, to.hash)
-        if done != "UPDATE 1":
+        lease = self._lease
+        if await connection.execute(_MOVE, *self._place(batch)) != "UPDATE 1":
             raise Deposed(f"{lease.name} is not at {batch.after.stream_seq} under epoch {lease.epoch} any more")
+
+    def _place(self, batch: Batch) -> list[Any]:
+        """The parameters of `_MOVE`."""
+        lease, to = self._lease, batch.position
+        return [lease.name, lease.version, lease.epoch, batch.after.stream_seq, to.seq, to.stream_seq, to.hash]

@@ -1,7 +1,8 @@
 """A batch's changes as set-wise writes: COPY for new rows, one statement for each set of columns that changes."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
@@ -12,8 +13,20 @@ from mpprojector.fold import Steps, TableChanges
 from mpprojector.views.changes import CannotApply, Key, Table, Values
 
 
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One statement that writes many rows."""
+
+    table: str
+    statement: Callable[[int], str]
+    """The SQL, given the number of its first parameter."""
+    arrays: list[Sequence[Any]]
+    rows: int | None = None
+    """How many rows it must find there; None where it makes them or needs none."""
+
+
 class TableWriter:
-    """Writes one table of one projection, inside the transaction of its connection."""
+    """Writes one table of one projection, inside a transaction."""
 
     def __init__(self, schema: str, table: Table) -> None:
         self._schema = schema
@@ -26,45 +39,48 @@ class TableWriter:
 
     async def write(self, connection: asyncpg.Connection, changes: TableChanges, *, may_copy: bool) -> None:
         """Every change of the table. Raises asyncpg's errors, and `CannotApply` where a row to change is not there."""
-        if changes.deleted:
-            await connection.execute(self._statements.delete, *zip(*changes.deleted, strict=True))
-        if changes.upserted:
-            await self._rows(connection, self._statements.upsert, self._whole(changes.upserted))
-        if changes.inserted or changes.appended:
-            rows = [*changes.appended, *self._whole(changes.inserted)]
-            if may_copy:
-                await connection.copy_records_to_table(
-                    self._table.name, schema_name=self._schema, columns=self._columns, records=rows
-                )
-            else:
-                await self._rows(connection, self._statements.insert, rows)
         if changes.amended:
             await self._take_steps(connection, changes)
-        if changes.patched:
-            await self._patch(connection, changes.patched)
+        if may_copy and (changes.inserted or changes.appended):
+            await connection.copy_records_to_table(
+                self._table.name, schema_name=self._schema, columns=self._columns, records=self._new(changes)
+            )
+        for write in self.writes(changes, new_rows=not may_copy):
+            done = await connection.execute(write.statement(1), *write.arrays)
+            if write.rows is not None and done != f"UPDATE {write.rows}":
+                raise CannotApply(f"{write.table}: {write.rows} rows to change, {done.split()[1]} there")
+
+    def writes(self, changes: TableChanges, *, new_rows: bool) -> Iterator[Write]:
+        """The statements that make these changes; each row is in one of them at most."""
+        table, statements = self._table, self._statements
+        if changes.deleted:
+            yield Write(table.name, statements.delete, list(zip(*changes.deleted, strict=True)))
+        if changes.upserted:
+            yield Write(table.name, statements.upsert, self._arrays(self._columns, self._whole(changes.upserted)))
+        if new_rows and (changes.inserted or changes.appended):
+            yield Write(table.name, statements.insert, self._arrays(self._columns, self._new(changes)))
+        by_columns: defaultdict[tuple[str, ...], list[tuple[Any, ...]]] = defaultdict(list)
+        for key, row in changes.patched.items():
+            by_columns[tuple(row)].append(key + tuple(row.values()))
+        for columns, rows in by_columns.items():
+            yield self._update(columns, rows)
+
+    def _update(self, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Write:
+        arrays = self._arrays(self._table.key + columns, rows)
+        return Write(self._table.name, lambda first: self._statements.update(columns, first), arrays, len(rows))
+
+    def _new(self, changes: TableChanges) -> list[tuple[Any, ...]]:
+        return [*changes.appended, *self._whole(changes.inserted)]
 
     def _whole(self, rows: dict[Key, Values]) -> Iterable[tuple[Any, ...]]:
         values = self._values
         return (key + values(row) for key, row in rows.items())
-
-    async def _rows(self, connection: asyncpg.Connection, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
-        await connection.execute(statement, *self._arrays(self._columns, rows))
 
     def _arrays(self, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> list[Sequence[Any]]:
         return [
             [array_literal(items) for items in column] if self._table.columns[name] == "text[]" else column
             for name, column in zip(columns, zip(*rows, strict=True), strict=True)
         ]
-
-    async def _patch(self, connection: asyncpg.Connection, patched: dict[Key, Values]) -> None:
-        by_columns: defaultdict[tuple[str, ...], list[tuple[Any, ...]]] = defaultdict(list)
-        for key, row in patched.items():
-            by_columns[tuple(row)].append(key + tuple(row.values()))
-        for columns, rows in by_columns.items():
-            arrays = self._arrays(self._table.key + columns, rows)
-            done = await connection.execute(self._statements.update(columns), *arrays)
-            if done != f"UPDATE {len(rows)}":
-                raise CannotApply(f"{self._table.name}: {len(rows)} rows to change, {done.split()[1]} there")
 
     async def _take_steps(self, connection: asyncpg.Connection, changes: TableChanges) -> None:
         """Turn steps into values, from what the rows hold."""
