@@ -1,0 +1,71 @@
+"""Connections that either come soon or say that they do not: a person waits for the answer."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+
+import asyncpg
+from mpbus.connect import connect as connect_bus
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+
+from mpoperator.errors import Refused, ServerGone
+
+_CONNECT_SECONDS = 5.0
+_STATEMENT_SECONDS = 600.0
+_SEES_ALL = """
+SELECT NOT row_security_active('mp.log_events') OR pg_has_role(current_user, 'mp_projector', 'member')
+"""
+
+
+@contextlib.asynccontextmanager
+async def bus(url: str) -> AsyncIterator[Client]:
+    """A connection to NATS. Raises `ServerGone`."""
+    try:
+        nc = await asyncio.wait_for(connect_bus(url, "mpctl", writer=True), _CONNECT_SECONDS)
+    except (NatsError, OSError, TimeoutError) as error:
+        raise ServerGone(f"NATS does not answer at {url}: {error or type(error).__name__}") from error
+    try:
+        with _as_gone("NATS", NatsError):
+            yield nc
+    finally:
+        with contextlib.suppress(NatsError, OSError):
+            await nc.close()
+
+
+@contextlib.asynccontextmanager
+async def archive(dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to the archive in PostgreSQL, as a role that sees all of it. Raises `ServerGone` or `Refused`."""
+    world = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError)
+    with _as_gone(
+        "PostgreSQL", *world, asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError
+    ):
+        connection = await asyncpg.connect(
+            dsn,
+            timeout=_CONNECT_SECONDS,
+            command_timeout=_STATEMENT_SECONDS,
+            server_settings={"application_name": "mpctl", "jit": "off"},
+        )
+        try:
+            await _check_sight(connection)
+            yield connection
+        finally:
+            connection.terminate()
+
+
+async def _check_sight(connection: asyncpg.Connection) -> None:
+    """A role under row-level security would find an archive with holes, and call an honest copy wrong."""
+    try:
+        sees_all = await connection.fetchval(_SEES_ALL)
+    except asyncpg.UndefinedTableError as error:
+        raise Refused("this database holds no archive: is it migrated?") from error
+    if not sees_all:
+        raise Refused("this role does not see every row of the archive: use the DSN of mp_projector")
+
+
+@contextlib.contextmanager
+def _as_gone(name: str, *errors: type[Exception]) -> Iterator[None]:
+    try:
+        yield
+    except (*errors, OSError, TimeoutError) as error:
+        raise ServerGone(f"{name} does not answer: {error or type(error).__name__}") from error

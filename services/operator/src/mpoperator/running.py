@@ -1,0 +1,90 @@
+"""One run of a tool: its help, its answer as text or JSON, its exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import click
+import msgspec
+import structlog
+from mpclient.cli import output
+from mpclient.cli.exits import Exit
+from mpclient.cli.invocation import ExampleCommand
+
+from mpoperator.errors import Disproved, NotConfigured, Refused, ServerGone, ToolError
+
+_EXITS: dict[type[ToolError], Exit] = {
+    Disproved: Exit.DISPROVED,
+    Refused: Exit.REJECTED,
+    NotConfigured: Exit.USAGE,
+    ServerGone: Exit.UNREACHABLE,
+}
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a tool found out. The JSON is the whole of it."""
+
+    def told(self) -> str:
+        """One line for a person."""
+        raise NotImplementedError
+
+    def details(self) -> list[list[str]]:
+        """More lines, in columns."""
+        return []
+
+
+Tool = Callable[..., Awaitable[Answer | None]]
+
+
+def command(
+    group: click.Group, name: str, *parameters: click.Parameter, examples: Sequence[str]
+) -> Callable[[Tool], Tool]:
+    """Registers a tool: an async function of its parameters whose docstring is the help and whose answer is shown."""
+
+    def register(tool: Tool) -> Tool:
+        def run(as_json: bool, **given: Any) -> None:
+            click.get_current_context().exit(perform(tool, as_json, given))
+
+        as_json = click.Option(["--json", "as_json"], is_flag=True, help="Answer in JSON, failures too.")
+        params = [*parameters, as_json]
+        group.add_command(ExampleCommand(name, params=params, callback=run, help=tool.__doc__, examples=examples))
+        return tool
+
+    return register
+
+
+def perform(tool: Tool, as_json: bool, given: dict[str, Any]) -> Exit:
+    """Run a tool to its end, show what it found, and say how it ended."""
+    # What reconnects or retries says so in logs, which are for services. A person gets one answer.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        answer = asyncio.run(_awaited(tool(**given)))
+    except ToolError as error:
+        return _failed(error, as_json)
+    if answer is None:
+        return Exit.OK
+    if as_json:
+        output.print_json(answer)
+    else:
+        output.done(answer.told())
+        if lines := answer.details():
+            output.print_aligned(lines)
+    return Exit.OK
+
+
+async def _awaited(tool: Awaitable[Answer | None]) -> Answer | None:
+    return await tool
+
+
+def _failed(error: ToolError, as_json: bool) -> Exit:
+    if as_json:
+        finding = error.finding if isinstance(error, Disproved) else None
+        code = {Disproved: "disproved", Refused: "refused", NotConfigured: "misconfigured"}.get(
+            type(error), "unreachable"
+        )
+        output.print_json({"code": code, "detail": str(error), "finding": finding})
+    output.complain(str(error))
+    return _EXITS[type(error)]

@@ -1,0 +1,69 @@
+"""Where an operator's tools find the servers: environment first, then what `mpd` wrote for this machine."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    JsonConfigSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from mpoperator.errors import NotConfigured
+
+_FILE = "operator.json"
+
+
+class OperatorSettings(BaseSettings):
+    """Environment variables with the prefix `MP_`; what they leave open comes from `$MP_HOME/operator.json`."""
+
+    model_config = SettingsConfigDict(env_prefix="MP_", extra="ignore")
+
+    nats_url: str = Field(description="NATS servers, comma separated")
+    shard: str = Field("0", description="the shard whose log is meant")
+    replicas: int = Field(1, ge=1, le=5, description="copies of a stream that has to be made anew")
+    postgres_owner_dsn: SecretStr | None = Field(None, description="PostgreSQL, as a role that sees every row")
+    postgres_dsn: SecretStr | None = Field(None, description="the same, where the owner's is not given: mp_projector")
+    public_key_file: Path | None = Field(None, description="public half of the key that signs checkpoints")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Options, environment, file: the first that knows is taken."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, JsonConfigSettingsSource(settings_cls, operator_file(os.environ))
+
+    @property
+    def dsn(self) -> str:
+        """Where the archive is. Raises `NotConfigured`."""
+        found = self.postgres_owner_dsn or self.postgres_dsn
+        if found is None:
+            raise NotConfigured("where is PostgreSQL? Set MP_POSTGRES_OWNER_DSN (or MP_POSTGRES_DSN of mp_projector)")
+        return found.get_secret_value()
+
+
+def operator_file(environment: Mapping[str, str]) -> Path:
+    """The file in which a local `mpd` says where its servers are."""
+    home = environment.get("MP_HOME") or Path(environment.get("HOME") or Path.home()) / ".moduprompt"
+    return Path(home) / _FILE
+
+
+def read_settings() -> OperatorSettings:
+    """The settings of this run. Raises `NotConfigured`."""
+    try:
+        return OperatorSettings()  # type: ignore[call-arg]  # It reads what it needs from its sources.
+    except ValidationError as error:
+        names = ", ".join(f"MP_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in error.errors())
+        path = operator_file(os.environ)
+        raise NotConfigured(f"where are the servers? {names} (neither set nor in {path})") from error
+    except (OSError, ValueError) as error:
+        raise NotConfigured(f"{operator_file(os.environ)} cannot be read: {error}") from error

@@ -1,0 +1,179 @@
+"""The log as the stream server holds it: read as it is, gaps and all, and written only where nothing stands."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import msgspec
+from mpbus.errors import ConsumerLost
+from mpbus.pull import Pull, stream_sequence
+from mpbus.reader import GENESIS, HASH_HEADER, Commit, LogPosition
+from mpschema import codec, subjects
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import api
+from nats.js.errors import NotFoundError
+
+from mpoperator.chain import Chain, Stored
+from mpoperator.errors import Disproved, Finding, ServerGone
+
+_BATCH = 512
+_BYTES_MAX = 32 << 20
+_SILENCE_SECONDS = 1.0
+_ATTEMPTS = 5
+_INACTIVE_SECONDS = 30.0
+
+
+class _Lost(msgspec.Struct):
+    bytes: int = 0
+
+
+class StreamState(msgspec.Struct):
+    """What the server says of a stream. `lost` is there after it found damage and cut something off."""
+
+    messages: int
+    first_seq: int
+    last_seq: int
+    lost: _Lost | None = None
+
+
+class _Info(msgspec.Struct):
+    state: StreamState | None = None
+    error: dict[str, Any] | None = None
+
+
+class LogStream:
+    """One shard's log stream."""
+
+    def __init__(self, nc: Client, shard: str) -> None:
+        self.shard = shard
+        self.name = subjects.log_stream(shard)
+        self.subject = subjects.log_subject(shard)
+        self._nc = nc
+        self._js = nc.jetstream(timeout=10)
+
+    async def state(self) -> StreamState | None:
+        """What the server says of the stream; None if there is none."""
+        answer = await self._nc.request(f"$JS.API.STREAM.INFO.{self.name}", b"", timeout=10)
+        info = msgspec.json.decode(answer.data, type=_Info)
+        if info.state is not None:
+            return info.state
+        if (info.error or {}).get("code") == 404:
+            return None
+        raise ServerGone(f"{self.name}: {(info.error or {}).get('description')}")
+
+    async def existing(self) -> StreamState:
+        """As `state`. Raises `Disproved` where there is no stream, or the server reports a loss."""
+        state = await self.state()
+        if state is None:
+            raise Disproved(Finding(where="stream", detail=f"there is no stream {self.name}"))
+        if state.lost is not None:
+            detail = f"the server found damage and cut {state.lost.bytes} bytes off after commit {state.last_seq}"
+            raise Disproved(Finding(where="stream", detail=detail, stream_seq=state.last_seq + 1))
+        if state.last_seq and state.first_seq != 1:
+            detail = f"it begins with commit {state.first_seq}: what stood before is gone"
+            raise Disproved(Finding(where="stream", detail=detail, stream_seq=1, seq=1))
+        return state
+
+    async def existing_last(self) -> int:
+        """The stream position of the newest commit."""
+        return (await self.existing()).last_seq
+
+    async def read(self, after: int, last: int) -> AsyncGenerator[list[Stored], None]:
+        """Everything after a stream position up to another, as it is; what is missing is simply not in it."""
+        attempts = 0
+        while after < last:
+            try:
+                async for batch in self._read_once(after, last):
+                    yield batch
+                    after, attempts = batch[-1].stream_seq, 0
+                return
+            except (ConsumerLost, TimeoutError) as error:
+                attempts += 1
+                if attempts >= _ATTEMPTS:
+                    raise ServerGone(f"reading {self.name} failed {attempts} times: {error}") from error
+
+    async def _read_once(self, after: int, last: int) -> AsyncGenerator[list[Stored], None]:
+        consumer = await self._js.add_consumer(self.name, _ephemeral(after + 1))
+        pull = await Pull(self._nc, self.name, consumer.name, batch=_BATCH, bytes_max=_BYTES_MAX).open()
+        try:
+            while after < last:
+                messages = await pull.take(_SILENCE_SECONDS)
+                if not messages and await self.next_at(after + 1) is None:
+                    return
+                batch = [stored for stored in map(_stored, messages) if after < stored.stream_seq <= last]
+                if batch:
+                    yield batch
+                    after = batch[-1].stream_seq
+                elif messages:
+                    return  # Everything that came is beyond the end.
+        finally:
+            await pull.close()
+            await self._js.delete_consumer(self.name, consumer.name)
+
+    async def next_at(self, stream_seq: int) -> Stored | None:
+        """The first commit at or after a stream position; None if there is none."""
+        try:
+            msg = await self._js.get_msg(self.name, seq=stream_seq, subject=self.subject, next=True)
+        except NotFoundError:
+            return None
+        stated = (msg.headers or {}).get(HASH_HEADER, "")
+        return Stored(int(msg.seq or 0), str(msg.subject), stated, msg.data or b"")
+
+    async def position_before(self, seq: int) -> LogPosition:
+        """The place from which the next commit holds event `seq`: a search over what the headers say.
+
+        Raises `Disproved` when a header on the way cannot be read.
+        """
+        state = await self.existing()
+        low, high, best = 0, state.last_seq, GENESIS
+        while low < high:
+            middle = (low + high + 1) // 2
+            found = await self.next_at(middle)
+            position = _position(found) if found else None
+            if position is not None and position.seq < seq:
+                low, best = position.stream_seq, position
+            else:
+                high = middle - 1
+        return best
+
+
+def _position(stored: Stored) -> LogPosition:
+    try:
+        header, _ = codec.split_commit(stored.data)
+    except codec.MalformedCommit as error:
+        raise Disproved(Finding(where="stream", detail=str(error), stream_seq=stored.stream_seq)) from error
+    return LogPosition(stored.stream_seq, header.first_seq + header.count - 1, stored.hash)
+
+
+def _stored(msg: Msg) -> Stored:
+    return Stored(stream_sequence(msg), msg.subject, (msg.headers or {}).get(HASH_HEADER, ""), msg.data)
+
+
+def _ephemeral(start: int) -> api.ConsumerConfig:
+    options: dict[str, Any] = {"mem_storage": True, "inactive_threshold": _INACTIVE_SECONDS, "num_replicas": 1}
+    return api.ConsumerConfig(
+        ack_policy=api.AckPolicy.NONE,
+        deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
+        opt_start_seq=start,
+        **options,
+    )
+
+
+async def follow(stream: LogStream, chain: Chain, last: int) -> AsyncGenerator[list[Commit], None]:
+    """Verified commits of the stream from where a chain stands up to a stream position. Raises `Disproved`.
+
+    The next batch travels while this one is checked.
+    """
+    reading = stream.read(chain.position.stream_seq, last)
+    arriving = asyncio.ensure_future(anext(reading, None))
+    try:
+        while (batch := await arriving) is not None:
+            arriving = asyncio.ensure_future(anext(reading, None))
+            yield await asyncio.to_thread(chain.take_all, batch)
+        if chain.position.stream_seq < last:
+            chain.missing(last)
+    finally:
+        arriving.cancel()
+        await asyncio.gather(arriving, return_exceptions=True)
+        await reading.aclose()

@@ -1,0 +1,62 @@
+"""`mpctl log verify`: is the log whole, and is every byte the one that was written?"""
+
+from __future__ import annotations
+
+from mpbus.reader import GENESIS
+
+from mpoperator.chain import Chain
+from mpoperator.connections import bus
+from mpoperator.progress import meter
+from mpoperator.running import Answer
+from mpoperator.settings import OperatorSettings
+from mpoperator.stream import LogStream, follow
+
+
+class Verified(Answer, frozen=True, kw_only=True):
+    """The log is whole between two positions."""
+
+    shard: str
+    commits: int
+    events: int
+    first_seq: int
+    last_seq: int
+    last_stream_seq: int
+    head: str
+    events_per_second: int
+    deep: bool = False
+
+    def told(self) -> str:
+        """See the base class."""
+        depth = "every event decoded" if self.deep else "hashes, links, positions and counts"
+        return (
+            f"events {self.first_seq:,} to {self.last_seq:,} of shard {self.shard} verify ({depth}; "
+            f"{self.events_per_second:,} events/s)"
+        )
+
+    def details(self) -> list[list[str]]:
+        """See the base class."""
+        return [["commits", f"{self.commits:,}"], ["head", f"{self.head} at stream position {self.last_stream_seq}"]]
+
+
+async def verify_stream(settings: OperatorSettings, first: int, last: int | None, *, deep: bool) -> Verified:
+    """Verify the commits that hold the events from `first` to `last`. Raises `Disproved` at the first wrong commit."""
+    async with bus(settings.nats_url) as nc:
+        stream = LogStream(nc, settings.shard)
+        state = await stream.existing()
+        start = await stream.position_before(first) if first > 1 else GENESIS
+        until = (await stream.position_before(last + 1)).stream_seq if last is not None else state.last_seq
+        chain = Chain("stream", stream.subject, start, deep=deep)
+        with meter("verifying", until - start.stream_seq, "commits") as bar:
+            async for commits in follow(stream, chain, until):
+                bar.advance(len(commits))
+        return Verified(
+            shard=settings.shard,
+            commits=chain.commits,
+            events=chain.events,
+            first_seq=start.seq + 1,
+            last_seq=chain.position.seq,
+            last_stream_seq=chain.position.stream_seq,
+            head=chain.position.hash,
+            events_per_second=round(chain.events / max(bar.seconds, 1e-6)),
+            deep=deep,
+        )
