@@ -80,7 +80,10 @@ def _compared(shard: str, start: LogPosition, chain: Chain, seconds: float) -> C
 
 async def _caught_up(archive: Archive, until: int, wait_seconds: float) -> None:
     deadline = time.monotonic() + wait_seconds
-    while (await archive.head())[0] < until and time.monotonic() < deadline:
+    while time.monotonic() < deadline:
+        reached, _ = await archive.head()
+        if reached >= until:
+            return
         await asyncio.sleep(_POLL_SECONDS)
 
 

@@ -13,6 +13,13 @@ from mpoperator.errors import Refused, ServerGone
 
 _CONNECT_SECONDS = 5.0
 _STATEMENT_SECONDS = 600.0
+_WORLD = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+)
 _SEES_ALL = """
 SELECT NOT row_security_active('mp.log_events') OR pg_has_role(current_user, 'mp_projector', 'member')
 """
@@ -36,10 +43,7 @@ async def bus(url: str) -> AsyncIterator[Client]:
 @contextlib.asynccontextmanager
 async def archive(dsn: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection to the archive in PostgreSQL, as a role that sees all of it. Raises `ServerGone` or `Refused`."""
-    world = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.OperatorInterventionError)
-    with _as_gone(
-        "PostgreSQL", *world, asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError
-    ):
+    with _as_gone("PostgreSQL", *_WORLD):
         connection = await asyncpg.connect(
             dsn,
             timeout=_CONNECT_SECONDS,
@@ -65,7 +69,8 @@ async def _check_sight(connection: asyncpg.Connection) -> None:
 
 @contextlib.contextmanager
 def _as_gone(name: str, *errors: type[Exception]) -> Iterator[None]:
+    world = (*errors, OSError, TimeoutError)
     try:
         yield
-    except (*errors, OSError, TimeoutError) as error:
+    except world as error:
         raise ServerGone(f"{name} does not answer: {error or type(error).__name__}") from error

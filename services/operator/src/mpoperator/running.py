@@ -16,11 +16,11 @@ from mpclient.cli.invocation import ExampleCommand
 
 from mpoperator.errors import Disproved, NotConfigured, Refused, ServerGone, ToolError
 
-_EXITS: dict[type[ToolError], Exit] = {
-    Disproved: Exit.DISPROVED,
-    Refused: Exit.REJECTED,
-    NotConfigured: Exit.USAGE,
-    ServerGone: Exit.UNREACHABLE,
+_ENDINGS: dict[type[ToolError], tuple[str, Exit]] = {
+    Disproved: ("disproved", Exit.DISPROVED),
+    Refused: ("refused", Exit.REJECTED),
+    NotConfigured: ("misconfigured", Exit.USAGE),
+    ServerGone: ("unreachable", Exit.UNREACHABLE),
 }
 
 
@@ -80,11 +80,9 @@ async def _awaited(tool: Awaitable[Answer | None]) -> Answer | None:
 
 
 def _failed(error: ToolError, as_json: bool) -> Exit:
+    code, ending = _ENDINGS[type(error)]
     if as_json:
         finding = error.finding if isinstance(error, Disproved) else None
-        code = {Disproved: "disproved", Refused: "refused", NotConfigured: "misconfigured"}.get(
-            type(error), "unreachable"
-        )
         output.print_json({"code": code, "detail": str(error), "finding": finding})
     output.complain(str(error))
-    return _EXITS[type(error)]
+    return ending

@@ -60,7 +60,7 @@ def operator_file(environment: Mapping[str, str]) -> Path:
 def read_settings() -> OperatorSettings:
     """The settings of this run. Raises `NotConfigured`."""
     try:
-        return OperatorSettings()  # type: ignore[call-arg]  # It reads what it needs from its sources.
+        return OperatorSettings()
     except ValidationError as error:
         names = ", ".join(f"MP_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in error.errors())
         path = operator_file(os.environ)
