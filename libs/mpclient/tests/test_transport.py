@@ -47,13 +47,6 @@ async def test_two_commands_have_two_keys(use: Use) -> None:
     assert len({asked.headers["idempotency-key"] for asked in server.asked}) == 2
 
 
-async def test_making_a_key_is_not_repeated_once_it_may_have_happened(use: Use) -> None:
-    for trouble, error in ((HangUp(), errors.Unreachable), (problem("unavailable"), errors.Unavailable)):
-        with scripted(trouble) as server, pytest.raises(error):
-            await use(server.url, lambda client: client.new_key("user:ada"))
-        assert len(server.asked) == 1
-
-
 async def test_it_gives_up_after_its_attempts(use: Use) -> None:
     with scripted(problem("unavailable", "no leader")) as server, pytest.raises(errors.Unavailable, match="no leader"):
         await use(server.url, lambda client: client.tasks.get("t1"))

@@ -91,8 +91,9 @@ def batch_call(workspace: str | None, lines: Iterable[BatchLine | Mapping[str, A
 
 
 def key_call(workspace: str | None, principal: str, wanted: NewKey) -> Call:
-    """The call that makes an API key. It is never repeated: each time it makes another key."""
-    return Call("POST", _path(NEW_KEY, workspace, principal), {}, _JSON, codec.encode(wanted), repeatable=False)
+    """The call that makes an API key; repeated, it gets the same key again."""
+    headers = _JSON | {"Idempotency-Key": new_key()}
+    return Call("POST", _path(NEW_KEY, workspace, principal), {}, headers, codec.encode(wanted))
 
 
 def events_call(workspace: str | None, filters: Mapping[str, str | Sequence[str] | None]) -> Call:

@@ -7,7 +7,7 @@ import msgspec
 
 from mpschema import api, examples
 from mpschema.envelope import Outcome, Status
-from mpschema.openapi.parts import Json, header, plain, ref, success
+from mpschema.openapi.parts import Json, plain, ref, success
 from mpschema.openapi.refusals import problems
 from mpschema.problems import STATUS, EdgeCode
 from mpschema.registry import AGGREGATES, COMMANDS, RECORDS, CommandSpec
@@ -76,13 +76,12 @@ def _body(spec: CommandSpec) -> Json:
 
 def _responses(spec: CommandSpec) -> Json:
     answer = ANSWERS.get(spec.command_type, Outcome)
-    accepted = success(
-        "Accepted and recorded.", ref("schemas", answer.__name__), outcome_example(spec), header("Mp-Position")
-    )
+    told = ("Mp-Position", "Location") if spec.creates else ("Mp-Position",)
+    accepted = success("Accepted and recorded.", ref("schemas", answer.__name__), outcome_example(spec), *told)
     enqueued = success(
         "Durable, not decided yet (`Prefer: respond-async`).",
         ref("schemas", api.Enqueued.__name__),
         {"command_id": examples.COMMAND_ID},
-        header("Location"),
+        "Location",
     )
     return {"201" if spec.creates else "200": accepted, "202": enqueued} | problems(CODES)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from mpschema import api, examples
 from mpschema.base import ID_PATTERN
 from mpschema.openapi.commands import CODES, outcome_example
-from mpschema.openapi.parts import Json, header, plain, ref, success
+from mpschema.openapi.parts import Json, headers, plain, ref, success
 from mpschema.openapi.refusals import problems
 from mpschema.problems import EdgeCode
 from mpschema.registry import COMMANDS, EVENTS
@@ -16,10 +16,10 @@ EVENT_STREAM = "/v1/workspaces/{workspace_id}/events"
 EVENT_SOCKET = EVENT_STREAM + "/ws"
 NEW_KEY = "/v1/workspaces/{workspace_id}/principals/{id}/keys"
 EVENT_FILTERS = {
-    "type": "Only events of this type, such as `mp.task.TaskClaimed.v1`.",
-    "aggregate": "Only events of this kind of aggregate, such as `task`.",
-    "aggregate_id": "Only events of the aggregate with this id.",
-    "session": "Only events that this session caused.",
+    "type": "Only events of these types, such as `TaskClaimed` or `mp.task.TaskClaimed.v1`.",
+    "aggregate": "Only events of these kinds of aggregate, such as `task`.",
+    "aggregate_id": "Only events of the aggregates with these ids.",
+    "session": "Only events that these sessions caused, or that are about them.",
 }
 _STREAM = """\
 Server-sent events without end: `id` is the position `EPOCH:SEQ`, `event` the event's type, `data` a CloudEvent (1.0,
@@ -27,6 +27,9 @@ JSON). Reconnect with the last `id` in `Last-Event-ID`: nothing is lost or repea
 nothing else does. `event: bye` (`{"reason", "retry_ms"}`) precedes every close by the server; `event: resync`
 (`{"reason", "head"}`) says that the position asked for is not of this log: read state anew and begin at `head`. The
 response header `Mp-Position` tells where the stream begins."""
+_NEW_KEY = """\
+The server makes the secret, records its hash (`principal.issue_key`) and shows the key once. Under an `Idempotency-Key`
+the repeated request gets the same key again."""
 _BATCH = """\
 One command a line, one answer a line, in the same order: an `Outcome` or a `Problem`. Each command is decided on its
 own; a refusal stops none of the others. Give each line an `idempotency_key` and the whole batch may be repeated."""
@@ -40,6 +43,8 @@ def door_paths() -> Iterator[tuple[str, Json]]:
     yield "/healthz", {"get": _health("healthz", "Whether the process is alive.")}
     yield "/readyz", {"get": _health("readyz", "Whether requests can be served.")}
     yield "/metrics", {"get": _metrics()}
+    yield "/v1/openapi.json", {"get": _documents("openapi", "This document.")}
+    yield "/v1/asyncapi.json", {"get": _documents("asyncapi", "The same for the streams.")}
 
 
 def _batch() -> Json:
@@ -60,9 +65,15 @@ def _batch() -> Json:
 
 def _events() -> Json:
     ids = {"type": "string", "pattern": ID_PATTERN.replace(r"\Z", "$")}
-    kinds: dict[str, Json] = {"type": {"type": "string", "enum": list(EVENTS)}}
+    names = sorted(set(EVENTS) | {spec.name for spec in EVENTS.values()})
+    kinds = {"type": names, "aggregate": sorted({spec.aggregate for spec in EVENTS.values()})}
     filters = [
-        {"name": name, "in": "query", "description": text, "schema": kinds.get(name, ids)}
+        {
+            "name": name,
+            "in": "query",
+            "description": text,
+            "schema": {"type": "array", "items": {"enum": kinds[name]} if name in kinds else ids},
+        }
         for name, text in EVENT_FILTERS.items()
     ]
     stream = {"description": "The stream.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}
@@ -72,22 +83,22 @@ def _events() -> Json:
         "summary": "Follow what happens, live, from any position.",
         "description": _STREAM,
         "parameters": [*(ref("parameters", name) for name in ("WorkspaceId", "After", "LastEventId")), *filters],
-        "responses": {"200": stream | {"headers": header("Mp-Position")}} | problems(),
+        "responses": {"200": stream | {"headers": headers("Mp-Position")}} | problems(),
     }
 
 
 def _new_key() -> Json:
     spec = COMMANDS["principal.issue_key"]
     issued = outcome_example(spec) | {"key_id": "laptop", "key": "mpk_laptop_" + "k" * 43}
-    answer = success("The key, this once.", ref("schemas", api.IssuedKey.__name__), issued, header("Mp-Position"))
+    answer = success("The key, this once.", ref("schemas", api.IssuedKey.__name__), issued, "Mp-Position", "Location")
     wanted = plain(api.NewKey(key_id="laptop", expires_at_ms=examples.TIME_MS))
     body = {"schema": ref("schemas", api.NewKey.__name__), "example": wanted}
-    names = ("WorkspaceId", "Id", "IfMatch", "CorrelationId", "Traceparent")
+    names = ("WorkspaceId", "Id", "IdempotencyKey", "IfMatch", "CorrelationId", "Traceparent")
     return {
         "operationId": "keys_issue",
         "tags": ["principals"],
         "summary": "Make an API key for a principal.",
-        "description": "The server makes the secret, records its hash (`principal.issue_key`) and shows the key once.",
+        "description": _NEW_KEY,
         "parameters": [ref("parameters", name) for name in names],
         "requestBody": {"required": False, "content": {"application/json": body}},
         "responses": {"201": answer} | problems(CODES),
@@ -102,6 +113,16 @@ def _health(name: str, summary: str) -> Json:
         "summary": summary,
         "security": [],
         "responses": {"200": success("Well.", schema, {"status": "ok"}), "503": success("Not well.", schema)},
+    }
+
+
+def _documents(name: str, summary: str) -> Json:
+    return {
+        "operationId": name,
+        "tags": ["operations"],
+        "summary": summary,
+        "security": [],
+        "responses": {"200": success("The document.", {"type": "object"})},
     }
 
 

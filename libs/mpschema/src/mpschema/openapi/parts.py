@@ -16,7 +16,7 @@ from mpschema.registry import COMMANDS
 Json = dict[str, Any]
 
 _ID: Json = {"type": "string", "pattern": ID_PATTERN.replace(r"\Z", "$")}
-_POSITION: Json = {"type": "string", "pattern": "^[0-9]+:[0-9]+$", "examples": ["3:1042"]}
+_POSITION: Json = {"type": "string", "pattern": "^(0|[1-9][0-9]{0,15}):(0|[1-9][0-9]{0,15})$", "examples": ["3:1042"]}
 _BODIES: tuple[type, ...] = (
     Outcome,
     Problem,
@@ -102,7 +102,7 @@ PARAMETERS: Json = {
     "IfMatch": _parameter(
         "header",
         "If-Match",
-        {"type": "string", "pattern": '^"[0-9]{1,15}"$', "examples": ['"4"']},
+        {"type": "string", "pattern": '^"(0|[1-9][0-9]{0,14})"$', "examples": ['"4"']},
         "The version the target must have.",
     ),
     "IfNoneMatch": _parameter(
@@ -136,15 +136,16 @@ PARAMETERS: Json = {
 
 _HEADERS: Json = {
     "Mp-Position": {"description": "Where the outcome stands in the log: EPOCH:SEQ.", "schema": _POSITION},
-    "Location": {"description": "Where to ask for the outcome.", "schema": {"type": "string"}},
+    "Location": {"description": "Where to ask for what was made, or for the outcome.", "schema": {"type": "string"}},
+    "ETag": {"description": "The version, as `If-Match` takes it.", "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds to wait before trying again.", "schema": {"type": "integer", "minimum": 0}},
     "WWW-Authenticate": {"description": "How to identify oneself.", "schema": {"type": "string"}},
 }
 
 
-def header(name: str) -> Json:
-    """One response header."""
-    return {name: _HEADERS[name]}
+def headers(*names: str) -> Json:
+    """Response headers."""
+    return {name: _HEADERS[name] for name in names}
 
 
 def plain(message: Any) -> Any:
@@ -152,8 +153,8 @@ def plain(message: Any) -> Any:
     return msgspec.json.decode(msgspec.json.encode(message))
 
 
-def success(description: str, schema: Json, example: Any = None, headers: Json | None = None) -> Json:
+def success(description: str, schema: Json, example: Any = None, *header_names: str) -> Json:
     """A successful JSON answer."""
     content = {"schema": schema} | ({} if example is None else {"example": example})
     response: Json = {"description": description, "content": {"application/json": content}}
-    return response | ({"headers": headers} if headers else {})
+    return response | ({"headers": headers(*header_names)} if header_names else {})

@@ -23,12 +23,13 @@ def _operation(spec: QuerySpec) -> Json:
     row = plain(examples.ROWS[spec.row])
     name = page_name(spec.row) if spec.many else spec.row.__name__
     example = {"items": [row], "next_cursor": None} if spec.many else row
+    told = () if spec.many or "version" not in spec.row.__struct_fields__ else ("ETag",)
     return {
         "operationId": operation_id(spec.query_type),
         "tags": [(AGGREGATES | _OTHER_TAGS)[spec.aggregate]],
         "summary": spec.summary,
         "parameters": _parameters(spec),
-        "responses": {"200": success("What is known.", ref("schemas", name), example)} | problems(),
+        "responses": {"200": success("What is known.", ref("schemas", name), example, *told)} | problems(),
     }
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from http import HTTPStatus
 
-from mpschema.openapi.parts import Json, header, plain, ref
+from mpschema.openapi.parts import Json, headers, plain, ref
 from mpschema.problems import MEDIA_TYPE, STATUS, TYPE_URN, EdgeCode, Problem, title
 from mpschema.rejections import Code
 
@@ -31,7 +31,7 @@ def _problem(status: HTTPStatus) -> Json:
         "description": "Refused: " + ", ".join(f"`{code}`" for code in codes) + ".",
         "content": {MEDIA_TYPE: {"schema": schema, "example": plain(example)}},
     }
-    return body | ({"headers": header(names[status])} if status in names else {})
+    return body | ({"headers": headers(names[status])} if status in names else {})
 
 
 RESPONSES: Json = {_name(status): _problem(status) for status in sorted(set(STATUS.values()))}
