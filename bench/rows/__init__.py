@@ -1,7 +1,14 @@
 """All rows, in the order in which they are measured."""
 
-from bench.rows import commands_http, commands_nats, log, memory
+from bench.rows import commands_http, commands_nats, lag, log, memory, sse
 from bench.rows.group import Group
 
-GROUPS: tuple[Group, ...] = (commands_nats.GROUP, commands_http.GROUP, log.GROUP, memory.GROUP)
+GROUPS: tuple[Group, ...] = (
+    commands_nats.GROUP,
+    commands_http.GROUP,
+    log.GROUP,
+    lag.GROUP,
+    sse.GROUP,
+    memory.GROUP,
+)
 ROWS: dict[str, str] = {name: what for group in GROUPS for name, what in group.rows.items()}
