@@ -44,6 +44,8 @@ class Target(msgspec.Struct, kw_only=True, frozen=True):
 class Row(msgspec.Struct, kw_only=True):
     """One measured figure. `rounds` are the single windows behind the median, `cpu_us` is per counted thing.
 
+    `cpu_ratio` is how many times the processor time of ours the baseline spent on one: the figure that does not depend
+    on what else the machine did.
     `others_cores` tells how many of the machine's cores were busy with something else meanwhile.
     """
 
@@ -60,6 +62,7 @@ class Row(msgspec.Struct, kw_only=True):
     baseline_p99_ms: float | None = None
     cpu_us: dict[str, float] = {}
     baseline_cpu_us: dict[str, float] = {}
+    cpu_ratio: float | None = None
     rounds: list[float] = []
     baseline_rounds: list[float] = []
     others_cores: float = 0.0
@@ -104,10 +107,16 @@ def with_samples(made: Row, ours: Samples, baseline: Samples) -> Row:
     made.p50_ms, made.p99_ms = _ms(ours.p50_ms), _ms(ours.p99_ms)
     made.baseline_p50_ms, made.baseline_p99_ms = _ms(baseline.p50_ms), _ms(baseline.p99_ms)
     made.cpu_us, made.baseline_cpu_us = ours.cpu_us, baseline.cpu_us
+    made.cpu_ratio = _cpu_ratio(ours, baseline)
     made.rounds, made.baseline_rounds = ours.rates, baseline.rates
     others = [*ours.others_cores, *baseline.others_cores]
     made.others_cores = round(sum(others) / len(others), 2)
     return made
+
+
+def _cpu_ratio(ours: Samples, baseline: Samples) -> float | None:
+    mine, theirs = sum(ours.cpu_us.values()), sum(baseline.cpu_us.values())
+    return round(theirs / mine, 3) if mine and theirs else None
 
 
 def _ms(value: float) -> float | None:
@@ -117,7 +126,16 @@ def _ms(value: float) -> float | None:
 def show(rows: list[Row], console: Console) -> None:
     """Print the rows as tables: figures first, then what stands behind them."""
     figures = _table("Figures", "row", ">value", "unit", "baseline", ">of it", ">ratio", "target")
-    behind = _table("Behind them", "row", ">p50 / p99 ms", ">baseline's", "cpu µs each", "baseline's", ">others' cores")
+    behind = _table(
+        "Behind them",
+        "row",
+        ">p50 / p99 ms",
+        ">baseline's",
+        "cpu µs each",
+        "baseline's",
+        ">ratio of cpu",
+        ">others' cores",
+    )
     for made in rows:
         mark = "" if made.met is None else (" ✓" if made.met else " ✗")
         baseline = made.baseline
@@ -131,6 +149,7 @@ def show(rows: list[Row], console: Console) -> None:
             _pair(made.baseline_p50_ms, made.baseline_p99_ms),
             _shares(made.cpu_us),
             _shares(made.baseline_cpu_us),
+            "" if made.cpu_ratio is None else f"{made.cpu_ratio:.2f}",
             f"{made.others_cores:.2f}",
         )
     console.print(figures)

@@ -40,7 +40,7 @@ def _row(options: Options, here: Site, commands: Worker, positions: Worker) -> R
     lags.sort()
     made = row(NAME, percentile(lags, 0.99) * 1e3, "ms", Baseline(name=samples.name, value=samples.p99_ms))
     made = with_samples(made, samples, samples)
-    made.baseline_cpu_us, made.baseline_rounds = {}, []
+    made.baseline_cpu_us, made.cpu_ratio, made.baseline_rounds = {}, None, []
     made.p50_ms, made.p99_ms = round(percentile(lags, 0.5) * 1e3, 3), round(percentile(lags, 0.99) * 1e3, 3)
     made.details = {"commands_per_second": samples.per_second, "folded_per_second": sum(folded) / len(folded)}
     return made
