@@ -71,6 +71,17 @@ def test_a_password_stands_before_the_dsn_that_quotes_it() -> None:
             assert order.index(password) < order.index(dsn), name
 
 
+def test_secret_files_are_where_the_services_look_for_them() -> None:
+    looked_for = {}
+    for name, pod in pods(render(MINIMAL)):
+        files = {item["path"] for volume in pod["volumes"] for item in volume.get("secret", {}).get("items", [])}
+        variables = environment(pod["containers"][0])
+        looked_for[name] = {variables.get("MP_SIGNING_KEY_FILE"), variables.get("MP_SECRETS_DIR")} - {None}, files
+    assert looked_for["mp-kernel"] == ({"/secrets/signing_key"}, {"signing_key"})
+    assert looked_for["mp-gateway"] == ({"/secrets"}, {"pepper", "token_key"})
+    assert looked_for["mp-projector"] == (set(), set())
+
+
 def test_a_single_replica_has_no_disruption_budget() -> None:
     budgets = {item["metadata"]["name"] for item in render(MINIMAL) if item["kind"] == "PodDisruptionBudget"}
     single = {item["metadata"]["name"] for item in render(_with("kernel", replicas=1)) if _is_budget(item)}
@@ -79,7 +90,12 @@ def test_a_single_replica_has_no_disruption_budget() -> None:
 
 def test_network_policies_cover_every_service_both_ways() -> None:
     policies = [item for item in render(MINIMAL) if item["kind"] == "NetworkPolicy"]
-    assert {policy["metadata"]["name"] for policy in policies} == {"mp-kernel", "mp-projector", "mp-gateway"}
+    assert {policy["metadata"]["name"] for policy in policies} == {
+        "mp-kernel",
+        "mp-relay",
+        "mp-projector",
+        "mp-gateway",
+    }
     assert all(set(policy["spec"]["policyTypes"]) == {"Ingress", "Egress"} for policy in policies)
 
 

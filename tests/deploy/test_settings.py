@@ -18,6 +18,7 @@ from tests.deploy.test_compose import fresh_keys
 # A migration starts from the environment that all tasks share.
 READERS: dict[str, tuple[type[BaseSettings], ...]] = {
     "kernel": (KernelSettings,),
+    "relay": (KernelSettings,),
     "projector": (ProjectorSettings,),
     "gateway": (GatewaySettings,),
     "provision": (BusSettings,),
@@ -48,5 +49,5 @@ def test_compose_sets_what_services_read() -> None:
 
 
 def test_mpd_sets_what_services_read(tmp_path: Path) -> None:
-    for service in Stack(tmp_path).services:
+    for service in Stack(tmp_path, relays=1).services:
         assert _unread(service.kind, set(service.environment)) == set(), service.name

@@ -101,7 +101,13 @@ class StackFactory(Protocol):
     """Starts stacks of real servers and services; see `mpd.stack.Stack` for the options."""
 
     def __call__(
-        self, *, kernels: int = 1, projectors: int = 1, gateways: int = 1, settings: Settings | None = None
+        self,
+        *,
+        kernels: int = 1,
+        projectors: int = 1,
+        gateways: int = 1,
+        relays: int = 0,
+        settings: Settings | None = None,
     ) -> Stack: ...
 
 
@@ -110,12 +116,20 @@ def new_stack(tmp_path: Path) -> Iterator[StackFactory]:
     """Starts stacks, each with servers, streams and tables of its own; what still runs at the end is killed."""
     stacks: list[Stack] = []
 
-    def make(*, kernels: int = 1, projectors: int = 1, gateways: int = 1, settings: Settings | None = None) -> Stack:
+    def make(
+        *,
+        kernels: int = 1,
+        projectors: int = 1,
+        gateways: int = 1,
+        relays: int = 0,
+        settings: Settings | None = None,
+    ) -> Stack:
         stack = Stack(
             tmp_path / f"stack-{len(stacks)}",
             kernels=kernels,
             projectors=projectors,
             gateways=gateways,
+            relays=relays,
             http_port=free_port(),
             settings=settings,
         )

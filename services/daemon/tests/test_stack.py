@@ -62,7 +62,7 @@ def _mpd(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_stack_is_ready_when_start_returns_and_down_when_stop_returns(new_stack: StackFactory) -> None:
-    stack = new_stack(kernels=2)
+    stack = new_stack(kernels=2, relays=1)
     assert all(process.is_ready() for process in stack.processes)
     stack.stop()
     assert not any(process.running for process in stack.processes)

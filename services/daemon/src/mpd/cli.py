@@ -71,9 +71,10 @@ def main() -> None:
 @data_option
 @click.option("--http-port", type=click.IntRange(1, 65535), help="Port of the API.  [default: 8080 or the next free]")
 @click.option("--kernels", type=click.IntRange(1, 9), default=1, show_default=True, help="Kernels: one leads.")
+@click.option("--relay", is_flag=True, help="Also copy every event to the feed stream, for integrations over NATS.")
 @click.option("--detach", is_flag=True, help="Return when everything is ready and leave it running.")
 @json_option
-def start(folder: Path, http_port: int | None, kernels: int, detach: bool, as_json: bool) -> None:
+def start(folder: Path, http_port: int | None, kernels: int, relay: bool, detach: bool, as_json: bool) -> None:
     """Start everything, wait until it is ready, and say what to type next.
 
     Exits with 3 if it already runs on this folder.
@@ -88,10 +89,10 @@ def start(folder: Path, http_port: int | None, kernels: int, detach: bool, as_js
         if http_port is not None and installation.running_pid(folder) is None and not is_free(http_port):
             raise click.BadParameter(f"port {http_port} is taken", param_hint="--http-port")
         if detach:
-            _start_detached(folder, http_port, kernels)
+            _start_detached(folder, http_port, kernels, relay)
             _announce(folder, as_json, detached=True)
         else:
-            _run(folder, http_port, kernels, as_json)
+            _run(folder, http_port, kernels, relay, as_json)
     except AlreadyRunning as running:
         _fail(str(running), WRONG_STATE, hint="mpd status shows how it is, mpd stop stops it")
     except (ServerFailed, WheelMissing, OSError) as failure:
@@ -152,7 +153,7 @@ def stop(folder: Path, as_json: bool) -> None:
 @click.option("-n", "--lines", type=click.IntRange(0), default=20, show_default=True, help="Lines of each log.")
 @click.argument("service", required=False)
 def show_logs(folder: Path, follow: bool, lines: int, service: str | None) -> None:
-    """Print the logs of SERVICE, or of all: nats, postgres, valkey, kernel-1, projector-1, gateway-1, mpd.
+    """Print the logs of SERVICE, or of all: nats, postgres, valkey, kernel-1, projector-1, gateway-1 and so on.
 
     \b
     Examples:
@@ -189,14 +190,20 @@ def show_keys() -> None:
         click.echo(f"{name}={value}")
 
 
-def _run(folder: Path, http_port: int | None, kernels: int, as_json: bool) -> None:
+def _run(folder: Path, http_port: int | None, kernels: int, relay: bool, as_json: bool) -> None:
     with installation.exclusive(folder):
-        stack = Stack(folder, http_port=http_port, kernels=kernels, on_progress=lambda step: err.print(f"[dim]{step}"))
+        stack = Stack(
+            folder,
+            http_port=http_port,
+            kernels=kernels,
+            relays=int(relay),
+            on_progress=lambda step: err.print(step, style="dim"),
+        )
         Supervisor(stack).run(on_ready=lambda: _announce(folder, as_json, detached=False))
     err.print("stopped")
 
 
-def _start_detached(folder: Path, http_port: int | None, kernels: int) -> None:
+def _start_detached(folder: Path, http_port: int | None, kernels: int, relay: bool) -> None:
     """Start `mpd start` in a session of its own and wait until it is ready. Raises AlreadyRunning, ServerFailed."""
     if pid := installation.running_pid(folder):
         raise AlreadyRunning(folder, pid)
@@ -212,6 +219,7 @@ def _start_detached(folder: Path, http_port: int | None, kernels: int) -> None:
         str(kernels),
     ]
     command += ["--http-port", str(http_port)] if http_port else []
+    command += ["--relay"] if relay else []
     log_path = folder / "logs" / "mpd.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open("ab") as log:

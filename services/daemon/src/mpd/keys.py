@@ -75,6 +75,7 @@ def new_environment() -> dict[str, str]:
         "MP_ROOT_KEY_HASH": hash_key(pepper, root_key),
         "MP_PEPPER": pepper,
         "MP_TOKEN_KEY": secrets.token_hex(SECRET_BYTES),
+        "MP_SIGNING_KEY": secrets.token_hex(SECRET_BYTES),
     } | passwords
 
 

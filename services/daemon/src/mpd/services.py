@@ -1,4 +1,4 @@
-"""The services of ModuPrompt as child processes: `python -m mpkernel`, `mpprojector`, `mpgateway`."""
+"""The services of ModuPrompt as child processes: kernel, relay, projector, gateway."""
 
 from __future__ import annotations
 
@@ -14,9 +14,14 @@ import psutil
 from mpd.ports import HOST
 from mpd.process import ChildProcess
 
-MODULES = {"kernel": "mpkernel", "projector": "mpprojector", "gateway": "mpgateway"}
+PROGRAMS = {
+    "kernel": ("mpkernel",),
+    "relay": ("mpkernel", "relay"),
+    "projector": ("mpprojector",),
+    "gateway": ("mpgateway",),
+}
 # Clients first, so that nothing is asked of a service that has left.
-STOP_ORDER = ("gateway", "projector", "kernel")
+STOP_ORDER = ("gateway", "projector", "relay", "kernel")
 TASK_SECONDS_MAX = 60.0
 
 
@@ -28,7 +33,7 @@ class ServiceProcess(ChildProcess):
     def __init__(self, kind: str, name: str, port: int, log_path: Path, environment: Mapping[str, str]) -> None:
         self.kind = kind
         self.port = port
-        super().__init__(name, [sys.executable, "-m", MODULES[kind]], log_path, environment=environment)
+        super().__init__(name, [sys.executable, "-m", *PROGRAMS[kind]], log_path, environment=environment)
 
     @property
     def url(self) -> str:

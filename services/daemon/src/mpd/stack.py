@@ -39,6 +39,7 @@ class Stack:
         kernels: int = 1,
         projectors: int = 1,
         gateways: int = 1,
+        relays: int = 0,
         shard: str = "0",
         http_port: int | None = None,
         settings: Settings | None = None,
@@ -62,7 +63,8 @@ class Stack:
         self.kernels = [self._service("kernel", number) for number in range(1, kernels + 1)]
         self.projectors = [self._service("projector", number) for number in range(1, projectors + 1)]
         self.gateways = [self._service("gateway", number, http_port) for number in range(1, gateways + 1)]
-        self.services = [*self.kernels, *self.projectors, *self.gateways]
+        self.relays = [self._service("relay", number) for number in range(1, relays + 1)]
+        self.services = [*self.kernels, *self.relays, *self.projectors, *self.gateways]
 
     @property
     def processes(self) -> list[ChildProcess]:
@@ -191,6 +193,8 @@ class Stack:
         if kind == "kernel":
             signing_key = str(self.keys.signing_key_file)
             return {"MP_LEASE": "redis", "MP_OPS_PORT": str(port), "MP_SIGNING_KEY_FILE": signing_key}
+        if kind == "relay":
+            return {"MP_OPS_PORT": str(port)}
         if kind == "projector":
             return {"MP_POSTGRES_DSN": self.postgres.dsn("mp_projector"), "MP_OPS_PORT": str(port)}
         return {
