@@ -171,9 +171,9 @@ def _event(fact: Event, name: str, actor: str = "user:ada", **changes: Any) -> C
     record = RECORDS[type(fact)]
     return CloudEvent(
         specversion="1.0", id="c:0", source="/workspaces/w", type=record.event_type,
-        subject=f"{record.aggregate}/{name}", time="2026-01-01T12:00:00.000Z", dataschema="", datacontenttype="", data=msgspec.to_builtins(fact),
-        seq=next(_seqs), streamversion=1, prevhash="", hash="", epoch=1, actor=actor, commandid="c",
-        correlationid="c", **changes,
+        subject=f"{record.aggregate}/{name}", time="2026-01-01T12:00:00.000Z", dataschema="", datacontenttype="",
+        data=msgspec.to_builtins(fact), seq=next(_seqs), streamversion=1, prevhash="", hash="", epoch=1, actor=actor,
+        commandid="c", correlationid="c", **changes,
     )  # fmt: skip
 
 

@@ -7,17 +7,20 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 from mpschema.api import BatchLine
 from mpschema.envelope import Outcome
 from mpschema.problems import Problem
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from mpclient.cli import output
 from mpclient.cli.exits import Exit, exit_of
 from mpclient.cli.invocation import Invocation, command
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 from mpclient.cli.server import Server
 
 _line = msgspec.json.Decoder(BatchLine)
@@ -93,6 +96,8 @@ def read_lines(data: bytes) -> list[BatchLine]:
 
 
 def _progress(total: int) -> Progress:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     quiet = not output.err().is_terminal or total <= CHUNK_LINES
     return Progress(*columns, console=output.err(), transient=True, disable=quiet)

@@ -16,7 +16,7 @@ from mpclient.cli.details import add_details
 from mpclient.cli.exits import MEANING
 from mpclient.cli.failures import EXPECTED, report, report_usage
 from mpclient.cli.invocation import JSON_KEY
-from mpclient.cli.plugins import add_plugins
+from mpclient.cli.plugins import Plugins
 from mpclient.cli.queries import add_queries
 from mpclient.cli.telling import add_demo
 from mpclient.cli.watching import add_events
@@ -41,6 +41,19 @@ _ABOUT = {
 class Root(click.Group):
     """The top of the command line: turns failures into one line and an exit code, and sorts the help."""
 
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.plugins = Plugins()
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Our commands and those that are plugged in."""
+        return sorted({*super().list_commands(ctx), *self.plugins.names})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a name; one that is plugged in is loaded now."""
+        self.plugins.load(self, cmd_name)
+        return super().get_command(ctx, cmd_name)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; what fails in an expected way is reported and ends with its exit code."""
         try:
@@ -54,7 +67,7 @@ class Root(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Groups first, then what stands alone."""
-        plugged = sorted({*self.commands} - {*_ABOUT} - {*_HERE} - {"event"})
+        plugged = [name for name in self.plugins.names if name not in _ABOUT]
         for title, names in (("Things", [*_ABOUT]), ("Here", [*_HERE]), ("For operators", plugged)):
             found = [(name, command) for name in names if (command := self.get_command(ctx, name))]
             if not found:
@@ -108,7 +121,6 @@ def build() -> Root:
     add_details(root, groups)
     for add in (add_use, add_batch, add_completion, add_demo):
         add(root)
-    add_plugins(root)
     return root
 
 

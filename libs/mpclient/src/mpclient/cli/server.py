@@ -1,25 +1,27 @@
-"""What the command line asks of a server: the SDK's synchronous client, and a few answers made of several calls."""
+"""What the command line asks of a server: the SDK's synchronous client, and a few answers made of several calls.
+
+The HTTP client is imported when a server is really asked: help and completion answer without it.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import httpx
 import msgspec
 from mpschema.api import POSITION_HEADER, BatchLine, Enqueued, Health, IssuedKey, IssuedToken, Page
 from mpschema.cloudevents import CloudEvent
 from mpschema.envelope import Outcome
-from mpschema.openapi.doors import EVENT_STREAM
 from mpschema.queries import EventRow, ProjectionRow, QuerySpec
 
-from mpclient.calls import Answer, CommandOptions
 from mpclient.cli.context import Context, Misconfigured
 from mpclient.errors import ProblemError, UnexpectedAnswer
-from mpclient.sync import Client
-from mpclient.transport import Retries, unreachable
+
+if TYPE_CHECKING:
+    from mpclient.calls import Answer, CommandOptions
+    from mpclient.sync import Client
 
 PAGE_ITEMS = 500
 _HEALTH_SECONDS = 5.0
@@ -68,6 +70,9 @@ class Server:
     @classmethod
     def of(cls, context: Context, workspace: str) -> Server:
         """The server of a context."""
+        from mpclient.sync import Client
+        from mpclient.transport import Retries
+
         retries = Retries(attempts_max=4)
         return cls(Client(context.url, context.token, workspace or None, retries=retries), context)
 
@@ -136,6 +141,10 @@ class Server:
 
     def status(self) -> ServerStatus:
         """How the server is. Raises `Unreachable` where there is none."""
+        import httpx
+
+        from mpclient.transport import unreachable
+
         with httpx.Client(base_url=self._url, timeout=_HEALTH_SECONDS) as http:
             try:
                 health = msgspec.json.decode(http.get("/readyz").content, type=Health)
@@ -165,6 +174,9 @@ class Server:
         """Epoch and head of the log, as an event stream of the workspace begins; unknown without a workspace."""
         if self.client.workspace is None:
             return None, 0
+        import httpx
+        from mpschema.openapi.doors import EVENT_STREAM
+
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         path = EVENT_STREAM.format(workspace_id=self.client.workspace)
         with (

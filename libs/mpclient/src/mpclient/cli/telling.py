@@ -14,6 +14,40 @@ from mpclient.cli.invocation import Invocation, command
 
 DEMO_WORKSPACE = "demo"
 WORKERS_DEFAULT = 3
+OPTIONS = (
+    click.Option(
+        ["--repo"],
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        default=".",
+        help="A git repository.  [default: the one you are in]",
+    ),
+    click.Option(
+        ["--workers"],
+        type=click.IntRange(1, 8),
+        default=WORKERS_DEFAULT,
+        show_default=True,
+        help="How many workers.",
+    ),
+    click.Option(
+        ["--kill-worker/--no-kill-worker"],
+        default=True,
+        show_default=True,
+        help="Kill one worker half-way, so that its lease expires and another does its task.",
+    ),
+    click.Option(["--tasks"], type=click.IntRange(1, 50), default=6, show_default=True, help="At most so many."),
+    click.Option(
+        ["--lease-seconds"],
+        type=click.IntRange(2, 300),
+        default=5,
+        show_default=True,
+        help="Leases of the workers.",
+    ),
+    click.Option(
+        ["--check"],
+        metavar="CMD",
+        help="Command to run on each task's file, {file} standing for its path.  [default: what suits the file]",
+    ),
+)
 
 
 def add_demo(root: click.Group) -> None:
@@ -22,38 +56,7 @@ def add_demo(root: click.Group) -> None:
     @command(
         root,
         "demo",
-        click.Option(
-            ["--repo"],
-            type=click.Path(exists=True, file_okay=False, path_type=Path),
-            default=".",
-            help="A git repository.  [default: the one you are in]",
-        ),
-        click.Option(
-            ["--workers"],
-            type=click.IntRange(1, 8),
-            default=WORKERS_DEFAULT,
-            show_default=True,
-            help="How many workers.",
-        ),
-        click.Option(
-            ["--kill-worker/--no-kill-worker"],
-            default=True,
-            show_default=True,
-            help="Kill one worker half-way, so that its lease expires and another does its task.",
-        ),
-        click.Option(["--tasks"], type=click.IntRange(1, 50), default=6, show_default=True, help="At most so many."),
-        click.Option(
-            ["--lease-seconds"],
-            type=click.IntRange(2, 300),
-            default=5,
-            show_default=True,
-            help="Leases of the workers.",
-        ),
-        click.Option(
-            ["--check"],
-            metavar="CMD",
-            help="Command to run on each task's file, {file} standing for its path.  [default: what suits the file]",
-        ),
+        *OPTIONS,
         examples=["mpctl demo", "mpctl demo --repo ~/src/app --workers 4 --check 'python -m compileall -q {file}'"],
     )
     def demo(invocation: Invocation, **given: Any) -> None:
