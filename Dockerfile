@@ -9,7 +9,7 @@ COPY pyproject.toml uv.lock ./
 COPY libs libs
 COPY services services
 RUN uv sync --locked --no-dev --no-editable \
-    --package mpkernel --package mpprojector --package mpgateway --package mpclient
+    --package mpkernel --package mpprojector --package mpgateway --package mpclient --package mpoperator
 
 FROM python:3.11-slim-bookworm
 RUN useradd --system --uid 10001 --no-create-home moduprompt

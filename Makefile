@@ -42,7 +42,7 @@ docs: .venv/.dev ## Write the generated documents anew from the code (schemas, O
 	@$(BIN)/python -m mpkernel.diagrams
 
 clean: ## Remove everything generated here: environment, tools, caches (never your data)
-	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .schemathesis
 	@find libs services tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Two stages of one environment: what runs, and on top of it what develops. Unchanged projects cost nothing.
