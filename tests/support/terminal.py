@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from tests.support.waiting import eventually_sync
 
@@ -54,7 +55,7 @@ class Terminal:
         return Typed(done.returncode, done.stdout, done.stderr)
 
     def keep_running(self, *words: str) -> Running:
-        """Type a line that runs until it is interrupted."""
+        """Type a line that runs until it is interrupted; a context manager that ends it."""
         return Running(self, words)
 
 
@@ -82,3 +83,10 @@ class Running:
         """Ctrl-C; returns the exit code."""
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(timeout=10)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait(timeout=10)
