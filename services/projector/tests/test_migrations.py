@@ -6,8 +6,13 @@ import sys
 
 import asyncpg
 import pytest
+from mpd.servers import PostgresServer
+from mpprojector.adapters.dump import dump_tables
 from mpprojector.adapters.migrations import SchemaMismatch, migrate, migrations, require_current
+from mpprojector.rows import fresh_fold
 
+from services.projector.tests.log_story import LogStory
+from services.projector.tests.test_stores import write_all
 from tests.support import Database
 
 TABLES = "SELECT count(*) FROM pg_tables WHERE schemaname = 'mp'"
@@ -60,6 +65,24 @@ async def test_a_service_refuses_tables_that_are_missing_or_old(empty_database: 
     with pytest.raises(SchemaMismatch, match=r"lacks 0001_read_models\.sql"):
         await require_current(owner)
     await owner.close()
+
+
+async def test_an_owner_who_is_no_superuser_may_migrate(own_postgres: PostgresServer) -> None:
+    """As on a managed server: the projector then writes without COPY, under policies that let it."""
+    superuser = await asyncpg.connect(own_postgres.dsn())
+    await superuser.execute("CREATE ROLE plain_owner LOGIN CREATEROLE PASSWORD 'plain'")
+    await superuser.execute("CREATE DATABASE plain OWNER plain_owner")
+    await superuser.close()
+    at = f"127.0.0.1:{own_postgres.port}/plain"
+    dsn = f"postgresql://plain_owner:plain@{at}"
+    assert await migrate(dsn, projector_password="one", gateway_password="first")
+    assert await migrate(dsn, projector_password="one", gateway_password="second") == []
+    commits = list(LogStory(8, workspaces=2, open_tasks=20).commits(1_000))
+    await write_all(f"postgresql://mp_projector:one@{at}", commits, 3)
+    assert await dump_tables(f"postgresql://mp_projector:one@{at}") == fresh_fold(commits)
+    gateway = await asyncpg.connect(f"postgresql://mp_gateway:second@{at}")
+    assert await gateway.fetchval("SELECT count(*) FROM mp.tasks") == 0
+    await gateway.close()
 
 
 def test_the_command_says_what_is_wrong(empty_database: Database) -> None:

@@ -12,6 +12,7 @@ from mpprojector.adapters.dump import dump_tables
 from mpprojector.adapters.memory import MemoryLedger, MemoryStore
 from mpprojector.adapters.migrations import SchemaMismatch
 from mpprojector.adapters.postgres_ledger import PostgresLedger
+from mpprojector.adapters.postgres_model import session_name
 from mpprojector.fold import Batch, fold
 from mpprojector.ports import Deposed, Lease, Ledger, NotWritable, ReadModel, Report, Unavailable
 from mpprojector.rows import fresh_fold
@@ -179,6 +180,24 @@ class TestPostgresStore(StoreContract):
         await connection.close()
         assert row is not None
         return LogPosition(row["stream_seq"], row["position"], row["hash"])
+
+
+async def test_a_successor_ends_the_session_of_an_owner_that_stopped_inside_a_transaction(database: Database) -> None:
+    """Paused between its last statement and its commit, it would hold the rows' locks for ever."""
+    old, new = (PostgresLedger(database.projector_dsn, lease_seconds=LEASE_SECONDS) for _ in range(2))
+    await old.register([WORK])
+    await new.register([WORK])
+    (lease,) = await old.claim("old", 0)
+    name = session_name(lease.name, lease.version, lease.epoch)
+    paused = await asyncpg.connect(database.projector_dsn, server_settings={"application_name": name})
+    await paused.execute("BEGIN; UPDATE mp.projections SET position = 7 WHERE name = 'work'")
+    (taken,) = await eventually(lambda: claimed(new, "new"))
+    assert (taken.epoch, taken.position) == (lease.epoch + 1, GENESIS)
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)):
+        await paused.execute("COMMIT")
+    paused.terminate()
+    await old.close()
+    await new.close()
 
 
 async def test_the_tables_equal_a_fresh_fold(database: Database) -> None:

@@ -10,7 +10,7 @@ from mpprojector.ports import NotWritable, Unavailable
 
 _Y2000_MS = 946_684_800_000
 _CONNECT_SECONDS = 5
-_COMMAND_SECONDS = 120
+COMMAND_SECONDS = 120.0
 _STATEMENTS_MAX = 300
 """Prepared statements a connection keeps: one for each set of columns that changes together."""
 SESSION = {
@@ -39,13 +39,13 @@ _WORLD = (
 )
 
 
-async def connect(dsn: str, name: str) -> asyncpg.Connection:
+async def connect(dsn: str, name: str, *, command_seconds: float = COMMAND_SECONDS) -> asyncpg.Connection:
     """One connection, named in `pg_stat_activity`. Times are integers in milliseconds. Raises `Unavailable`."""
     with translated():
         connection = await asyncpg.connect(
             dsn,
             timeout=_CONNECT_SECONDS,
-            command_timeout=_COMMAND_SECONDS,
+            command_timeout=command_seconds,
             statement_cache_size=_STATEMENTS_MAX,
             server_settings=SESSION | {"application_name": name},
         )

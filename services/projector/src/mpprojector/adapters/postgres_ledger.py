@@ -144,5 +144,5 @@ class PostgresLedger:
 
     async def _connected(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
-            self._connection = await connect(self._dsn, "mpprojector ledger")
+            self._connection = await connect(self._dsn, "mpprojector ledger", command_seconds=self._lease_seconds)
         return self._connection
