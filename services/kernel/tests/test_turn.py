@@ -14,7 +14,7 @@ from mpschema.envelope import CommandEnvelope, Outcome, Status
 from mpschema.project import CreateProject
 from mpschema.registry import COMMANDS
 from mpschema.rejections import Code
-from mpschema.system import CommandRejected, LeaderElected
+from mpschema.system import CommandRejected, LeaderElected, LogRestored
 from mpschema.task import ClaimTask, CreateTask, MarkTaskReady
 from mpschema.workspace import CreateWorkspace
 
@@ -197,3 +197,21 @@ def test_an_overdue_lease_expires_by_a_recorded_fact(run: Run) -> None:
     assert [record.name for record in records] == ["TimerFired", "TaskLeaseExpired"]
     assert next_due(run.shard.world) is None
     assert state_root(run.replayed()) == state_root(run.shard)
+
+
+def test_in_a_log_that_was_put_back_fences_go_on_above_its_new_epoch(run: Run) -> None:
+    run.decide(line("c-1", CREATE, "t1"), line("c-2", MarkTaskReady(), "t1"))
+    turn = Turn(run.shard, 5_000, NOW_MS, RoleAuthorizer())
+    restored = LogRestored(
+        at_seq=run.shard.world.seq,
+        head=run.hash,
+        state_root=state_root(run.shard),
+        source="backup",
+        copied_at_ms=NOW_MS,
+    )
+    turn.note(Fact("log", "log", restored), "restoration_5000:0")
+    run.seal(turn)
+    thawed = thaw(b"".join(Frozen(run.shard).chunks()))
+    assert [shard.world.fence_floor for shard in (run.shard, run.replayed(), thawed)] == [5_000] * 3
+    run.decide(line("c-3", ClaimTask(), "t1"))
+    assert run.shard.world.workspaces["acme"].tasks["t1"].fence == 5_001

@@ -216,7 +216,7 @@ _EVENT_DATA: dict[str, tuple[type[Event], ...]] = {
     ),
     "command": (system.CommandRejected,),
     "timer": (system.TimerFired,),
-    "log": (system.LeaderElected, system.LogCheckpointed),
+    "log": (system.LeaderElected, system.LogCheckpointed, system.LogRestored),
 }
 
 PAST_EVENTS: tuple[EventSpec, ...] = ()

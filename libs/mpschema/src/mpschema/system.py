@@ -1,4 +1,4 @@
-"""Facts about the log itself: who leads, what was refused, when time passed, what was sealed."""
+"""Facts about the log itself: who leads, what was refused, when time passed, what was sealed, what was put back."""
 
 from typing import Annotated
 
@@ -44,3 +44,19 @@ class LogCheckpointed(Event, frozen=True):
     state_root: Digest
     key_id: Id | None = None
     signature: str | None = None
+
+
+class LogRestored(Event, frozen=True):
+    """The log was put back from a copy that ended at a position. Whatever had been recorded after it is gone.
+
+    The event is the first of an epoch that lies above every epoch the lost part can have seen, so a cursor into the
+    lost part never fits what is recorded in its place. Fencing tokens go on above that epoch, too.
+    """
+
+    at_seq: Annotated[int, msgspec.Meta(ge=0)]
+    head: Digest
+    state_root: Digest
+    source: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+    """What it was put back from: `backup`, `archive`, `segments`."""
+    copied_at_ms: TimeMs
+    """When the copy was made: what is lost happened later."""

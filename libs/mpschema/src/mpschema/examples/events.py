@@ -107,4 +107,7 @@ EVENTS: tuple[Event, ...] = (
     system.TimerFired(due_ms=story.EXPIRES_AT_MS, kind="task_lease"),
     system.LeaderElected(leader_epoch=3, node="kernel-a", operators=("user:root",), policy_digest="ef" * 32),
     system.LogCheckpointed(at_seq=4096, head="12" * 32, state_root="34" * 32, key_id="2026-01", signature="c2lnbmVk"),
+    system.LogRestored(
+        at_seq=4096, head="12" * 32, state_root="34" * 32, source="backup", copied_at_ms=story.EXPIRES_AT_MS
+    ),
 )

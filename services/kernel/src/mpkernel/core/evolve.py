@@ -5,7 +5,7 @@ from typing import Any
 
 from mpschema.base import Event
 from mpschema.envelope import EventRecord
-from mpschema.system import LeaderElected
+from mpschema.system import LeaderElected, LogRestored
 
 from mpkernel.core.aggregates import MODULES
 from mpkernel.core.indexes import REINDEX
@@ -41,6 +41,8 @@ def apply(world: World, record: EventRecord) -> None:
         world.log_version = record.version
         if type(event) is LeaderElected:
             world.operators = frozenset(event.operators)
+        elif type(event) is LogRestored:
+            world.fence_floor = record.epoch
     world.seq = record.seq
     world.time_ms = record.time_ms
     world.epoch = record.epoch

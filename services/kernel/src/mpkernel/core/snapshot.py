@@ -33,7 +33,7 @@ _encoder = msgspec.msgpack.Encoder()
 _decoders = {kind: msgspec.msgpack.Decoder(list[state]) for kind, state in _STATES.items()}  # type: ignore[valid-type]
 
 
-class Preamble(msgspec.Struct, frozen=True, kw_only=True):
+class Preamble(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The first chunk: what the shard knows beside its aggregates and outcomes."""
 
     seq: int
@@ -42,6 +42,8 @@ class Preamble(msgspec.Struct, frozen=True, kw_only=True):
     log_version: int
     operators: tuple[str, ...]
     command_position: int
+    fence_floor: int = 0
+    """Left out while it is 0, so that logs from before it keep their recorded roots."""
 
 
 class Frozen:
@@ -56,6 +58,7 @@ class Frozen:
             log_version=world.log_version,
             operators=tuple(sorted(world.operators)),
             command_position=shard.command_position,
+            fence_floor=world.fence_floor,
         )
         self.states = [
             (space.id, kind, list(space.states[kind].values()))
@@ -117,6 +120,7 @@ def _shard_of(preamble: Preamble, world: World, places: dict[str, int]) -> Shard
     world.time_ms = preamble.time_ms
     world.log_version = preamble.log_version
     world.operators = frozenset(preamble.operators)
+    world.fence_floor = preamble.fence_floor
     return Shard(world, Outcomes(places), preamble.command_position)
 
 

@@ -96,7 +96,8 @@ def _claim(task: Task, arguments: words.ClaimTask, request: AccessRequest) -> De
         return refused
     lease_id = derived_id("lease", envelope.command_id)
     expires_at_ms = request.now_ms + ttl_seconds * 1_000
-    event = words.TaskClaimed(envelope.principal, lease_id, task.fence + 1, ttl_seconds, expires_at_ms, session_id)
+    fence = max(task.fence, request.world.fence_floor) + 1
+    event = words.TaskClaimed(envelope.principal, lease_id, fence, ttl_seconds, expires_at_ms, session_id)
     return (Fact("task", task.id, event),)
 
 

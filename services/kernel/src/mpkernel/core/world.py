@@ -100,7 +100,7 @@ class Space:
 class World:
     """Everything of one shard, at one position of its log."""
 
-    __slots__ = ("deadlines", "epoch", "log_version", "operators", "seq", "time_ms", "workspaces")
+    __slots__ = ("deadlines", "epoch", "fence_floor", "log_version", "operators", "seq", "time_ms", "workspaces")
 
     def __init__(self, operators: frozenset[str] = frozenset()) -> None:
         self.seq = 0
@@ -108,6 +108,8 @@ class World:
         self.epoch = 0
         self.time_ms = 0
         """Of the last event, in milliseconds."""
+        self.fence_floor = 0
+        """Fencing tokens are above it: a log that was put back must not give out again what the lost part gave."""
         self.log_version = 0
         """How many events the log has about itself."""
         self.operators = operators
