@@ -24,12 +24,16 @@ def main() -> int:
     wanted = frozenset(arguments.rows or ROWS)
     options = Options(arguments.seconds, arguments.rounds, wanted)
     rows: list[Row] = []
-    for group in GROUPS:
-        if options.wants(*group.rows):
-            console.print(f"measuring {', '.join(name for name in group.rows if name in wanted)} …", highlight=False)
-            rows += [made for made in group.measure(options) if made.name in wanted]
-            save(rows, arguments.json)
-    show(rows, console)
+    try:
+        for group in GROUPS:
+            if options.wants(*group.rows):
+                console.print(
+                    f"measuring {', '.join(name for name in group.rows if name in wanted)} …", highlight=False
+                )
+                rows += [made for made in group.measure(options) if made.name in wanted]
+                save(rows, arguments.json)
+    finally:
+        show(rows, console)
     console.print(f"written to {arguments.json}", highlight=False)
     return 0
 

@@ -84,7 +84,7 @@ class Worker:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Processor time of a process and its children so far."""
+    """Processor time of a process and its children so far, those that have ended included."""
     root = psutil.Process(pid)
     total = 0.0
     for process in [root, *root.children(recursive=True)]:
@@ -92,7 +92,7 @@ def cpu_seconds(pid: int) -> float:
             times = process.cpu_times()
         except psutil.NoSuchProcess:
             continue  # A child that ended between the two looks.
-        total += times.user + times.system
+        total += times.user + times.system + times.children_user + times.children_system
     return total
 
 

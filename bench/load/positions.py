@@ -10,36 +10,42 @@ from bench.load.orders import Order, Place, Window, main
 
 SLOWEST = "SELECT min(position) FROM mp.projections HAVING count(*) = $1"
 _POLL_SECONDS = 0.004
-_QUIET_SECONDS = 1.0
 _SECONDS_MAX = 120.0
 
 
 class Positions:
-    """Polls the slowest projection's position."""
+    """Polls the slowest projection's position, from beginning to end."""
 
     def __init__(self, place: Place) -> None:
         self._dsn = place.postgres_dsn
 
     async def open(self) -> None:
-        """Connect."""
+        """Connect, and begin to watch."""
         self._postgres = await asyncpg.connect(self._dsn)
+        self._marks: list[tuple[int, float]] = [(0, time.monotonic())]
+        self._watching = asyncio.create_task(self._watch())
 
     async def run(self, order: Order) -> Window:
-        """Watch for so many seconds, and on until nothing has moved for a second. The marks are what was seen."""
-        marks: list[tuple[int, float]] = []
-        began = now = time.monotonic()
-        while now < began + order.seconds or now < marks[-1][1] + _QUIET_SECONDS:
-            position = await self._postgres.fetchval(SLOWEST, len(VIEWS)) or 0
-            now = time.monotonic()
-            if not marks or position > marks[-1][0]:
-                marks.append((position, now))
-            if now > began + _SECONDS_MAX:
-                break
-            await asyncio.sleep(_POLL_SECONDS)
+        """Wait for event `count`. The marks are all positions seen since the order before."""
+        async with asyncio.timeout(_SECONDS_MAX):
+            while self._marks[-1][0] < order.count:
+                if self._watching.done():
+                    self._watching.result()
+                await asyncio.sleep(_POLL_SECONDS)
+        marks, self._marks = self._marks, self._marks[-1:]
         return Window(count=marks[-1][0] - marks[0][0], seconds=marks[-1][1] - marks[0][1], marks=marks)
+
+    async def _watch(self) -> None:
+        while True:
+            position = await self._postgres.fetchval(SLOWEST, len(VIEWS)) or 0
+            if position > self._marks[-1][0]:
+                self._marks.append((position, time.monotonic()))
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def close(self) -> None:
         """Leave."""
+        self._watching.cancel()
+        await asyncio.gather(self._watching, return_exceptions=True)
         await self._postgres.close()
 
 
