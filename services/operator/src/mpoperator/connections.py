@@ -31,7 +31,7 @@ async def bus(url: str) -> AsyncIterator[Client]:
     try:
         nc = await asyncio.wait_for(connect_bus(url, "mpctl", writer=True), _CONNECT_SECONDS)
     except (NatsError, OSError, TimeoutError) as error:
-        raise ServerGone(f"NATS does not answer at {url}: {error or type(error).__name__}") from error
+        raise ServerGone(f"NATS does not answer at {url}: {str(error) or type(error).__name__}") from error
     try:
         with _as_gone("NATS", NatsError):
             yield nc
@@ -44,17 +44,24 @@ async def bus(url: str) -> AsyncIterator[Client]:
 async def archive(dsn: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection to the archive in PostgreSQL, as a role that sees all of it. Raises `ServerGone` or `Refused`."""
     with _as_gone("PostgreSQL", *_WORLD):
-        connection = await asyncpg.connect(
-            dsn,
-            timeout=_CONNECT_SECONDS,
-            command_timeout=_STATEMENT_SECONDS,
-            server_settings={"application_name": "mpctl", "jit": "off"},
-        )
+        connection = await _connected(dsn)
         try:
             await _check_sight(connection)
             yield connection
         finally:
             connection.terminate()
+
+
+async def _connected(dsn: str) -> asyncpg.Connection:
+    try:
+        return await asyncpg.connect(
+            dsn,
+            timeout=_CONNECT_SECONDS,
+            command_timeout=_STATEMENT_SECONDS,
+            server_settings={"application_name": "mpctl", "jit": "off"},
+        )
+    except OSError as error:
+        raise ServerGone(f"PostgreSQL does not answer: {error}") from error
 
 
 async def _check_sight(connection: asyncpg.Connection) -> None:
@@ -69,8 +76,8 @@ async def _check_sight(connection: asyncpg.Connection) -> None:
 
 @contextlib.contextmanager
 def _as_gone(name: str, *errors: type[Exception]) -> Iterator[None]:
-    world = (*errors, OSError, TimeoutError)
+    world: tuple[type[Exception], ...] = (*errors, ConnectionError, TimeoutError)
     try:
         yield
     except world as error:
-        raise ServerGone(f"{name} does not answer: {error or type(error).__name__}") from error
+        raise ServerGone(f"{name} does not answer: {str(error) or type(error).__name__}") from error

@@ -27,6 +27,11 @@ _ENDINGS: dict[type[ToolError], tuple[str, Exit]] = {
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What a tool found out. The JSON is the whole of it."""
 
+    @property
+    def ending(self) -> Exit:
+        """How a run with this answer ends."""
+        return Exit.OK
+
     def told(self) -> str:
         """One line for a person."""
         raise NotImplementedError
@@ -72,7 +77,7 @@ def perform(tool: Tool, as_json: bool, given: dict[str, Any]) -> Exit:
         output.done(answer.told())
         if lines := answer.details():
             output.print_aligned(lines)
-    return Exit.OK
+    return answer.ending
 
 
 async def _awaited(tool: Awaitable[Answer | None]) -> Answer | None:

@@ -28,6 +28,13 @@ class OperatorSettings(BaseSettings):
     postgres_owner_dsn: SecretStr | None = Field(None, description="PostgreSQL, as a role that sees every row")
     postgres_dsn: SecretStr | None = Field(None, description="the same, where the owner's is not given: mp_projector")
     public_key_file: Path | None = Field(None, description="public half of the key that signs checkpoints")
+    redis_url: SecretStr | None = Field(None, description="Redis, where it keeps the leader's lease")
+    nats_monitor_url: str | None = Field(None, description="monitoring address of nats-server (its `http` setting)")
+    services: dict[str, str] = Field(
+        default_factory=dict, description="operations address of each service by its name, as a JSON object"
+    )
+    data_dir: Path | None = Field(None, description="folder of all data, where the servers run on this machine")
+    secrets_dir: Path | None = Field(None, description="folder of the secrets, where it is on this machine")
 
     @classmethod
     def settings_customise_sources(

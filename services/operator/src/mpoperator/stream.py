@@ -120,6 +120,14 @@ class LogStream:
         stated = (msg.headers or {}).get(HASH_HEADER, "")
         return Stored(int(msg.seq or 0), str(msg.subject), stated, msg.data or b"")
 
+    async def position_at(self, stream_seq: int) -> LogPosition:
+        """The place after a commit, by what its header says. Raises `Disproved` where there is no such commit."""
+        found = await self.next_at(stream_seq)
+        if found is None or found.stream_seq != stream_seq:
+            detail = f"commit {stream_seq} is missing"
+            raise Disproved(Finding(where="stream", detail=detail, stream_seq=stream_seq))
+        return _position(found)
+
     async def position_before(self, seq: int) -> LogPosition:
         """The place from which the next commit holds event `seq`: a search over what the headers say.
 

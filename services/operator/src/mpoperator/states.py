@@ -1,0 +1,116 @@
+"""A shard's state as lines a person can read and a program can compare: one line for each aggregate.
+
+Unlike the bytes under the state root, these lines name every field, so two builds whose states have different shapes
+can still be compared.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+from mpkernel.core.outcomes import first_seq
+from mpkernel.core.shard import Shard
+from mpschema.envelope import EventRecord
+
+LOG, OUTCOME = "log", "outcome"
+_SEQ_BITS = 53
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+class Key(NamedTuple):
+    """Names one line: an aggregate of a workspace, the log itself, or the outcome of a request."""
+
+    kind: str
+    workspace: str
+    id: str
+
+    def __str__(self) -> str:
+        """As a person names it."""
+        return " ".join(filter(None, self))
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """One aggregate's state."""
+
+    kind: str
+    workspace: str
+    id: str
+    state: dict[str, Any]
+
+    @property
+    def key(self) -> Key:
+        """What the line is about."""
+        return Key(self.kind, self.workspace, self.id)
+
+
+def lines(shard: Shard) -> Iterator[Line]:
+    """The whole state: first the log's own line, then aggregates and outcomes in the order they came to be."""
+    yield Line(kind=LOG, workspace="", id="", state=log_state(shard))
+    for space in shard.world.workspaces.values():
+        for kind, states in space.states.items():
+            for name, state in states.items():
+                yield Line(kind=kind, workspace=space.id, id=name, state=plain(state))
+    for request, place in shard.outcomes.copy().items():
+        workspace, _, name = request.partition("/")
+        found = {"first_seq": first_seq(place), "digest": f"{place >> _SEQ_BITS:016x}"}
+        yield Line(kind=OUTCOME, workspace=workspace, id=name, state=found)
+
+
+def log_state(shard: Shard) -> dict[str, Any]:
+    """What the shard knows beside its aggregates and outcomes."""
+    world = shard.world
+    return {
+        "seq": world.seq,
+        "epoch": world.epoch,
+        "time_ms": world.time_ms,
+        "log_version": world.log_version,
+        "operators": sorted(world.operators),
+        "command_position": shard.command_position,
+    }
+
+
+def state_of(shard: Shard, key: Key) -> dict[str, Any] | None:
+    """One aggregate's state now; None if there is none."""
+    if key.kind == LOG:
+        return log_state(shard)
+    space = shard.world.workspaces.get(key.workspace)
+    state = space.states.get(key.kind, {}).get(key.id) if space else None
+    return None if state is None else plain(state)
+
+
+def key_of(record: EventRecord) -> Key:
+    """The one aggregate that an event changes."""
+    if record.aggregate == LOG:
+        return Key(LOG, "", "")
+    return Key(record.aggregate, record.workspace_id, record.aggregate_id)
+
+
+def plain(value: Any) -> Any:
+    """A state as JSON values, every field by its name."""
+    if isinstance(value, msgspec.Struct):
+        return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
+    if isinstance(value, dict):
+        return {str(name): plain(each) for name, each in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted(plain(each) for each in value)
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    return msgspec.to_builtins(value)
+
+
+def encoded(line: object) -> bytes:
+    """Canonical JSON: the same content gives the same bytes."""
+    return _encode(line)
+
+
+def digests(whole: Iterable[Line]) -> dict[Key, bytes]:
+    """What each line's state hashes to."""
+    return {line.key: digest(line.state) for line in whole}
+
+
+def digest(state: dict[str, Any]) -> bytes:
+    """The hash of one state."""
+    return hashlib.blake2b(encoded(state), digest_size=16).digest()
