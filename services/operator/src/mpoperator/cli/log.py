@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from importlib import resources
 from pathlib import Path
 
 import click
 
 from mpoperator.comparing import compare
+from mpoperator.moving import bring_in as import_segment
+from mpoperator.moving import export as export_segment
+from mpoperator.moving import restore as restore_log
 from mpoperator.running import Answer, command
 from mpoperator.settings import read_settings
 from mpoperator.signatures import list_checkpoints
@@ -19,6 +23,12 @@ def log() -> None:
 
 
 _SEQ = click.IntRange(1)
+_KEYS = click.Option(
+    ["--public-key", "key_files"],
+    type=click.Path(dir_okay=False, path_type=Path),
+    multiple=True,
+    help="Public key, PEM or hex; repeat it after a change of keys.  [default: the one mpd made]",
+)
 
 
 @command(
@@ -50,12 +60,7 @@ async def verify(first: int, last: int | None, deep: bool, against: str | None, 
 @command(
     log,
     "checkpoints",
-    click.Option(
-        ["--public-key", "key_files"],
-        type=click.Path(dir_okay=False, path_type=Path),
-        multiple=True,
-        help="Public key, PEM or hex; repeat it after a change of keys.  [default: the one mpd made]",
-    ),
+    _KEYS,
     click.Option(["--signed"], is_flag=True, help="Accept no checkpoint without a signature."),
     examples=["mpctl log checkpoints", "mpctl log checkpoints --public-key kept-elsewhere.pub --signed --json"],
 )
@@ -65,3 +70,53 @@ async def checkpoints(key_files: tuple[Path, ...], signed: bool) -> Answer:
     Exits with 8 when a checkpoint is wrong or its signature does not verify.
     """
     return await list_checkpoints(read_settings(), [*key_files], signed=signed)
+
+
+_FOLDER = click.Argument(["folder"], metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+
+
+@command(
+    log,
+    "export",
+    click.Option(["--from", "first"], type=_SEQ, default=1, metavar="SEQ", help="First event.  [default: 1]"),
+    click.Option(["--to", "last"], type=_SEQ, metavar="SEQ", help="Last event.  [default: the head]"),
+    _KEYS,
+    _FOLDER,
+    examples=["mpctl log export ./segment", "mpctl log export --from 1 --to 1000000 ./segment-1 --json"],
+)
+async def export(first: int, last: int | None, key_files: tuple[Path, ...], folder: Path) -> Answer:
+    """Seal a stretch of the log in a folder: its commits, compressed, and a manifest that says what they must be.
+
+    Whole commits are exported: those that hold the events asked for. Exits with 8 when they do not verify.
+    """
+    return await export_segment(read_settings(), first, last, folder, [*key_files])
+
+
+@command(log, "import", _FOLDER, examples=["mpctl log import ./segment"])
+async def bring_in(folder: Path) -> Answer:
+    """Write a segment into an empty shard, after everything in it is verified. Stop the kernels first.
+
+    Exits with 3 when the shard is not empty, with 8 when the segment does not verify.
+    """
+    return await import_segment(read_settings(), folder)
+
+
+@command(
+    log,
+    "restore",
+    click.Option(["--from", "origin"], type=click.Choice(["archive"]), required=True, help="Which copy to take."),
+    examples=["mpctl log restore --from archive"],
+)
+async def restore(origin: str) -> Answer:
+    """Rebuild a lost log stream, bit by bit, from the archive in PostgreSQL. Stop the kernels first.
+
+    Exits with 3 when the stream is not empty, with 8 when the archive does not verify.
+    """
+    assert origin == "archive", "the only copy there is"
+    return await restore_log(read_settings())
+
+
+@command(log, "verifier", examples=["mpctl log verifier > verify_segment.py && python3 verify_segment.py ./segment"])
+async def verifier() -> None:
+    """Print the offline verifier: one file that checks a segment with a bare Python, on any machine."""
+    click.echo(resources.files("mpoperator").joinpath("offline_verifier.py").read_text(), nl=False)

@@ -1,0 +1,102 @@
+"""Writing a log into an empty stream, bit by bit as it was: for imports and restores, never beside a kernel."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from mpbus.reader import HASH_HEADER, Commit, LogPosition
+from mpbus.streams import provision
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.js.client import JetStreamContext
+from nats.js.errors import APIError
+
+from mpoperator.chain import Chain
+from mpoperator.errors import Disproved, Finding, Refused, ServerGone
+from mpoperator.progress import meter
+from mpoperator.stream import LogStream, follow
+
+_EXPECTED = "Nats-Expected-Last-Sequence"
+_WINDOW = 256
+_WINDOW_BYTES = 16 << 20
+_PUBLISH_SECONDS = 30.0
+
+
+class Appender:
+    """Appends verified commits under their expected sequence, many in flight.
+
+    Publishing ahead is no fence against another writer. None may be there: the stream was empty, the server refuses the
+    first write if it is not any more, and in the end everything is read back and compared.
+    """
+
+    def __init__(self, nc: Client, subject: str) -> None:
+        self._js: JetStreamContext = nc.jetstream(timeout=_PUBLISH_SECONDS)
+        self._subject = subject
+        self._in_flight: list[asyncio.Task[None]] = []
+        self._bytes = 0
+
+    async def add(self, commit: Commit) -> None:
+        """One more commit. Raises `Refused` when something else stands there."""
+        self._in_flight.append(asyncio.create_task(self._publish(commit)))
+        self._bytes += len(commit.data)
+        first = commit.header.previous_hash.strip("0") == ""
+        if first or len(self._in_flight) >= _WINDOW or self._bytes >= _WINDOW_BYTES:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Wait until everything is stored."""
+        sent, self._in_flight, self._bytes = self._in_flight, [], 0
+        results = await asyncio.gather(*sent, return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    async def _publish(self, commit: Commit) -> None:
+        headers = {HASH_HEADER: commit.hash, _EXPECTED: str(commit.stream_seq - 1)}
+        try:
+            ack = await self._js.publish(self._subject, commit.data, headers=headers)
+        except APIError as error:
+            raise Refused(
+                f"commit {commit.stream_seq} was not taken: {error.description}. Does a kernel run?"
+            ) from error
+        except (NatsError, TimeoutError) as error:
+            raise ServerGone(f"commit {commit.stream_seq}: {str(error) or type(error).__name__}") from error
+        assert ack.seq == commit.stream_seq, "the server stored it where it was told to"
+
+
+async def prepare(nc: Client, shard: str, replicas: int) -> LogStream:
+    """The log stream, made if need be, and empty. Raises `Refused` when it is not."""
+    stream = LogStream(nc, shard)
+    state = await stream.state()
+    if state is None:
+        await provision(nc, shard, replicas)
+        state = await stream.existing()
+    if state.last_seq:
+        detail = (
+            f"{stream.name} holds {state.messages} commits already: a log is only ever written into an empty stream"
+        )
+        raise Refused(detail)
+    return stream
+
+
+async def append(nc: Client, stream: LogStream, batches: AsyncIterator[list[Commit]], end: LogPosition) -> int:
+    """Write commits from the first on, then read all back and verify. Returns how many events a second it wrote."""
+    appender = Appender(nc, stream.subject)
+    with meter("writing", end.seq) as bar:
+        async for commits in batches:
+            for commit in commits:
+                await appender.add(commit)
+            bar.advance(sum(commit.header.count for commit in commits))
+        await appender.flush()
+    chain = Chain("stream", stream.subject)
+    with meter("reading back", end.stream_seq, "commits") as reading:
+        async for commits in follow(stream, chain, end.stream_seq):
+            reading.advance(len(commits))
+    state = await stream.existing()
+    if chain.position != end or state.last_seq != end.stream_seq:
+        detail = (
+            f"it ends with commit {state.last_seq}, not with {end.stream_seq}, after it was written: who else writes?"
+        )
+        raise Disproved(Finding(where="stream", detail=detail, stream_seq=end.stream_seq, seq=end.seq))
+    return bar.rate

@@ -1,0 +1,150 @@
+"""`mpctl log export`, `import` and `restore`: the log into a sealed segment, out of one, and out of the archive."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from pathlib import Path
+
+from mpbus.reader import GENESIS, Commit, LogPosition
+from mpschema import subjects
+
+from mpoperator.appending import append, prepare
+from mpoperator.archive import Archive
+from mpoperator.chain import Chain
+from mpoperator.checkpoints import Collector, PublicKeys
+from mpoperator.connections import archive as open_archive
+from mpoperator.connections import bus
+from mpoperator.errors import Refused
+from mpoperator.progress import meter
+from mpoperator.running import Answer
+from mpoperator.segments import Manifest, Writer, read_commits, read_manifest
+from mpoperator.settings import OperatorSettings
+from mpoperator.signatures import judge
+from mpoperator.stream import LogStream, follow
+
+
+class Exported(Answer, frozen=True, kw_only=True):
+    """A sealed segment."""
+
+    folder: str
+    manifest: Manifest
+
+    def told(self) -> str:
+        """See the base class."""
+        held = self.manifest
+        return f"events {held.first_seq:,} to {held.last_seq:,} of shard {held.shard} are sealed in {self.folder}"
+
+    def details(self) -> list[list[str]]:
+        """See the base class."""
+        held = self.manifest
+        return [
+            ["commits", f"{held.commits:,}, stream positions {held.first_stream_seq} to {held.last_stream_seq}"],
+            ["checkpoints", str(len(held.checkpoints))],
+            ["sha256", held.content_sha256],
+            ["head", held.last_hash],
+        ]
+
+
+class Written(Answer, frozen=True, kw_only=True):
+    """A log that stands in a stream again, read back and verified."""
+
+    origin: str
+    shard: str
+    commits: int
+    events: int
+    head: str
+    events_per_second: int
+
+    def told(self) -> str:
+        """See the base class."""
+        return (
+            f"{self.events:,} events of shard {self.shard} are back from {self.origin}, and verify "
+            f"({self.events_per_second:,} events/s)"
+        )
+
+    def details(self) -> list[list[str]]:
+        """See the base class."""
+        return [["commits", f"{self.commits:,}"], ["head", f"{self.head} at stream position {self.commits}"]]
+
+
+async def export(
+    settings: OperatorSettings, first: int, last: int | None, folder: Path, key_files: list[Path]
+) -> Exported:
+    """Seal the commits that hold the events from `first` to `last`. Raises `Disproved` when they do not verify."""
+    paths = key_files or ([settings.public_key_file] if settings.public_key_file else [])
+    keys = PublicKeys.read(paths)
+    async with bus(settings.nats_url) as nc:
+        stream = LogStream(nc, settings.shard)
+        state = await stream.existing()
+        start = await stream.position_before(first) if first > 1 else GENESIS
+        until = state.last_seq
+        if last is not None:
+            until = min((await stream.position_before(last)).stream_seq + 1, state.last_seq)
+        chain, collector = Chain("stream", stream.subject, start), Collector(start.seq)
+        with Writer(folder, settings.shard, start) as writer:
+            with meter("exporting", until - start.stream_seq, "commits") as bar:
+                async for commits in follow(stream, chain, until):
+                    collector.take(commits)
+                    for commit in commits:
+                        writer.add(commit)
+                    bar.advance(len(commits))
+            judge(keys, settings.shard, collector.found)
+            return Exported(folder=str(folder), manifest=writer.seal(collector.found, keys))
+
+
+async def bring_in(settings: OperatorSettings, folder: Path) -> Written:
+    """Write a segment that begins with the first commit into an empty stream. All of it is verified first."""
+    manifest = read_manifest(folder)
+    if manifest.subject != subjects.log_subject(settings.shard):
+        detail = f"the segment is of shard {manifest.shard}, and this is shard {settings.shard}"
+        raise Refused(f"{detail}: its hashes hold nowhere else")
+    if manifest.start != GENESIS:
+        raise Refused(
+            f"the segment begins with event {manifest.first_seq}: only one that begins with event 1 can stand alone"
+        )
+    with meter("verifying", manifest.commits, "commits") as bar:
+        collector = Collector()
+        for commits in read_commits(folder, manifest):
+            collector.take(commits)
+            bar.advance(len(commits))
+    async with bus(settings.nats_url) as nc:
+        stream = await prepare(nc, settings.shard, settings.replicas)
+        rate = await append(nc, stream, _batches(folder, manifest), manifest.end)
+    return _written(str(folder), settings.shard, manifest.end, rate)
+
+
+async def restore(settings: OperatorSettings) -> Written:
+    """Rebuild a lost log stream from the archive, whose chain is verified first."""
+    async with open_archive(settings.dsn) as connection, bus(settings.nats_url) as nc:
+        archive = Archive(connection)
+        last, _ = await archive.head()
+        if not last:
+            raise Refused("the archive is empty: there is nothing to restore")
+        subject = subjects.log_subject(settings.shard)
+        chain = Chain("archive", subject)
+        with meter("verifying the archive", last, "commits") as bar:
+            async for commits in _archived(archive, chain, last):
+                bar.advance(len(commits))
+        if chain.position.stream_seq != last:
+            chain.missing(last)
+        stream = await prepare(nc, settings.shard, settings.replicas)
+        rate = await append(nc, stream, _archived(archive, Chain("archive", subject), last), chain.position)
+    return _written("the archive", settings.shard, chain.position, rate)
+
+
+def _written(origin: str, shard: str, end: LogPosition, rate: int) -> Written:
+    return Written(
+        origin=origin, shard=shard, commits=end.stream_seq, events=end.seq, head=end.hash, events_per_second=rate
+    )
+
+
+async def _batches(folder: Path, manifest: Manifest) -> AsyncIterator[list[Commit]]:
+    for commits in read_commits(folder, manifest):
+        yield commits
+        await asyncio.sleep(0)
+
+
+async def _archived(archive: Archive, chain: Chain, last: int) -> AsyncGenerator[list[Commit], None]:
+    async for page in archive.read(0, last):
+        yield [chain.take(archived.stored) for archived in page]
