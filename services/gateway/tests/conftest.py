@@ -13,7 +13,13 @@ from mpd.stack import Stack
 
 from services.gateway.tests.door import Door
 
-SETTINGS = {"gateway": {"MP_STREAM_HEARTBEAT_SECONDS": "0.4", "MP_RATE_LIMIT_PER_SECOND": "5000"}}
+SETTINGS = {
+    "gateway": {
+        "MP_STREAM_RECHECK_SECONDS": "1",
+        "MP_STREAM_HEARTBEAT_SECONDS": "0.4",
+        "MP_RATE_LIMIT_PER_SECOND": "5000",
+    }
+}
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -127,6 +128,18 @@ async def test_a_stranger_hears_nothing(door: Door) -> None:
     bob = door.seen_by((await door.done("/principals/user:bob/keys"))["key"])
     answer = await bob.ask("GET", "/v1/workspaces/elsewhere/events")
     assert (answer.status_code, answer.json()["code"]) == (403, "denied")
+
+
+async def test_a_stream_ends_when_its_reader_loses_the_role(door: Door) -> None:
+    await door.done("/principals/user:bob/bind_role", {"role": "viewer"})
+    bob = door.seen_by((await door.done("/principals/user:bob/keys"))["key"])
+    listener = Listener(bob)
+    once = asyncio.create_task(listener.listen_once())
+    await eventually(lambda: listener.messages != [])
+    await door.done("/principals/user:bob/unbind_role", {"role": "viewer"})
+    await asyncio.wait_for(once, 20)
+    assert listener.messages[-1].event == "bye"
+    assert listener.messages[-1].data["reason"] == "denied"
 
 
 async def test_a_socket_brings_the_same_as_json_frames(door: Door, gateway_stack: Stack) -> None:

@@ -106,4 +106,9 @@ def _oidc(settings: GatewaySettings) -> Oidc | None:
 
 
 def _stream_settings(settings: GatewaySettings) -> StreamSettings:
-    return StreamSettings(settings.stream_heartbeat_seconds, settings.stream_stall_seconds, settings.stream_clients_max)
+    return StreamSettings(
+        heartbeat_seconds=settings.stream_heartbeat_seconds,
+        stall_seconds=settings.stream_stall_seconds,
+        recheck_seconds=settings.stream_recheck_seconds,
+        clients_max=settings.stream_clients_max,
+    )

@@ -1,6 +1,7 @@
 """Many commands in one request: NDJSON in, NDJSON out, in the same order. A refusal stops none of the others."""
 
 import asyncio
+import functools
 from collections.abc import Iterator
 
 import msgspec
@@ -11,14 +12,16 @@ from mpschema.ids import is_id
 from mpschema.problems import EdgeCode, Problem
 from mpschema.registry import COMMANDS
 from mpschema.rejections import Code
+from prometheus_client import Counter
 
 from mpgateway.auth.access import check_bounds
 from mpgateway.commanding import Commanding, canonical, check_path_id, is_json, traceparent
 from mpgateway.http import Answer, HttpRequest
+from mpgateway.metrics import BATCH_LINES
 from mpgateway.problems import Refused, of_outcome, problem, refusal_of
 
 BODY_BYTES_MAX = 8 << 20
-WINDOW = 512
+WINDOW = 256
 """How many commands of one batch are in flight. They enter the stream in the order of their lines."""
 MEDIA_TYPES = {b"application/x-ndjson", b"application/jsonl", b"application/ndjson"}
 _line = msgspec.json.Decoder(BatchLine)
@@ -72,8 +75,15 @@ class Batches:
             except Exception as error:
                 refused = refusal_of(error)
                 answers[place] = problem(refused.code, refused.detail, command_id=refused.command_id)
+                _counted(refused.code).inc()
             else:
                 answers[place] = outcome if outcome.accepted else of_outcome(outcome)
+                _counted(outcome.code or outcome.status).inc()
+
+
+@functools.cache
+def _counted(code: str) -> Counter:
+    return BATCH_LINES.labels(code)
 
 
 def _envelope(request: HttpRequest, line: bytes, trace: str | None) -> CommandEnvelope:

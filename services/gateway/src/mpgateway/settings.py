@@ -29,6 +29,7 @@ class GatewaySettings(BusSettings):
     stream_clients_max: int = Field(2_000, ge=1, description="event streams open at once")
     stream_ring_bytes: int = Field(64 << 20, ge=1 << 16, description="recent commits kept in memory for streams")
     stream_heartbeat_seconds: float = Field(15.0, gt=0, description="longest silence on an event stream")
+    stream_recheck_seconds: float = Field(30.0, gt=0, description="how often a stream's credential and role are asked")
     stream_stall_seconds: float = Field(20.0, gt=0, description="how long one write to a slow client may take")
 
     @model_validator(mode="after")

@@ -95,7 +95,7 @@ class Query:
         limit = _integer(query, "limit", PAGE_ITEMS_DEFAULT, 1, PAGE_ITEMS_MAX)
         filters = tuple(name for name in self._filters if name in query)
         values = [self._filter(name, query[name]) for name in filters]
-        after = [self._read_cursor(query["cursor"])] if "cursor" in query else []
+        after = [self._read_cursor(query["cursor"])] if query.get("cursor") else []
         opened = await self._reader.open(self, request, after_seq)
         sql = self._statement.page(filters, after=bool(after))
         found = await self._reader.rows(sql, opened, *self._path_id(request), *values, *after, limit + 1)

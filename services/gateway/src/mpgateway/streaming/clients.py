@@ -18,7 +18,6 @@ from mpgateway.problems import Refused
 from mpgateway.streaming.cursor import Cursor
 from mpgateway.streaming.feed import Bye, Delivery, Feed, Resync, Step, Wanted
 
-RECHECK_SECONDS = 30.0
 RETRY_MS = 1_000
 """After how many milliseconds a client is asked to come back."""
 
@@ -29,10 +28,11 @@ Write = Callable[[Step], Awaitable[None]]
 
 @dataclass(frozen=True)
 class StreamSettings:
-    """Longest silence, longest write, and how many clients at once."""
+    """Longest silence, longest write, time between two checks of what a client may read, and how many at once."""
 
     heartbeat_seconds: float
     stall_seconds: float
+    recheck_seconds: float
     clients_max: int
 
 
@@ -94,7 +94,7 @@ class Clients:
         async with aclosing(self.feed.follow(client.workspace_id, client.wanted, client.after)) as steps:
             async for step in steps:
                 now = time.monotonic()
-                if now - checked > RECHECK_SECONDS:
+                if now - checked > settings.recheck_seconds:
                     checked = now
                     if (reason := await self._recheck(client)) is not None:
                         step = Bye(reason)
