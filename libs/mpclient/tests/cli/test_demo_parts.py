@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import psutil
 import pytest
 from mpclient.demo.checks import ADVICE, CHECK, Check, checks_for, exit_code
 from mpclient.demo.lead import packaged_blueprint
 from mpclient.demo.picture import Picture
-from mpclient.demo.repository import GitFailed, Repository, worktrees_folder
+from mpclient.demo.repository import GitFailed, Repository
 from mpclient.demo.reviewing import Verdict, judge
 from mpclient.demo.story import Story, shortened_path
 from mpschema import session, task
@@ -25,6 +26,8 @@ from mpschema.examples import EVENTS
 from mpschema.examples.story import BLUEPRINT, EVIDENCE, LIMITS
 from mpschema.registry import RECORDS
 from mpschema.task import Evidence, TaskState
+
+from tests.support import eventually
 
 MARK = "TO" + "DO"
 
@@ -77,16 +80,17 @@ def test_a_folder_without_a_commit_is_refused(tmp_path: Path) -> None:
     with pytest.raises(GitFailed, match="not a git repository"):
         Repository.open(tmp_path)
     _git(tmp_path, "init", "--quiet")
-    with pytest.raises(GitFailed):
+    with pytest.raises(GitFailed, match="no commit yet"):
         Repository.open(tmp_path)
 
 
 def test_worktrees_leave_nothing_behind_even_if_a_worker_was_killed(repository: Path) -> None:
     opened = Repository.open(repository)
     before = sorted(repository.rglob("*"))
-    with worktrees_folder(opened.root) as folder:
-        with opened.worktree(folder / "tidy") as worktree:
-            assert (worktree / "src" / "a.py").read_text() == "x = 1\n"
+    with opened.worktrees_folder() as folder:
+        opened.add_worktree(folder / "tidy")
+        assert (folder / "tidy" / "src" / "a.py").read_text() == "x = 1\n"
+        opened.remove_worktree(folder / "tidy")
         _git(repository, "worktree", "add", "--detach", str(folder / "left"))
         assert [path.name for path in folder.iterdir()] == ["left"]
     assert not folder.exists()
@@ -101,8 +105,8 @@ def test_the_owners_hooks_do_not_run(repository: Path) -> None:
     hook.write_text(f"#!/bin/sh\ntouch '{repository}/hooked'\n")
     hook.chmod(0o755)
     opened = Repository.open(repository)
-    with worktrees_folder(opened.root) as folder, opened.worktree(folder / "one"):
-        pass
+    with opened.worktrees_folder() as folder:
+        opened.add_worktree(folder / "one")
     assert not (repository / "hooked").exists()
 
 
@@ -110,25 +114,41 @@ def test_the_owners_hooks_do_not_run(repository: Path) -> None:
     ("words", "code"),
     [((sys.executable, "-c", "print('fine')"), 0), ((sys.executable, "-c", "exit(3)"), 3), (("no-such-program",), 127)],
 )
-def test_a_check_leaves_its_exit_code(tmp_path: Path, words: tuple[str, ...], code: int) -> None:
-    evidence = Check(CHECK, words).run(tmp_path, "git:x@1:a.py")
+async def test_a_check_leaves_its_exit_code(tmp_path: Path, words: tuple[str, ...], code: int) -> None:
+    evidence = await Check(CHECK, words).run(tmp_path, "git:x@1:a.py")
     assert exit_code(evidence) == code
     assert (evidence.kind, evidence.uri) == (CHECK, "git:x@1:a.py")
 
 
-def test_a_check_leaves_the_digest_of_its_output(tmp_path: Path) -> None:
-    evidence = Check(CHECK, (sys.executable, "-c", "print('fine')")).run(tmp_path, "here")
+async def test_a_check_leaves_the_digest_of_its_output(tmp_path: Path) -> None:
+    evidence = await Check(CHECK, (sys.executable, "-c", "print('fine')")).run(tmp_path, "here")
     assert evidence.sha256 == hashlib.sha256(b"fine\n").hexdigest()
     assert evidence.summary.splitlines()[1] == "fine"
 
 
-def test_what_is_run_suits_the_file(tmp_path: Path) -> None:
+async def test_who_stops_waiting_for_a_check_stops_all_it_has_started(tmp_path: Path) -> None:
+    script = tmp_path / "check.sh"
+    script.write_text("sleep 60 &\necho $! > started.part\nmv started.part started\nwait\n")
+    running = asyncio.create_task(Check(CHECK, ("sh", str(script))).run(tmp_path, "here"))
+    await eventually((tmp_path / "started").exists)
+    running.cancel()
+    await asyncio.wait({running})
+    child = int((tmp_path / "started").read_text())
+    await eventually(lambda: _is_gone(child))
+
+
+def _is_gone(pid: int) -> bool:
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+async def test_what_is_run_suits_the_file(tmp_path: Path) -> None:
     (tmp_path / "bad.py").write_text("x = (")
     (tmp_path / "good.toml").write_text("x = 1\n")
     (tmp_path / "bad.json").write_text("{")
-    codes = {
-        name: exit_code(checks_for(name, None)[0].run(tmp_path, "here")) for name in ("bad.py", "good.toml", "bad.json")
-    }
+    codes = {}
+    for name in ("bad.py", "good.toml", "bad.json"):
+        evidence = await checks_for(name, None)[0].run(tmp_path, "here")
+        codes[name] = exit_code(evidence)
     assert codes == {"bad.py": 1, "good.toml": 0, "bad.json": 1}
 
 

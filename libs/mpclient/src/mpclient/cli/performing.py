@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from mpschema.cloudevents import CloudEvent
 from mpschema.queries import SessionRow, TaskRow
@@ -17,7 +18,7 @@ from mpclient.cli.lineage import tree
 from mpclient.client import AsyncClient
 from mpclient.demo.director import DemoFailed, Director, Plan
 from mpclient.demo.picture import CLOSED
-from mpclient.demo.repository import Repository, worktrees_folder
+from mpclient.demo.repository import Repository
 from mpclient.demo.story import Story, exits
 from mpclient.errors import Rejected
 
@@ -53,8 +54,8 @@ async def perform(
     async with AsyncClient(context.url, context.token, workspace) as client:
         if context.workspace is None:
             await _ensure_workspace(client, workspace)
-        with worktrees_folder(repository.root) as folder:
-            director = Director(client, plan, folder, tell)
+        with repository.worktrees_folder() as folder, TemporaryDirectory(prefix="mpctl-demo-logs-") as logs:
+            director = Director(client, plan, folder, Path(logs), tell)
             await director.run()
         await _show_end(client, director, story, invocation)
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import re
 import shlex
 import shutil
-import subprocess
+import signal
 import sys
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,26 +39,33 @@ class Check:
         first = Path(self.words[0]).name
         return shlex.join((first, *self.words[1:]))
 
-    def run(self, worktree: Path, where: str) -> Evidence:
-        """Run it in the worktree; `where` says which commit and file it was run on."""
-        try:
-            done = subprocess.run(
-                self.words,
-                cwd=worktree,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=SECONDS_MAX,
-                check=False,
-            )
-            code, output = done.returncode, done.stdout
-        except subprocess.TimeoutExpired as slow:
-            code, output = 124, (slow.stdout or b"") + f"\nstopped after {SECONDS_MAX} s".encode()
-        except OSError as error:
-            code, output = 127, str(error).encode()
+    async def run(self, worktree: Path, where: str) -> Evidence:
+        """Run it in the worktree; `where` says on which commit and file. Who stops waiting for it stops it."""
+        code, output = await _run(self.words, worktree)
         words = output.decode(errors="replace").strip()[-_LAST_WORDS_MAX:]
         summary = f"exit {code}: {self.shown}" + (f"\n{words}" if words else "")
         return Evidence(kind=self.kind, summary=summary, uri=where, sha256=hashlib.sha256(output).hexdigest())
+
+
+async def _run(words: tuple[str, ...], folder: Path) -> tuple[int, bytes]:
+    """Exit code and output of a command. 124: it took too long; 127: it could not be started."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *words, cwd=folder, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, start_new_session=True
+        )
+    except OSError as error:
+        return 127, str(error).encode()
+    try:
+        async with asyncio.timeout(SECONDS_MAX):
+            output, _ = await process.communicate()
+        assert process.returncode is not None
+        return process.returncode, output
+    except TimeoutError:
+        return 124, f"stopped after {SECONDS_MAX} s".encode()
+    finally:
+        # With all it has started: a test run may be many processes.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def checks_for(path: str, command: str | None) -> list[Check]:

@@ -78,14 +78,16 @@ class DemoFailed(Exception):
 
 
 class Director:
-    """One run of the demo. `tell` is given every event of the workspace, in order."""
+    """One run of the demo. Worktrees go to `folder`; `tell` is given every event of the workspace, in order."""
 
-    def __init__(self, client: AsyncClient, plan: Plan, folder: Path, tell: Callable[[CloudEvent], None]) -> None:
+    def __init__(
+        self, client: AsyncClient, plan: Plan, folder: Path, logs: Path, tell: Callable[[CloudEvent], None]
+    ) -> None:
         self._client = client
         self._plan = plan
         self._folder = folder
         self._tell = tell
-        self._agents = Agents(folder)
+        self._agents = Agents(logs)
         self._hosting: set[asyncio.Task[None]] = set()
         self._waiting: list[tuple[str, int]] = []
         self._victim: str | None = None
@@ -179,8 +181,10 @@ class Director:
                 await self._kill_victim(event.aggregate_id)
             case session.SessionCompleted() if event.aggregate_id == self.scene.lead:
                 return True
-            case session.SessionFailed() | session.SessionCanceled() if event.aggregate_id == self.scene.lead:
-                raise DemoFailed(f"the lead did not come to an end: {self._agents.last_words(self.scene.lead)}")
+            case session.SessionFailed(failure=failure, detail=detail) if event.aggregate_id == self.scene.lead:
+                raise DemoFailed(f"the lead failed: {failure}, {detail}. The last worker said: {self._last_words()}")
+            case session.SessionCanceled(reason=reason) if event.aggregate_id == self.scene.lead:
+                raise DemoFailed(f"the lead was canceled: {reason}")
         return False
 
     async def _worker_spawned(self, worker: str) -> None:
@@ -235,6 +239,10 @@ class Director:
                 raise
         if name == self._victim:
             await self._victim_has_claimed()
+
+    def _last_words(self) -> str:
+        """What the last worker that has a log said, where it said anything."""
+        return self._agents.last_words(f"{self.scene.project}-worker-{self._spawned}") or "nothing"
 
     def _job(self, name: str, workers: int = 1) -> Assignment:
         plan, scene = self._plan, self.scene

@@ -40,6 +40,7 @@ class Lead:
         self._live: set[str] = set()
         self._spawned = 0
         self._begun_seq = 0
+        self._gave_up = False
         self._rejections: Counter[str] = Counter()
         self._tally: Counter[str] = Counter()
 
@@ -54,6 +55,8 @@ class Lead:
             async for event in events:
                 if event.spec:
                     await self._see(event, event.event)
+                if self._gave_up:
+                    return
                 if event.seq >= self._begun_seq and not self._live and not self._open:
                     break
         await client.sessions.complete(job.session, result=self._result())
@@ -93,8 +96,16 @@ class Lead:
                 self._open.discard(name)
             case session.SessionCompleted() | session.SessionFailed() | session.SessionCanceled():
                 self._live.discard(name)
-                if self._open and not self._live and self._spawned < self._job.workers + REPLACEMENTS_MAX:
-                    await self._spawn_worker()
+                if self._open and not self._live:
+                    await self._replace_workers()
+
+    async def _replace_workers(self) -> None:
+        """When nobody is left to do what is open, somebody new is; after a few it is no accident any more."""
+        if self._spawned < self._job.workers + REPLACEMENTS_MAX:
+            await self._spawn_worker()
+        else:
+            await self._client.sessions.fail(self._job.session, failure="no_workers_left", detail="all of them ended")
+            self._gave_up = True
 
     async def _judge(self, name: str, evidence: tuple[task.Evidence, ...]) -> None:
         judgement = judge(evidence, self._rejections[name])

@@ -48,7 +48,8 @@ class Agents:
 
     def last_words(self, session: str) -> str:
         """The last line a program wrote."""
-        lines = self._log(session).read_text(errors="replace").strip().splitlines()
+        path = self._log(session)
+        lines = path.read_text(errors="replace").strip().splitlines() if path.exists() else []
         return lines[-1] if lines else ""
 
     async def stop(self) -> None:

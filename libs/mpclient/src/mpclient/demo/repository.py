@@ -52,7 +52,10 @@ class Repository:
             raise GitFailed(f"{path} is not a folder")
         inside = _git(path, "rev-parse", "--is-bare-repository").strip() == "true"
         root = path.resolve() if inside else Path(_git(path, "rev-parse", "--show-toplevel").strip())
-        return cls(root, _git(root, "rev-parse", "--verify", "HEAD^{commit}").strip())
+        commit = _git(root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}", allowed=(0, 1)).strip()
+        if not commit:
+            raise GitFailed(f"{root} holds no commit yet")
+        return cls(root, commit)
 
     @property
     def name(self) -> str:
@@ -89,38 +92,31 @@ class Repository:
                     found[path] = Finding(path, 1, f"Review {path}"[:200], description[:2_000], "review")
         return list(found.values())[:count_max]
 
-    @contextmanager
-    def worktree(self, folder: Path) -> Iterator[Path]:
-        """A separate worktree of the commit in `folder`, which must not exist yet; removed at the end."""
+    def add_worktree(self, folder: Path) -> None:
+        """A separate worktree of the commit in `folder`, which must not exist yet. Raises `GitFailed`."""
         # The owner's hooks are for the owner's checkouts.
         no_hooks = ("-c", f"core.hooksPath={os.devnull}")
         _git(self.root, *no_hooks, "worktree", "add", "--quiet", "--detach", str(folder), self.commit)
+
+    def remove_worktree(self, folder: Path) -> None:
+        """Remove a worktree and git's note of it, in whatever state a killed process left it."""
+        _git(self.root, "worktree", "remove", "--force", "--force", str(folder), allowed=(0, 128))
+        shutil.rmtree(folder, ignore_errors=True)
+        if str(folder) in _git(self.root, "worktree", "list", "--porcelain"):
+            # Only then: pruning also forgets worktrees of the owner that are merely not mounted now.
+            _git(self.root, "worktree", "prune")
+
+    @contextmanager
+    def worktrees_folder(self) -> Iterator[Path]:
+        """A temporary folder for worktrees; whatever is left in it goes at the end."""
+        folder = Path(tempfile.mkdtemp(prefix="mpctl-demo-")).resolve()
         try:
             yield folder
         finally:
-            remove_worktree(self.root, folder)
-
-
-@contextmanager
-def worktrees_folder(root: Path) -> Iterator[Path]:
-    """A temporary folder for worktrees of the repository at `root`; whatever is left in it goes at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="mpctl-demo-")).resolve()
-    try:
-        yield folder
-    finally:
-        # A worker that was killed could not tidy up after itself.
-        for left in folder.iterdir():
-            remove_worktree(root, left)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def remove_worktree(root: Path, folder: Path) -> None:
-    """Remove a worktree and git's note of it, in whatever state a killed process left it."""
-    _git(root, "worktree", "remove", "--force", "--force", str(folder), allowed=(0, 128))
-    shutil.rmtree(folder, ignore_errors=True)
-    if str(folder) in _git(root, "worktree", "list", "--porcelain"):
-        # Only then: pruning also forgets worktrees of the owner that are merely not mounted now.
-        _git(root, "worktree", "prune")
+            # A worker that was killed could not tidy up after itself.
+            for left in folder.iterdir():
+                self.remove_worktree(left)
+            folder.rmdir()
 
 
 def _marked_finding(line: str) -> Finding | None:

@@ -98,7 +98,7 @@ class Worker:
         """Run the checks in a worktree of its own while the lease is kept alive, then hand in what they said."""
         renewing = asyncio.create_task(self._keep_lease(task, fence))
         try:
-            evidence = await asyncio.to_thread(self._run_checks, task)
+            evidence = await self._run_checks(task)
         finally:
             renewing.cancel()
         for each in evidence:
@@ -111,12 +111,15 @@ class Worker:
         """Wait until the picture has what this command did."""
         await self._picture.until(lambda: self._picture.seq >= outcome.last_seq)
 
-    def _run_checks(self, task: str) -> list[Evidence]:
+    async def _run_checks(self, task: str) -> list[Evidence]:
         path = self._job.paths[task]
         where = f"git:{self._repository.name}@{self._job.commit[:12]}:{path}"
         folder = Path(self._job.folder) / f"{self._job.session}-{task}"
-        with self._repository.worktree(folder) as worktree:
-            return [check.run(worktree, where) for check in checks_for(path, self._job.check)]
+        await asyncio.to_thread(self._repository.add_worktree, folder)
+        try:
+            return [await check.run(folder, where) for check in checks_for(path, self._job.check)]
+        finally:
+            await asyncio.to_thread(self._repository.remove_worktree, folder)
 
     async def _keep_lease(self, task: str, fence: int) -> None:
         """Renew at a third of the lease. A refusal ends it: the fence will refuse our evidence too."""
