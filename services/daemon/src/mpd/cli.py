@@ -71,7 +71,7 @@ def main() -> None:
 @data_option
 @click.option("--http-port", type=click.IntRange(1, 65535), help="Port of the API.  [default: 8080 or the next free]")
 @click.option("--kernels", type=click.IntRange(1, 9), default=1, show_default=True, help="Kernels: one leads.")
-@click.option("--relay", is_flag=True, help="Also copy every event to the feed stream, for integrations over NATS.")
+@click.option("--relay/--no-relay", default=True, help="Copy every event to the feed stream, for NATS.  [default: do]")
 @click.option("--detach", is_flag=True, help="Return when everything is ready and leave it running.")
 @json_option
 def start(folder: Path, http_port: int | None, kernels: int, relay: bool, detach: bool, as_json: bool) -> None:
@@ -153,7 +153,7 @@ def stop(folder: Path, as_json: bool) -> None:
 @click.option("-n", "--lines", type=click.IntRange(0), default=20, show_default=True, help="Lines of each log.")
 @click.argument("service", required=False)
 def show_logs(folder: Path, follow: bool, lines: int, service: str | None) -> None:
-    """Print the logs of SERVICE, or of all: nats, postgres, valkey, kernel-1, projector-1, gateway-1 and so on.
+    """Print the logs of SERVICE, or of all: nats, postgres, valkey, kernel-1, relay-1, projector-1, gateway-1, mpd.
 
     \b
     Examples:
@@ -219,7 +219,7 @@ def _start_detached(folder: Path, http_port: int | None, kernels: int, relay: bo
         str(kernels),
     ]
     command += ["--http-port", str(http_port)] if http_port else []
-    command += ["--relay"] if relay else []
+    command += [] if relay else ["--no-relay"]
     log_path = folder / "logs" / "mpd.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open("ab") as log:

@@ -82,6 +82,6 @@ def client_file(url: str, api_key: str) -> str:
     return json.dumps({"url": url, "api_key": api_key}, indent=2) + "\n"
 
 
-def operator_file(**servers: str) -> str:
+def operator_file(**servers: str | dict[str, str]) -> str:
     """Content of the file from which an operator's tools learn where the servers are: the whole power over them."""
     return json.dumps(servers, indent=2) + "\n"

@@ -179,6 +179,10 @@ class Stack:
             postgres_owner_dsn=self.postgres.dsn(),
             shard=self.shard,
             public_key_file=str(self.keys.public_key_file),
+            nats_monitor_url=self.nats.monitor_url,
+            services={service.name: service.url for service in self.services},
+            data_dir=str(self.folder),
+            secrets_dir=str(self.keys.folder),
         )
 
     def _environment(self, node: str) -> dict[str, str]:

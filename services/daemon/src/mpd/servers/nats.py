@@ -44,6 +44,11 @@ class NatsServer(ChildProcess):
         """Where clients connect."""
         return f"nats://{HOST}:{self.port}"
 
+    @property
+    def monitor_url(self) -> str:
+        """Where it says how it is, over HTTP."""
+        return f"http://{HOST}:{self.monitor_port}"
+
     def spawn(self) -> None:
         """Write the configuration, then start."""
         self.folder.mkdir(parents=True, exist_ok=True)
