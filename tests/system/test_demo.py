@@ -73,7 +73,7 @@ def _left_behind() -> set[str]:
 
 def test_a_killed_workers_task_is_done_by_another(terminal: Terminal, repository: Path) -> None:
     before = _left_behind()
-    words = ("demo", "--repo", str(repository), "--workers", "3", "--lease-seconds", "3", "--json")
+    words = ("demo", "--repo", str(repository), "--workers", "3", "--lease-seconds", "6", "--json")
     typed = terminal.mpctl(*words, seconds=150)
     assert typed.code == 0, typed.err
     events, summary = _told(typed.out)

@@ -67,6 +67,17 @@ def test_doing_it_again_changes_nothing(terminal: Terminal) -> None:
     assert mine.read_text() == "mine"
 
 
+def test_who_may_not_create_a_workspace_can_still_work_in_one(terminal: Terminal) -> None:
+    terminal.mpctl("principal", "bind-role", "user:eve", "--role", "developer")
+    bound = json.loads(terminal.mpctl("principal", "bind-role", "user:eve", "--role", "viewer", "--json").out)
+    key = terminal.mpctl("key", "issue", "user:eve", "--key-id", f"dev-{terminal.workspace}").out.strip()
+    assert terminal.mpctl("workspace", "get", "--after-seq", str(bound["last_seq"] + 1)).code == 0
+    joined = terminal.mpctl("workspace", "init", "./hers", "--id", terminal.workspace, "--token", key)
+    assert (joined.code, "was there already" in joined.out) == (0, True), joined.err
+    denied = terminal.mpctl("workspace", "init", "./mine", "--token", key)
+    assert (denied.code, Path("mine").exists()) == (4, False)
+
+
 def test_no_secret_is_written_to_the_workspace_folder(terminal: Terminal, running: Stack) -> None:
     written = [path for path in terminal.folder.rglob("*") if path.is_file()]
     assert written

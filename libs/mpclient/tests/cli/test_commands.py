@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from importlib.metadata import version
 from typing import Any
 
 import click
@@ -174,6 +175,10 @@ def test_the_help_states_first_steps_and_exit_codes() -> None:
     text = CliRunner().invoke(ROOT, ["--help"]).output
     assert "mpctl session spawn --project core --blueprint ./agents/blueprints/reviewer.yaml" in text
     assert "7  no server could be reached" in text
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert CliRunner().invoke(ROOT, ["--version"]).output == f"mpctl {version('mpclient')}\n"
 
 
 def test_generated_commands_share_one_way_to_run() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.metadata import version
 from typing import Any
 
 import click
@@ -105,6 +106,7 @@ def build() -> Root:
         help="The command line of ModuPrompt, an orchestration control plane for agents.",
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     )
+    root.params.append(version_option())
     groups = {name: click.Group(name, help=about) for name, about in _ABOUT.items()}
     # The events are one group, under the word people use and the word of the schema.
     groups["event"] = groups["events"]
@@ -122,6 +124,19 @@ def build() -> Root:
     for add in (add_use, add_batch, add_completion, add_demo):
         add(root)
     return root
+
+
+def version_option() -> click.Option:
+    """`--version`: of the package that holds this command line."""
+
+    def show(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+        if asked:
+            click.echo(f"mpctl {version('mpclient')}")
+            ctx.exit()
+
+    return click.Option(
+        ["--version"], is_flag=True, is_eager=True, expose_value=False, callback=show, help="Show the version and exit."
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

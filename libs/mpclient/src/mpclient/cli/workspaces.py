@@ -93,13 +93,21 @@ def _create(invocation: Invocation, workspace: str, name: str) -> bool:
         try:
             outcome = server.command("workspace.create", workspace, {"name": name}, Flags())
         except Rejected as refusal:
-            if refusal.code != Code.ALREADY_EXISTS:
+            if refusal.code not in (Code.ALREADY_EXISTS, Code.DENIED) or not _is_readable(server):
                 raise
-            server.row(QUERIES["workspace.get"], "")
             return False
         assert isinstance(outcome, Outcome)
         server.row(QUERIES["workspace.get"], "", outcome.last_seq)
         return True
+
+
+def _is_readable(server: Server) -> bool:
+    """Whether the workspace is there and open to us: who may not create one may still work in it."""
+    try:
+        server.row(QUERIES["workspace.get"], "")
+    except Rejected:
+        return False
+    return True
 
 
 def _make_current(invocation: Invocation, workspace: str, folder: Path | None) -> Path:
