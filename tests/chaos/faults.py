@@ -1,6 +1,8 @@
 """What can happen to a machine's processes, each as one act that leaves the world running again."""
 
 import asyncio
+import os
+import signal
 from collections.abc import Awaitable, Callable
 
 import redis.asyncio as redis
@@ -130,7 +132,10 @@ async def inflict(arena: Arena) -> str:
         await fault(arena)
         await arena.cluster.progressed(10)
     except Exception as error:
-        tails = [f"--- {process.name}\n{process.log_tail(12)}" for process in arena.stack.processes]
+        for kernel in arena.stack.kernels:
+            os.kill(kernel.pid, signal.SIGUSR1)
+        await asyncio.sleep(1)
+        tails = [f"--- {process.name}\n{process.log_tail(40)}" for process in arena.stack.processes]
         error.add_note("\n".join([f"after {fault.__name__}, {arena.inflicted.total()} faults", *tails]))
         raise
     return fault.__name__

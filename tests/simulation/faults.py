@@ -160,7 +160,12 @@ class FaultyLease:
             await self._lease.release()
 
     async def _reach(self) -> None:
-        await self._node.lag()
+        try:
+            await asyncio.sleep(self._node.dice.random() * 0.3)
+            await self._node.lag()
+        except asyncio.CancelledError:  # As a client library was seen to do.
+            if not self._node.alive or not self._node.happens("cancellation swallowed", 0.5):
+                raise
         if self._node.happens("lease keeper away", 0.02):
             raise LeaseUnavailable("away")
 

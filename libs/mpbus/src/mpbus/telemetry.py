@@ -1,6 +1,9 @@
 """How a service shows itself: structured logs on standard error, and traces where a collector is named."""
 
+import asyncio
+import io
 import logging
+import signal
 import sys
 
 import structlog
@@ -28,3 +31,16 @@ def configure(service: str, *, node: str = "", level: str = "info", style: str =
         level=max(chosen, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s"
     )
     structlog.contextvars.bind_contextvars(service=service, **({"node": node} if node else {}))
+
+
+def dump_tasks_on_signal() -> None:
+    """Let SIGUSR1 write where every task of the running loop waits to the log: for a service that seems to hang."""
+    log = structlog.get_logger(__name__)
+
+    def dump() -> None:
+        for task in asyncio.all_tasks():
+            stack = io.StringIO()
+            task.print_stack(file=stack)
+            log.warning("task", name=task.get_name(), stack=stack.getvalue())
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, dump)

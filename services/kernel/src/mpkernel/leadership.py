@@ -202,7 +202,7 @@ class Kernel:
             log.info("leader.stepped_down", cause=cause, epoch=leader.epoch, seq=leader.position.seq)
 
     async def _keep_lease(self, leader: Leader) -> None:
-        while True:
+        while self._leader is leader:  # Not for ever: a library may swallow the cancellation that ends this.
             await asyncio.sleep(self._renew_seconds)
             if not await self._renewed():
                 leader.step_down("lease_lost")

@@ -13,7 +13,7 @@ from mpbus.connect import connect
 from mpbus.errors import ChainBroken
 from mpbus.ops import OpsServer
 from mpbus.reader import LogReader
-from mpbus.telemetry import configure
+from mpbus.telemetry import configure, dump_tasks_on_signal
 from mpschema import subjects
 from mpschema.codec import MalformedCommit
 from nats.aio.client import Client
@@ -112,6 +112,7 @@ async def serve(settings: KernelSettings) -> int:
         log.critical("kernel.misconfigured", reason=str(error))
         await nc.close()
         return EXIT_MISCONFIGURED
+    dump_tasks_on_signal()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, kernel.stop)

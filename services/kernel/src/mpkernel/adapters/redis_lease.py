@@ -1,5 +1,7 @@
 """The leader's lease in Redis: one key with a time to live, renewed and released only by its holder."""
 
+import asyncio
+
 import redis.asyncio as redis
 from redis.exceptions import RedisError
 
@@ -16,6 +18,13 @@ return 0
 _RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 
 
+def _heed_cancellation() -> None:
+    """The client may swallow a cancellation that meets its answer: whoever was cancelled must not go on."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 class RedisLease:
     """The `Lease` of a cluster that has Redis. A flush frees it; the holder's next renewal takes it again."""
 
@@ -28,7 +37,9 @@ class RedisLease:
     async def acquire(self) -> bool:
         """See the port."""
         try:
-            return bool(await self._client.set(self._key, self._holder, nx=True, px=self._ttl_ms))
+            acquired = bool(await self._client.set(self._key, self._holder, nx=True, px=self._ttl_ms))
+            _heed_cancellation()
+            return acquired
         except (RedisError, OSError) as error:
             raise LeaseUnavailable(str(error)) from error
 
@@ -42,6 +53,8 @@ class RedisLease:
 
     async def _script(self, script: str, *arguments: str) -> bool:
         try:
-            return bool(await self._client.eval(script, 1, self._key, *arguments))
+            done = bool(await self._client.eval(script, 1, self._key, *arguments))
+            _heed_cancellation()
+            return done
         except (RedisError, OSError) as error:
             raise LeaseUnavailable(str(error)) from error
