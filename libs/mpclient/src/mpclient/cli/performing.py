@@ -82,7 +82,9 @@ async def _show_end(client: AsyncClient, director: Director, story: Story, invoc
         _show_tasks(tasks, story)
         output.out().print()
         output.out().print(tree(lead, below), soft_wrap=True)
-        output.hint(f"\nlook closer: mpctl board show {scene.board} · mpctl channel messages {scene.channel}")
+        where = f" -w {client.workspace}" if invocation.context.workspace is None else ""
+        closer = (f"board show {scene.board}", f"channel messages {scene.channel}")
+        output.hint("\nlook closer: " + " · ".join(f"mpctl {words}{where}" for words in closer))
     if left:
         raise DemoFailed(f"{len(left)} tasks are still open: {', '.join(left)}")
 
