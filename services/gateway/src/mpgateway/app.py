@@ -26,6 +26,7 @@ from mpgateway.queries.reading import Reader
 from mpgateway.routes.domain import Route, batch_route, command_routes, query_routes
 from mpgateway.routes.events import SOCKET_PATH, EventRoutes
 from mpgateway.routes.operations import Operations
+from mpgateway.routes.page import page_routes
 from mpgateway.routing import give_parameters, handler, handlers
 from mpgateway.settings import GatewaySettings
 from mpgateway.streaming.clients import Clients, StreamSettings
@@ -78,6 +79,7 @@ def build(world: World) -> tuple[Litestar, Clients]:
         *query_routes(Reader(read_models, access, freshness)),
         batch_route(Batches(commanding), pipeline),
         events.sse(),
+        *page_routes(),
         *Operations(world.nats, read_models, world.tail, world.ring).routes(),
     ]
     app = Litestar(

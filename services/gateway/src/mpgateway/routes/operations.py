@@ -1,37 +1,25 @@
-"""Health, figures, and the documents of the API with the page that lets one try it."""
+"""Health, figures, and the documents of the API."""
 
 import asyncio
 import functools
 from collections.abc import Callable, Iterator
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import msgspec
-import swagger_ui_bundle
 from mpschema import asyncapi, openapi
 from mpschema.api import Health
-from mpschema.rejections import Code
 from nats.aio.client import Client as Nats
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from mpgateway.database import ReadModels, ReadModelsUnavailable
 from mpgateway.http import JSON, Answer, HttpRequest
 from mpgateway.pipeline import Operation
-from mpgateway.problems import Refused
 from mpgateway.routes.domain import Route
 from mpgateway.streaming.ring import Ring
 from mpgateway.streaming.tail import Tail
 
 READY_SECONDS = 2.0
 _NOTHING: frozenset[str] = frozenset()
-_CACHED = (b"cache-control", b"max-age=3600")
-_ASSETS = {
-    "swagger-ui.css": b"text/css",
-    "swagger-ui-bundle.js": b"text/javascript",
-    "swagger-ui-standalone-preset.js": b"text/javascript",
-    "favicon-32x32.png": b"image/png",
-}
 _encode = msgspec.json.Encoder().encode
 
 
@@ -51,8 +39,6 @@ class Operations:
         yield "/metrics", "GET", Operation("metrics", self._metrics, public=True)
         yield "/v1/openapi.json", "GET", Operation("openapi", _openapi, public=True)
         yield "/v1/asyncapi.json", "GET", Operation("asyncapi", _asyncapi, public=True)
-        yield "/docs", "GET", Operation("docs", _page, public=True)
-        yield "/docs/{asset}", "GET", Operation("docs.asset", _asset, public=True)
 
     async def _healthz(self, request: HttpRequest) -> Answer:
         request.query(_NOTHING)
@@ -96,24 +82,6 @@ async def _asyncapi(request: HttpRequest) -> Answer:
     return Answer(200, _document(asyncapi.document), JSON)
 
 
-async def _page(request: HttpRequest) -> Answer:
-    request.query(_NOTHING)
-    page = files("mpgateway.routes").joinpath("docs.html").read_bytes()
-    return Answer(200, page, ((b"content-type", b"text/html; charset=utf-8"), _CACHED))
-
-
-async def _asset(request: HttpRequest) -> Answer:
-    name = request.params["asset"]
-    if name not in _ASSETS:
-        raise Refused(Code.NOT_FOUND, "there is nothing at this path")
-    return Answer(200, _asset_bytes(name), ((b"content-type", _ASSETS[name]), _CACHED))
-
-
 @functools.cache
 def _document(make: Callable[[], dict[str, Any]]) -> bytes:
     return _encode(make())
-
-
-@functools.cache
-def _asset_bytes(name: str) -> bytes:
-    return (Path(str(swagger_ui_bundle.swagger_ui_path)) / name).read_bytes()
