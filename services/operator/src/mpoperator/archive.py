@@ -22,6 +22,7 @@ ORDER BY c.stream_seq
 """
 _EVENTS = "SELECT seq, event FROM mp.log_events WHERE seq BETWEEN $1 AND $2 ORDER BY seq"
 _HEAD = "SELECT coalesce(max(stream_seq), 0), coalesce(max(last_seq), 0) FROM mp.log_commits"
+_NEWEST = "SELECT stream_seq, last_seq, hash FROM mp.log_commits ORDER BY stream_seq DESC LIMIT 1"
 _BEYOND = "SELECT min(seq) FROM mp.log_events WHERE seq > $1"
 _COMMIT_BEFORE = "SELECT coalesce(max(stream_seq), 0) FROM mp.log_commits WHERE last_seq < $1"
 
@@ -50,6 +51,11 @@ class Archive:
         row = await self._connection.fetchrow(_HEAD)
         assert row is not None
         return int(row[0]), int(row[1])
+
+    async def newest(self) -> tuple[int, int, str] | None:
+        """Stream position, last event and stated hash of the newest commit; None when the archive is empty."""
+        row = await self._connection.fetchrow(_NEWEST)
+        return (row[0], row[1], row[2]) if row else None
 
     async def read(self, after: int, last: int) -> AsyncGenerator[list[Archived], None]:
         """The commits after a stream position up to another, in pages."""

@@ -52,10 +52,15 @@ class OperatorSettings(BaseSettings):
     @property
     def dsn(self) -> str:
         """Where the archive is. Raises `NotConfigured`."""
-        found = self.postgres_owner_dsn or self.postgres_dsn
-        if found is None:
+        if self.known_dsn is None:
             raise NotConfigured("where is PostgreSQL? Set MP_POSTGRES_OWNER_DSN (or MP_POSTGRES_DSN of mp_projector)")
-        return found.get_secret_value()
+        return self.known_dsn
+
+    @property
+    def known_dsn(self) -> str | None:
+        """As `dsn`, None where it is not known."""
+        found = self.postgres_owner_dsn or self.postgres_dsn
+        return found.get_secret_value() if found else None
 
 
 def operator_file(environment: Mapping[str, str]) -> Path:

@@ -10,6 +10,7 @@ from mpoperator.progress import meter
 from mpoperator.running import Answer
 from mpoperator.settings import OperatorSettings
 from mpoperator.stream import LogStream, follow
+from mpoperator.witnesses import must_reach, witnesses
 
 
 class Verified(Answer, frozen=True, kw_only=True):
@@ -24,6 +25,8 @@ class Verified(Answer, frozen=True, kw_only=True):
     head: str
     events_per_second: int
     deep: bool = False
+    witnesses: list[str] = []
+    """Who else knows the log up to which event, and agrees."""
 
     def told(self) -> str:
         """See the base class."""
@@ -35,7 +38,11 @@ class Verified(Answer, frozen=True, kw_only=True):
 
     def details(self) -> list[list[str]]:
         """See the base class."""
-        return [["commits", f"{self.commits:,}"], ["head", f"{self.head} at stream position {self.last_stream_seq}"]]
+        return [
+            ["commits", f"{self.commits:,}"],
+            ["head", f"{self.head} at stream position {self.last_stream_seq}"],
+            ["witnesses", ", ".join(self.witnesses) or "none: nothing else knows where this log ended"],
+        ]
 
 
 async def verify_stream(settings: OperatorSettings, first: int, last: int | None, *, deep: bool) -> Verified:
@@ -45,9 +52,16 @@ async def verify_stream(settings: OperatorSettings, first: int, last: int | None
         state = await stream.existing()
         start = await stream.position_before(first) if first > 1 else GENESIS
         until = (await stream.position_before(last + 1)).stream_seq if last is not None else state.last_seq
+        seen = await witnesses(settings, nc)
+        if last is None:
+            must_reach(seen, state.last_seq, (await stream.position_at(until)).seq if until else 0)
+        at = {witness.stream_seq: witness for witness in seen}
         chain = Chain("stream", stream.subject, start, deep=deep)
         with meter("verifying", until - start.stream_seq, "commits") as bar:
             async for commits in follow(stream, chain, until):
+                for commit in commits:
+                    if witness := at.get(commit.stream_seq):
+                        witness.must_agree(commit)
                 bar.advance(len(commits))
         return Verified(
             shard=settings.shard,
@@ -59,4 +73,5 @@ async def verify_stream(settings: OperatorSettings, first: int, last: int | None
             head=chain.position.hash,
             events_per_second=round(chain.events / max(bar.seconds, 1e-6)),
             deep=deep,
+            witnesses=[each.told() for each in seen if start.stream_seq < each.stream_seq <= until],
         )

@@ -1,0 +1,178 @@
+"""The servers and services of one installation as an operator's tools see them: whoever answers, and why others do not.
+
+Nothing here raises because a server is gone: that is what is to be found out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+import httpx
+import msgspec
+import redis.asyncio as redis
+from mpbus.connect import connect as connect_bus
+from mpbus.reader import GENESIS, Commit, LogReader
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from mpoperator.settings import OperatorSettings
+
+WAIT_SECONDS = 3.0
+GONE = (NatsError, OSError, TimeoutError)
+
+
+@dataclass
+class Cluster:
+    """Open connections, each perhaps missing; `errors` says why, by the server's name."""
+
+    settings: OperatorSettings
+    http: httpx.AsyncClient
+    nc: Client | None = None
+    database: asyncpg.Connection | None = None
+    redis: redis.Redis | None = None
+    errors: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def shard(self) -> str:
+        """The shard that is looked at."""
+        return self.settings.shard
+
+    async def api(self, subject: str, body: bytes = b"") -> dict[str, Any]:
+        """One answer of JetStream's API, errors included. Raises what NATS raises."""
+        assert self.nc is not None
+        answer = await self.nc.request(f"$JS.API.{subject}", body, timeout=WAIT_SECONDS)
+        return dict(msgspec.json.decode(answer.data))
+
+    async def stream(self, name: str) -> dict[str, Any] | None:
+        """What JetStream says of a stream; None where there is none."""
+        info = await self.api(f"STREAM.INFO.{name}")
+        return None if "error" in info else info
+
+    async def head(self) -> Commit | None:
+        """The newest commit of the log, None when it is empty."""
+        assert self.nc is not None
+        reader = LogReader(self.nc, self.shard)
+        head = await reader.head()
+        return None if head == GENESIS else await reader.commit_at(head.stream_seq)
+
+    async def monitor(self, path: str) -> dict[str, Any] | None:
+        """What nats-server's monitoring address says; None where it is not known or does not answer."""
+        url = self.settings.nats_monitor_url
+        return await self.get_json(url.rstrip("/") + path) if url else None
+
+    async def get_json(self, url: str) -> dict[str, Any] | None:
+        """A JSON object from an address, whatever the status; None when nothing answers with one."""
+        try:
+            found = msgspec.json.decode((await self.http.get(url)).content)
+        except (httpx.HTTPError, msgspec.DecodeError):
+            return None
+        return found if isinstance(found, dict) else None
+
+    async def get_text(self, url: str) -> str | None:
+        """Text from an address; None unless the answer is 200."""
+        try:
+            answer = await self.http.get(url)
+        except httpx.HTTPError:
+            return None
+        return answer.text if answer.is_success else None
+
+    def module(self, words: str, **environment: str) -> str:
+        """How to run a module of ours here, as one would type it."""
+        url = self.settings.nats_url
+        needed = {} if "MP_NATS_URL" in os.environ or "@" in url else {"MP_NATS_URL": url}
+        shard = {} if self.shard == "0" else {"MP_SHARD": self.shard}
+        return " ".join([*(f"{k}={v}" for k, v in (needed | shard | environment).items()), f"python -m {words}"])
+
+    def psql(self, statement: str) -> str:
+        """How to run a statement as the owner here. The password is not shown: it is taken from where we have it."""
+        variable = '"$MP_POSTGRES_OWNER_DSN"'
+        if "MP_POSTGRES_OWNER_DSN" not in os.environ:
+            variable = '"$(jq -r .postgres_owner_dsn "${MP_HOME:-$HOME/.moduprompt}/operator.json")"'
+        return f'psql {variable} -c "{statement}"'
+
+
+@contextlib.asynccontextmanager
+async def cluster(settings: OperatorSettings) -> AsyncIterator[Cluster]:
+    """Connect to what answers."""
+    async with httpx.AsyncClient(timeout=WAIT_SECONDS) as http:
+        found = Cluster(settings, http)
+        await asyncio.gather(_open_bus(found), _open_database(found), _open_redis(found))
+        try:
+            yield found
+        finally:
+            await _close(found)
+
+
+async def _open_bus(found: Cluster) -> None:
+    try:
+        found.nc = await asyncio.wait_for(connect_bus(found.settings.nats_url, "mpctl", writer=True), WAIT_SECONDS)
+    except GONE as error:
+        found.errors["nats"] = f"{found.settings.nats_url} does not answer: {_said(error)}"
+
+
+async def _open_database(found: Cluster) -> None:
+    dsn = found.settings.postgres_owner_dsn or found.settings.postgres_dsn
+    if dsn is None:
+        found.errors["postgres"] = "where PostgreSQL is is not known: set MP_POSTGRES_OWNER_DSN"
+        return
+    try:
+        found.database = await asyncpg.connect(
+            dsn.get_secret_value(), timeout=WAIT_SECONDS, server_settings={"application_name": "mpctl"}
+        )
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        found.errors["postgres"] = f"PostgreSQL does not answer: {_said(error)}"
+
+
+async def _open_redis(found: Cluster) -> None:
+    if found.settings.redis_url is None:
+        found.errors["redis"] = "where Redis is is not known: set MP_REDIS_URL"
+        return
+    client = redis.Redis.from_url(
+        found.settings.redis_url.get_secret_value(),
+        socket_timeout=WAIT_SECONDS,
+        socket_connect_timeout=WAIT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+    )
+    try:
+        await client.ping()
+    except (RedisError, OSError, TimeoutError) as error:
+        found.errors["redis"] = f"Redis does not answer: {_said(error)}"
+        await client.aclose()
+    else:
+        found.redis = client
+
+
+async def _close(found: Cluster) -> None:
+    if found.redis is not None:
+        with contextlib.suppress(RedisError, OSError):
+            await found.redis.aclose()
+    if found.database is not None:
+        found.database.terminate()
+    if found.nc is not None:
+        with contextlib.suppress(*GONE):
+            await found.nc.close()
+
+
+def _said(error: BaseException) -> str:
+    return str(error) or type(error).__name__
+
+
+class Stopwatch:
+    """When something was asked and answered, by this machine's clock: its middle is compared with another clock."""
+
+    def __init__(self) -> None:
+        self._asked = time.time()
+
+    def skew_seconds(self, their_seconds: float) -> float:
+        """How far another clock, read in between, is ahead of ours; at most half the round trip off."""
+        return their_seconds - (self._asked + time.time()) / 2
