@@ -70,6 +70,8 @@ async def test_a_changed_byte_is_named(nc: Client, shard: str) -> None:
     await chain.append(1)
     await chain.append_bytes(b'{"forged":true}\n', 1, stated="f" * 64)
     assert (await broken(nc, shard)).stream_seq == 2
+    (good,) = await first(LogReader(nc, shard).follow(), 1)
+    assert good.header.first_seq == 1, "what stands before the flaw is given"
 
 
 async def test_a_header_that_names_another_past_is_refused(nc: Client, shard: str) -> None:

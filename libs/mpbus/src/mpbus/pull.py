@@ -66,6 +66,7 @@ class Pull:
         self._wake = wake or self._arrived
         self._last_heard = 0.0
         self._lost: str | None = None
+        self._asking: asyncio.Future[None] | None = None
         self._inbox = nc.new_inbox()
         self._subscription: Subscription | None = None
 
@@ -88,7 +89,13 @@ class Pull:
         messages = list(self._waiting)
         self._waiting.clear()
         self._arrived.clear()
+        if self._wants_more():
+            self._asking = asyncio.ensure_future(self._ask())
         return messages
+
+    def _wants_more(self) -> bool:
+        """Half of what was asked for has come, and been taken: what nobody takes must not pile up here."""
+        return self._demand * 2 < self._batch and len(self._waiting) < self._batch and self._lost is None
 
     async def take(self, timeout_seconds: float | None = None) -> list[Msg]:
         """At least one message, or none when `timeout_seconds` pass first."""
@@ -100,12 +107,11 @@ class Pull:
             silence = self._last_heard + _SILENCE_SECONDS - now
             if deadline is not None and deadline <= now:
                 return []
-            try:
-                await asyncio.wait_for(
-                    self._arrived.wait(), silence if deadline is None else min(silence, deadline - now)
-                )
-            except TimeoutError:
-                continue
+            until = silence if deadline is None else min(silence, deadline - now)
+            with contextlib.suppress(TimeoutError):
+                # Not `wait_for`: in Python 3.11 it can swallow a cancellation that meets an arrival.
+                async with asyncio.timeout(until):
+                    await self._arrived.wait()
         return self.take_nowait()
 
     def check(self) -> None:
@@ -128,7 +134,7 @@ class Pull:
             self._notify()
         elif status in _TERMINAL:
             self._ended(msg)
-        if self._demand * 2 < self._batch and self._lost is None:
+        if self._wants_more():
             await self._ask()
 
     def _ended(self, msg: Msg) -> None:
@@ -141,6 +147,7 @@ class Pull:
 
     async def _ask(self) -> None:
         self._demand += self._batch
+        self._last_heard = asyncio.get_running_loop().time()
         try:
             await self._nc.publish(self._subject, self._request, reply=self._inbox)
         except NatsError as error:

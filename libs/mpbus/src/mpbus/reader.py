@@ -120,8 +120,13 @@ class LogReader:
         try:
             while True:
                 commits: list[Commit] = []
-                for msg in await pull.take():
-                    after = self._verified(after, msg, commits)
+                try:
+                    for msg in await pull.take():
+                        after = self._verified(after, msg, commits)
+                except (ChainBroken, ConsumerLost):
+                    if commits:  # What stands before the flaw is good.
+                        yield commits
+                    raise
                 yield commits
         finally:
             await pull.close()

@@ -5,6 +5,7 @@ stored under the expected sequence, makes it the leader. The lease only says who
 """
 
 import asyncio
+import contextlib
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -229,7 +230,6 @@ async def _pause(stop: asyncio.Event, seconds: float) -> None:
 
 async def _wait_for(event: asyncio.Event, seconds: float) -> None:
     """Until the event is set or the time is over, whichever comes first."""
-    try:
-        await asyncio.wait_for(event.wait(), seconds)
-    except TimeoutError:
-        return
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
