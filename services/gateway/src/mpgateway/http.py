@@ -3,6 +3,7 @@
 Litestar routes; its request and response classes, which would cost more than the command itself, stay aside.
 """
 
+import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ Send = Callable[[Any], Awaitable[None]]
 Scope = Mapping[str, Any]
 
 JSON: Headers = ((b"content-type", b"application/json"),)
+BODY_SECONDS = 30.0
 SINGLE = frozenset(
     {
         b"authorization",
@@ -120,7 +122,11 @@ class HttpRequest:
         message = await self._receive()
         body: bytes = message.get("body", b"")
         if message.get("more_body"):
-            body = await self._rest(bytearray(body), bytes_max)
+            try:
+                async with asyncio.timeout(BODY_SECONDS):
+                    body = await self._rest(bytearray(body), bytes_max)
+            except TimeoutError as error:
+                raise BadRequest(f"the body did not come within {BODY_SECONDS:g} s") from error
         elif message["type"] == "http.disconnect":
             raise Disconnected
         if len(body) > bytes_max:

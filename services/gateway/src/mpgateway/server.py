@@ -26,6 +26,24 @@ log = structlog.get_logger(__name__)
 class HttpProtocol(HttpToolsProtocol):
     """uvicorn's HTTP with a bound on headers, problems for its own texts, and a way to cut a stalled client off."""
 
+    header_seconds = 10.0
+    """How long a new connection may take to say what it wants."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """A new connection: it is closed unless the headers of a request come in time."""
+        super().connection_made(transport)
+        self._too_late = self.loop.call_later(self.header_seconds, transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self._too_late.cancel()
+        super().connection_lost(exc)
+
+    def on_headers_complete(self) -> None:
+        """A request is there."""
+        self._too_late.cancel()
+        super().on_headers_complete()
+
     def on_message_begin(self) -> None:
         """A new request: count its bytes from zero."""
         super().on_message_begin()
