@@ -17,6 +17,8 @@ from bench.load.orders import Order, Place, Window
 
 ANSWER_SECONDS_MAX = 600.0
 STOP_SECONDS_MAX = 15.0
+QUIET_CORES = 0.3
+_LOOK_SECONDS = 0.5
 Answer = TypeVar("Answer")
 Pids = Callable[[], Mapping[str, int]]
 
@@ -111,6 +113,16 @@ class Meter:
         used = {name: cpu_seconds(pid) - self._before[name] for name, pid in self._pids.items()}
         others = (_busy_seconds() - self._machine - sum(used.values())) / elapsed
         return used, max(0.0, others)
+
+
+def wait_for_quiet(seconds_max: float) -> None:
+    """Wait until the machine has little to do, at most so long. Nothing of ours may be at work."""
+    deadline = time.monotonic() + seconds_max
+    while time.monotonic() < deadline:
+        before, began = _busy_seconds(), time.monotonic()
+        time.sleep(_LOOK_SECONDS)
+        if (_busy_seconds() - before) / (time.monotonic() - began) < QUIET_CORES:
+            return
 
 
 def _busy_seconds() -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from bench.load.orders import Window
-from bench.processes import Meter, Pids
+from bench.processes import Meter, Pids, wait_for_quiet
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,20 @@ class Samples:
         return [round(window.per_second, 1) for window in self.windows]
 
 
-def in_turn(rounds: int, lanes: Iterable[Lane]) -> dict[str, Samples]:
+@dataclass(frozen=True)
+class Rhythm:
+    """How many rounds there are, and how long each may wait for a machine on which nobody else works."""
+
+    rounds: int
+    patience_seconds: float = 0.0
+
+
+def in_turn(rhythm: Rhythm, lanes: Iterable[Lane]) -> dict[str, Samples]:
     """Each lane once a round, so many rounds. Returns the samples by lane."""
     lanes = list(lanes)
     samples = {lane.name: Samples(lane.name) for lane in lanes}
-    for _ in range(rounds):
+    for _ in range(rhythm.rounds):
+        wait_for_quiet(rhythm.patience_seconds)
         for lane in lanes:
             meter = Meter(lane.pids)
             window = lane.run()

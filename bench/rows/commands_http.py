@@ -11,7 +11,7 @@ from bench.processes import Worker
 from bench.report import Row, Target, rate_row
 from bench.rows.group import Group, Options, check
 from bench.site import Site, site
-from bench.windows import Lane, Samples, in_turn
+from bench.windows import Lane, Rhythm, Samples, in_turn
 
 IN_FLIGHT = (1, 64, 256)
 BATCH = "commands_http_batch"
@@ -33,14 +33,14 @@ class Sides:
     ours_acknowledged: int = 0
     theirs_acknowledged: int = 0
 
-    def in_turn(self, order: Order, rounds: int) -> tuple[Samples, Samples]:
+    def in_turn(self, order: Order, rhythm: Rhythm) -> tuple[Samples, Samples]:
         """Windows of both sides: ours, and the baseline's."""
         here, ours, theirs = self.here, self.ours, self.theirs
         warm = Order(in_flight=order.in_flight, count=order.count, seconds=WARM_SECONDS)
         self.theirs_acknowledged += theirs.window(warm).count
         self.ours_acknowledged += ours.window(warm).count
         samples = in_turn(
-            rounds,
+            rhythm,
             [
                 Lane(
                     "postgres_occ_http",
@@ -79,11 +79,11 @@ def measure(options: Options) -> list[Row]:
             if options.wants(name):
                 order = Order(in_flight=in_flight, seconds=options.seconds)
                 rows.append(
-                    rate_row(name, "commands/s", *sides.in_turn(order, options.rounds), _TARGETS.get(in_flight))
+                    rate_row(name, "commands/s", *sides.in_turn(order, options.rhythm), _TARGETS.get(in_flight))
                 )
         if options.wants(BATCH):
             order = Order(in_flight=BATCHES_IN_FLIGHT, count=BATCH_LINES, seconds=options.seconds)
-            rows.append(rate_row(BATCH, "commands/s", *sides.in_turn(order, options.rounds), _BATCH_TARGET))
+            rows.append(rate_row(BATCH, "commands/s", *sides.in_turn(order, options.rhythm), _BATCH_TARGET))
         check(here.outcomes_after(before) == sides.ours_acknowledged, "the log does not hold each command once")
         check(here.baseline_events() == sides.theirs_acknowledged, "the baseline did not store each command once")
     return rows

@@ -57,7 +57,7 @@ def _in_turn(
     done["transactions"] += transactions.window(warm).count
     publishes.window(warm)
     samples = in_turn(
-        options.rounds,
+        options.rhythm,
         [
             Lane(
                 "postgres_occ",

@@ -4,14 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.report import Row
+from bench.windows import Rhythm
 
 
 @dataclass(frozen=True)
 class Options:
-    """How long a window is, how many there are of each kind, and which rows are wanted."""
+    """How long a window is, how many rounds of them there are, and which rows are wanted."""
 
     seconds: float
-    rounds: int
+    rhythm: Rhythm
     wanted: frozenset[str]
 
     def wants(self, *names: str) -> bool:

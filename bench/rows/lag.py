@@ -37,7 +37,7 @@ def _row(options: Options, here: Site, commands: Worker, positions: Worker) -> R
 
     names = ("kernel-1", "projector-1", "nats", "postgres")
     lane = Lane("command_p99", window, lambda: here.pids(*names, load=commands.pid))
-    samples = in_turn(options.rounds, [lane])["command_p99"]
+    samples = in_turn(options.rhythm, [lane])["command_p99"]
     check(samples.refused == 0, f"{samples.refused} commands were refused")
     lags.sort()
     made = row(NAME, percentile(lags, 0.99) * 1e3, "ms", Baseline(name=samples.name, value=samples.p99_ms))

@@ -42,7 +42,7 @@ def _replay(options: Options, here: Site, events: int) -> Row:
     order = Order(count=events)
     with Worker("replay", here.place()) as replay, Worker("drain", here.place()) as drain:
         samples = in_turn(
-            options.rounds,
+            options.rhythm,
             [
                 Lane("drain", lambda: drain.window(order), lambda: here.pids("nats", drain=drain.pid)),
                 Lane("ours", lambda: replay.window(order), lambda: here.pids("nats", replay=replay.pid)),
@@ -57,7 +57,7 @@ def _replay(options: Options, here: Site, events: int) -> Row:
 
 
 def _catch_up(options: Options, here: Site, events: int) -> Row:
-    databases = [f"catch_up_{number}" for number in range(options.rounds)]
+    databases = [f"catch_up_{number}" for number in range(options.rhythm.rounds)]
     for name in databases:
         here.stack.postgres.create_database(name, template=DATABASE)
     left = iter(databases)
@@ -81,7 +81,7 @@ def _catch_up(options: Options, here: Site, events: int) -> Row:
             lambda: copies.window(Order()),
             lambda: {"copy": copies.pid, "postgres": here.stack.postgres.pid},
         )
-        samples = in_turn(options.rounds, [copying, folding])
+        samples = in_turn(options.rhythm, [copying, folding])
     samples["ours"].cpu_seconds["projector"] = spent
     made = rate_row(CATCH_UP, "events/s", samples["ours"], samples["copy"], Target(what="value", least=25_000))
     made.details = {"events": float(events)}

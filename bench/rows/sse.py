@@ -11,7 +11,7 @@ from bench.processes import Worker
 from bench.report import Row, rate_row
 from bench.rows.group import Group, Options, check
 from bench.site import Site, site
-from bench.windows import Lane, Samples, in_turn
+from bench.windows import Lane, Rhythm, Samples, in_turn
 
 NAME = "sse_fan_out_1000"
 CLIENTS = 1_000
@@ -54,8 +54,8 @@ def measure(options: Options) -> list[Row]:
         count = max(1, int(_BURST_PER_SECOND * options.seconds))
         paced = max(1, int(_PACE_PER_SECOND * options.seconds))
         lanes = _Lanes(here, app, ours, theirs, workers, frame)
-        burst = lanes.in_turn(options.rounds, Order(count=count))
-        pace = lanes.in_turn(options.rounds, Order(count=paced, rate=_PACE_PER_SECOND))
+        burst = lanes.in_turn(options.rhythm, Order(count=count))
+        pace = lanes.in_turn(options.rhythm, Order(count=paced, rate=_PACE_PER_SECOND))
         made = rate_row(NAME, "deliveries/s", burst["ours"], burst["raw_sse"])
         made.p50_ms, made.p99_ms = round(pace["ours"].p50_ms, 3), round(pace["ours"].p99_ms, 3)
         made.baseline_p50_ms, made.baseline_p99_ms = (
@@ -73,11 +73,11 @@ class _Lanes:
         self._here, self._app, self._frame = here, app, frame
         self._ours, self._theirs, self._workers = ours, theirs, workers
 
-    def in_turn(self, rounds: int, order: Order) -> dict[str, Samples]:
+    def in_turn(self, rhythm: Rhythm, order: Order) -> dict[str, Samples]:
         """Both sides with the same events."""
         bare = Order(count=order.count, rate=order.rate, text=self._frame)
         return in_turn(
-            rounds,
+            rhythm,
             [
                 Lane(
                     "raw_sse",
