@@ -93,6 +93,12 @@ class Cluster:
         shard = {} if self.shard == "0" else {"MP_SHARD": self.shard}
         return " ".join([*(f"{k}={v}" for k, v in (needed | shard | environment).items()), f"python -m {words}"])
 
+    @property
+    def start_command(self) -> str:
+        """How what does not run is started."""
+        folder = self.settings.data_dir
+        return f"mpd start --detach --data {folder}" if folder else "start it, or correct its address in the settings"
+
     def psql(self, statement: str) -> str:
         """How to run a statement as the owner here. The password is not shown: it is taken from where we have it."""
         variable = '"$MP_POSTGRES_OWNER_DSN"'

@@ -40,6 +40,12 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         """More lines, in columns."""
         return []
 
+    def show(self) -> None:
+        """All of it for a person, on standard output."""
+        output.done(self.told())
+        if lines := self.details():
+            output.print_aligned(lines)
+
 
 Tool = Callable[..., Awaitable[Answer | None]]
 
@@ -74,9 +80,7 @@ def perform(tool: Tool, as_json: bool, given: dict[str, Any]) -> Exit:
     if as_json:
         output.print_json(answer)
     else:
-        output.done(answer.told())
-        if lines := answer.details():
-            output.print_aligned(lines)
+        answer.show()
     return answer.ending
 
 

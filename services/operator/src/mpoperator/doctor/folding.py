@@ -1,0 +1,88 @@
+"""The projections, and whether this build knows everything that stands in the log."""
+
+from __future__ import annotations
+
+import asyncpg
+from mpbus.reader import LogReader
+from mpprojector.views import VIEWS
+from mpschema.registry import EVENTS
+
+from mpoperator.cluster import Cluster
+from mpoperator.doctor.report import Check, ok, problem, unknown, warning
+
+_PROJECTIONS = """
+SELECT name, version, position, stream_seq, hash, state, error, owner, lag_seconds,
+    coalesce(lease_until > now(), false) AS owned
+FROM mp.projections WHERE tables = 'mp' ORDER BY name
+"""
+_TYPES = "SELECT event_type, count(*) AS events, min(seq) AS first FROM mp.log_events GROUP BY event_type ORDER BY 1"
+_LAG_WARNS_SECONDS = 30.0
+_LAG_WARNS_EVENTS = 100_000
+_SCAN_SECONDS = 20.0
+
+
+async def projection_checks(cluster: Cluster) -> list[Check]:
+    """Of each projection that serves."""
+    if cluster.database is None:
+        return [unknown("projections", "PostgreSQL does not answer")]
+    try:
+        rows = await cluster.database.fetch(_PROJECTIONS)
+    except asyncpg.UndefinedTableError:
+        return [unknown("projections", "the database has no tables of ours")]
+    head = await cluster.head() if cluster.nc else None
+    end = head.position.seq if head else None
+    found = {row["name"] for row in rows}
+    checks = [await _one(cluster, row, end) for row in rows]
+    mend = cluster.module("mpprojector")
+    missing = [problem(f"projection {name}", "was never begun", mend) for name in sorted(set(VIEWS) - found)]
+    return checks + missing
+
+
+async def event_type_checks(cluster: Cluster) -> list[Check]:
+    """The event types that stand in the archive."""
+    if cluster.database is None:
+        return [unknown("event types", "PostgreSQL, where the archive is, does not answer")]
+    try:
+        rows = await cluster.database.fetch(_TYPES, timeout=_SCAN_SECONDS)
+    except (asyncpg.UndefinedTableError, TimeoutError) as error:
+        return [unknown("event types", f"the archive cannot be read: {str(error) or 'it takes too long'}")]
+    strange = [row for row in rows if row["event_type"] not in EVENTS]
+    if strange:
+        detail = ", ".join(f"{row['event_type']} ({row['events']} from event {row['first']})" for row in strange)
+        return [problem("event types", f"this build does not know {detail}", "use a release that knows them")]
+    return [ok("event types", f"this build knows all {len(rows)} that are archived")]
+
+
+async def _one(cluster: Cluster, row: asyncpg.Record, end: int | None) -> Check:
+    name, at = f"projection {row['name']}", row["position"]
+    if row["state"] == "halted":
+        rebuild = f"mpctl projection rebuild {row['name']}"
+        mend = f"deploy the fix and restart the projectors; where its rows are damaged: {rebuild}"
+        return problem(name, f"halted after event {at:,}: {row['error']}", mend)
+    if not row["owned"]:
+        return problem(name, f"no projector works on it, at event {at:,}", cluster.module("mpprojector"))
+    view = VIEWS.get(row["name"])
+    if view is not None and view.version != row["version"]:
+        mend = f"mpctl projection rebuild {row['name']}"
+        return problem(name, f"the tables hold version {row['version']}, this build has {view.version}", mend)
+    if end is None:
+        return unknown(name, f"at event {at:,}; the log cannot be read to compare")
+    if wrong := await _of_another_log(cluster, row):
+        return problem(name, wrong, f"mpctl projection rebuild {row['name']}")
+    lag = max(0, end - at)
+    detail = f"{row['state']} at event {at:,}, {lag:,} behind, owned by {row['owner']}"
+    if lag and (row["lag_seconds"] > _LAG_WARNS_SECONDS or lag > _LAG_WARNS_EVENTS):
+        return warning(name, detail, "mpctl top shows whether it catches up; more projectors share the work")
+    return ok(name, detail)
+
+
+async def _of_another_log(cluster: Cluster, row: asyncpg.Record) -> str:
+    """Why a projection's place is not a place of this log; empty where it is."""
+    if cluster.nc is None or not row["stream_seq"]:
+        return ""
+    commit = await LogReader(cluster.nc, cluster.shard).commit_at(row["stream_seq"])
+    if commit is None:
+        return f"is at commit {row['stream_seq']:,}, which the log does not hold: it has folded another log"
+    if commit.hash != row["hash"]:
+        return f"has folded another commit {row['stream_seq']:,} than the one in the log"
+    return ""

@@ -1,0 +1,88 @@
+"""The services' own doors, the disk, and the files that nobody else may read."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from mpoperator.cluster import Cluster
+from mpoperator.doctor.report import Check, ok, problem, unknown, warning
+
+_SECRETS = ("pepper", "token_key")
+_PUBLIC = {".pub"}
+_FREE_WARNS_BYTES = 2 << 30
+_FREE_FAILS_BYTES = 256 << 20
+
+
+async def service_checks(cluster: Cluster) -> list[Check]:
+    """Whether each service is ready, by its own word."""
+    services = cluster.settings.services
+    if not services:
+        return [unknown("services", "their operations addresses are not known: set MP_SERVICES to a JSON object")]
+    checks = []
+    for name, url in services.items():
+        facts = await cluster.get_json(f"{url.rstrip('/')}/readyz")
+        checks.append(_service(cluster, name, url, facts))
+    return checks
+
+
+def _service(cluster: Cluster, name: str, url: str, facts: dict[str, object] | None) -> Check:
+    label = f"service {name}"
+    if facts is None:
+        return problem(label, f"does not answer at {url}", cluster.start_command)
+    shown = facts.get("checks") or {key: value for key, value in facts.items() if key not in ("ready", "status")}
+    detail = ", ".join(f"{key} {value}" for key, value in shown.items()) if isinstance(shown, dict) else str(shown)
+    ready = facts.get("ready", facts.get("status") == "ok")
+    if not ready:
+        return problem(
+            label,
+            f"is not ready: {detail}",
+            f"mpd logs {name}" if cluster.settings.data_dir else f"see the log of {name}",
+        )
+    return ok(label, f"ready: {detail}")
+
+
+def disk_checks(cluster: Cluster) -> list[Check]:
+    """Room on the disk, where it is this machine's."""
+    folder = cluster.settings.data_dir
+    if folder is None or not folder.exists():
+        return [unknown("disk", "the servers' data is not on this machine, as far as is known (MP_DATA_DIR)")]
+    free = shutil.disk_usage(folder).free
+    detail = f"{free / 1e9:,.1f} GB free for {folder}"
+    if free < _FREE_FAILS_BYTES:
+        return [problem("disk", detail, f"make room: du -xsh {folder}/*")]
+    return [
+        warning("disk", detail, f"make room: du -xsh {folder}/*") if free < _FREE_WARNS_BYTES else ok("disk", detail)
+    ]
+
+
+def secret_checks(cluster: Cluster) -> list[Check]:
+    """Files with secrets, where they are on this machine."""
+    folder = cluster.settings.secrets_dir
+    if folder is None or not folder.exists():
+        return [unknown("secrets", "where they are is not known, or not on this machine: set MP_SECRETS_DIR")]
+    checks = [*_open_to_others(folder, 0o700)]
+    for path in _files(folder, cluster.settings.data_dir):
+        checks += _open_to_others(path, 0o600)
+    for name in _SECRETS:
+        if not (folder / name).exists():
+            checks.append(
+                problem(f"secret {name}", f"{folder / name} does not exist", "mpctl backup restore --keys FILE")
+            )
+    return checks or [ok("secrets", f"{folder} is readable by its owner alone")]
+
+
+def _files(secrets: Path, data: Path | None) -> Iterator[Path]:
+    yield from sorted(path for path in secrets.iterdir() if path.is_file() and path.suffix not in _PUBLIC)
+    for name in ("operator.json", "client.json"):
+        if data is not None and (data / name).exists():
+            yield data / name
+
+
+def _open_to_others(path: Path, mode: int) -> Iterator[Check]:
+    found = stat.S_IMODE(path.stat().st_mode)
+    if found & 0o077:
+        detail = f"{path} has mode {found:04o}: others may use it"
+        yield problem(f"secret {path.name}", detail, f"chmod {mode:04o} {path}")

@@ -1,0 +1,165 @@
+"""The streams, compared with what `mpbus.streams` says they should be; who consumes them, and how full they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mpbus.streams import COMMAND_BYTES_MAX, COMMAND_MESSAGES_MAX, INTAKE_CONSUMER, intake_consumer
+from mpbus.streams import command_stream as command_config
+from mpbus.streams import feed_stream as feed_config
+from mpbus.streams import lease_stream as lease_config
+from mpbus.streams import log_stream as log_config
+from mpschema import subjects
+from nats.js import api
+
+from mpoperator.cluster import Cluster
+from mpoperator.doctor.report import Check, ok, problem, unknown, warning
+
+_UNLIMITED = {
+    "max_msgs": -1,
+    "max_bytes": -1,
+    "max_age": 0,
+    "compression": "none",
+    "mirror": None,
+    "sources": None,
+    "republish": None,
+    "subject_transform": None,
+}
+"""What a setting is that ours leave open."""
+_FIXED = {"retention", "storage", "sealed", "mirror"}
+"""What the server lets nobody change in a stream that is there."""
+_REPLICATED = 3
+_BACKLOG_WARNS = 0.5
+_FEED_LAG_WARNS = 10_000
+
+
+async def stream_checks(cluster: Cluster) -> list[Check]:
+    """Of every stream of the shard, and of the intake's consumer."""
+    if cluster.nc is None:
+        return [unknown("streams", "NATS does not answer")]
+    shard = cluster.shard
+    checks = []
+    for config in (log_config(shard, 1), command_config(shard, 1), feed_config(shard, 1), lease_config(1)):
+        info = await cluster.stream(str(config.name))
+        if info is None:
+            checks.append(_missing(cluster, str(config.name)))
+            continue
+        checks.append(_settings(cluster, config, info))
+        checks.append(await _copies(cluster, str(config.name), info))
+    return checks
+
+
+async def intake_checks(cluster: Cluster) -> list[Check]:
+    """Of the command stream's consumer, and of what waits there."""
+    name = subjects.command_stream(cluster.shard)
+    info = await cluster.stream(name) if cluster.nc else None
+    if info is None:
+        return [unknown("intake", "there is no command stream to look at")]
+    consumer = await cluster.api(f"CONSUMER.INFO.{name}.{INTAKE_CONSUMER}")
+    if "error" in consumer:
+        return [problem("intake", f"{name} has no consumer {INTAKE_CONSUMER}", cluster.module("mpbus provision"))]
+    return [_consumer(cluster, consumer), _backlog(info)]
+
+
+async def feed_checks(cluster: Cluster) -> list[Check]:
+    """How far the feed is behind the log."""
+    info = await cluster.stream(subjects.feed_stream(cluster.shard)) if cluster.nc else None
+    if info is None:
+        return [unknown("feed", "there is no feed to look at")]
+    head = await cluster.head()
+    last, end = info["state"]["last_seq"], head.position.seq if head else 0
+    mend = cluster.module("mpkernel relay")
+    if last > end:
+        detail = f"goes on to event {last}, the log ends with {end}: it is of another log"
+        return [problem("feed", detail, cluster.module("mpkernel relay --rebuild"))]
+    if end - last > _FEED_LAG_WARNS or (end and not last):
+        return [warning("feed", f"is at event {last:,} of {end:,}: no relay runs, or it is slow", mend)]
+    return [ok("feed", f"at event {last:,} of {end:,}")]
+
+
+def _missing(cluster: Cluster, name: str) -> Check:
+    mend = cluster.module("mpbus provision")
+    if name == subjects.log_stream(cluster.shard):
+        mend = f"in a new installation: {mend}; if it was there and is lost: mpctl backup restore DIR"
+    return problem(f"stream {name}", "does not exist", mend)
+
+
+def _settings(cluster: Cluster, config: api.StreamConfig, info: dict[str, Any]) -> Check:
+    name, found = str(config.name), info["config"]
+    wanted = _UNLIMITED | {key: value for key, value in config.as_dict().items() if key != "num_replicas"}
+    wrong = [key for key, value in sorted(wanted.items()) if not _same(found.get(key), value)]
+    if not wrong:
+        return ok(f"stream {name}", "settings are as they should be")
+    detail = "; ".join(f"{key} is {_shown(found.get(key))}, should be {_shown(wanted[key])}" for key in wrong)
+    return problem(f"stream {name}", detail, _mend_settings(cluster, name, set(wrong), int(found["num_replicas"])))
+
+
+def _mend_settings(cluster: Cluster, name: str, wrong: set[str], replicas: int) -> str:
+    if not wrong & _FIXED:
+        return cluster.module("mpbus provision", **({"MP_REPLICAS": str(replicas)} if replicas > 1 else {}))
+    again = cluster.module("mpbus provision")
+    if name == subjects.log_stream(cluster.shard):
+        return (
+            "mpctl backup create DIR, then mpctl backup restore DIR into a new cluster: it cannot be changed in place"
+        )
+    return f"stop the kernels and gateways, then: nats stream rm -f {name} && {again}"
+
+
+async def _copies(cluster: Cluster, name: str, info: dict[str, Any]) -> Check:
+    """A log of several copies wants them all; several nodes want several copies."""
+    label, copies = f"copies {name}", int(info["config"]["num_replicas"])
+    peers = (info.get("cluster") or {}).get("replicas") or []
+    away = [peer["name"] for peer in peers if peer.get("offline") or not peer.get("current")]
+    if away:
+        return problem(label, f"{', '.join(away)} does not hold the newest", "nats server report jetstream")
+    nodes = await _nodes(cluster, info)
+    if nodes is None:
+        return unknown(label, f"{copies}; how many nodes there are is not known: set MP_NATS_MONITOR_URL")
+    wanted = min(_REPLICATED, nodes if nodes % 2 else nodes - 1)
+    if copies < wanted:
+        mend = cluster.module("mpbus provision", MP_REPLICAS=str(wanted))
+        return problem(label, f"{copies} on {nodes} nodes: it is lost with its node", mend)
+    return ok(label, f"{copies} on {nodes} node{'s' if nodes > 1 else ''}")
+
+
+async def _nodes(cluster: Cluster, info: dict[str, Any]) -> int | None:
+    if not (info.get("cluster") or {}).get("name"):
+        return 1
+    jsz = await cluster.monitor("/jsz")
+    size = ((jsz or {}).get("meta_cluster") or {}).get("cluster_size")
+    return int(size) if size else None
+
+
+def _consumer(cluster: Cluster, info: dict[str, Any]) -> Check:
+    wanted = {key: value for key, value in intake_consumer().as_dict().items() if value}
+    found = info["config"]
+    wrong = [key for key, value in sorted(wanted.items()) if not _same(found.get(key), _plain(value))]
+    if wrong:
+        detail = "; ".join(
+            f"{key} is {_shown(found.get(key))}, should be {_shown(_plain(wanted[key]))}" for key in wrong
+        )
+        return problem("intake consumer", detail, cluster.module("mpbus provision"))
+    return ok(
+        "intake consumer", f"{info['num_pending']:,} pending, {info['num_ack_pending']:,} taken and not committed"
+    )
+
+
+def _backlog(info: dict[str, Any]) -> Check:
+    messages, size = info["state"]["messages"], info["state"]["bytes"]
+    share = max(messages / COMMAND_MESSAGES_MAX, size / COMMAND_BYTES_MAX)
+    detail = f"{messages:,} messages wait ({share:.0%} of what fits)"
+    if share > _BACKLOG_WARNS:
+        return warning("intake backlog", f"{detail}: soon commands are answered 429", "mpctl top shows what decides")
+    return ok("intake backlog", detail)
+
+
+def _same(found: object, wanted: object) -> bool:
+    return (found or None) == (wanted or None)
+
+
+def _plain(value: Any) -> Any:
+    return getattr(value, "value", value)
+
+
+def _shown(value: object) -> str:
+    return "not set" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
