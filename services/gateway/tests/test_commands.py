@@ -167,6 +167,16 @@ async def test_a_thousand_lines_keep_their_order(door: Door) -> None:
     assert [answer["first_seq"] for answer in answers] == sorted(answer["first_seq"] for answer in answers)
 
 
+async def test_an_id_used_twice_in_a_batch_is_one_command_or_a_conflict(door: Door) -> None:
+    def line(title: str) -> str:
+        payload = {"project_id": "core", "title": title}
+        return json.dumps({"type": "task.create", "payload": payload, "command_id": f"own-{door.workspace_id}"})
+
+    first, same, other = await _batch(door, "\n".join([line("One"), line("One"), line("Two")]))
+    assert same["first_seq"] == first["first_seq"]
+    assert other["code"] == "idempotency_conflict"
+
+
 async def test_a_key_repeated_in_a_batch_gets_the_first_answer(door: Door) -> None:
     payload = {"project_id": "core", "title": "One"}
     line = json.dumps({"type": "task.create", "payload": payload, "idempotency_key": "once"})

@@ -71,7 +71,10 @@ class Batches:
         # Between taking a place and handing its command to the producer nothing waits: the order of lines is kept.
         for place in places:
             try:
-                outcome = await self._commanding.submit(_envelope(request, lines[place], trace))
+                wanted = _decoded(lines[place])
+                envelope = _envelope(request, wanted, trace)
+                send = self._commanding.submit_named if wanted.command_id else self._commanding.submit
+                outcome = await send(envelope)
             except Exception as error:
                 refused = refusal_of(error)
                 answers[place] = problem(refused.code, refused.detail, command_id=refused.command_id)
@@ -86,8 +89,7 @@ def _counted(code: str) -> Counter:
     return BATCH_LINES.labels(code)
 
 
-def _envelope(request: HttpRequest, line: bytes, trace: str | None) -> CommandEnvelope:
-    wanted = _decoded(line)
+def _envelope(request: HttpRequest, wanted: BatchLine, trace: str | None) -> CommandEnvelope:
     spec = COMMANDS.get(wanted.type)
     if spec is None:
         raise Refused(Code.UNKNOWN_TYPE, f"command type {wanted.type!r} is not known")

@@ -40,6 +40,7 @@ class Commanding:
     def __init__(self, producer: CommandProducer, outcome_seconds: float) -> None:
         self._producer = producer
         self._outcome_seconds = outcome_seconds
+        self._named: dict[str, str] = {}
         IN_FLIGHT.set_function(lambda: producer.in_flight)
 
     async def command(self, spec: CommandSpec, request: HttpRequest) -> Answer:
@@ -54,6 +55,16 @@ class Commanding:
     async def submit(self, envelope: CommandEnvelope) -> Outcome:
         """Send a command and wait for its recorded outcome."""
         return await self._producer.submit(envelope, self._outcome_seconds)
+
+    async def submit_named(self, envelope: CommandEnvelope) -> Outcome:
+        """Send a command whose id its sender chose. Two at once under one id are the same, or one is refused."""
+        request = f"{envelope.workspace_id} {envelope.idempotency_key} {codec.request_digest(envelope)}"
+        if self._named.setdefault(envelope.command_id, request) != request:
+            raise Refused(Code.IDEMPOTENCY_CONFLICT, "another command under this id waits for its outcome")
+        try:
+            return await self.submit(envelope)
+        finally:
+            self._named.pop(envelope.command_id, None)
 
     async def read(self, spec: CommandSpec, request: HttpRequest) -> CommandEnvelope:
         """The command a request stands for. Raises `Refused`."""
