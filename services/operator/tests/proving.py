@@ -78,6 +78,14 @@ class Log:
         """Run `mpctl` against it."""
         return mpctl(*arguments, home=self.home, patch=patch, **settings)
 
+    def mpctl_without_archive(self, url: str, *arguments: str | Path, patch: str = "") -> Ran:
+        """Run `mpctl` against another server of streams, knowing the public key and no archive."""
+        home = self.home / "elsewhere"
+        home.mkdir(exist_ok=True)
+        known = {"nats_url": url, "public_key_file": str(self.stack.keys.public_key_file)}
+        (home / "operator.json").write_text(json.dumps(known))
+        return mpctl(*arguments, home=home, patch=patch)
+
     def commits(self) -> list[Commit]:
         """All of it."""
         commits: list[Commit] = on_bus(self.stack.nats_url, lambda nc: read_log(nc, self.stack.shard))
@@ -106,18 +114,18 @@ def on_bus(url: str, action: Callable[[Client], Awaitable[Any]]) -> Any:
     return asyncio.run(run())
 
 
-def put_load_on(stack: Stack, commands: int) -> None:
-    """Real commands, each answered."""
+def put_load_on(stack: Stack, commands: int, *, url: str = "", workspace: str = "acme") -> None:
+    """A workspace and real commands in it, each answered."""
 
     async def run(nc: Client) -> None:
         producer = CommandProducer(nc, stack.shard)
         await producer.start()
-        load = Load(producer)
+        load = Load(producer, workspace)
         await load.prepare()
         await load.run(clients=24, commands=commands)
         await producer.close()
 
-    on_bus(stack.nats_url, run)
+    on_bus(url or stack.nats_url, run)
 
 
 def write_log(url: str, shard: str, datas: list[bytes], subject: str) -> None:

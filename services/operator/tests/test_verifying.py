@@ -111,8 +111,8 @@ def test_an_event_that_does_not_fit_its_schema_is_found_when_asked_for(log: Log,
     datas = [commit.data for commit in commits]
     datas[20] = datas[20].replace(b'"actor":', b'"acTor":', 1)
     write_log(empty_nats.url, "0", datas, commits[0].subject)
-    assert log.mpctl("log", "verify", MP_NATS_URL=empty_nats.url).code == PROVED, "the chain itself holds"
-    finding = log.mpctl("log", "verify", "--deep", "--json", MP_NATS_URL=empty_nats.url).finding
+    assert log.mpctl_without_archive(empty_nats.url, "log", "verify").code == PROVED, "the chain itself holds"
+    finding = log.mpctl_without_archive(empty_nats.url, "log", "verify", "--deep", "--json").finding
     assert finding["stream_seq"] == 21
     assert "acTor" in finding["detail"]
 
@@ -223,8 +223,8 @@ def test_a_doctored_checkpoint_in_a_chain_made_anew_is_caught_by_its_signature(
     # Everything before the checkpoint stays, so that the head it names is still the chain's.
     until = at + 1
     write_log(empty_nats.url, "0", datas[:until], commits[0].subject)
-    assert log.mpctl("log", "verify", MP_NATS_URL=empty_nats.url).code == PROVED, "the chain itself holds"
-    finding = log.mpctl("log", "checkpoints", "--json", MP_NATS_URL=empty_nats.url).finding
+    assert log.mpctl_without_archive(empty_nats.url, "log", "verify").code == PROVED, "the chain itself holds"
+    finding = log.mpctl_without_archive(empty_nats.url, "log", "checkpoints", "--json").finding
     assert (finding["where"], finding["seq"]) == ("checkpoint", first["seq"])
     assert "does not verify" in finding["detail"]
 
@@ -236,6 +236,15 @@ def test_a_checkpoint_over_a_history_written_anew_names_a_head_the_chain_never_h
     datas = [commit.data for commit in commits]
     datas[10] = datas[10].replace(b'"actor":"user:root"', b'"actor":"user:eve."', 1)
     write_log(empty_nats.url, "0", datas, commits[0].subject)
-    assert log.mpctl("log", "verify", MP_NATS_URL=empty_nats.url).code == PROVED, "the chain itself holds"
-    finding = log.mpctl("log", "checkpoints", "--json", MP_NATS_URL=empty_nats.url).finding
+    assert log.mpctl_without_archive(empty_nats.url, "log", "verify").code == PROVED, "the chain itself holds"
+    finding = log.mpctl_without_archive(empty_nats.url, "log", "checkpoints", "--json").finding
     assert "says the chain's hash" in finding["detail"]
+
+
+def test_a_history_written_anew_is_caught_by_whoever_saw_the_old_one(log: Log, empty_nats: NatsServer) -> None:
+    commits = log.commits()
+    datas = [commit.data for commit in commits]
+    datas[10] = datas[10].replace(b'"actor":"user:root"', b'"actor":"user:eve."', 1)
+    write_log(empty_nats.url, "0", datas, commits[0].subject)
+    finding = log.mpctl("log", "verify", "--json", MP_NATS_URL=empty_nats.url).finding
+    assert "the archive saw another commit there" in finding["detail"]

@@ -65,38 +65,53 @@ class Appender:
         assert ack.seq == commit.stream_seq, "the server stored it where it was told to"
 
 
-async def prepare(nc: Client, shard: str, replicas: int) -> LogStream:
-    """The log stream, made if need be, and empty. Raises `Refused` when it is not."""
+async def prepare(nc: Client, shard: str, replicas: int, *, resume: bool = False) -> LogStream:
+    """The log stream, made if need be, and empty; with `resume` it may hold a beginning of the log, which is verified.
+
+    Raises `Refused` when it holds something else.
+    """
     stream = LogStream(nc, shard)
     state = await stream.state()
     if state is None:
         await provision(nc, shard, replicas)
-        state = await stream.existing()
-    if state.last_seq:
-        detail = (
-            f"{stream.name} holds {state.messages} commits already: a log is only ever written into an empty stream"
-        )
-        raise Refused(detail)
+    elif state.last_seq and not resume:
+        detail = f"{stream.name} holds {state.messages} commits: a log is written into an empty stream alone"
+        raise Refused(f"{detail} (--resume goes on with one that was cut off)")
+    elif state.last_seq:
+        await _verified(stream, state.last_seq)
     return stream
 
 
 async def append(nc: Client, stream: LogStream, batches: AsyncIterator[list[Commit]], end: LogPosition) -> int:
-    """Write commits from the first on, then read all back and verify. Returns how many events a second it wrote."""
+    """Write what the stream does not hold yet, then read all back and verify. Returns the events written a second.
+
+    Raises `Refused` when what it holds is no beginning of this.
+    """
+    held = await stream.last()
     appender = Appender(nc, stream.subject)
     with meter("writing", end.seq) as bar:
         async for commits in batches:
             for commit in commits:
-                await appender.add(commit)
+                if commit.stream_seq > held.stream_seq:
+                    await appender.add(commit)
+                elif commit.stream_seq == held.stream_seq and commit.hash != held.hash:
+                    raise Refused(f"{stream.name} holds another log: the hashes of commit {commit.stream_seq} differ")
             bar.advance(sum(commit.header.count for commit in commits))
         await appender.flush()
-    chain = Chain("stream", stream.subject)
-    with meter("reading back", end.stream_seq, "commits") as reading:
-        async for commits in follow(stream, chain, end.stream_seq):
-            reading.advance(len(commits))
-    state = await stream.existing()
-    if chain.position != end or state.last_seq != end.stream_seq:
+    found = await _verified(stream, end.stream_seq)
+    last = await stream.last()
+    if found != end or last.stream_seq != end.stream_seq:
         detail = (
-            f"it ends with commit {state.last_seq}, not with {end.stream_seq}, after it was written: who else writes?"
+            f"it goes on to commit {last.stream_seq}, not {end.stream_seq}, after all was written: who else writes?"
         )
         raise Disproved(Finding(where="stream", detail=detail, stream_seq=end.stream_seq, seq=end.seq))
     return bar.rate
+
+
+async def _verified(stream: LogStream, last: int) -> LogPosition:
+    """Where the chain of the stream ends. Raises `Disproved`."""
+    chain = Chain("stream", stream.subject)
+    with meter("reading back", last, "commits") as bar:
+        async for commits in follow(stream, chain, last):
+            bar.advance(len(commits))
+    return chain.position

@@ -59,7 +59,7 @@ async def compare(
                         await side.must_equal(commit)
                     bar.advance(len(commits))
                 if whole:
-                    await side.must_end(chain.position, await stream.existing_last())
+                    await side.must_end(chain.position, (await stream.last()).stream_seq)
             finally:
                 await side.close()
         return _compared(settings.shard, start, chain, bar.seconds)

@@ -93,7 +93,7 @@ async def export(
             return Exported(folder=str(folder), manifest=writer.seal(collector.found, keys))
 
 
-async def bring_in(settings: OperatorSettings, folder: Path) -> Written:
+async def bring_in(settings: OperatorSettings, folder: Path, *, resume: bool) -> Written:
     """Write a segment that begins with the first commit into an empty stream. All of it is verified first."""
     manifest = read_manifest(folder)
     if manifest.subject != subjects.log_subject(settings.shard):
@@ -109,12 +109,12 @@ async def bring_in(settings: OperatorSettings, folder: Path) -> Written:
             collector.take(commits)
             bar.advance(len(commits))
     async with bus(settings.nats_url) as nc:
-        stream = await prepare(nc, settings.shard, settings.replicas)
+        stream = await prepare(nc, settings.shard, settings.replicas, resume=resume)
         rate = await append(nc, stream, _batches(folder, manifest), manifest.end)
     return _written(str(folder), settings.shard, manifest.end, rate)
 
 
-async def restore(settings: OperatorSettings) -> Written:
+async def restore(settings: OperatorSettings, *, resume: bool) -> Written:
     """Rebuild a lost log stream from the archive, whose chain is verified first."""
     async with open_archive(settings.dsn) as connection, bus(settings.nats_url) as nc:
         archive = Archive(connection)
@@ -128,7 +128,7 @@ async def restore(settings: OperatorSettings) -> Written:
                 bar.advance(len(commits))
         if chain.position.stream_seq != last:
             chain.missing(last)
-        stream = await prepare(nc, settings.shard, settings.replicas)
+        stream = await prepare(nc, settings.shard, settings.replicas, resume=resume)
         rate = await append(nc, stream, _archived(archive, Chain("archive", subject), last), chain.position)
     return _written("the archive", settings.shard, chain.position, rate)
 

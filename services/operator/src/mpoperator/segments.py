@@ -50,8 +50,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     last_hash: str
     content_sha256: str
     content_bytes: int
-    checkpoints: list[Checkpoint] = []
-    public_keys: list[Key] = []
+    checkpoints: tuple[Checkpoint, ...] = ()
+    public_keys: tuple[Key, ...] = ()
 
     @property
     def start(self) -> LogPosition:
@@ -145,8 +145,8 @@ class Writer:
             last_hash=self._last.hash,
             content_sha256=self._digest.hexdigest(),
             content_bytes=self._bytes,
-            checkpoints=checkpoints,
-            public_keys=[Key(name, raw_public_key(key).hex()) for name, key in sorted(keys.by_id.items())],
+            checkpoints=tuple(checkpoints),
+            public_keys=tuple(Key(name, raw_public_key(key).hex()) for name, key in sorted(keys.by_id.items())),
         )
         (self._folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
         return manifest

@@ -75,9 +75,10 @@ class LogStream:
             raise Disproved(Finding(where="stream", detail=detail, stream_seq=1, seq=1))
         return state
 
-    async def existing_last(self) -> int:
-        """The stream position of the newest commit."""
-        return (await self.existing()).last_seq
+    async def last(self) -> LogPosition:
+        """The place after the newest commit, by what its header says."""
+        state = await self.state()
+        return await self.position_at(state.last_seq) if state and state.last_seq else GENESIS
 
     async def read(self, after: int, last: int) -> AsyncGenerator[list[Stored], None]:
         """Everything after a stream position up to another, as it is; what is missing is simply not in it."""

@@ -25,7 +25,7 @@ class Verified(Answer, frozen=True, kw_only=True):
     head: str
     events_per_second: int
     deep: bool = False
-    witnesses: list[str] = []
+    witnesses: tuple[str, ...] = ()
     """Who else knows the log up to which event, and agrees."""
 
     def told(self) -> str:
@@ -73,5 +73,5 @@ async def verify_stream(settings: OperatorSettings, first: int, last: int | None
             head=chain.position.hash,
             events_per_second=round(chain.events / max(bar.seconds, 1e-6)),
             deep=deep,
-            witnesses=[each.told() for each in seen if start.stream_seq < each.stream_seq <= until],
+            witnesses=tuple(each.told() for each in seen if start.stream_seq < each.stream_seq <= until),
         )

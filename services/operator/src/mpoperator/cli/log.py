@@ -72,6 +72,7 @@ async def checkpoints(key_files: tuple[Path, ...], signed: bool) -> Answer:
     return await list_checkpoints(read_settings(), [*key_files], signed=signed)
 
 
+_RESUME = click.Option(["--resume"], is_flag=True, help="Go on where the stream ends, once its beginning verifies.")
 _FOLDER = click.Argument(["folder"], metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 
 
@@ -92,28 +93,29 @@ async def export(first: int, last: int | None, key_files: tuple[Path, ...], fold
     return await export_segment(read_settings(), first, last, folder, [*key_files])
 
 
-@command(log, "import", _FOLDER, examples=["mpctl log import ./segment"])
-async def bring_in(folder: Path) -> Answer:
+@command(log, "import", _RESUME, _FOLDER, examples=["mpctl log import ./segment"])
+async def bring_in(folder: Path, resume: bool) -> Answer:
     """Write a segment into an empty shard, after everything in it is verified. Stop the kernels first.
 
     Exits with 3 when the shard is not empty, with 8 when the segment does not verify.
     """
-    return await import_segment(read_settings(), folder)
+    return await import_segment(read_settings(), folder, resume=resume)
 
 
 @command(
     log,
     "restore",
     click.Option(["--from", "origin"], type=click.Choice(["archive"]), required=True, help="Which copy to take."),
-    examples=["mpctl log restore --from archive"],
+    _RESUME,
+    examples=["mpctl log restore --from archive", "mpctl log restore --from archive --resume"],
 )
-async def restore(origin: str) -> Answer:
+async def restore(origin: str, resume: bool) -> Answer:
     """Rebuild a lost log stream, bit by bit, from the archive in PostgreSQL. Stop the kernels first.
 
     Exits with 3 when the stream is not empty, with 8 when the archive does not verify.
     """
     assert origin == "archive", "the only copy there is"
-    return await restore_log(read_settings())
+    return await restore_log(read_settings(), resume=resume)
 
 
 @command(log, "verifier", examples=["mpctl log verifier > verify_segment.py && python3 verify_segment.py ./segment"])
