@@ -119,7 +119,11 @@ def test_detached_it_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
         assert _mpd("start", "--data", str(tmp_path)).returncode == 3
         status = _mpd("status", "--json", "--data", str(tmp_path))
         assert status.returncode == 0, status.stdout
-        assert {process["name"] for process in json.loads(status.stdout)["processes"]} >= {"kernel-1", "kernel-2", "relay-1"}
+        assert {process["name"] for process in json.loads(status.stdout)["processes"]} >= {
+            "kernel-1",
+            "kernel-2",
+            "relay-1",
+        }
         assert "Server is ready" in _mpd("logs", "--data", str(tmp_path), "nats").stdout
     finally:
         stopped = _mpd("stop", "--data", str(tmp_path))
