@@ -1,11 +1,17 @@
 """Snapshots in a JetStream object store: every replica finds the newest one, whichever machine it starts on."""
 
+import asyncio
+
 from mpbus.streams import SNAPSHOT_BUCKET
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js.errors import BucketNotFoundError, ObjectNotFoundError
+from nats.js.object_store import ObjectStore
 
 from mpkernel.ports import SnapshotsUnavailable
+
+_LOAD_SECONDS_MAX = 60.0
+_LOOK_SECONDS = 0.25
 
 
 class ObjectSnapshots:
@@ -18,12 +24,31 @@ class ObjectSnapshots:
     async def load(self) -> bytes | None:
         """See the port."""
         try:
-            bucket = await self._js.object_store(SNAPSHOT_BUCKET)
-            return (await bucket.get(self._name)).data
+            async with asyncio.timeout(_LOAD_SECONDS_MAX):
+                bucket = await self._js.object_store(SNAPSHOT_BUCKET)
+                while True:
+                    data = await self._read(bucket)
+                    if data is not None:
+                        return data
         except (ObjectNotFoundError, BucketNotFoundError):
             return None
         except (NatsError, TimeoutError) as error:
             raise SnapshotsUnavailable(str(error) or type(error).__name__) from error
+
+    async def _read(self, bucket: ObjectStore) -> bytes | None:
+        """The newest snapshot; None when a newer one replaced it meanwhile.
+
+        Replacing an object purges its chunks at once, and who reads them then waits for ever for the rest.
+        """
+        begun = await bucket.get_info(self._name)
+        reading = asyncio.create_task(bucket.get(self._name))
+        try:
+            while not (await asyncio.wait({reading}, timeout=_LOOK_SECONDS))[0]:
+                if (await bucket.get_info(self._name)).nuid != begun.nuid:
+                    return None
+            return (await reading).data
+        finally:
+            reading.cancel()
 
     async def store(self, data: bytes) -> None:
         """See the port."""

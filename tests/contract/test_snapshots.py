@@ -1,0 +1,48 @@
+"""What snapshots promise: the newest whole one, or none, and never a wait without end."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from mpbus.connect import connect
+from mpbus.streams import provision
+from mpd.servers import NatsServer
+from mpkernel.adapters.object_snapshots import ObjectSnapshots
+from nats.aio.client import Client
+
+SNAPSHOT_BYTES = 2_000_000
+
+
+@pytest.fixture
+async def snapshots(nats_server: NatsServer, shard: str) -> AsyncIterator[ObjectSnapshots]:
+    nc: Client = await connect(nats_server.url, "snapshots", writer=True)
+    await provision(nc, shard, 1)
+    yield ObjectSnapshots(nc, shard)
+    await nc.close()
+
+
+async def test_there_is_none_at_first(snapshots: ObjectSnapshots) -> None:
+    assert await snapshots.load() is None
+
+
+async def test_the_newest_replaces_the_others(snapshots: ObjectSnapshots) -> None:
+    await snapshots.store(b"old")
+    await snapshots.store(b"new")
+    assert await snapshots.load() == b"new"
+
+
+async def test_loading_ends_while_newer_ones_are_stored(snapshots: ObjectSnapshots) -> None:
+    """A standby that starts under load once waited for ever for chunks that a newer snapshot had purged."""
+    await snapshots.store(bytes(SNAPSHOT_BYTES))
+
+    async def store_many() -> None:
+        for number in range(1, 40):
+            await snapshots.store(bytes([number]) * SNAPSHOT_BYTES)
+
+    storing = asyncio.create_task(store_many())
+    while not storing.done():
+        data = await asyncio.wait_for(snapshots.load(), timeout=30)
+        assert data is not None
+        assert set(data) == {data[0]}
+        assert len(data) == SNAPSHOT_BYTES
+    await storing
