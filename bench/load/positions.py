@@ -4,7 +4,7 @@ import asyncio
 import time
 
 import asyncpg
-from mpprojector.views import VIEWS
+from mpviews import VIEWS
 
 from bench.load.orders import Order, Place, Window, main
 

@@ -5,7 +5,7 @@ import time
 
 import asyncpg
 from mpd.servers.postgres import DATABASE
-from mpprojector.views import VIEWS
+from mpviews import VIEWS
 
 from bench.load.orders import Order, Window
 from bench.processes import Worker, cpu_seconds

@@ -13,7 +13,7 @@ from mpclient.client import AsyncClient
 from mpclient.errors import ClientError
 from mpd.stack import Stack
 from mpprojector.adapters.dump import dump_tables
-from mpprojector.rows import fresh_fold
+from mpviews.rows import fresh_fold
 
 from tests.support.cluster import Cluster, running
 from tests.support.proxy import Proxy

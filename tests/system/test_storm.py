@@ -6,7 +6,7 @@ from pathlib import Path
 import redis.asyncio as redis
 from mpd.stack import Stack
 from mpprojector.adapters.dump import dump_tables
-from mpprojector.rows import fresh_fold
+from mpviews.rows import fresh_fold
 
 from tests.support import eventually
 from tests.support.cluster import Cluster, running

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 from mpgateway.queries.sql import COLLECTIONS
-from mpprojector.views import VIEWS
 from mpschema.api import Page
 from mpschema.queries import QUERIES, QuerySpec
+from mpviews import VIEWS
 
 from services.gateway.tests.door import BLUEPRINT, Door
 from tests.support import eventually

@@ -22,8 +22,8 @@ from mpd.ports import free_port
 from mpd.process import ChildProcess
 from mpd.servers import NatsServer, PostgresServer
 from mpprojector.adapters.migrations import migrate
-from mpprojector.views import VIEWS
 from mpschema.subjects import log_stream
+from mpviews import VIEWS
 
 from services.projector.tests.log_story import LogStory
 

@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mpbus.reader import GENESIS, Commit
-from mpprojector.fold import Batch, fold
-from mpprojector.rows import Rows, apply, fresh_fold
-from mpprojector.views import VIEWS
-from mpprojector.views.changes import CannotApply
 from mpschema import board, task
 from mpschema.base import Event
+from mpviews import VIEWS
+from mpviews.changes import CannotApply
+from mpviews.fold import Batch, fold
+from mpviews.rows import Rows, apply, fresh_fold
 
+from libs.mpviews.tests.test_views import CREATED, about_task, events, on
 from services.projector.tests.log_story import LogStory, commit_of
-from services.projector.tests.test_views import CREATED, about_task, events, on
 
 
 @functools.cache

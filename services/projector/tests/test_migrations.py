@@ -9,7 +9,7 @@ import pytest
 from mpd.servers import PostgresServer
 from mpprojector.adapters.dump import dump_tables
 from mpprojector.adapters.migrations import SchemaMismatch, migrate, migrations, require_current
-from mpprojector.rows import fresh_fold
+from mpviews.rows import fresh_fold
 
 from services.projector.tests.log_story import LogStory
 from services.projector.tests.test_stores import write_all

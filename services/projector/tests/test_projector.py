@@ -21,16 +21,16 @@ from mpprojector.adapters.dump import dump_tables
 from mpprojector.adapters.migrations import migrate
 from mpprojector.adapters.postgres_ledger import PostgresLedger
 from mpprojector.projector import Pace, Projector
-from mpprojector.rows import fresh_fold
-from mpprojector.views import VIEWS
 from mpprojector.worker import Limits
 from mpschema import codec, task
 from mpschema.envelope import CommitHeader
 from mpschema.subjects import log_subject
+from mpviews import VIEWS
+from mpviews.rows import fresh_fold
 from nats.aio.client import Client
 
+from libs.mpviews.tests.test_views import CREATED, about_task, events
 from services.projector.tests.log_story import LogStory, commit_of
-from services.projector.tests.test_views import CREATED, about_task, events
 from tests.support import Database, eventually
 
 LEASE_SECONDS = 1.0

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
-from mpprojector.views import VIEWS
-from mpprojector.views.changes import Table
+from mpviews import VIEWS
+from mpviews.changes import Table
 
 from services.projector.tests.log_story import LogStory
 from services.projector.tests.test_stores import write_all

@@ -13,15 +13,15 @@ from mpprojector.adapters.memory import MemoryLedger, MemoryStore
 from mpprojector.adapters.migrations import SchemaMismatch
 from mpprojector.adapters.postgres_ledger import PostgresLedger
 from mpprojector.adapters.postgres_model import session_name
-from mpprojector.fold import Batch, fold
 from mpprojector.ports import Deposed, Lease, Ledger, NotWritable, ReadModel, Report, Unavailable
-from mpprojector.rows import fresh_fold
-from mpprojector.views import VIEWS
-from mpprojector.views.changes import CannotApply, View
 from mpschema import task
+from mpviews import VIEWS
+from mpviews.changes import CannotApply, View
+from mpviews.fold import Batch, fold
+from mpviews.rows import fresh_fold
 
+from libs.mpviews.tests.test_views import CREATED, about_task, events
 from services.projector.tests.log_story import LogStory, commit_of
-from services.projector.tests.test_views import CREATED, about_task, events
 from tests.support import Database, eventually
 
 LEASE_SECONDS = 1.0

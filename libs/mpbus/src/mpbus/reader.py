@@ -5,12 +5,13 @@ Shared by the standby kernel, the projector and the gateway. A broken chain is n
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
 from mpschema import codec, subjects
 from mpschema.envelope import CommitHeader, EventRecord
+from mpschema.positions import GENESIS as GENESIS
+from mpschema.positions import LogPosition as LogPosition
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
@@ -24,19 +25,6 @@ log = structlog.get_logger(__name__)
 HASH_HEADER = "Mp-Hash"
 _RETRY_SECONDS = 0.1
 _INACTIVE_SECONDS = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class LogPosition:
-    """A place between two commits: the stream position and last event before it, and the chain's hash there."""
-
-    stream_seq: int
-    seq: int
-    hash: str
-
-
-GENESIS = LogPosition(0, 0, codec.GENESIS_HASH)
-"""Before the first commit."""
 
 
 class Commit:

@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 import structlog
 from mpbus.errors import ChainBroken
 from mpbus.reader import LogPosition
+from mpviews.changes import Commit
 
 from mpprojector.ports import LogSource
-from mpprojector.views.changes import Commit
 from mpprojector.worker import Worker
 
 log = structlog.get_logger(__name__)

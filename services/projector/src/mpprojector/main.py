@@ -12,13 +12,13 @@ from mpbus.connect import connect
 from mpbus.ops import OpsServer
 from mpbus.reader import LogReader
 from mpbus.telemetry import configure
+from mpviews import VIEWS
 from nats.errors import Error as NatsError
 
 from mpprojector.adapters.migrations import SchemaMismatch
 from mpprojector.adapters.postgres_ledger import PostgresLedger
 from mpprojector.projector import Pace, Projector
 from mpprojector.settings import ProjectorSettings
-from mpprojector.views import VIEWS
 from mpprojector.worker import Limits
 
 log = structlog.get_logger(__name__)

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mpbus.reader import LogPosition
-
-from mpprojector.fold import Batch
-from mpprojector.views.changes import Commit, View
+from mpviews.changes import Commit, View
+from mpviews.fold import Batch
 
 
 class ProjectorError(Exception):

@@ -12,12 +12,12 @@ import structlog
 from mpbus.errors import BusError
 from mpbus.ops import Health
 from mpbus.reader import LogPosition
+from mpviews.changes import View
 from nats.errors import Error as NatsError
 
 from mpprojector.lane import Lane
 from mpprojector.metrics import Metrics
 from mpprojector.ports import Lease, Ledger, LogSource, Report, Unavailable
-from mpprojector.views.changes import View
 from mpprojector.worker import Limits, Worker
 
 log = structlog.get_logger(__name__)

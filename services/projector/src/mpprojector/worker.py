@@ -12,11 +12,11 @@ import structlog
 from mpbus.reader import LogPosition
 from mpschema import codec
 from mpschema.envelope import CommitHeader, EventRecord
+from mpviews.changes import Commit, View
+from mpviews.fold import Batch, fold
 
-from mpprojector.fold import Batch, fold
 from mpprojector.metrics import Metrics
 from mpprojector.ports import Deposed, Lease, ReadModel, Unavailable
-from mpprojector.views.changes import Commit, View
 
 log = structlog.get_logger(__name__)
 _RETRY_SECONDS_MAX = 2.0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncpg
 from mpbus.reader import LogReader
-from mpprojector.views import VIEWS
 from mpschema.registry import EVENTS
+from mpviews import VIEWS
 
 from mpoperator.cluster import Cluster
 from mpoperator.doctor.report import Check, ok, problem, unknown, warning

@@ -3,11 +3,11 @@
 from typing import Any
 
 import asyncpg
+from mpviews import VIEWS
+from mpviews.changes import Table
+from mpviews.rows import Dump, in_order
 
 from mpprojector.adapters.postgres import connect, translated
-from mpprojector.rows import Dump, in_order
-from mpprojector.views import VIEWS
-from mpprojector.views.changes import Table
 
 
 async def dump_tables(dsn: str, schema: str = "mp") -> Dump:

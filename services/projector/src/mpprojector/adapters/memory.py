@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from mpbus.reader import GENESIS, LogPosition
+from mpviews.changes import View
+from mpviews.fold import Batch
+from mpviews.rows import Rows, apply
 
-from mpprojector.fold import Batch
 from mpprojector.ports import Deposed, Lease, ReadModel, Report
-from mpprojector.rows import Rows, apply
-from mpprojector.views.changes import View
 
 
 @dataclass(frozen=True)

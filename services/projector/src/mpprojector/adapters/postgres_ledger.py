@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 import asyncpg
 from mpbus.reader import LogPosition
+from mpviews.changes import View
 
 from mpprojector.adapters.migrations import SchemaMismatch, require_current
 from mpprojector.adapters.postgres import connect, translated
 from mpprojector.adapters.postgres_model import PostgresReadModel
 from mpprojector.ports import Lease, ReadModel, Report
-from mpprojector.views.changes import View
 
 SERVING = "mp"
 """The schema whose tables answer queries."""

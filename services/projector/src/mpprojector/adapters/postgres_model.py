@@ -9,12 +9,12 @@ begins. It comes last, so that its lock, which a successor needs, is held as sho
 from typing import Any
 
 import asyncpg
+from mpviews.changes import CannotApply, View
+from mpviews.fold import Batch
 
 from mpprojector.adapters.postgres import connect, translated
 from mpprojector.adapters.postgres_rows import TableWriter
-from mpprojector.fold import Batch
 from mpprojector.ports import Deposed, Lease, NotWritable, Unavailable
-from mpprojector.views.changes import CannotApply, View
 
 _MOVE = """
 UPDATE mp.projections SET position = $5, stream_seq = $6, hash = $7

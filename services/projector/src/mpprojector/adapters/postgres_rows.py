@@ -7,10 +7,10 @@ from operator import itemgetter
 from typing import Any
 
 import asyncpg
+from mpviews.changes import CannotApply, Key, Table, Values
+from mpviews.fold import Steps, TableChanges
 
 from mpprojector.adapters.statements import Statements, array_literal
-from mpprojector.fold import Steps, TableChanges
-from mpprojector.views.changes import CannotApply, Key, Table, Values
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ be put into one.
 
 from collections.abc import Callable
 
-from mpprojector.views.changes import Table
+from mpviews.changes import Table
 
 _LITERAL = "text[]"
 """An array of arrays would flatten in `unnest`: a column of arrays travels as array literals in text."""

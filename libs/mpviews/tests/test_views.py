@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 from mpbus.reader import GENESIS
-from mpprojector.rows import fresh_fold
-from mpprojector.views import VIEWS
-from mpprojector.views.changes import Cases
 from mpschema import board, channel, principal, project, queries, session, system, task, workspace
 from mpschema.base import Event
 from mpschema.envelope import EventRecord
 from mpschema.registry import EVENTS, record_of
 from mpschema.rejections import Code
 from mpschema.task import TaskState
+from mpviews import VIEWS
+from mpviews.changes import Cases
+from mpviews.rows import fresh_fold
 
 from services.projector.tests.log_story import commit_of
 

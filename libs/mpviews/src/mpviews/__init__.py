@@ -1,7 +1,7 @@
 """The views: pure functions from a commit to row changes, one projection a file."""
 
-from mpprojector.views import archive, channels, commands, directory, sessions, work
-from mpprojector.views.changes import View
+from mpviews import archive, channels, commands, directory, sessions, work
+from mpviews.changes import View
 
 VIEWS: dict[str, View] = {
     module.VIEW.name: module.VIEW for module in (archive, commands, directory, work, sessions, channels)

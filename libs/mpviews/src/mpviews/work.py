@@ -8,7 +8,7 @@ from mpschema.board import Column
 from mpschema.envelope import EventRecord
 from mpschema.task import TaskState
 
-from mpprojector.views.changes import (
+from mpviews.changes import (
     CannotApply,
     Cases,
     Change,
@@ -21,7 +21,7 @@ from mpprojector.views.changes import (
     Values,
     View,
 )
-from mpprojector.views.tables import aggregate_table, amend, created, key_of, patch
+from mpviews.tables import aggregate_table, amend, created, key_of, patch
 
 _BOARDS = aggregate_table("boards", {"project_id": "text", "name": "text", "state": "text", "columns": "jsonb"})
 _TASKS = aggregate_table(

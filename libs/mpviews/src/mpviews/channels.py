@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from mpschema import channel
 from mpschema.envelope import EventRecord
 
-from mpprojector.views.changes import Cases, Change, Insert, Patch, Table, Upsert, Values, View
-from mpprojector.views.tables import aggregate_table, created, key_of, patch
+from mpviews.changes import Cases, Change, Insert, Patch, Table, Upsert, Values, View
+from mpviews.tables import aggregate_table, created, key_of, patch
 
 _CHANNELS = aggregate_table(
     "channels", {"session_id": "text", "scope": "text", "name": "text", "state": "text", "messages": "bigint"}

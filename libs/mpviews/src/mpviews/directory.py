@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from mpschema import principal, project, workspace
 from mpschema.envelope import EventRecord
 
-from mpprojector.views.changes import Cases, Change, Insert, Patch, Step, Table, Values, View
-from mpprojector.views.tables import aggregate_table, amend, created, key_of, patch
+from mpviews.changes import Cases, Change, Insert, Patch, Step, Table, Values, View
+from mpviews.tables import aggregate_table, amend, created, key_of, patch
 
 _PRINCIPALS = aggregate_table("principals", {"roles": "text[]"})
 _KEYS = Table(

@@ -6,8 +6,8 @@ from mpschema import session
 from mpschema.envelope import EventRecord
 from mpschema.session import SessionState
 
-from mpprojector.views.changes import Append, Cases, Change, Insert, Table, Values, View
-from mpprojector.views.tables import aggregate_table, created, key_of, patch
+from mpviews.changes import Append, Cases, Change, Insert, Table, Values, View
+from mpviews.tables import aggregate_table, created, key_of, patch
 
 _SESSIONS = aggregate_table(
     "sessions",

@@ -10,7 +10,7 @@ from typing import Any
 from mpschema.envelope import EventRecord, Status
 from mpschema.system import CommandRejected
 
-from mpprojector.views.changes import Append, Change, Commit, Table, View
+from mpviews.changes import Append, Change, Commit, Table, View
 
 COMMANDS = Table(
     "commands",

@@ -6,7 +6,7 @@ A commit's bytes are its header, a newline, and the lines of its events in order
 import hashlib
 from collections.abc import Iterable
 
-from mpprojector.views.changes import Append, Change, Commit, Table, View
+from mpviews.changes import Append, Change, Commit, Table, View
 
 COMMITS = Table(
     "log_commits",

@@ -6,9 +6,9 @@ Pure. A batch of any size gives the same rows in the end: a patch is merged onto
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from mpbus.reader import LogPosition
+from mpschema.positions import LogPosition
 
-from mpprojector.views.changes import (
+from mpviews.changes import (
     Amend,
     Append,
     CannotApply,

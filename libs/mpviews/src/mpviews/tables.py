@@ -2,7 +2,7 @@
 
 from mpschema.envelope import EventRecord
 
-from mpprojector.views.changes import Amend, Key, Patch, Step, Table, Values
+from mpviews.changes import Amend, Key, Patch, Step, Table, Values
 
 _IDENTITY = {"workspace_id": "text", "id": "text"}
 _CHANGED = {

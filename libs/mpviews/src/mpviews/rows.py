@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from mpbus.reader import GENESIS
+from mpschema.positions import GENESIS
 
-from mpprojector.fold import Batch, Steps, TableChanges, fold
-from mpprojector.views import VIEWS
-from mpprojector.views.changes import CannotApply, Commit, Key, Table, Values
+from mpviews import VIEWS
+from mpviews.changes import CannotApply, Commit, Key, Table, Values
+from mpviews.fold import Batch, Steps, TableChanges, fold
 
 Rows = dict[str, dict[Key, Values]]
 """Table to key to the other columns."""
