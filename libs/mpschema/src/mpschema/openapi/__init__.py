@@ -16,7 +16,8 @@ query reads what the events left behind. A stream tells every event as it happen
 
 - Give each command an `Idempotency-Key`: the same key and body get the same answer for ever, another body a 409.
 - Every answer to a command carries its position in `Mp-Position`; `?after_seq=` on a query reads your own write.
-- Refusals are problems (RFC 9457) with a stable `code`."""
+- Refusals are problems (RFC 9457) with a stable `code`.
+- Integers are written without a fraction: `1`, never `1.0`. An object never has a key twice."""
 
 
 def document() -> dict[str, Any]:

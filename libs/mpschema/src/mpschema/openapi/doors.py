@@ -90,7 +90,7 @@ def _events() -> Json:
 def _new_key() -> Json:
     spec = COMMANDS["principal.issue_key"]
     issued = outcome_example(spec) | {"key_id": "laptop", "key": "mpk_laptop_" + "k" * 43}
-    answer = success("The key, this once.", ref("schemas", api.IssuedKey.__name__), issued, "Mp-Position", "Location")
+    answer = success("The key, this once.", ref("schemas", api.IssuedKey.__name__), issued, "Mp-Position")
     wanted = plain(api.NewKey(key_id="laptop", expires_at_ms=examples.TIME_MS))
     body = {"schema": ref("schemas", api.NewKey.__name__), "example": wanted}
     names = ("WorkspaceId", "Id", "IdempotencyKey", "IfMatch", "CorrelationId", "Traceparent")
