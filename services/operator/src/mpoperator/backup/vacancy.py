@@ -1,0 +1,87 @@
+"""Whether a cluster may take a backup: it must be empty, and what PostgreSQL holds must not be of another log."""
+
+from __future__ import annotations
+
+import asyncpg
+from mpbus.streams import SNAPSHOT_BUCKET
+from mpkernel.adapters.object_snapshots import ObjectSnapshots
+from mpkernel.ports import SnapshotsUnavailable
+from mpprojector.adapters.migrations import migrate
+from mpschema import subjects
+from nats.aio.client import Client
+
+from mpoperator.backup.manifest import Backup
+from mpoperator.checkpoints import Heads
+from mpoperator.cluster import Cluster
+from mpoperator.doctor.leading import leases
+from mpoperator.errors import NotConfigured, Refused, ServerGone
+
+_PLACES = "SELECT name, position, hash FROM mp.projections WHERE tables = 'mp' AND position > 0 ORDER BY position DESC"
+_DROP = "DROP SCHEMA IF EXISTS mp CASCADE"
+
+
+async def must_be_vacant(cluster: Cluster, backup: Backup) -> None:
+    """Raise `Refused` unless nothing of another log is in the streams, and no kernel leads."""
+    if cluster.nc is None:
+        raise ServerGone(cluster.errors["nats"])
+    if cluster.shard != backup.shard:
+        raise Refused(f"the backup is of shard {backup.shard}, and this is shard {cluster.shard}: set MP_SHARD")
+    for name in (subjects.log_stream(backup.shard), subjects.command_stream(backup.shard)):
+        await _must_be_empty(cluster, name, "restore only into an empty cluster")
+    feed = subjects.feed_stream(backup.shard)
+    await _must_be_empty(cluster, feed, f"it is of another log; delete it: nats stream rm -f {feed}")
+    for lease in await leases(cluster):
+        if lease.holder:
+            raise Refused(f"the kernel {lease.holder} holds the lease: stop every kernel first")
+    if await _has_snapshot(cluster.nc, backup.shard):
+        raise Refused(f"a snapshot of another log is stored; delete it: nats object rm -f {SNAPSHOT_BUCKET}")
+
+
+async def command_position(cluster: Cluster, shard: str) -> int:
+    """The last position the command stream has given out; 0 where it is new."""
+    info = await cluster.stream(subjects.command_stream(shard))
+    return int(info["state"]["last_seq"]) if info else 0
+
+
+async def must_fit(cluster: Cluster, backup: Backup, heads: Heads) -> None:
+    """Raise `Refused` where read models are of another log, or further than the backup: they would never fit again."""
+    if cluster.database is None:
+        if cluster.settings.known_dsn is None:
+            return
+        raise ServerGone(cluster.errors["postgres"])
+    try:
+        rows = await cluster.database.fetch(_PLACES)
+    except asyncpg.PostgresError as error:
+        if isinstance(error, asyncpg.UndefinedTableError | asyncpg.InvalidSchemaNameError):
+            return
+        raise ServerGone(f"PostgreSQL does not answer: {error}") from error
+    for row in rows:
+        if row["position"] > backup.seq:
+            raise Refused(
+                f"the archive in PostgreSQL knows of event {row['position']}, the backup ends with {backup.seq}. "
+                "`mpctl log restore --from archive` loses less. To go on with the backup: --drop-read-models"
+            )
+        if heads.at(row["position"]) != row["hash"]:
+            raise Refused(f"the projection {row['name']} has folded another log: --drop-read-models makes all anew")
+
+
+async def drop_read_models(cluster: Cluster) -> None:
+    """Drop every table of ours and make them anew, empty. Raises `NotConfigured` without the owner's address."""
+    dsn = cluster.settings.postgres_owner_dsn
+    if dsn is None or cluster.database is None:
+        raise NotConfigured(cluster.errors.get("postgres", "the owner of the tables is needed: MP_POSTGRES_OWNER_DSN"))
+    await cluster.database.execute(_DROP)
+    await migrate(dsn.get_secret_value())
+
+
+async def _must_be_empty(cluster: Cluster, name: str, why: str) -> None:
+    info = await cluster.stream(name)
+    if info is not None and info["state"]["messages"]:
+        raise Refused(f"{name} holds {info['state']['messages']} messages: {why}")
+
+
+async def _has_snapshot(nc: Client, shard: str) -> bool:
+    try:
+        return await ObjectSnapshots(nc, shard).load() is not None
+    except SnapshotsUnavailable:
+        return False  # There is no such bucket before the streams are provisioned.
