@@ -94,9 +94,9 @@ async def test_a_key_made_for_an_operator_in_a_workspace_opens_nothing(door: Doo
 
 
 async def test_an_agent_token_is_good_in_its_workspace_alone(door: Door) -> None:
-    await door.done("/sessions?id=s1", {"blueprint": BLUEPRINT})
+    spawned = await door.done("/sessions?id=s1", {"blueprint": BLUEPRINT})
     agent = door.seen_by((await door.done("/sessions/s1/issue_token", {"ttl_seconds": 60}))["token"])
-    assert (await agent.get("/sessions/s1")).status_code == 200
+    assert (await agent.get("/sessions/s1", after=spawned)).status_code == 200
     elsewhere = await agent.ask("GET", "/v1/workspaces/elsewhere/tasks")
     assert (elsewhere.status_code, elsewhere.json()["code"]) == (403, "denied")
 
