@@ -31,7 +31,7 @@ async def test_who_never_finishes_a_request_is_cut_off(port: int, beginning: byt
     writer.write(beginning)
     with pytest.raises(ConnectionResetError):
         await asyncio.wait_for(_until_end(reader), 5)
-    writer.close()
+    writer.transport.abort()
 
 
 async def _until_end(reader: asyncio.StreamReader) -> None:

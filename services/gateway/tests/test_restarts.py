@@ -215,7 +215,7 @@ async def test_a_client_that_does_not_read_is_let_go(fragile: Stack) -> None:
         await reader.readuntil(b"\r\n\r\n")
         await asyncio.gather(*(_flood(door) for _ in range(4)))
         await eventually(lambda: _ended_as_slow(fragile), 40)
-        writer.close()
+        writer.transport.abort()
 
 
 async def _flood(door: Door) -> None:
