@@ -15,6 +15,7 @@ from mpbus.reader import LogPosition, LogReader
 from mpd.process import ChildProcess
 from mpd.stack import Stack
 from mpschema.envelope import EventRecord
+from mpschema.subjects import command_stream, log_stream
 from mpschema.system import CommandRejected
 
 from bench.baselines import occ
@@ -76,6 +77,10 @@ class Site:
         """The end of the log."""
         return asyncio.run(self._head())
 
+    def messages(self) -> tuple[int, int]:
+        """How many messages the command stream and the log have had so far."""
+        return asyncio.run(self._messages())
+
     def outcomes_after(self, after: LogPosition) -> int:
         """How many commands have an outcome of accepted events in the log after a position. Verifies the chain."""
         return asyncio.run(self._outcomes_after(after))
@@ -100,6 +105,15 @@ class Site:
         nc = await connect(self.stack.nats_url, "bench")
         try:
             return await LogReader(nc, "0").head()
+        finally:
+            await nc.close()
+
+    async def _messages(self) -> tuple[int, int]:
+        nc = await connect(self.stack.nats_url, "bench")
+        try:
+            js = nc.jetstream()
+            commands, log = await js.stream_info(command_stream("0")), await js.stream_info(log_stream("0"))
+            return commands.state.last_seq, log.state.last_seq
         finally:
             await nc.close()
 

@@ -1,5 +1,10 @@
 """Commands over NATS: the real domain beside a transaction per command, and beside bare durable publishes."""
 
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from mpbus.reader import LogPosition
+
 from bench.load.orders import Order
 from bench.processes import Worker
 from bench.report import Baseline, Row, Target, rate_row, row, with_samples
@@ -18,69 +23,73 @@ _ROWS |= {
 _ROWS |= {_P50: "median milliseconds of a command, 1 in flight, beside one bare durable publish"}
 
 
-def measure(options: Options) -> list[Row]:
-    """All wanted rows of this group."""
-    with site("kernel-1") as here:
-        here.found()
-        here.prepare_baseline()
-        before = here.head()
-        rows: list[Row] = []
-        with (
-            Worker("commands_nats", here.place()) as commands,
-            Worker("transactions", here.place()) as transactions,
-            Worker("publishes", here.place()) as publishes,
-        ):
-            done = {"commands": 0, "transactions": 0}
-            for in_flight in IN_FLIGHT:
-                names = [name for name in _ROWS if f"_{in_flight}" in name.replace("_vs_bare_publish", "")]
-                if not options.wants(*names):
-                    continue
-                samples = _in_turn(options, in_flight, here, commands, transactions, publishes, done)
-                rows += _rows(in_flight, samples)
-        check(here.outcomes_after(before) == done["commands"], "the log does not hold each command once")
-        check(here.baseline_events() == done["transactions"], "the baseline did not store each command once")
-    return rows
+@dataclass
+class Sides:
+    """Our path and both baselines, each with a load of its own, and what was acknowledged."""
 
+    here: Site
+    commands: Worker
+    transactions: Worker
+    publishes: Worker
+    commands_done: int = 0
+    transactions_done: int = 0
 
-def _in_turn(
-    options: Options,
-    in_flight: int,
-    here: Site,
-    commands: Worker,
-    transactions: Worker,
-    publishes: Worker,
-    done: dict[str, int],
-) -> dict[str, Samples]:
-    order = Order(in_flight=in_flight, seconds=options.seconds)
-    warm = Order(in_flight=in_flight, seconds=WARM_SECONDS)
-    done["commands"] += commands.window(warm).count
-    done["transactions"] += transactions.window(warm).count
-    publishes.window(warm)
-    samples = in_turn(
-        options.rhythm,
-        [
+    def in_turn(self, in_flight: int, options: Options) -> list[Row]:
+        """Windows of all sides at one number in flight, as rows."""
+        warm = Order(in_flight=in_flight, seconds=WARM_SECONDS)
+        self.publishes.window(warm)
+        self.transactions_done += self.transactions.window(warm).count
+        self.commands_done += self.commands.window(warm).count
+        before = self.here.messages()
+        samples = in_turn(options.rhythm, self._lanes(Order(in_flight=in_flight, seconds=options.seconds)))
+        after = self.here.messages()
+        for lane in samples.values():
+            check(lane.refused == 0, f"{lane.refused} commands of {lane.name} were refused")
+        count = samples["ours"].count
+        self.commands_done += count
+        self.transactions_done += samples["postgres_occ"].count
+        rows = _rows(in_flight, samples)
+        rows[0].details = {
+            "commands_per_message": count / (after[0] - before[0]),
+            "commands_per_commit": count / (after[1] - before[1]),
+        }
+        return rows
+
+    def check_stored(self, after: LogPosition) -> None:
+        """What was acknowledged is stored, each once."""
+        check(self.here.outcomes_after(after) == self.commands_done, "the log does not hold each command once")
+        stored = self.here.baseline_events()
+        check(stored == self.transactions_done, "the baseline did not store each command once")
+
+    def _lanes(self, order: Order) -> list[Lane]:
+        here, commands, transactions, publishes = self.here, self.commands, self.transactions, self.publishes
+        return [
             Lane(
                 "postgres_occ",
                 lambda: transactions.window(order),
                 lambda: {"load": transactions.pid, "postgres": here.stack.postgres.pid},
             ),
-            Lane(
-                "ours",
-                lambda: commands.window(order),
-                lambda: here.pids("kernel-1", "nats", load=commands.pid),
-            ),
-            Lane(
-                "bare_publish",
-                lambda: publishes.window(order),
-                lambda: here.pids("nats", load=publishes.pid),
-            ),
-        ],
-    )
-    done["commands"] += samples["ours"].count
-    done["transactions"] += samples["postgres_occ"].count
-    for lane in samples.values():
-        check(lane.refused == 0, f"{lane.refused} commands of {lane.name} were refused")
-    return samples
+            Lane("ours", lambda: commands.window(order), lambda: here.pids("kernel-1", "nats", load=commands.pid)),
+            Lane("bare_publish", lambda: publishes.window(order), lambda: here.pids("nats", load=publishes.pid)),
+        ]
+
+
+def measure(options: Options) -> list[Row]:
+    """All wanted rows of this group."""
+    with ExitStack() as stack:
+        here = stack.enter_context(site("kernel-1"))
+        here.found()
+        here.prepare_baseline()
+        before = here.head()
+        modules = ("commands_nats", "transactions", "publishes")
+        commands, transactions, publishes = (stack.enter_context(Worker(name, here.place())) for name in modules)
+        sides = Sides(here, commands, transactions, publishes)
+        rows: list[Row] = []
+        for in_flight in IN_FLIGHT:
+            if options.wants(*(name for name in _ROWS if f"_{in_flight}" in name)):
+                rows += sides.in_turn(in_flight, options)
+        sides.check_stored(before)
+    return rows
 
 
 def _rows(in_flight: int, samples: dict[str, Samples]) -> list[Row]:
