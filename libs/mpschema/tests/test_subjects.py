@@ -11,7 +11,10 @@ def test_streams_and_subjects_carry_the_shard() -> None:
     assert subjects.log_subject("0") == "mp.v1.log.0"
     assert subjects.lease_subject("kernel-0") == "mp.v1.lease.kernel-0"
     assert subjects.reply_subject("p1") == "mp.v1.reply.p1"
+    assert subjects.feed_stream("0") == "MP_EVT_0"
     assert subjects.feed_subject("0", "acme", "task", "t1") == "mp.v1.evt.0.acme.task.t1"
+    assert subjects.feed_subjects("0") == "mp.v1.evt.0.>"
+    assert subjects.feed_subjects("0", "acme") == "mp.v1.evt.0.acme.>"
 
 
 @pytest.mark.parametrize("shard", ["", "a.b", "*", ">", "a b", "a\n", "x" * 65, "é"])

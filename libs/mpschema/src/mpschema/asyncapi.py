@@ -96,8 +96,10 @@ def _messages() -> Json:
     commands = {"type": "array", "items": {"$ref": "#/components/schemas/CommandEnvelope"}}
     outcomes = {"type": "array", "items": {"$ref": "#/components/schemas/Outcome"}}
     packed = {
-        "commands": _message("Commands, packed", "A command a line.", _NDJSON, commands),
-        "commit": _message("A commit", "A header line, then an event a line; one atomic unit.", _NDJSON, commit),
+        "commands": _message("Commands, packed", "A command a line.", _NDJSON, commands)
+        | _headers({"Mp-Reply": "The subject on which the outcomes are awaited."}),
+        "commit": _message("A commit", "A header line, then an event a line; one atomic unit.", _NDJSON, commit)
+        | _headers({"Mp-Hash": "Of this commit: SHA-256(tag, previous hash, subject, stored bytes)."}, "Mp-Hash"),
         "outcomes": _message("Outcomes", "The answers to many commands.", "application/json", outcomes),
     }
     return packed | {_message_name(spec): _event(spec) for spec in EVENTS.values()}
@@ -105,6 +107,11 @@ def _messages() -> Json:
 
 def _message(title: str, summary: str, content_type: str, payload: Json) -> Json:
     return {"name": title, "title": title, "summary": summary, "contentType": content_type, "payload": payload}
+
+
+def _headers(described: dict[str, str], *required: str) -> Json:
+    properties = {name: {"type": "string", "description": text} for name, text in described.items()}
+    return {"headers": {"type": "object", "properties": properties, "required": list(required)}}
 
 
 def _message_name(spec: EventSpec) -> str:
@@ -116,7 +123,9 @@ def _event(spec: EventSpec) -> Json:
     narrowed = {"properties": {"type": {"const": spec.event_type}, "data": data}}
     payload = {"allOf": [{"$ref": "#/components/schemas/CloudEvent"}, narrowed]}
     summary = (spec.data.__doc__ or "").partition("\n")[0] or f"Of {spec.aggregate}s."
-    return _message(spec.event_type, summary, MEDIA_TYPE, payload) | {"examples": [{"payload": _example(spec)}]}
+    on_the_feed = {"ce-id": "The event's id.", "ce-type": "The event's type.", "Mp-Hash": "Of the commit it stands in."}
+    message = _message(spec.event_type, summary, MEDIA_TYPE, payload) | _headers(on_the_feed)
+    return message | {"examples": [{"payload": _example(spec)}]}
 
 
 def _example(spec: EventSpec) -> Json:
