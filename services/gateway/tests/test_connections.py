@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 from litestar import Litestar
@@ -31,7 +32,9 @@ async def test_who_never_finishes_a_request_is_cut_off(port: int, beginning: byt
     writer.write(beginning)
     with pytest.raises(ConnectionResetError):
         await asyncio.wait_for(_until_end(reader), 5)
-    writer.transport.abort()
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
 
 
 async def _until_end(reader: asyncio.StreamReader) -> None:

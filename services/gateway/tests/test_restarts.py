@@ -6,7 +6,7 @@ import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from random import Random
 from socket import SO_RCVBUF, SOL_SOCKET
 from typing import Any
@@ -215,7 +215,9 @@ async def test_a_client_that_does_not_read_is_let_go(fragile: Stack) -> None:
         await reader.readuntil(b"\r\n\r\n")
         await asyncio.gather(*(_flood(door) for _ in range(4)))
         await eventually(lambda: _ended_as_slow(fragile), 40)
-        writer.transport.abort()
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
 
 
 async def _flood(door: Door) -> None:
