@@ -20,7 +20,7 @@ from mpoperator.chain import Chain
 from mpoperator.connections import bus
 from mpoperator.errors import NotConfigured, Refused
 from mpoperator.progress import Meter, meter
-from mpoperator.replaying import end_of, folded
+from mpoperator.replaying import folded
 from mpoperator.settings import OperatorSettings
 from mpoperator.states import encoded, key_of, lines, state_of
 from mpoperator.stream import LogStream, follow
@@ -76,7 +76,7 @@ async def trace(settings: OperatorSettings, first: int, last: int | None, out: P
     """Write the state of its aggregate after every event from `first` to `last`."""
     async with bus(settings.nats_url) as nc:
         stream = LogStream(nc, settings.shard)
-        until = await _commit_of(stream, last)
+        until = await stream.commit_of(last)
         shard, chain = Shard(), Chain("stream", stream.subject)
         with _sink(out) as sink, meter("tracing", await events_until(stream, until)) as bar:
             head = Head(
@@ -109,7 +109,7 @@ def step_of(shard: Shard, record: EventRecord) -> Step:
 
 async def fold_to(stream: LogStream, at: int | None) -> tuple[Shard, LogPosition]:
     """The state after an event, and the position of the last whole commit in it."""
-    until = await end_of(stream, at)
+    until = await stream.commit_of(None) if at is None else (await stream.position_before(at + 1)).stream_seq
     shard, chain = Shard(), Chain("stream", stream.subject)
     with meter("folding", await events_until(stream, until)) as bar:
         async for _ in folded(stream, shard, chain, until, bar):
@@ -141,12 +141,6 @@ async def stepped(
 async def events_until(stream: LogStream, stream_seq: int) -> int:
     """How many events stand up to a commit."""
     return (await stream.position_at(stream_seq)).seq if stream_seq else 0
-
-
-async def _commit_of(stream: LogStream, last: int | None) -> int:
-    """The stream position of the commit that holds an event."""
-    state = await stream.existing()
-    return state.last_seq if last is None else min((await stream.position_before(last)).stream_seq + 1, state.last_seq)
 
 
 def _count(commits: list[Commit]) -> int:

@@ -76,11 +76,8 @@ async def export(
     keys = PublicKeys.read(paths)
     async with bus(settings.nats_url) as nc:
         stream = LogStream(nc, settings.shard)
-        state = await stream.existing()
         start = await stream.position_before(first) if first > 1 else GENESIS
-        until = state.last_seq
-        if last is not None:
-            until = min((await stream.position_before(last)).stream_seq + 1, state.last_seq)
+        until = await stream.commit_of(last)
         chain, collector = Chain("stream", stream.subject, start), Collector(start.seq)
         with Writer(folder, settings.shard, start) as writer:
             with meter("exporting", until - start.stream_seq, "commits") as bar:

@@ -54,7 +54,7 @@ async def replay(settings: OperatorSettings, last: int | None, *, from_snapshot:
     async with bus(settings.nats_url) as nc:
         stream = LogStream(nc, settings.shard)
         shard, start = await _beginning(nc, settings.shard, from_snapshot=from_snapshot)
-        until = await end_of(stream, last)
+        until = await stream.commit_of(last)
         await _must_stand(stream, start, until)
         wanted = await checkpoints_of(stream, start, until)
         with meter("folding", await _events(stream, until) - start.seq) as bar:
@@ -69,12 +69,6 @@ async def replay(settings: OperatorSettings, last: int | None, *, from_snapshot:
             reducer_digest=reducer_digest(),
             events_per_second=bar.rate,
         )
-
-
-async def end_of(stream: LogStream, last: int | None) -> int:
-    """The stream position of the last commit that is wholly before the event after `last`; of the head without it."""
-    state = await stream.existing()
-    return state.last_seq if last is None else (await stream.position_before(last + 1)).stream_seq
 
 
 async def checkpoints_of(stream: LogStream, start: LogPosition, until: int) -> list[Checkpoint]:

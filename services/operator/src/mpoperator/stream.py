@@ -21,7 +21,7 @@ _BATCH = 512
 _BYTES_MAX = 32 << 20
 _SILENCE_SECONDS = 1.0
 _ATTEMPTS = 5
-_INACTIVE_SECONDS = 30.0
+_INACTIVE_SECONDS = 10.0
 
 
 class _Lost(msgspec.Struct):
@@ -109,8 +109,7 @@ class LogStream:
                 elif messages:
                     return  # Everything that came is beyond the end.
         finally:
-            await pull.close()
-            await self._js.delete_consumer(self.name, consumer.name)
+            await pull.close()  # The server forgets the consumer by itself.
 
     async def next_at(self, stream_seq: int) -> Stored | None:
         """The first commit at or after a stream position; None if there is none."""
@@ -128,6 +127,11 @@ class LogStream:
             detail = f"commit {stream_seq} is missing"
             raise Disproved(Finding(where="stream", detail=detail, stream_seq=stream_seq))
         return _position(found)
+
+    async def commit_of(self, seq: int | None) -> int:
+        """The stream position of the commit that holds an event; of the newest where it is None or beyond."""
+        newest = (await self.existing()).last_seq
+        return newest if seq is None else min((await self.position_before(seq)).stream_seq + 1, newest)
 
     async def position_before(self, seq: int) -> LogPosition:
         """The place from which the next commit holds event `seq`: a search over what the headers say.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import msgspec
-from mpbus.reader import Commit
+from mpbus.reader import Commit, LogPosition
 from mpkernel.adapters.object_snapshots import ObjectSnapshots
 from mpkernel.ports import SnapshotsUnavailable
 from mpkernel.sealing import SnapshotHeader
@@ -45,12 +45,12 @@ async def witnesses(settings: OperatorSettings, nc: Client) -> list[Witness]:
     return [witness for witness in found if witness is not None]
 
 
-def must_reach(seen: list[Witness], last_stream_seq: int, last_seq: int) -> None:
+def must_reach(seen: list[Witness], end: LogPosition) -> None:
     """Raise `Disproved` when somebody saw more of the log than there is."""
     for witness in seen:
-        if witness.stream_seq > last_stream_seq:
-            detail = f"it ends with event {last_seq}, and {witness.name} knows of event {witness.seq}: its tail is lost"
-            raise Disproved(Finding(where="stream", detail=detail, stream_seq=last_stream_seq + 1, seq=last_seq + 1))
+        if witness.stream_seq > end.stream_seq:
+            detail = f"it ends with event {end.seq}, and {witness.name} knows of event {witness.seq}: its tail is lost"
+            raise Disproved(Finding(where="stream", detail=detail, stream_seq=end.stream_seq + 1, seq=end.seq + 1))
 
 
 async def _snapshot(nc: Client, shard: str) -> Witness | None:
