@@ -1,6 +1,7 @@
 """`python -m bench [ROW ...]`: measure rows beside their baselines, print tables, and keep the figures as JSON."""
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -12,10 +13,13 @@ from bench.rows import GROUPS, ROWS
 from bench.rows.group import Options
 from bench.windows import Rhythm
 
+TERMINATED = 128 + signal.SIGTERM
+
 
 def main() -> int:
     """Parse, measure, tell. The exit code says whether everything was measured, not whether targets were met."""
     arguments = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # As on Ctrl-C, servers and folders go first.
     telemetry.configure("bench", level="error", style="console")
     console = Console(width=max(Console().width, 140))
     if arguments.list:
