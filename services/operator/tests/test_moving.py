@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from mpbus.streams import provision
 from mpd.servers import NatsServer
+from mpkernel.adapters.object_snapshots import ObjectSnapshots
 
 from services.operator.tests.proving import PROVED, REFUSED, Log, flip, on_bus, put_load_on
 from tests.support.cluster import read_log
@@ -52,7 +54,7 @@ def contents(url: str) -> list[tuple[int, str, bytes, str]]:
 
 
 def test_a_segment_exported_is_imported_elsewhere_and_verifies(log: Log, segment: Path, empty_nats: NatsServer) -> None:
-    ran = log.mpctl("log", "import", segment, "--json", MP_NATS_URL=empty_nats.url)
+    ran = log.mpctl("log", "import", "--as-it-was", segment, "--json", MP_NATS_URL=empty_nats.url)
     assert ran.code == PROVED
     assert contents(empty_nats.url) == contents(log.stack.nats_url)
     assert log.mpctl("log", "verify", "--against", "archive", MP_NATS_URL=empty_nats.url).code == PROVED
@@ -160,7 +162,7 @@ def test_a_manifest_that_says_otherwise_is_named(copied: Path, verifier: Path) -
 
 
 def test_a_lost_log_is_restored_from_the_archive_bit_by_bit(log: Log, empty_nats: NatsServer) -> None:
-    ran = log.mpctl("log", "restore", "--from", "archive", "--json", MP_NATS_URL=empty_nats.url)
+    ran = log.mpctl("log", "restore", "--from", "archive", "--as-it-was", "--json", MP_NATS_URL=empty_nats.url)
     assert ran.code == PROVED, ran.err
     assert contents(empty_nats.url) == contents(log.stack.nats_url)
     assert log.mpctl("log", "verify", "--against", "archive", MP_NATS_URL=empty_nats.url).code == PROVED
@@ -174,17 +176,18 @@ def test_a_log_that_is_there_is_not_restored_over(log: Log) -> None:
 def test_a_tail_that_was_lost_comes_back_from_the_archive(log: Log, empty_nats: NatsServer, tmp_path: Path) -> None:
     middle = log.commits()[60].position.seq
     log.mpctl("log", "export", "--to", str(middle), tmp_path / "beginning")
-    log.mpctl("log", "import", tmp_path / "beginning", MP_NATS_URL=empty_nats.url)
+    log.mpctl("log", "import", "--as-it-was", tmp_path / "beginning", MP_NATS_URL=empty_nats.url)
     assert log.mpctl("log", "restore", "--from", "archive", MP_NATS_URL=empty_nats.url).code == REFUSED
-    ran = log.mpctl("log", "restore", "--from", "archive", "--resume", MP_NATS_URL=empty_nats.url)
+    ran = log.mpctl("log", "restore", "--from", "archive", "--resume", "--as-it-was", MP_NATS_URL=empty_nats.url)
     assert ran.code == PROVED, ran.err
     assert contents(empty_nats.url) == contents(log.stack.nats_url)
 
 
-def test_kernels_go_on_after_a_restore(log: Log, empty_nats: NatsServer) -> None:
+def test_kernels_go_on_after_a_restore_in_a_new_epoch(log: Log, empty_nats: NatsServer) -> None:
     """New commands are decided, though the command stream begins anew where the log has consumed thousands."""
-    assert log.mpctl("log", "restore", "--from", "archive", MP_NATS_URL=empty_nats.url).code == PROVED
-    before = contents(empty_nats.url)
+    before = contents(log.stack.nats_url)
+    ran = log.mpctl("log", "restore", "--from", "archive", "--json", MP_NATS_URL=empty_nats.url)
+    assert ran.code == PROVED, ran.err
     kernel = log.stack.kernels[0]
     kept = dict(kernel.environment)
     try:
@@ -195,6 +198,24 @@ def test_kernels_go_on_after_a_restore(log: Log, empty_nats: NatsServer) -> None
         kernel.stop()
         kernel.environment.clear()
         kernel.environment.update(kept)
-    after = contents(empty_nats.url)
-    assert after[: len(before)] == before
-    assert len(after) > len(before) + 1, "an election, and what was asked"
+    commits = on_bus(empty_nats.url, lambda nc: read_log(nc, "0"))
+    assert contents(empty_nats.url)[: len(before)] == before
+    assert [record.name for record in commits[len(before)].records] == ["LogRestored"]
+    assert commits[len(before)].header.epoch == ran.json["epoch"]
+    assert commits[-1].header.epoch == ran.json["epoch"] + 1, "of the kernel that was elected"
+    assert "second" in {record.workspace_id for record in commits[-1].records}
+
+
+def test_a_snapshot_of_what_is_lost_is_told_and_does_not_survive(
+    log: Log, empty_nats: NatsServer, tmp_path: Path
+) -> None:
+    snapshot = on_bus(log.stack.nats_url, lambda nc: ObjectSnapshots(nc, "0").load())
+    known = log.mpctl("replay", "verify", "--from-snapshot", "--json").json["from_seq"]
+    last = log.commits()[20].position.seq
+    log.mpctl("log", "export", "--to", str(last), tmp_path / "beginning")
+    on_bus(empty_nats.url, lambda nc: provision(nc, "0"))
+    on_bus(empty_nats.url, lambda nc: ObjectSnapshots(nc, "0").store(snapshot))
+    found = log.mpctl("log", "import", tmp_path / "beginning", "--json", MP_NATS_URL=empty_nats.url).json
+    assert (found["lost_from_seq"], found["lost_to_seq"]) == (last + 1, known)
+    assert on_bus(empty_nats.url, lambda nc: ObjectSnapshots(nc, "0").load()) is None
+    assert log.mpctl_without_archive(empty_nats.url, "replay", "verify").code == PROVED

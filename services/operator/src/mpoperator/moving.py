@@ -15,6 +15,7 @@ from mpoperator.chain import Chain
 from mpoperator.checkpoints import Collector, PublicKeys
 from mpoperator.connections import archive as open_archive
 from mpoperator.connections import bus
+from mpoperator.continuing import Continued, go_on
 from mpoperator.errors import Refused
 from mpoperator.progress import meter
 from mpoperator.running import Answer
@@ -54,6 +55,11 @@ class Written(Answer, frozen=True, kw_only=True):
     commits: int
     events: int
     head: str
+    epoch: int = 0
+    """The new epoch it goes on in; 0 where none was begun."""
+    lost_from_seq: int | None = None
+    lost_to_seq: int | None = None
+    """Events that a snapshot knew of and that are lost; there may be more after them."""
     events_per_second: int
 
     def told(self) -> str:
@@ -65,7 +71,14 @@ class Written(Answer, frozen=True, kw_only=True):
 
     def details(self) -> list[list[str]]:
         """See the base class."""
-        return [["commits", f"{self.commits:,}"], ["head", f"{self.head} at stream position {self.commits}"]]
+        lines = [["commits", f"{self.commits:,}"], ["head", f"{self.head} at stream position {self.commits}"]]
+        if self.lost_to_seq is not None:
+            lines.append(
+                ["lost", f"at least events {self.lost_from_seq} to {self.lost_to_seq}: a snapshot knew of them"]
+            )
+        if self.epoch:
+            lines.append(["epoch", f"{self.epoch}: cursors and fencing tokens from after the copy are refused"])
+        return lines
 
 
 async def export(
@@ -90,7 +103,7 @@ async def export(
             return Exported(folder=str(folder), manifest=writer.seal(collector.found, keys))
 
 
-async def bring_in(settings: OperatorSettings, folder: Path, *, resume: bool) -> Written:
+async def bring_in(settings: OperatorSettings, folder: Path, *, resume: bool, new_epoch: bool) -> Written:
     """Write a segment that begins with the first commit into an empty stream. All of it is verified first."""
     manifest = read_manifest(folder)
     if manifest.subject != subjects.log_subject(settings.shard):
@@ -108,10 +121,11 @@ async def bring_in(settings: OperatorSettings, folder: Path, *, resume: bool) ->
     async with bus(settings.nats_url) as nc:
         stream = await prepare(nc, settings.shard, settings.replicas, resume=resume)
         rate = await append(nc, stream, _batches(folder, manifest), manifest.end)
-    return _written(str(folder), settings.shard, manifest.end, rate)
+        then = await go_on(nc, stream, manifest.end, "segments", new_epoch=new_epoch)
+    return _written(str(folder), settings.shard, manifest.end, rate, then)
 
 
-async def restore(settings: OperatorSettings, *, resume: bool) -> Written:
+async def restore(settings: OperatorSettings, *, resume: bool, new_epoch: bool) -> Written:
     """Rebuild a lost log stream from the archive, whose chain is verified first."""
     async with open_archive(settings.dsn) as connection, bus(settings.nats_url) as nc:
         archive = Archive(connection)
@@ -127,12 +141,21 @@ async def restore(settings: OperatorSettings, *, resume: bool) -> Written:
             chain.missing(last)
         stream = await prepare(nc, settings.shard, settings.replicas, resume=resume)
         rate = await append(nc, stream, _archived(archive, Chain("archive", subject), last), chain.position)
-    return _written("the archive", settings.shard, chain.position, rate)
+        then = await go_on(nc, stream, chain.position, "archive", new_epoch=new_epoch)
+    return _written("the archive", settings.shard, chain.position, rate, then)
 
 
-def _written(origin: str, shard: str, end: LogPosition, rate: int) -> Written:
+def _written(origin: str, shard: str, end: LogPosition, rate: int, then: Continued) -> Written:
     return Written(
-        origin=origin, shard=shard, commits=end.stream_seq, events=end.seq, head=end.hash, events_per_second=rate
+        origin=origin,
+        shard=shard,
+        commits=end.stream_seq,
+        events=end.seq,
+        head=end.hash,
+        epoch=then.epoch,
+        lost_from_seq=then.lost_from_seq,
+        lost_to_seq=then.lost_to_seq,
+        events_per_second=rate,
     )
 
 

@@ -41,7 +41,7 @@ class Witness:
 
 async def witnesses(settings: OperatorSettings, nc: Client) -> list[Witness]:
     """The stored snapshot, and the archive where it is known. One that does not answer is no witness."""
-    found = [await _snapshot(nc, settings.shard), await _archive(settings)]
+    found = [await stored_snapshot(nc, settings.shard), await _archive(settings)]
     return [witness for witness in found if witness is not None]
 
 
@@ -53,7 +53,8 @@ def must_reach(seen: list[Witness], end: LogPosition) -> None:
             raise Disproved(Finding(where="stream", detail=detail, stream_seq=end.stream_seq + 1, seq=end.seq + 1))
 
 
-async def _snapshot(nc: Client, shard: str) -> Witness | None:
+async def stored_snapshot(nc: Client, shard: str) -> Witness | None:
+    """Where the stored snapshot was taken; None where there is none that can be read."""
     try:
         data = await ObjectSnapshots(nc, shard).load()
         header = msgspec.json.decode(data.partition(b"\n")[0], type=SnapshotHeader) if data else None

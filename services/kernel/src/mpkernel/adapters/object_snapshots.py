@@ -50,6 +50,19 @@ class ObjectSnapshots:
         finally:
             reading.cancel()
 
+    async def forget(self) -> None:
+        """Delete what is stored, where something is: a log that was put back without its end has no use for it.
+
+        Raises `SnapshotsUnavailable`.
+        """
+        try:
+            bucket = await self._js.object_store(SNAPSHOT_BUCKET)
+            await bucket.delete(self._name)
+        except (ObjectNotFoundError, BucketNotFoundError):
+            return
+        except (NatsError, TimeoutError) as error:
+            raise SnapshotsUnavailable(str(error) or type(error).__name__) from error
+
     async def store(self, data: bytes) -> None:
         """See the port."""
         try:

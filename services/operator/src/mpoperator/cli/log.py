@@ -72,6 +72,9 @@ async def checkpoints(key_files: tuple[Path, ...], signed: bool) -> Answer:
     return await list_checkpoints(read_settings(), [*key_files], signed=signed)
 
 
+_AS_IT_WAS = click.Option(
+    ["--as-it-was"], is_flag=True, help="Begin no new epoch after it: for a copy that nobody goes on with."
+)
 _RESUME = click.Option(["--resume"], is_flag=True, help="Go on where the stream ends, once its beginning verifies.")
 _FOLDER = click.Argument(["folder"], metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
 
@@ -93,13 +96,15 @@ async def export(first: int, last: int | None, key_files: tuple[Path, ...], fold
     return await export_segment(read_settings(), first, last, folder, [*key_files])
 
 
-@command(log, "import", _RESUME, _FOLDER, examples=["mpctl log import ./segment"])
-async def bring_in(folder: Path, resume: bool) -> Answer:
+@command(log, "import", _RESUME, _AS_IT_WAS, _FOLDER, examples=["mpctl log import ./segment"])
+async def bring_in(folder: Path, resume: bool, as_it_was: bool) -> Answer:
     """Write a segment into an empty shard, after everything in it is verified. Stop the kernels first.
+
+    The log goes on in a new epoch: cursors and fencing tokens of what came after the segment are refused.
 
     Exits with 3 when the shard is not empty, with 8 when the segment does not verify.
     """
-    return await import_segment(read_settings(), folder, resume=resume)
+    return await import_segment(read_settings(), folder, resume=resume, new_epoch=not as_it_was)
 
 
 @command(
@@ -107,15 +112,19 @@ async def bring_in(folder: Path, resume: bool) -> Answer:
     "restore",
     click.Option(["--from", "origin"], type=click.Choice(["archive"]), required=True, help="Which copy to take."),
     _RESUME,
+    _AS_IT_WAS,
     examples=["mpctl log restore --from archive", "mpctl log restore --from archive --resume"],
 )
-async def restore(origin: str, resume: bool) -> Answer:
+async def restore(origin: str, resume: bool, as_it_was: bool) -> Answer:
     """Rebuild a lost log stream, bit by bit, from the archive in PostgreSQL. Stop the kernels first.
+
+    What the archive had not seen yet is lost. So the log goes on in a new epoch: cursors and fencing tokens from the
+    lost part are refused.
 
     Exits with 3 when the stream is not empty, with 8 when the archive does not verify.
     """
     assert origin == "archive", "the only copy there is"
-    return await restore_log(read_settings(), resume=resume)
+    return await restore_log(read_settings(), resume=resume, new_epoch=not as_it_was)
 
 
 @command(log, "verifier", examples=["mpctl log verifier > verify_segment.py && python3 verify_segment.py ./segment"])

@@ -1,0 +1,74 @@
+"""After a log was put back: a snapshot of what is lost must not survive, and a new epoch tells old and new apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+from mpbus.reader import LogPosition
+from mpkernel.adapters.object_snapshots import ObjectSnapshots
+from mpkernel.core.shard import Shard
+from mpkernel.ports import SnapshotsUnavailable
+from mpschema import subjects
+from nats.aio.client import Client
+
+from mpoperator.chain import Chain
+from mpoperator.errors import ServerGone
+from mpoperator.progress import meter
+from mpoperator.replaying import folded
+from mpoperator.restoration import Origin, begin_epoch
+from mpoperator.stream import LogStream
+from mpoperator.witnesses import stored_snapshot
+
+
+@dataclass(frozen=True)
+class Continued:
+    """How the log goes on."""
+
+    epoch: int
+    """The new epoch; 0 where none was begun."""
+    lost_from_seq: int | None = None
+    """A snapshot knew the log beyond its end: at least the events from here to `lost_to_seq` are lost."""
+    lost_to_seq: int | None = None
+
+
+async def go_on(nc: Client, stream: LogStream, end: LogPosition, source: str, *, new_epoch: bool) -> Continued:
+    """Make a log that ends at `end` fit to be led again, and say what is known to be lost."""
+    snapshot = await stored_snapshot(nc, stream.shard)
+    lost: tuple[int | None, int | None] = (None, None)
+    if snapshot is not None and not await _is_of(stream, snapshot.stream_seq, snapshot.hash):
+        # A kernel that began with it would look for the log where it does not go to any more.
+        await _forget(nc, stream.shard)
+        if snapshot.seq > end.seq:
+            lost = (end.seq + 1, snapshot.seq)
+    epoch = await _begin(nc, stream, end, source) if new_epoch else 0
+    return Continued(epoch, *lost)
+
+
+async def _forget(nc: Client, shard: str) -> None:
+    try:
+        await ObjectSnapshots(nc, shard).forget()
+    except SnapshotsUnavailable as error:
+        raise ServerGone(f"the stored snapshot is of another log and could not be deleted: {error}") from error
+
+
+async def _is_of(stream: LogStream, stream_seq: int, commit_hash: str) -> bool:
+    found = await stream.next_at(stream_seq)
+    return found is not None and (found.stream_seq, found.hash) == (stream_seq, commit_hash)
+
+
+async def _begin(nc: Client, stream: LogStream, end: LogPosition, source: str) -> int:
+    shard = Shard()
+    with meter("folding", end.seq) as bar:
+        async for _ in folded(stream, shard, Chain("stream", stream.subject), end.stream_seq, bar):
+            pass
+    origin = Origin(source, shard.world.time_ms, await _commands_given_out(nc, stream.shard))
+    await begin_epoch(nc, stream.shard, shard, end, origin)
+    return shard.world.epoch
+
+
+async def _commands_given_out(nc: Client, shard: str) -> int:
+    """The last position of the command stream that stands beside the log; 0 where there is none."""
+    answer = await nc.request(f"$JS.API.STREAM.INFO.{subjects.command_stream(shard)}", b"", timeout=10)
+    info = msgspec.json.decode(answer.data)
+    return int(info["state"]["last_seq"]) if "state" in info else 0
