@@ -29,6 +29,7 @@ _UNLIMITED = {
 _FIXED = {"retention", "storage", "sealed", "mirror"}
 """What the server lets nobody change in a stream that is there."""
 _REPLICATED = 3
+"""Copies a stream should have where there are nodes for them."""
 _BACKLOG_WARNS = 0.5
 _FEED_LAG_WARNS = 10_000
 
@@ -86,7 +87,7 @@ def _missing(cluster: Cluster, name: str) -> Check:
 
 def _settings(cluster: Cluster, config: api.StreamConfig, info: dict[str, Any]) -> Check:
     name, found = str(config.name), info["config"]
-    wanted = _UNLIMITED | {key: value for key, value in config.as_dict().items() if key != "num_replicas"}
+    wanted = _UNLIMITED | {key: _plain(value) for key, value in config.as_dict().items() if key != "num_replicas"}
     wrong = [key for key, value in sorted(wanted.items()) if not _same(found.get(key), value)]
     if not wrong:
         return ok(f"stream {name}", "settings are as they should be")
@@ -112,14 +113,17 @@ async def _copies(cluster: Cluster, name: str, info: dict[str, Any]) -> Check:
     away = [peer["name"] for peer in peers if peer.get("offline") or not peer.get("current")]
     if away:
         return problem(label, f"{', '.join(away)} does not hold the newest", "nats server report jetstream")
-    nodes = await _nodes(cluster, info)
+    mend = cluster.module("mpbus provision", MP_REPLICAS=str(_REPLICATED))
+    return judge_copies(label, copies, await _nodes(cluster, info), mend)
+
+
+def judge_copies(name: str, copies: int, nodes: int | None, mend: str) -> Check:
+    """Whether a stream has the copies that so many nodes allow."""
     if nodes is None:
-        return unknown(label, f"{copies}; how many nodes there are is not known: set MP_NATS_MONITOR_URL")
-    wanted = min(_REPLICATED, nodes if nodes % 2 else nodes - 1)
-    if copies < wanted:
-        mend = cluster.module("mpbus provision", MP_REPLICAS=str(wanted))
-        return problem(label, f"{copies} on {nodes} nodes: it is lost with its node", mend)
-    return ok(label, f"{copies} on {nodes} node{'s' if nodes > 1 else ''}")
+        return unknown(name, f"{copies}; how many nodes there are is not known: set MP_NATS_MONITOR_URL")
+    if copies < _REPLICATED <= nodes:
+        return problem(name, f"{copies} on {nodes} nodes: it is lost with its node", mend)
+    return ok(name, f"{copies} on {nodes} node{'s' if nodes > 1 else ''}")
 
 
 async def _nodes(cluster: Cluster, info: dict[str, Any]) -> int | None:

@@ -1,0 +1,299 @@
+"""What is broken on purpose is named, and the command that the doctor gives mends it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from mpbus.streams import INTAKE_CONSUMER, command_stream, log_stream
+from mpd.ports import free_port
+from mpd.servers import wheels
+from mpd.stack import Stack
+from mpoperator.doctor.report import State
+from mpoperator.doctor.servers import judge_room, judge_skew
+from mpoperator.doctor.streams import judge_copies
+from mpschema.subjects import feed_stream
+from msgspec import Struct
+from nats.js.api import DiscardPolicy
+
+from services.operator.tests.proving import on_bus, put_load_on
+from tests.support.terminal import PROGRAM
+from tests.support.waiting import eventually_sync
+
+HEALTHY, SICK = 0, 1
+
+
+class Check(Struct):
+    """One line of a report."""
+
+    name: str
+    state: State
+    detail: str
+    mend: str = ""
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A finished run of `mpctl doctor`."""
+
+    code: int
+    checks: dict[str, Check]
+
+    @property
+    def problems(self) -> dict[str, Check]:
+        """What is wrong, by its name."""
+        return {name: check for name, check in self.checks.items() if check.state is State.PROBLEM}
+
+
+@dataclass(frozen=True)
+class Patient:
+    """A running stack, and ways to look at it, break it and mend it."""
+
+    stack: Stack
+
+    def examine(self, *options: str, **settings: str) -> Examined:
+        """Run `mpctl doctor --json`. It exits with 1 if, and only if, it tells a problem."""
+        done = subprocess.run(
+            [PROGRAM, "doctor", "--json", *options],
+            env=self.environment | settings, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode in (HEALTHY, SICK), done.stderr
+        report = json.loads(done.stdout)
+        assert report["healthy"] is (done.returncode == HEALTHY)
+        checks = {check["name"]: Check(**check | {"state": State(check["state"])}) for check in report["checks"]}
+        return Examined(done.returncode, checks)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """As an operator's shell has it, with psql at hand."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("MP_")}
+        path = os.pathsep.join([str(Path(sys.executable).parent), str(wheels.postgres_programs()), os.environ["PATH"]])
+        own = {"MP_HOME": str(self.stack.folder), "MP_POSTGRES_OWNER_DSN": self.stack.postgres.dsn(), "PATH": path}
+        return kept | own
+
+    def type(self, command: str) -> None:
+        """Type the command that mends, as it was given."""
+        done = subprocess.run(
+            ["bash", "-c", command], env=self.environment, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+
+    def sql(self, statement: str) -> Any:
+        """As the owner of the tables."""
+
+        async def run() -> Any:
+            connection = await asyncpg.connect(self.stack.postgres.dsn())
+            try:
+                return await connection.fetch(statement)
+            finally:
+                await connection.close()
+
+        return asyncio.run(run())
+
+    def bus(self, action: Callable[[Any], Any]) -> Any:
+        """With a connection of one's own."""
+        return on_bus(self.stack.nats_url, action)
+
+
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patient]:
+    """One of everything, with some history."""
+    stack = Stack(tmp_path_factory.mktemp("patient"), relays=1, http_port=free_port())
+    try:
+        stack.start()
+        put_load_on(stack, 60)
+        patient = Patient(stack)
+        eventually_sync(lambda: not patient.examine().problems, timeout=60)
+        yield patient
+    finally:
+        stack.kill()
+
+
+def test_a_healthy_cluster_has_no_problem_and_nothing_unknown(patient: Patient) -> None:
+    examined = patient.examine("--strict")
+    assert examined.code == HEALTHY, [check for check in examined.checks.values() if check.state is not State.OK]
+    assert {"nats", "nats sync", "leader", "rows", "grants", "clock redis", "projection work"} <= set(examined.checks)
+
+
+SQL = [
+    ("rows tasks", "off", "ALTER TABLE mp.tasks DISABLE ROW LEVEL SECURITY"),
+    ("rows messages", "not forced", "ALTER TABLE mp.messages NO FORCE ROW LEVEL SECURITY"),
+    ("rows keys", "every tenant's rows", "CREATE POLICY leak ON mp.keys FOR SELECT TO mp_gateway USING (true)"),
+    ("grants tasks", "UPDATE", "GRANT UPDATE ON mp.tasks TO mp_gateway"),
+    ("grants keys", "UPDATE", "GRANT UPDATE (key_hash) ON mp.keys TO mp_gateway"),
+    ("grants", "make tables", "GRANT CREATE ON SCHEMA mp TO mp_gateway"),
+    ("grants log_events", "DELETE", "GRANT DELETE ON mp.log_events TO mp_projector"),
+    ("role mp_gateway", "every tenant", "ALTER ROLE mp_gateway BYPASSRLS"),
+    ("role mp_gateway", "member of mp_owner", "GRANT mp_owner TO mp_gateway"),
+]
+
+
+@pytest.mark.parametrize(("name", "why", "statement"), SQL, ids=[statement for _, _, statement in SQL])
+def test_a_hole_in_the_database_is_named_and_mended(patient: Patient, name: str, why: str, statement: str) -> None:
+    patient.sql(statement)
+    check = patient.examine().problems[name]
+    assert why in check.detail
+    patient.type(check.mend)
+    assert patient.examine().problems == {}
+
+
+def test_a_stream_that_forgets_is_named_and_mended(patient: Patient) -> None:
+    async def forget(nc: Any) -> None:
+        config = log_stream(patient.stack.shard, 1)
+        config.max_age = 86_400
+        await nc.jetstream().update_stream(config)
+
+    patient.bus(forget)
+    check = patient.examine().problems["stream MP_LOG_0"]
+    assert "max_age" in check.detail
+    patient.type(check.mend)
+    assert patient.examine().problems == {}
+
+
+def test_an_intake_that_drops_old_commands_is_named_and_mended(patient: Patient) -> None:
+    async def drop(nc: Any) -> None:
+        config = command_stream(patient.stack.shard, 1)
+        config.discard = DiscardPolicy.OLD
+        config.max_msgs = 10
+        await nc.jetstream().update_stream(config)
+
+    patient.bus(drop)
+    check = patient.examine().problems["stream MP_CMD_0"]
+    assert "discard is old, should be new; max_msgs is 10, should be 100000" in check.detail
+    patient.type(check.mend)
+    assert patient.examine().problems == {}
+
+
+def test_a_missing_intake_consumer_is_named_and_mended(patient: Patient) -> None:
+    patient.bus(lambda nc: nc.jetstream().delete_consumer("MP_CMD_0", INTAKE_CONSUMER))
+    check = patient.examine().problems["intake"]
+    patient.type(check.mend)
+    eventually_sync(lambda: patient.examine().problems == {}, timeout=30)
+
+
+def test_a_missing_feed_is_named_and_an_empty_one_is_a_warning(patient: Patient) -> None:
+    relay = patient.stack.relays[0]
+    relay.stop()
+    name = feed_stream(patient.stack.shard)
+    patient.bus(lambda nc: nc.jetstream().delete_stream(name))
+    patient.type(patient.examine().problems[f"stream {name}"].mend)
+    examined = patient.examine()
+    assert examined.checks["feed"].state is State.WARNING
+    assert examined.checks["feed"].mend.endswith("python -m mpkernel relay")
+    assert "does not answer" in examined.problems["service relay-1"].detail
+    relay.start()
+    eventually_sync(lambda: patient.examine("--strict").problems == {}, timeout=30)
+
+
+def test_a_dead_kernel_is_named(patient: Patient) -> None:
+    kernel = patient.stack.kernels[0]
+    kernel.kill()
+    eventually_sync(lambda: "leader" in patient.examine().problems, timeout=30)
+    problems = patient.examine().problems
+    assert "no kernel holds the lease" in problems["leader"].detail
+    assert problems["leader"].mend.endswith("python -m mpkernel")
+    assert "does not answer" in problems["service kernel-1"].detail
+    kernel.start()
+    eventually_sync(lambda: patient.examine().problems == {}, timeout=30)
+
+
+def test_a_paused_kernel_that_holds_up_commands_is_named(patient: Patient) -> None:
+    kernel = patient.stack.kernels[0]
+    kernel.pause()
+    try:
+        patient.bus(lambda nc: nc.jetstream().publish("mp.v1.cmd.0", b"{}"))
+        check = patient.examine().problems["progress"]
+        assert "nothing was recorded" in check.detail
+    finally:
+        kernel.resume()
+    eventually_sync(lambda: patient.examine().problems == {}, timeout=30)
+
+
+def test_a_dead_projector_is_named(patient: Patient) -> None:
+    projector = patient.stack.projectors[0]
+    projector.kill()
+    eventually_sync(lambda: "projection work" in patient.examine().problems, timeout=30)
+    assert "no projector works on it" in patient.examine().problems["projection work"].detail
+    projector.start()
+    eventually_sync(lambda: patient.examine().problems == {}, timeout=30)
+
+
+def test_a_projection_of_another_log_is_named(patient: Patient) -> None:
+    patient.stack.projectors[0].stop()
+    before = patient.sql("SELECT hash FROM mp.projections WHERE name = 'work'")[0]["hash"]
+    far = "UPDATE mp.projections SET owner = 'x', lease_until = now() + interval '1 minute'"
+    patient.sql(f"{far}, hash = '{'f' * 64}' WHERE name = 'work'")
+    check = patient.examine().problems["projection work"]
+    assert "has folded another commit" in check.detail
+    patient.sql(f"UPDATE mp.projections SET owner = NULL, lease_until = NULL, hash = '{before}' WHERE name = 'work'")
+    patient.stack.projectors[0].start()
+    eventually_sync(lambda: patient.examine().problems == {}, timeout=30)
+
+
+def test_an_event_type_that_this_build_does_not_know_is_named(patient: Patient) -> None:
+    patient.sql("UPDATE mp.log_events SET event_type = 'mp.task.TaskTeleported.v1' WHERE seq = 1")
+    check = patient.examine().problems["event types"]
+    assert "mp.task.TaskTeleported.v1 (1 from event 1)" in check.detail
+    patient.sql("UPDATE mp.log_events SET event_type = 'mp.log.LeaderElected.v1' WHERE seq = 1")
+    assert patient.examine().problems == {}
+
+
+def test_a_secret_that_others_may_read_is_named_and_mended(patient: Patient) -> None:
+    (patient.stack.keys.folder / "pepper").chmod(0o644)
+    (patient.stack.folder / "operator.json").chmod(0o640)
+    problems = patient.examine().problems
+    assert {"secret pepper", "secret operator.json"} == set(problems)
+    for check in problems.values():
+        assert check.mend.startswith("chmod 0600 ")
+        patient.type(check.mend)
+    assert patient.examine().problems == {}
+
+
+def test_servers_that_do_not_answer_are_problems_and_what_rests_on_them_is_unknown(patient: Patient) -> None:
+    nowhere = f"127.0.0.1:{free_port()}"
+    settings = {
+        "MP_NATS_URL": f"nats://{nowhere}",
+        "MP_REDIS_URL": f"redis://{nowhere}/0",
+        "MP_POSTGRES_OWNER_DSN": f"postgresql://x@{nowhere}/x",
+    }
+    examined = patient.examine(**settings)
+    assert {"nats", "redis", "postgres"} <= set(examined.problems)
+    unknown = {name for name, check in examined.checks.items() if check.state is State.UNKNOWN}
+    assert {"streams", "leader", "projections", "clock nats", "event types"} <= unknown
+
+
+def test_what_is_not_known_is_said_and_counts_when_asked_strictly(patient: Patient, tmp_path: Path) -> None:
+    only = {"MP_HOME": str(tmp_path), "MP_NATS_URL": patient.stack.nats_url}
+    examined = patient.examine(**only)
+    unknown = {name for name, check in examined.checks.items() if check.state is State.UNKNOWN}
+    assert {"nats sync", "redis", "services", "secrets", "disk"} <= unknown
+    assert patient.examine("--strict", **only).code == SICK
+
+
+@pytest.mark.parametrize(
+    ("seconds", "state"), [(0.2, State.OK), (-1.5, State.WARNING), (4.9, State.WARNING), (-5.1, State.PROBLEM)]
+)
+def test_clocks_that_differ(seconds: float, state: State) -> None:
+    assert judge_skew("clock nats", seconds).state is state
+
+
+@pytest.mark.parametrize(("used", "state"), [(10, State.OK), (85, State.WARNING), (96, State.PROBLEM)])
+def test_storage_that_fills(used: int, state: State) -> None:
+    assert judge_room("nats storage", used, 100, "are used", "make room").state is state
+
+
+@pytest.mark.parametrize(
+    ("copies", "nodes", "state"),
+    [(1, 1, State.OK), (3, 3, State.OK), (3, 5, State.OK), (1, 3, State.PROBLEM), (1, None, State.UNKNOWN)],
+)
+def test_copies_that_are_too_few_for_the_nodes(copies: int, nodes: int | None, state: State) -> None:
+    assert judge_copies("copies", copies, nodes, "again").state is state
