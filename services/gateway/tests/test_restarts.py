@@ -22,7 +22,13 @@ from services.gateway.tests.door import Door
 from services.gateway.tests.sse import Listener, background, listening
 from tests.support import eventually
 
-SETTINGS = {"gateway": {"MP_STREAM_HEARTBEAT_SECONDS": "0.4", "MP_STREAM_RING_BYTES": "65536"}}
+SETTINGS = {
+    "gateway": {
+        "MP_STREAM_HEARTBEAT_SECONDS": "0.4",
+        "MP_STREAM_RING_BYTES": "65536",
+        "MP_STREAM_STALL_SECONDS": "2",
+    }
+}
 
 
 @pytest.fixture(scope="module")
@@ -205,16 +211,26 @@ async def test_without_redis_nothing_fails(fragile: Stack) -> None:
     assert set(statuses) == {200}
 
 
-async def test_a_client_that_does_not_read_is_let_go(fragile: Stack) -> None:
-    async with _door(fragile) as door:
-        host, port = fragile.url.removeprefix("http://").split(":")
-        reader, writer = await asyncio.open_connection(host, int(port), limit=1_024)
-        writer.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_RCVBUF, 4_096)
-        request = f"GET {door.path}/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {door.credential}\r\n\r\n"
-        writer.write(request.encode())
-        await reader.readuntil(b"\r\n\r\n")
+async def test_a_client_that_does_not_read_is_cut_off(fragile: Stack) -> None:
+    async with _door(fragile) as door, _deaf_client(door, fragile) as reader:
         await asyncio.gather(*(_flood(door) for _ in range(4)))
-        await eventually(lambda: _ended_as_slow(fragile), 40)
+        await eventually(lambda: _ended_as_stalled(fragile), 40)
+        with suppress(ConnectionError):
+            await asyncio.wait_for(reader.read(), 20)
+
+
+@asynccontextmanager
+async def _deaf_client(door: Door, stack: Stack) -> AsyncIterator[asyncio.StreamReader]:
+    """An event stream that is opened and then not read, with small buffers."""
+    host, port = stack.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port), limit=1_024)
+    writer.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_RCVBUF, 4_096)
+    request = f"GET {door.path}/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {door.credential}\r\n\r\n"
+    writer.write(request.encode())
+    try:
+        await reader.readuntil(b"\r\n\r\n")
+        yield reader
+    finally:
         writer.close()
         with suppress(ConnectionError):
             await writer.wait_closed()
@@ -229,6 +245,6 @@ async def _flood(door: Door) -> None:
         await door.ask("POST", f"{door.path}/commands:batch", content=f"{line}\n" * 300, headers=headers)
 
 
-async def _ended_as_slow(stack: Stack) -> bool:
+async def _ended_as_stalled(stack: Stack) -> bool:
     async with httpx.AsyncClient(base_url=stack.url) as client:
-        return 'mp_gateway_streams_ended_total{reason="slow"} 1.0' in (await client.get("/metrics")).text
+        return 'mp_gateway_streams_ended_total{reason="stalled"} 1.0' in (await client.get("/metrics")).text
