@@ -77,7 +77,11 @@ def test_a_stack_goes_on_where_it_was(tmp_path: Path) -> None:
             created = api.post("/v1/workspaces", json={"name": "kept"}, headers={"Idempotency-Key": "one"})
         assert created.status_code == 201
     assert client == {"url": f"http://127.0.0.1:{port}", "api_key": first.root_key}
-    assert stat.S_IMODE((tmp_path / "client.json").stat().st_mode) == 0o600
+    for name in ("client.json", "operator.json"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+    told = json.loads((tmp_path / "operator.json").read_text())
+    assert told["nats_url"] == first.nats_url
+    assert "PUBLIC KEY" in Path(told["public_key_file"]).read_text()
     with Stack(tmp_path, http_port=port) as second:
         assert second.root_key == first.root_key
         with _api(second) as api:
