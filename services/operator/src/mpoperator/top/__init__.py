@@ -1,0 +1,1 @@
+"""`mpctl top`: one look at everything that moves, drawn again and again."""

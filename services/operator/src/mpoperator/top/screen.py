@@ -1,0 +1,173 @@
+"""One screen: what it holds, and how it is drawn. What is not known is a dash, and said below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from mpclient.cli import output
+from mpclient.cli.output import STATE_STYLES, safe
+from rich.columns import Columns
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from mpoperator.running import Answer
+
+_BARS = "▁▂▃▄▅▆▇█"
+_SERVICE_STYLES = {"ready": "green", "not ready": "yellow", "away": "bold red", "nobody's": "bold red"}
+
+
+class Projection(msgspec.Struct, frozen=True, kw_only=True):
+    """One projection, serving or being built."""
+
+    name: str
+    version: int
+    state: str
+    position: int
+    lag_events: int | None
+    lag_seconds: float
+    rate: float
+    owner: str
+    error: str = ""
+
+
+class Service(msgspec.Struct, frozen=True, kw_only=True):
+    """One service by its own word."""
+
+    name: str
+    state: str
+    """`ready`, `not ready` or `away`."""
+
+
+class Screen(Answer, frozen=True, kw_only=True):
+    """Everything that moves, with rates between two samples. What is None is not known; `unknown` says why."""
+
+    shard: str
+    leader: str | None
+    epoch: int | None
+    seq: int | None
+    stream_seq: int | None
+    events_per_second: float | None
+    commits_per_second: float | None
+    commands_per_second: float | None
+    commands_in_flight: int | None
+    intake_pending: int | None
+    intake_taken: int | None
+    feed_seq: int | None
+    feed_lag: int | None
+    streams: int | None
+    """Clients of event streams."""
+    stream_events_per_second: float | None
+    slow_drops: int | None
+    """Clients that fell behind and were sent away, since the gateways started."""
+    rate_limited: int | None
+    redis: bool | None
+    projections: list[Projection] | None
+    halted: list[str]
+    services: list[Service]
+    unknown: list[str]
+
+    def show(self) -> None:
+        """See the base class: the same frame that is drawn again and again."""
+        output.out().print(draw(self, []))
+
+
+def draw(screen: Screen, history: Sequence[float]) -> RenderableType:
+    """One frame. `history` are the latest rates of events, oldest first."""
+    parts: list[RenderableType] = [_title(screen), Text(), _flow(screen, history), Text(), _projections(screen)]
+    if screen.services:
+        parts += [Text(), _services(screen)]
+    parts += [Text(f"not known: {safe(why)}", style="magenta") for why in screen.unknown]
+    return Group(*parts)
+
+
+def sparkline(history: Sequence[float]) -> str:
+    """Rates as bars, the highest as high as can be."""
+    top = max(history, default=0.0)
+    if not top:
+        return _BARS[0] * len(history)
+    return "".join(_BARS[min(len(_BARS) - 1, int(rate / top * (len(_BARS) - 1) + 0.5))] for rate in history)
+
+
+def _title(screen: Screen) -> Text:
+    if screen.leader:
+        who = Text.assemble((safe(screen.leader), "bold green"), f" leads in epoch {_number(screen.epoch)}")
+    else:
+        who = Text("nobody leads" if not screen.unknown else "no leader known", style="bold red")
+    at = f" · event {_number(screen.seq)}, commit {_number(screen.stream_seq)}"
+    redis = {True: (" · redis up", ""), False: (" · redis down", "bold red"), None: ("", "")}[screen.redis]
+    return Text.assemble((f"shard {screen.shard} · ", "dim"), who, at, redis)
+
+
+def _flow(screen: Screen, history: Sequence[float]) -> Table:
+    table = _table("", "commands", "commits", "events", "waiting", "in flight", "feed", "streams")
+    table.add_row(
+        "rate /s",
+        _number(screen.commands_per_second),
+        _number(screen.commits_per_second),
+        _number(screen.events_per_second),
+        "",
+        "",
+        "",
+        _number(screen.stream_events_per_second),
+    )
+    waiting = f"{_number(screen.intake_pending)} + {_number(screen.intake_taken)} taken"
+    drops = _count("slow", screen.slow_drops)
+    table.add_row(
+        "now",
+        _count("limited", screen.rate_limited),
+        "",
+        Text(sparkline(history), style="cyan"),
+        waiting,
+        _number(screen.commands_in_flight),
+        f"{_number(screen.feed_lag)} behind",
+        f"{_number(screen.streams)} open{', ' + drops if drops else ''}",
+    )
+    return table
+
+
+def _projections(screen: Screen) -> RenderableType:
+    if screen.projections is None:
+        return Text("projections are not known", style="magenta")
+    table = _table("projection", "state", "position", "behind", "seconds", "rate /s", "owner")
+    for each in screen.projections:
+        table.add_row(
+            each.name,
+            Text(each.state, style=STATE_STYLES.get(each.state, _SERVICE_STYLES.get(each.state, ""))),
+            _number(each.position),
+            _number(each.lag_events),
+            f"{each.lag_seconds:.1f}",
+            _number(each.rate),
+            safe(each.owner),
+        )
+    return Group(table, *(_halt(each) for each in screen.projections if each.error))
+
+
+def _halt(projection: Projection) -> Text:
+    return Text(f"{projection.name} halted after event {projection.position:,}: {safe(projection.error)}", style="red")
+
+
+def _services(screen: Screen) -> Columns:
+    return Columns(
+        [Text.assemble(safe(each.name), " ", (each.state, _SERVICE_STYLES[each.state])) for each in screen.services],
+        padding=(0, 3),
+    )
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in headings:
+        left = heading in ("", "projection", "state", "owner")
+        table.add_column(heading, justify="left" if left else "right", no_wrap=True)
+    return table
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:,.1f}"
+
+
+def _count(what: str, value: int | None) -> str:
+    return f"{value:,} {what}" if value else ""
