@@ -22,6 +22,7 @@ _BYTES_MAX = 32 << 20
 _SILENCE_SECONDS = 1.0
 _ATTEMPTS = 5
 _INACTIVE_SECONDS = 10.0
+_LARGE_BYTES = 16 << 10
 
 
 class _Lost(msgspec.Struct):
@@ -183,10 +184,17 @@ async def follow(stream: LogStream, chain: Chain, last: int) -> AsyncGenerator[l
     try:
         while (batch := await arriving) is not None:
             arriving = asyncio.ensure_future(anext(reading, None))
-            yield await asyncio.to_thread(chain.take_all, batch)
+            yield await _checked(chain, batch)
         if chain.position.stream_seq < last:
             chain.missing(last)
     finally:
         arriving.cancel()
         await asyncio.gather(arriving, return_exceptions=True)
         await reading.aclose()
+
+
+async def _checked(chain: Chain, batch: list[Stored]) -> list[Commit]:
+    """Large commits beside the loop, since hashing them lets it run; small ones here, since handing over costs more."""
+    if sum(len(stored.data) for stored in batch) < _LARGE_BYTES * len(batch):
+        return chain.take_all(batch)
+    return await asyncio.to_thread(chain.take_all, batch)
