@@ -1,109 +1,49 @@
 """Projectors on a real log and a real database: they follow it live, share it, take over, and halt alone."""
 
 import asyncio
-import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import asyncpg
 import pytest
-from mpbus.connect import connect
-from mpbus.reader import GENESIS, HASH_HEADER, Commit, LogPosition, LogReader
-from mpbus.streams import provision
+from mpbus.reader import GENESIS, LogPosition
 from mpd.ports import free_port
 from mpd.process import ChildProcess
 from mpd.servers import PostgresServer
 from mpd.services import http_status
 from mpprojector.adapters.dump import dump_tables
 from mpprojector.adapters.migrations import migrate
-from mpprojector.adapters.postgres_ledger import PostgresLedger
-from mpprojector.projector import Pace, Projector
 from mpprojector.worker import Limits
 from mpschema import codec, task
 from mpschema.envelope import CommitHeader
 from mpschema.subjects import log_subject
-from mpviews import VIEWS
 from mpviews.rows import fresh_fold
-from nats.aio.client import Client
 
 from libs.mpviews.tests.test_views import CREATED, about_task, events
-from services.projector.tests.log_story import LogStory, commit_of
+from services.projector.tests.log_story import commit_of
+from services.projector.tests.projecting import (
+    ALL,
+    LEASE_SECONDS,
+    Log,
+    opened_log,
+    projections,
+    running,
+    stand_at,
+    story,
+)
 from tests.support import Database, eventually
 
-LEASE_SECONDS = 1.0
-ALL = set(VIEWS)
 UNKNOWN = b'{"type":"mp.task.TaskTeleported.v1","seq":%d,"id":"c:0","workspace_id":"w"}\n'
-
-
-class Log:
-    """The real log of one shard, and what was written to it."""
-
-    def __init__(self, nc: Client, shard: str) -> None:
-        self.nc = nc
-        self.shard = shard
-        self.written: list[Commit] = []
-
-    @property
-    def end(self) -> LogPosition:
-        """Where the next commit goes."""
-        return self.written[-1].position if self.written else GENESIS
-
-    async def write(self, commits: Sequence[Commit]) -> None:
-        """Append these commits."""
-        for commit in commits:
-            await self.append(commit.data, commit.hash)
-            self.written.append(commit)
-
-    async def append(self, data: bytes, stated_hash: str) -> None:
-        """Append bytes, whatever they are."""
-        await self.nc.jetstream().publish(log_subject(self.shard), data, headers={HASH_HEADER: stated_hash})
-
-
-def story(shard: str, count: int, seed: int = 11, per_commit: int = 20) -> list[Commit]:
-    """A story told in the subject of this shard."""
-    return list(LogStory(seed, workspaces=2, open_tasks=20, subject=log_subject(shard)).commits(count, per_commit))
 
 
 @pytest.fixture
 async def log(nats_url: str, shard: str) -> AsyncIterator[Log]:
     """An empty log."""
-    nc = await connect(nats_url, "test")
-    await provision(nc, shard)
-    yield Log(nc, shard)
-    await nc.close()
-
-
-@contextlib.asynccontextmanager
-async def running(
-    log: Log, database: Database, node: str = "a", *, limits: Limits | None = None, patience_seconds: float = 5.0
-) -> AsyncIterator[Projector]:
-    """A projector in this process."""
-    ledger = PostgresLedger(database.projector_dsn, lease_seconds=LEASE_SECONDS)
-    pace = Pace(0.1, stall_seconds=2.0, patience_seconds=patience_seconds, limits=limits or Limits())
-    projector = Projector(LogReader(log.nc, log.shard), ledger, list(VIEWS.values()), node, pace)
-    task = asyncio.create_task(projector.run())
-    try:
-        yield projector
-    finally:
-        projector.stop()
-        await task
-
-
-async def projections(database: Database) -> dict[str, asyncpg.Record]:
-    """What the gateway can read about every projection."""
-    connection = await asyncpg.connect(database.gateway_dsn)
-    rows = await connection.fetch("SELECT * FROM mp.projections")
-    await connection.close()
-    return {row["name"]: row for row in rows}
-
-
-async def stand_at(database: Database, seq: int, names: set[str] = ALL) -> None:
-    """These projections have folded this event; for `eventually`."""
-    rows = await projections(database)
-    assert {name: rows[name]["position"] for name in names} == dict.fromkeys(names, seq)
+    async with opened_log(nats_url, shard) as opened:
+        yield opened
 
 
 async def test_it_folds_the_log_and_follows_it_live(log: Log, database: Database) -> None:

@@ -73,8 +73,11 @@ class ReadModels:
 
 
 def scoped(setting: str, select: str) -> str:
-    """A statement that reads under a setting: `$1` is its value, `scope.value` in `select` stands for it."""
+    """A statement that reads under a setting: `$1` is its value, `scope.value` in `select` stands for it.
+
+    Each `OFFSET 0` keeps a subquery a subquery: taken apart, its tables could be read before the setting is made.
+    """
     return (
         f"SELECT found.* FROM (SELECT set_config('{setting}', $1, true) AS value OFFSET 0) AS scope "  # noqa: S608 - constants
-        f"CROSS JOIN LATERAL ({select}) AS found"
+        f"CROSS JOIN LATERAL ({select} OFFSET 0) AS found"
     )

@@ -22,7 +22,7 @@ BUFFER_BYTES_MAX = 16 << 20
 
 
 class Lane:
-    """Feeds its workers from the earliest of their positions, until none is left."""
+    """Feeds its workers from the earliest of their positions, until none is left or the source ends."""
 
     def __init__(
         self,
@@ -43,6 +43,7 @@ class Lane:
         self._arrived = asyncio.Event()
         self._taken = asyncio.Event()
         self._broken: ChainBroken | None = None
+        self._ended = False
         self._closing = False
 
     @property
@@ -54,8 +55,8 @@ class Lane:
         """Read and feed. A broken chain halts every worker of the lane."""
         reading = asyncio.create_task(self._read(self.position))
         try:
-            while self.workers:
-                await self._feed(await self._next())
+            while self.workers and (commit := await self._next()) is not None:
+                await self._feed(commit)
         except ChainBroken as error:
             for worker in self.workers:
                 worker.halt(f"ChainBroken: {error}")
@@ -77,14 +78,17 @@ class Lane:
                     await self._taken.wait()
         except ChainBroken as error:
             self._broken = error
-            self._arrived.set()
+        self._ended = True
+        self._arrived.set()
 
-    async def _next(self) -> Commit:
+    async def _next(self) -> Commit | None:
         while not self._buffer:
             for worker in self.workers:
                 worker.flush()
             if self._broken is not None:
                 raise self._broken
+            if self._ended:
+                return None
             self._arrived.clear()
             await self._arrived.wait()
         commit = self._buffer.popleft()
@@ -111,6 +115,6 @@ class Lane:
                 if not worker.database_away:  # That holds everybody back alike.
                     break
         if not worker.has_room and worker in self.workers:
-            log.warning("projection.slow", projection=worker.lease.name, position=worker.position.seq)
+            log.warning("projection.slow", projection=worker.lease.title, position=worker.position.seq)
             self.workers.remove(worker)
             self._on_slow(worker)

@@ -1,6 +1,7 @@
 """What the projector counts, in the words of `mp.projections`."""
 
 from contextlib import AbstractContextManager
+from functools import cache
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -21,21 +22,21 @@ _WRITE = Histogram(
 
 
 class Metrics:
-    """The projector's metrics, bound once to each projection."""
+    """The projector's metrics, bound once to each build, by its title."""
 
-    def __init__(self, projections: list[str]) -> None:
-        self._events = {name: _EVENTS.labels(name) for name in projections}
-        self._positions = {name: _POSITION.labels(name) for name in projections}
-        self._writes = {name: _WRITE.labels(name) for name in projections}
+    def __init__(self) -> None:
+        self._events = cache(_EVENTS.labels)
+        self._positions = cache(_POSITION.labels)
+        self._writes = cache(_WRITE.labels)
 
     def writing(self, projection: str) -> AbstractContextManager[object]:
         """Time one transaction."""
-        return self._writes[projection].time()
+        return self._writes(projection).time()
 
     def folded(self, projection: str, events: int, position: int) -> None:
         """A batch is written."""
-        self._events[projection].inc(events)
-        self._positions[projection].set(position)
+        self._events(projection).inc(events)
+        self._positions(projection).set(position)
 
     def lag(self, projection: str, *, head: int, events: int, seconds: float, halted: bool) -> None:
         """How a projection fares."""

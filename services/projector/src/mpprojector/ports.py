@@ -31,25 +31,38 @@ class NotWritable(ProjectorError):
     """The database refuses the rows: the projection halts."""
 
 
+SERVING = "mp"
+"""The schema whose tables answer queries."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """One projection, owned: nobody else writes it while `epoch` stands."""
+    """One build of a projection, owned: nobody else writes it while `epoch` stands."""
 
     name: str
     version: int
+    build: int
     epoch: int
     tables: str
-    """The schema that holds the projection's tables."""
+    """The schema that holds the build's tables."""
     position: LogPosition
+
+    @property
+    def serving(self) -> bool:
+        """Whether queries are answered from it."""
+        return self.tables == SERVING
+
+    @property
+    def title(self) -> str:
+        """How the build is called: by the projection's name if it serves, else with its number."""
+        return self.name if self.serving else f"{self.name}@{self.build}"
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """How one owned projection fares, for whoever watches."""
 
-    name: str
-    version: int
-    epoch: int
+    lease: Lease
     state: str
     """`live`, `catching_up` or `halted`."""
     error: str | None
@@ -91,7 +104,11 @@ class Ledger(Protocol):
     """Who owns which projection, and how each fares."""
 
     async def register(self, views: Sequence[View]) -> None:
-        """Make sure each view has its row. Raises `SchemaMismatch` where the tables hold another version of one."""
+        """These are the views this node folds. Raises `SchemaMismatch` where there are no tables for one of them."""
+        ...
+
+    async def strangers(self) -> dict[str, int]:
+        """Projections whose serving build is of a version this node does not fold, with that version."""
         ...
 
     async def claim(self, node: str, holding: int) -> list[Lease]:
@@ -99,7 +116,7 @@ class Ledger(Protocol):
         ...
 
     async def renew(self, node: str, reports: Sequence[Report]) -> set[str]:
-        """Hold the leases on, and say how each projection fares. Returns the names still owned."""
+        """Hold the leases on, and say how each projection fares. Returns the titles still owned."""
         ...
 
     async def release(self, node: str, leases: Sequence[Lease]) -> None:

@@ -55,17 +55,18 @@ class Projector:
 
     def __init__(self, source: LogSource, ledger: Ledger, views: Sequence[View], node: str, pace: Pace) -> None:
         self.workers: dict[str, Worker] = {}
-        """What this node owns, by the projection's name."""
+        """What this node owns, by the build's title."""
         self._source = source
         self._ledger = ledger
-        self._views = {view.name: view for view in views}
+        self._views = {(view.name, view.version): view for view in views}
         self._node = node
         self._pace = pace
-        self._metrics = Metrics(list(self._views))
+        self._metrics = Metrics()
         self._lanes: dict[Lane, asyncio.Task[None]] = {}
         self._writing: dict[str, asyncio.Task[None]] = {}
         self._progress: dict[str, _Progress] = {}
         self._head = 0
+        self._strangers: dict[str, int] = {}
         self._beaten = False
         self._stopping = asyncio.Event()
 
@@ -84,14 +85,19 @@ class Projector:
             await self._leave()
 
     def health(self) -> Health:
-        """Ready: it hears from the database, nothing it owns is halted, and what lags moves."""
+        """Ready: it hears from the database, nothing it owns and that serves is halted, and what lags moves."""
         now = time.monotonic()
         facts: dict[str, str | int | float | bool | None] = {"node": self._node, "head": self._head}
         ready = self._beaten
-        for name, worker in self.workers.items():
-            stalled = self._stalled(name, worker, now)
-            facts[name] = worker.error or ("stalled" if stalled else worker.written.seq)
-            ready = ready and worker.error is None and not stalled
+        for title, worker in self.workers.items():
+            stalled = self._stalled(title, worker, now)
+            facts[title] = worker.error or ("stalled" if stalled else worker.written.seq)
+            if not worker.lease.serving:  # Nobody is answered from it: it says how it fares, and no more.
+                facts[title] = f"not serving, version {worker.lease.version}: {facts[title]}"
+            else:
+                ready = ready and worker.error is None and not stalled
+        for name, version in self._strangers.items():
+            facts[name] = f"version {version} serves and is not folded here: `mpctl projection switch {name}`"
         return Health(ready, facts)
 
     async def _registered(self) -> None:
@@ -128,6 +134,7 @@ class Projector:
         try:
             await self._keep()
             await self._take()
+            self._strangers = await self._ledger.strangers()
         except Unavailable as error:
             self._beaten = False
             log.warning("projector.database_away", reason=str(error))
@@ -154,13 +161,13 @@ class Projector:
             self._open_lane(group)
 
     async def _start(self, lease: Lease) -> Worker:
-        view = self._views[lease.name]
+        view, title = self._views[lease.name, lease.version], lease.title
         worker = Worker(lease, view, await self._ledger.open(lease, view), self._pace.limits, self._metrics)
-        self.workers[lease.name] = worker
-        self._writing[lease.name] = asyncio.create_task(worker.run())
+        self.workers[title] = worker
+        self._writing[title] = asyncio.create_task(worker.run())
         now = time.monotonic()
-        self._progress[lease.name] = _Progress(lease.position.seq, now, now)
-        log.info("projection.taken", projection=lease.name, position=lease.position.seq, epoch=lease.epoch)
+        self._progress[title] = _Progress(lease.position.seq, now, now)
+        log.info("projection.taken", projection=title, position=lease.position.seq, epoch=lease.epoch)
         return worker
 
     async def _drop(self, name: str) -> None:
@@ -196,7 +203,7 @@ class Projector:
                 self._lanes.pop(lane).cancel()
 
     def _report(self, worker: Worker) -> Report:
-        name, now = worker.lease.name, time.monotonic()
+        name, now = worker.lease.title, time.monotonic()
         seen = self._progress[name]
         seq = worker.written.seq
         elapsed = max(now - seen.at, 1e-3)
@@ -210,16 +217,7 @@ class Projector:
         late = lag and (not known or lag_seconds > _LIVE_SECONDS)
         state = "halted" if worker.error else "catching_up" if late else "live"
         self._metrics.lag(name, head=self._head, events=lag, seconds=lag_seconds, halted=worker.error is not None)
-        return Report(
-            name,
-            worker.lease.version,
-            worker.lease.epoch,
-            state,
-            worker.error,
-            self._head,
-            round(lag_seconds, 3),
-            round(seen.rate, 1),
-        )
+        return Report(worker.lease, state, worker.error, self._head, round(lag_seconds, 3), round(seen.rate, 1))
 
     def _stalled(self, name: str, worker: Worker, now: float) -> bool:
         behind = self._head > worker.written.seq

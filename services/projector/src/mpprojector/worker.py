@@ -119,7 +119,7 @@ class Worker:
         try:
             await self._write_what_is_due()
         except Deposed as error:
-            log.warning("projection.deposed", projection=self.lease.name, reason=str(error))
+            log.warning("projection.deposed", projection=self.lease.title, reason=str(error))
             self.deposed = True
         finally:
             self._room.set()
@@ -154,7 +154,7 @@ class Worker:
         except Deposed:
             raise
         except Exception as error:  # Whatever the database says about these rows concerns this projection alone.
-            log.warning("projection.batch_refused", projection=self.lease.name, error=str(error))
+            log.warning("projection.batch_refused", projection=self.lease.title, error=str(error))
             await self._write_one_by_one(batch)
 
     async def _write_one_by_one(self, batch: Batch) -> None:
@@ -178,11 +178,11 @@ class Worker:
         pause = 0.05
         while True:
             try:
-                with self._metrics.writing(self.lease.name):
+                with self._metrics.writing(self.lease.title):
                     await self._model.write(batch)
             except Unavailable as error:
                 self.database_away = True
-                log.warning("projection.database_away", projection=self.lease.name, reason=str(error))
+                log.warning("projection.database_away", projection=self.lease.title, reason=str(error))
                 if self._finishing:
                     raise Deposed("stopped while the database was away; the batch will be folded again") from error
                 await asyncio.sleep(pause)
@@ -191,11 +191,11 @@ class Worker:
                 break
         self.database_away = False
         self.written, self.written_time_ms = batch.position, batch.time_ms
-        self._metrics.folded(self.lease.name, batch.events, batch.position.seq)
+        self._metrics.folded(self.lease.title, batch.events, batch.position.seq)
 
     def _halted(self, why: str) -> None:
         self.error = why
-        log.error("projection.halted", projection=self.lease.name, position=self.written.seq, error=why)
+        log.error("projection.halted", projection=self.lease.title, position=self.written.seq, error=why)
 
     def _event_of(self, commit: Commit) -> str:
         """Which event of a commit cannot be folded."""

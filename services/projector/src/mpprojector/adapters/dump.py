@@ -1,5 +1,6 @@
 """Everything the read models hold, to be compared with a fresh fold."""
 
+from collections.abc import Collection
 from typing import Any
 
 import asyncpg
@@ -10,12 +11,12 @@ from mpviews.rows import Dump, in_order
 from mpprojector.adapters.postgres import connect, translated
 
 
-async def dump_tables(dsn: str, schema: str = "mp") -> Dump:
-    """Every row of every view's tables, as `rows.fresh_fold` gives them. For a role that sees all rows.
+async def dump_tables(dsn: str, schema: str = "mp", names: Collection[str] = VIEWS) -> Dump:
+    """Every row of these projections' tables, as `rows.fresh_fold` gives them. For a role that sees all rows.
 
     Reads one state of the database. Raises `Unavailable`.
     """
-    tables = [table for view in VIEWS.values() for table in view.tables]
+    tables = [table for name in names for table in VIEWS[name].tables]
     connection = await connect(dsn, "mpprojector dump")
     try:
         with translated():

@@ -9,7 +9,7 @@ from mpviews.changes import View
 from mpviews.fold import Batch
 from mpviews.rows import Rows, apply
 
-from mpprojector.ports import Deposed, Lease, ReadModel, Report
+from mpprojector.ports import SERVING, Deposed, Lease, ReadModel, Report
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,10 @@ class MemoryLedger:
         for view in views:
             self._store.entries.setdefault(view.name, _Entry(view.version))
 
+    async def strangers(self) -> dict[str, int]:
+        """Every view has its one entry here."""
+        return {}
+
     async def claim(self, node: str, holding: int) -> list[Lease]:
         """Own what nobody owns any more, up to this node's fair share."""
         self._present(node)
@@ -83,10 +87,11 @@ class MemoryLedger:
         self._present(node)
         owned = set()
         for report in reports:
-            entry = self._store.entries[report.name]
-            if (entry.owner, entry.epoch) == (node, report.epoch):
-                self._store.entries[report.name] = replace(entry, lease_until=self._end(), report=report)
-                owned.add(report.name)
+            lease = report.lease
+            entry = self._store.entries[lease.name]
+            if (entry.owner, entry.epoch) == (node, lease.epoch):
+                self._store.entries[lease.name] = replace(entry, lease_until=self._end(), report=report)
+                owned.add(lease.title)
         return owned
 
     async def release(self, node: str, leases: Sequence[Lease]) -> None:
@@ -127,4 +132,4 @@ class MemoryLedger:
         entry = self._store.entries[name]
         taken = replace(entry, owner=node, epoch=entry.epoch + 1, lease_until=self._end())
         self._store.entries[name] = taken
-        return Lease(name, entry.version, taken.epoch, "memory", entry.position)
+        return Lease(name, entry.version, 1, taken.epoch, SERVING, entry.position)

@@ -10,6 +10,7 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
+MEND = "run `python -m mpprojector migrate`"
 PROJECTOR = "mp_projector"
 GATEWAY = "mp_gateway"
 _LOCK = 0x6D70_6D69  # "mpmi": one migration at a time in a database.
@@ -76,14 +77,13 @@ async def migrate(dsn: str, *, projector_password: str | None = None, gateway_pa
 
 async def require_current(connection: asyncpg.Connection) -> None:
     """Refuse to work on tables older than this build, or changed since. Raises `SchemaMismatch`."""
-    mend = "run `python -m mpprojector migrate`"
     try:
         applied = await _applied(connection)
     except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError) as error:
-        raise SchemaMismatch(f"the database has no tables of ours: {mend}") from error
+        raise SchemaMismatch(f"the database has no tables of ours: {MEND}") from error
     missing = [migration.name for migration in migrations() if migration.number not in applied]
     if missing:
-        raise SchemaMismatch(f"the database lacks {', '.join(missing)}: {mend}")
+        raise SchemaMismatch(f"the database lacks {', '.join(missing)}: {MEND}")
 
 
 async def _apply(connection: asyncpg.Connection) -> list[str]:

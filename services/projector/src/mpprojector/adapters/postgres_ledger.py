@@ -5,59 +5,76 @@ ends the sessions it left behind, which may hold locks, then raises the epoch: f
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import asyncpg
 from mpbus.reader import LogPosition
 from mpviews.changes import View
 
-from mpprojector.adapters.migrations import SchemaMismatch, require_current
+from mpprojector.adapters.migrations import MEND, SchemaMismatch, require_current
 from mpprojector.adapters.postgres import connect, translated
 from mpprojector.adapters.postgres_model import PostgresReadModel
 from mpprojector.ports import Lease, ReadModel, Report
 
-SERVING = "mp"
-"""The schema whose tables answer queries."""
-_REGISTER = """
-INSERT INTO mp.projections (name, version, tables) VALUES ($1, $2, 'mp') ON CONFLICT (name, version) DO NOTHING
+_KNOWN = """
+SELECT name, version FROM mp.projections
+WHERE phase IN ('serving', 'following', 'kept') AND name = ANY($1::text[])
 """
-_OTHERS = "SELECT version FROM mp.projections WHERE name = $1 AND version <> $2 AND tables = 'mp'"
+_STRANGERS = """
+SELECT p.name, p.version FROM mp.projections AS p
+JOIN unnest($1::text[], $2::int[]) AS known(name, version) ON known.name = p.name
+WHERE p.phase = 'serving' GROUP BY p.name, p.version HAVING NOT bool_or(known.version = p.version)
+"""
 _PRESENT = """
 INSERT INTO mp.projectors (node, lease_until) VALUES ($1, now() + make_interval(secs => $2))
 ON CONFLICT (node) DO UPDATE SET lease_until = EXCLUDED.lease_until
 """
 _FORGET = "DELETE FROM mp.projectors WHERE node = $1 OR lease_until < now()"
 _SHARE = """
-SELECT ceil((SELECT count(*) FROM mp.projections WHERE (name, version) IN (SELECT * FROM unnest($2::text[], $3::int[])))
+SELECT ceil((SELECT count(*) FROM mp.projections
+        WHERE phase IN ('serving', 'following', 'kept')
+        AND (name, version) IN (SELECT * FROM unnest($2::text[], $3::int[])))
     / greatest(1, (SELECT count(*) FROM mp.projectors WHERE lease_until >= now() OR node = $1))::numeric)::int
 """
 _SILENT = """
-SELECT name, version, owner_epoch FROM mp.projections
-WHERE (owner IS NULL OR lease_until < now()) AND (name, version) IN (SELECT * FROM unnest($1::text[], $2::int[]))
-ORDER BY position LIMIT $3
+SELECT name, build, owner_epoch FROM mp.projections
+WHERE (owner IS NULL OR lease_until < now()) AND phase IN ('serving', 'following', 'kept')
+    AND (name, version) IN (SELECT * FROM unnest($1::text[], $2::int[]))
+ORDER BY phase <> 'serving', position LIMIT $3
+"""
+_ONE = "SELECT name, build, owner_epoch FROM mp.projections WHERE name = $1 AND build = $2"
+_FREE = """
+SELECT owner IS NULL OR owner = $4 OR lease_until < now()
+FROM mp.projections WHERE name = $1 AND build = $2 AND owner_epoch = $3
+"""
+_DEPOSE = """
+UPDATE mp.projections SET owner = $3, owner_epoch = owner_epoch + 1, lease_until = now() + make_interval(secs => $4)
+WHERE name = $1 AND build = $2
 """
 _END_SESSIONS = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-WHERE application_name = format('mpprojector %s v%s %s', $1::text, $2::int, $3::bigint) AND usename = current_user
+WHERE application_name = format('mpprojector %s@%s %s', $1::text, $2::int, $3::bigint) AND usename = current_user
 """
 _TAKE = """
 UPDATE mp.projections SET owner = $4, owner_epoch = owner_epoch + 1, lease_until = now() + make_interval(secs => $5)
-WHERE name = $1 AND version = $2 AND owner_epoch = $3 AND (owner IS NULL OR lease_until < now())
-RETURNING name, version, owner_epoch, tables, position, stream_seq, hash
+WHERE name = $1 AND build = $2 AND owner_epoch = $3 AND (owner IS NULL OR owner = $4 OR lease_until < now())
+RETURNING version, owner_epoch, tables, position, stream_seq, hash
 """
 _RENEW = """
 UPDATE mp.projections AS p SET
     lease_until = now() + make_interval(secs => $2), updated_at = now(), state = r.state, error = r.error,
     head = greatest(r.head, p.position), lag_events = greatest(r.head - p.position, 0),
-    lag_seconds = r.lag_seconds, rate = r.rate
+    lag_seconds = r.lag_seconds, rate = r.rate,
+    halted_at = CASE WHEN r.state = 'halted' THEN coalesce(p.halted_at, now()) END
 FROM unnest($3::text[], $4::int[], $5::bigint[], $6::text[], $7::text[], $8::bigint[], $9::float8[], $10::float8[])
-    AS r(name, version, owner_epoch, state, error, head, lag_seconds, rate)
-WHERE p.name = r.name AND p.version = r.version AND p.owner_epoch = r.owner_epoch AND p.owner = $1
-RETURNING p.name
+    AS r(name, build, owner_epoch, state, error, head, lag_seconds, rate)
+WHERE p.name = r.name AND p.build = r.build AND p.owner_epoch = r.owner_epoch AND p.owner = $1
+RETURNING p.name, p.build
 """
 _RELEASE = """
 UPDATE mp.projections AS p SET owner = NULL, lease_until = NULL
-FROM unnest($2::text[], $3::int[], $4::bigint[]) AS r(name, version, owner_epoch)
-WHERE p.name = r.name AND p.version = r.version AND p.owner_epoch = r.owner_epoch AND p.owner = $1
+FROM unnest($2::text[], $3::int[], $4::bigint[]) AS r(name, build, owner_epoch)
+WHERE p.name = r.name AND p.build = r.build AND p.owner_epoch = r.owner_epoch AND p.owner = $1
 """
 
 
@@ -67,21 +84,28 @@ class PostgresLedger:
     def __init__(self, dsn: str, *, lease_seconds: float = 5.0) -> None:
         self._dsn = dsn
         self._lease_seconds = lease_seconds
-        self._views: dict[str, View] = {}
+        self._names: list[str] = []
+        self._versions: list[int] = []
         self._connection: asyncpg.Connection | None = None
 
     async def register(self, views: Sequence[View]) -> None:
-        """Make sure each view has its row. Raises `SchemaMismatch`."""
+        """These are the views this node folds. Raises `SchemaMismatch`."""
         connection = await self._connected()
+        names, versions = [view.name for view in views], [view.version for view in views]
         with translated():
             await require_current(connection)
-            for view in views:
-                if other := await connection.fetchval(_OTHERS, view.name, view.version):
-                    raise SchemaMismatch(
-                        f"the tables of {view.name} hold version {other} of the view, this build has {view.version}"
-                    )
-                await connection.execute(_REGISTER, view.name, view.version)
-                self._views[view.name] = view
+            known = {(row["name"], row["version"]) for row in await connection.fetch(_KNOWN, names)}
+        for view in views:
+            if (view.name, view.version) not in known:
+                raise SchemaMismatch(f"there are no tables for version {view.version} of {view.name}: {MEND}")
+        self._names, self._versions = names, versions
+
+    async def strangers(self) -> dict[str, int]:
+        """Projections whose serving build is of a version this node does not fold, with that version."""
+        connection = await self._connected()
+        with translated():
+            rows = await connection.fetch(_STRANGERS, self._names, self._versions)
+        return {row["name"]: row["version"] for row in rows}
 
     async def claim(self, node: str, holding: int) -> list[Lease]:
         """Own what nobody owns any more, up to this node's fair share."""
@@ -90,13 +114,30 @@ class PostgresLedger:
         with translated():
             await connection.execute(_PRESENT, node, self._lease_seconds)
             room = await self._share(connection, node) - holding
-            for row in await connection.fetch(_SILENT, *self._known(), max(room, 0)):
-                await connection.fetch(_END_SESSIONS, *row)
-                taken = await connection.fetchrow(_TAKE, *row, node, self._lease_seconds)
-                if taken is not None:
-                    name, version, epoch, tables, position, stream_seq, log_hash = taken
-                    leases.append(Lease(name, version, epoch, tables, LogPosition(stream_seq, position, log_hash)))
+            for row in await connection.fetch(_SILENT, self._names, self._versions, max(room, 0)):
+                lease = await self._take(connection, node, *row)
+                leases += [lease] if lease else []
         return leases
+
+    async def take(self, node: str, name: str, build: int, *, from_anyone: bool = False) -> Lease | None:
+        """Own one build, whatever it is for; None while somebody else does, unless it may be taken `from_anyone`."""
+        connection = await self._connected()
+        with translated():
+            if from_anyone:
+                await connection.execute(_DEPOSE, name, build, node, self._lease_seconds)
+            row = await connection.fetchrow(_ONE, name, build)
+            return await self._take(connection, node, *row) if row else None
+
+    async def _take(self, connection: asyncpg.Connection, node: str, name: str, build: int, epoch: int) -> Lease | None:
+        """Raise the epoch of a build that is free for this node, after the sessions of its last owner are ended."""
+        if not await connection.fetchval(_FREE, name, build, epoch, node):
+            return None
+        await connection.fetch(_END_SESSIONS, name, build, epoch)
+        row = await connection.fetchrow(_TAKE, name, build, epoch, node, self._lease_seconds)
+        if row is None:
+            return None
+        at = LogPosition(row["stream_seq"], row["position"], row["hash"])
+        return Lease(name, row["version"], build, row["owner_epoch"], row["tables"], at)
 
     async def excess(self, node: str, holding: int) -> int:
         """How many projections more than its fair share a node holds."""
@@ -105,20 +146,22 @@ class PostgresLedger:
             return max(0, holding - await self._share(connection, node))
 
     async def renew(self, node: str, reports: Sequence[Report]) -> set[str]:
-        """Hold the leases on, and say how each projection fares. Returns the names still owned."""
+        """Hold the leases on, and say how each projection fares. Returns the titles still owned."""
         connection = await self._connected()
-        fields = ("name", "version", "epoch", "state", "error", "head", "lag_seconds", "rate")
-        columns = [[getattr(report, field) for report in reports] for field in fields]
+        owned = [report.lease for report in reports]
+        fields = ("state", "error", "head", "lag_seconds", "rate")
+        columns = [*_places(owned), *([getattr(report, field) for report in reports] for field in fields)]
+        titles = {(lease.name, lease.build): lease.title for lease in owned}
         with translated():
             await connection.execute(_PRESENT, node, self._lease_seconds)
-            return {row[0] for row in await connection.fetch(_RENEW, node, self._lease_seconds, *columns)}
+            rows = await connection.fetch(_RENEW, node, self._lease_seconds, *columns)
+        return {titles[row["name"], row["build"]] for row in rows}
 
     async def release(self, node: str, leases: Sequence[Lease]) -> None:
         """Give leases back."""
         connection = await self._connected()
-        columns = [[getattr(lease, field) for lease in leases] for field in ("name", "version", "epoch")]
         with translated():
-            await connection.execute(_RELEASE, node, *columns)
+            await connection.execute(_RELEASE, node, *_places(leases))
 
     async def leave(self, node: str) -> None:
         """This node works no more: the others' shares grow."""
@@ -136,13 +179,14 @@ class PostgresLedger:
         if connection is not None:
             connection.terminate()
 
-    def _known(self) -> tuple[list[str], list[int]]:
-        return list(self._views), [view.version for view in self._views.values()]
-
     async def _share(self, connection: asyncpg.Connection, node: str) -> int:
-        return int(await connection.fetchval(_SHARE, node, *self._known()))
+        return int(await connection.fetchval(_SHARE, node, self._names, self._versions))
 
     async def _connected(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
             self._connection = await connect(self._dsn, "mpprojector ledger", command_seconds=self._lease_seconds)
         return self._connection
+
+
+def _places(leases: Sequence[Lease]) -> list[list[Any]]:
+    return [[getattr(lease, field) for lease in leases] for field in ("name", "build", "epoch")]

@@ -18,21 +18,21 @@ from mpprojector.ports import Deposed, Lease, NotWritable, Unavailable
 
 _MOVE = """
 UPDATE mp.projections SET position = $5, stream_seq = $6, hash = $7
-WHERE name = $1 AND version = $2 AND owner_epoch = $3 AND stream_seq = $4
+WHERE name = $1 AND build = $2 AND owner_epoch = $3 AND stream_seq = $4
 """
 _SMALL_EVENTS = 64
 """Up to here a batch goes in one statement: while a projection is live, round trips are what costs."""
-_WHERE = "SELECT stream_seq FROM mp.projections WHERE name = $1 AND version = $2 AND owner_epoch = $3"
-_MAY_COPY = "SELECT rolbypassrls OR rolsuper FROM pg_roles WHERE rolname = current_user"
+_WHERE = "SELECT stream_seq FROM mp.projections WHERE name = $1 AND build = $2 AND owner_epoch = $3"
+_MAY_COPY = "SELECT NOT bool_or(row_security_active(name)) FROM unnest($1::text[]) AS name"
 
 
-def session_name(name: str, version: int, epoch: int) -> str:
+def session_name(name: str, build: int, epoch: int) -> str:
     """How an owner's session is called, so that its successor can find and end it. At most 63 characters count."""
-    return f"mpprojector {name} v{version} {epoch}"
+    return f"mpprojector {name}@{build} {epoch}"
 
 
 class PostgresReadModel:
-    """One projection's tables and position, for one owner. Reconnects when it must."""
+    """One build's tables and position, for one owner. Reconnects when it must."""
 
     def __init__(self, dsn: str, lease: Lease, view: View) -> None:
         self._dsn = dsn
@@ -99,27 +99,28 @@ class PostgresReadModel:
         if self._connection is not None:
             with translated():
                 if await self._position(self._connection) != batch.after.stream_seq:
-                    raise Deposed(f"{self._lease.name} is not at {batch.after.stream_seq} any more") from refusal
+                    raise Deposed(f"{self._lease.title} is not at {batch.after.stream_seq} any more") from refusal
 
     async def _open(self) -> asyncpg.Connection:
         lease = self._lease
-        self._connection = await connect(self._dsn, session_name(lease.name, lease.version, lease.epoch))
-        self._may_copy = bool(await self._connection.fetchval(_MAY_COPY))
+        self._connection = await connect(self._dsn, session_name(lease.name, lease.build, lease.epoch))
+        tables = [f"{lease.tables}.{name}" for name in self._writers]
+        self._may_copy = bool(await self._connection.fetchval(_MAY_COPY, tables))
         return self._connection
 
     async def _position(self, connection: asyncpg.Connection) -> int:
         lease = self._lease
-        stream_seq = await connection.fetchval(_WHERE, lease.name, lease.version, lease.epoch)
+        stream_seq = await connection.fetchval(_WHERE, lease.name, lease.build, lease.epoch)
         if stream_seq is None:
-            raise Deposed(f"{lease.name} has another owner than epoch {lease.epoch}")
+            raise Deposed(f"{lease.title} has another owner than epoch {lease.epoch}")
         return int(stream_seq)
 
     async def _move(self, connection: asyncpg.Connection, batch: Batch) -> None:
         lease = self._lease
         if await connection.execute(_MOVE, *self._place(batch)) != "UPDATE 1":
-            raise Deposed(f"{lease.name} is not at {batch.after.stream_seq} under epoch {lease.epoch} any more")
+            raise Deposed(f"{lease.title} is not at {batch.after.stream_seq} under epoch {lease.epoch} any more")
 
     def _place(self, batch: Batch) -> list[Any]:
         """The parameters of `_MOVE`."""
         lease, to = self._lease, batch.position
-        return [lease.name, lease.version, lease.epoch, batch.after.stream_seq, to.seq, to.stream_seq, to.hash]
+        return [lease.name, lease.build, lease.epoch, batch.after.stream_seq, to.seq, to.stream_seq, to.hash]

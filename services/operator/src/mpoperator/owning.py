@@ -1,0 +1,35 @@
+"""A connection as the owner of the tables: the role that may make, switch and drop builds of projections."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import asyncpg
+from mpprojector.adapters.builds import BuildRefused
+from mpprojector.ports import Unavailable
+
+from mpoperator.connections import archive
+from mpoperator.errors import NotConfigured, Refused, ServerGone
+from mpoperator.settings import OperatorSettings
+
+_IS_CURRENT = "SELECT to_regclass('mp.projections_serving') IS NOT NULL"
+
+
+@contextlib.asynccontextmanager
+async def owner(settings: OperatorSettings) -> AsyncIterator[tuple[asyncpg.Connection, str]]:
+    """A connection and its DSN. Raises `NotConfigured`, `ServerGone`, and `Refused` for what builds refuse."""
+    if settings.postgres_owner_dsn is None:
+        raise NotConfigured("this needs the owner of the tables: set MP_POSTGRES_OWNER_DSN")
+    dsn = settings.postgres_owner_dsn.get_secret_value()
+    async with archive(dsn) as connection:
+        if not await connection.fetchval(_IS_CURRENT):
+            raise Refused("the database is older than this build: run `python -m mpprojector migrate`")
+        try:
+            yield connection, dsn
+        except BuildRefused as error:
+            raise Refused(str(error)) from error
+        except Unavailable as error:
+            raise ServerGone(f"PostgreSQL does not answer: {error}") from error
+        except asyncpg.InsufficientPrivilegeError as error:
+            raise Refused(f"this role is not the owner of the tables: {error}") from error
