@@ -3,6 +3,7 @@
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from mpbus.reader import LogPosition
 from mpd.process import ChildProcess
 
 from bench.apps import baseline_app
@@ -11,9 +12,10 @@ from bench.processes import Worker
 from bench.report import Row, Target, rate_row
 from bench.rows.group import Group, Options, check
 from bench.site import Site, site
-from bench.windows import Lane, Rhythm, Samples, in_turn
+from bench.windows import Lane, in_turn
 
 IN_FLIGHT = (1, 64, 256)
+BASELINE = "postgres_occ_http"
 BATCH = "commands_http_batch"
 BATCH_LINES = 256
 BATCHES_IN_FLIGHT = 4
@@ -33,17 +35,18 @@ class Sides:
     ours_acknowledged: int = 0
     theirs_acknowledged: int = 0
 
-    def in_turn(self, order: Order, rhythm: Rhythm) -> tuple[Samples, Samples]:
-        """Windows of both sides: ours, and the baseline's."""
+    def measure(self, name: str, order: Order, options: Options, target: Target | None) -> Row:
+        """Windows of both sides in turn, as a row."""
         here, ours, theirs = self.here, self.ours, self.theirs
         warm = Order(in_flight=order.in_flight, count=order.count, seconds=WARM_SECONDS)
         self.theirs_acknowledged += theirs.window(warm).count
         self.ours_acknowledged += ours.window(warm).count
+        before = here.messages()
         samples = in_turn(
-            rhythm,
+            options.rhythm,
             [
                 Lane(
-                    "postgres_occ_http",
+                    BASELINE,
                     lambda: theirs.window(order),
                     lambda: {"load": theirs.pid, "app": self.app.pid, "postgres": here.stack.postgres.pid},
                 ),
@@ -54,11 +57,24 @@ class Sides:
                 ),
             ],
         )
+        after = here.messages()
         for lane in samples.values():
             check(lane.refused == 0, f"{lane.refused} commands of {lane.name} were refused")
-        self.theirs_acknowledged += samples["postgres_occ_http"].count
-        self.ours_acknowledged += samples["ours"].count
-        return samples["ours"], samples["postgres_occ_http"]
+        count = samples["ours"].count
+        self.theirs_acknowledged += samples[BASELINE].count
+        self.ours_acknowledged += count
+        made = rate_row(name, "commands/s", samples["ours"], samples[BASELINE], target)
+        made.details = {
+            "commands_per_message": count / (after[0] - before[0]),
+            "commands_per_commit": count / (after[1] - before[1]),
+        }
+        return made
+
+    def check_stored(self, after: LogPosition) -> None:
+        """What was acknowledged is stored, each once."""
+        check(self.here.outcomes_after(after) == self.ours_acknowledged, "the log does not hold each command once")
+        stored = self.here.baseline_events()
+        check(stored == self.theirs_acknowledged, "the baseline did not store each command once")
 
 
 def measure(options: Options) -> list[Row]:
@@ -68,8 +84,7 @@ def measure(options: Options) -> list[Row]:
         here.found()
         here.prepare_baseline()
         before = here.head()
-        place = here.place()
-        app, port = stack.enter_context(baseline_app("occ_app", place, here.stack.folder))
+        app, port = stack.enter_context(baseline_app("occ_app", here.place(), here.stack.folder))
         ours = stack.enter_context(Worker("commands_http", here.place()))
         theirs = stack.enter_context(Worker("commands_http", here.place_at(port)))
         sides = Sides(here, app, ours, theirs)
@@ -78,14 +93,11 @@ def measure(options: Options) -> list[Row]:
             name = f"commands_http_{in_flight}"
             if options.wants(name):
                 order = Order(in_flight=in_flight, seconds=options.seconds)
-                rows.append(
-                    rate_row(name, "commands/s", *sides.in_turn(order, options.rhythm), _TARGETS.get(in_flight))
-                )
+                rows.append(sides.measure(name, order, options, _TARGETS.get(in_flight)))
         if options.wants(BATCH):
             order = Order(in_flight=BATCHES_IN_FLIGHT, count=BATCH_LINES, seconds=options.seconds)
-            rows.append(rate_row(BATCH, "commands/s", *sides.in_turn(order, options.rhythm), _BATCH_TARGET))
-        check(here.outcomes_after(before) == sides.ours_acknowledged, "the log does not hold each command once")
-        check(here.baseline_events() == sides.theirs_acknowledged, "the baseline did not store each command once")
+            rows.append(sides.measure(BATCH, order, options, _BATCH_TARGET))
+        sides.check_stored(before)
     return rows
 
 
