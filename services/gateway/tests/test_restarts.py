@@ -8,7 +8,7 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from random import Random
-from socket import SO_RCVBUF, SOL_SOCKET
+from socket import SO_RCVBUF, SOL_SOCKET, socket
 from typing import Any
 
 import httpx
@@ -129,10 +129,10 @@ async def test_goodbye_is_said_before_the_door_closes(fragile: Stack) -> None:
         listening_once = asyncio.create_task(listener.listen_once())
         await eventually(lambda: listener.connections == 1 and listener.messages != [])
         url = fragile.url.replace("http", "ws") + f"{door.path}/events/ws"
-        async with connect(url, additional_headers={"authorization": f"Bearer {door.credential}"}) as socket:
-            await socket.recv()
+        async with connect(url, additional_headers={"authorization": f"Bearer {door.credential}"}) as ear:
+            await ear.recv()
             exit_code = await asyncio.to_thread(fragile.gateways[0].stop)
-            frames, code = await _until_closed(socket)
+            frames, code = await _until_closed(ear)
         await listening_once
         await asyncio.to_thread(fragile.gateways[0].start)
     assert exit_code == 0
@@ -142,12 +142,12 @@ async def test_goodbye_is_said_before_the_door_closes(fragile: Stack) -> None:
     assert code == 1012
 
 
-async def _until_closed(socket: ClientConnection) -> tuple[list[dict[str, Any]], int]:
+async def _until_closed(ear: ClientConnection) -> tuple[list[dict[str, Any]], int]:
     """The frames that come until the server closes, and its close code."""
     frames = []
     while True:
         try:
-            frames.append(json.loads(await socket.recv()))
+            frames.append(json.loads(await ear.recv()))
         except ConnectionClosed as closed:
             return frames, closed.rcvd.code if closed.rcvd else 0
 
@@ -223,8 +223,11 @@ async def test_a_client_that_does_not_read_is_cut_off(fragile: Stack) -> None:
 async def _deaf_client(door: Door, stack: Stack) -> AsyncIterator[asyncio.StreamReader]:
     """An event stream that is opened and then not read, with small buffers."""
     host, port = stack.url.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port), limit=1_024)
-    writer.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_RCVBUF, 4_096)
+    small = socket()
+    small.setsockopt(SOL_SOCKET, SO_RCVBUF, 4_096)
+    small.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(small, (host, int(port)))
+    reader, writer = await asyncio.open_connection(sock=small, limit=1_024)
     request = f"GET {door.path}/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {door.credential}\r\n\r\n"
     writer.write(request.encode())
     try:

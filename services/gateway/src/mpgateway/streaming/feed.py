@@ -95,8 +95,8 @@ class Feed:
         while ring.ending is None:
             if ring.newest(workspace_id) < index:
                 # Nothing for this workspace from here on: skip to the head, also over what the ring has dropped.
-                index, cursor = ring.next_index, ring.cursor
-                await ring.changed(workspace_id)
+                cursor = ring.cursor
+                index = await ring.changed(workspace_id)
                 if ring.newest(workspace_id) < index:
                     yield Delivery(ring.cursor)
                 continue

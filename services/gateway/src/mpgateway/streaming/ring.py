@@ -90,14 +90,14 @@ class Ring:
         self._commits: deque[FramedCommit] = deque()
         self._first_index = 0
         self._newest: dict[str, int] = {}
-        self._waiters: dict[str, list[asyncio.Future[None]]] = {}
+        self._waiters: dict[str, list[asyncio.Future[int]]] = {}
         self.cursor = START
         self.ending: str | None = None
         """Why all streams are to end now; None while they go on."""
 
     def extend(self, commits: list[Commit]) -> None:
         """Add the next commits and wake those whose workspaces they touch."""
-        touched = {ANY}
+        touched, first_new = {ANY}, self.next_index
         for commit in commits:
             framed = FramedCommit(commit)
             assert not self._commits or framed.first_seq == self.cursor.seq + 1, "G2: events are gapless"
@@ -108,7 +108,7 @@ class Ring:
             self.cursor = framed.cursor
         while self._bytes > self._bytes_max and len(self._commits) > 1:
             self._drop_oldest()
-        self._wake(touched)
+        self._wake(touched, first_new)
 
     def end(self, reason: str) -> None:
         """Tell all streams to say goodbye."""
@@ -117,13 +117,16 @@ class Ring:
 
     def tick(self) -> None:
         """Let everybody who waits look again."""
-        self._wake(list(self._waiters))
+        self._wake(list(self._waiters), self.next_index)
 
-    async def changed(self, workspace_id: str) -> None:
-        """Wait for the next commit that touches a workspace (or `ANY`), for the end, or for the tick."""
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    async def changed(self, workspace_id: str) -> int:
+        """Wait for the next commit that touches a workspace (or `ANY`), for the end, or for the tick.
+
+        Returns an index: from the start of the wait to there, nothing touched the workspace.
+        """
+        waiter: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._waiters.setdefault(workspace_id, []).append(waiter)
-        await waiter
+        return await waiter
 
     def index_of(self, seq: int) -> int | None:
         """The index of the commit that holds event `seq`; None when it is not here (any more, or yet)."""
@@ -150,8 +153,8 @@ class Ring:
         self._bytes -= len(dropped.commit.data)
         self._first_index += 1
 
-    def _wake(self, workspaces: Iterable[str]) -> None:
+    def _wake(self, workspaces: Iterable[str], index: int) -> None:
         for workspace_id in workspaces:
             for waiter in self._waiters.pop(workspace_id, ()):
                 if not waiter.done():
-                    waiter.set_result(None)
+                    waiter.set_result(index)

@@ -38,6 +38,8 @@ class SseStream:
 
         if await self._clients.serve(self._client, "sse", receive, write) == STALLED:
             self._abort()
+            while (await receive())["type"] != "http.disconnect":
+                pass
             return
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
