@@ -62,10 +62,11 @@ async def folded(dsn: str, events: int) -> float:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Processor time of a process and its children."""
+    """Processor time of a process and its children, those that ended too."""
     process = psutil.Process(pid)
     family = [process, *process.children(recursive=True)]
-    return float(sum(member.cpu_times().user + member.cpu_times().system for member in family))
+    ended = process.cpu_times().children_user + process.cpu_times().children_system
+    return float(ended + sum(member.cpu_times().user + member.cpu_times().system for member in family))
 
 
 async def measure(events: int, per_commit: int, profile: str) -> None:

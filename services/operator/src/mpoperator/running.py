@@ -72,7 +72,8 @@ def perform(tool: Tool, as_json: bool, given: dict[str, Any]) -> Exit:
     # What reconnects or retries says so in logs, which are for services. A person gets one answer.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
-        answer = asyncio.run(_awaited(tool(**given)))
+        with asyncio.Runner(loop_factory=fast_loop) as runner:
+            answer = runner.run(_awaited(tool(**given)))
     except ToolError as error:
         return _failed(error, as_json)
     if answer is None:
@@ -82,6 +83,15 @@ def perform(tool: Tool, as_json: bool, given: dict[str, Any]) -> Exit:
     else:
         answer.show()
     return answer.ending
+
+
+def fast_loop() -> asyncio.AbstractEventLoop:
+    """The event loop our services run on, where there is one for this system: tools read whole logs."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
 
 
 async def _awaited(tool: Awaitable[Answer | None]) -> Answer | None:
