@@ -10,9 +10,12 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from mpbus.reader import HASH_HEADER
+from mpbus.streams import provision
 from mpd.servers import NatsServer
-from mpoperator.restoration import EPOCHS_APART, restoration_epoch
+from mpoperator.restoration import EPOCHS_APART, commands_decided, restoration_epoch
 from mpschema.system import LogRestored
+from nats.aio.client import Client
 
 from services.operator.tests.proving import DISPROVED, PROVED, REFUSED, Log, Ran, mpctl, on_bus
 from tests.support.cluster import read_log
@@ -143,6 +146,38 @@ def test_a_restored_log_is_the_same_bit_by_bit_and_goes_on_in_an_epoch_far_above
     assert mpctl("log", "verify", "--deep", home=tmp_path, MP_NATS_URL=empty_nats.url).code == PROVED
     again = restore(backup, empty_nats, tmp_path)
     assert (again.code, "only into an empty cluster" in again.json["detail"]) == (REFUSED, True)
+
+
+def test_a_restoration_that_was_cut_off_goes_on(backup: Path, log: Log, empty_nats: NatsServer, tmp_path: Path) -> None:
+    half = log.commits()[:40]
+
+    async def begin(nc: Client) -> None:
+        await provision(nc, log.stack.shard)
+        for commit in half:
+            await nc.jetstream().publish(commit.subject, commit.data, headers={HASH_HEADER: commit.hash})
+
+    on_bus(empty_nats.url, begin)
+    assert restore(backup, empty_nats, tmp_path).code == REFUSED
+    ran = restore(backup, empty_nats, tmp_path, "--resume")
+    assert ran.code == PROVED, ran.err
+    found = on_bus(empty_nats.url, lambda nc: read_log(nc, log.stack.shard))
+    assert [commit.hash for commit in found[:-1]] == [commit.hash for commit in log.commits()]
+
+
+def test_commands_that_still_wait_beside_a_log_that_is_put_back_are_decided_later(empty_nats: NatsServer) -> None:
+    async def positions(nc: Client) -> list[int]:
+        seen = [await commands_decided(nc, "0")]
+        await provision(nc, "0")
+        seen.append(await commands_decided(nc, "0"))
+        for _ in range(3):
+            await nc.jetstream().publish("mp.v1.cmd.0", b"{}")
+        seen.append(await commands_decided(nc, "0"))
+        await nc.jetstream().purge_stream("MP_CMD_0", seq=3)
+        seen.append(await commands_decided(nc, "0"))
+        await nc.jetstream().purge_stream("MP_CMD_0")
+        return [*seen, await commands_decided(nc, "0")]
+
+    assert on_bus(empty_nats.url, positions) == [0, 0, 0, 2, 3]
 
 
 def test_no_two_restorations_share_an_epoch_whichever_clock_is_wrong() -> None:

@@ -14,6 +14,7 @@ TOOLS = [
     for group, names in {
         "log": ("verify", "checkpoints", "export", "import", "restore", "verifier"),
         "replay": ("verify", "dump", "trace", "bisect"),
+        "backup": ("create", "verify", "restore", "restore-keys", "drill"),
     }.items()
     for name in names
 ]

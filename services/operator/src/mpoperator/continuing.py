@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import msgspec
 from mpbus.reader import LogPosition
 from mpkernel.adapters.object_snapshots import ObjectSnapshots
 from mpkernel.core.shard import Shard
 from mpkernel.ports import SnapshotsUnavailable
-from mpschema import subjects
 from nats.aio.client import Client
 
 from mpoperator.chain import Chain
 from mpoperator.errors import ServerGone
 from mpoperator.progress import meter
 from mpoperator.replaying import folded
-from mpoperator.restoration import Origin, begin_epoch
+from mpoperator.restoration import Origin, begin_epoch, commands_decided
 from mpoperator.stream import LogStream
 from mpoperator.witnesses import stored_snapshot
 
@@ -62,13 +60,6 @@ async def _begin(nc: Client, stream: LogStream, end: LogPosition, source: str) -
     with meter("folding", end.seq) as bar:
         async for _ in folded(stream, shard, Chain("stream", stream.subject), end.stream_seq, bar):
             pass
-    origin = Origin(source, shard.world.time_ms, await _commands_given_out(nc, stream.shard))
+    origin = Origin(source, shard.world.time_ms, await commands_decided(nc, stream.shard))
     await begin_epoch(nc, stream.shard, shard, end, origin)
     return shard.world.epoch
-
-
-async def _commands_given_out(nc: Client, shard: str) -> int:
-    """The last position of the command stream that stands beside the log; 0 where there is none."""
-    answer = await nc.request(f"$JS.API.STREAM.INFO.{subjects.command_stream(shard)}", b"", timeout=10)
-    info = msgspec.json.decode(answer.data)
-    return int(info["state"]["last_seq"]) if "state" in info else 0

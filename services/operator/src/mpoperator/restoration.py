@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+import msgspec
 from mpbus.reader import HASH_HEADER, LogPosition
 from mpkernel.core.policy import RoleAuthorizer
 from mpkernel.core.shard import Shard
@@ -36,7 +37,19 @@ class Origin:
     source: str
     copied_at_ms: int
     command_position: int
-    """The last position of the command stream beside the log: a new stream counts from 1 again."""
+    """See `commands_decided`."""
+
+
+async def commands_decided(nc: Client, name: str) -> int:
+    """The position of the command stream after which a log beside it goes on: what waits there is still to be decided.
+
+    0 where there is no such stream, and in a new one, whatever position of another stream the log speaks of.
+    """
+    answer = await nc.request(f"$JS.API.STREAM.INFO.{subjects.command_stream(name)}", b"", timeout=10)
+    state = msgspec.json.decode(answer.data).get("state")
+    if state is None:
+        return 0
+    return int(state["first_seq"]) - 1 if state["messages"] else int(state["last_seq"])
 
 
 def restoration_epoch(last_epoch: int, now_ms: int) -> int:

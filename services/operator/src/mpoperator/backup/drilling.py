@@ -157,7 +157,7 @@ async def _restore(stack: Stack, source: Path, watch: _Watch) -> Restored:
         postgres_owner_dsn=stack.postgres.dsn(),
         redis_url=stack.valkey.url,
     )
-    return await watch.step("log", restore(target, source, drop=False))
+    return await watch.step("log", restore(target, source, drop=False, resume=False))
 
 
 def _start(stack: Stack, *, services: bool) -> None:

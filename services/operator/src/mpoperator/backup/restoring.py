@@ -14,13 +14,13 @@ from nats.aio.client import Client
 from mpoperator.appending import append, prepare
 from mpoperator.backup.folding import Folded
 from mpoperator.backup.manifest import LOG, Backup
-from mpoperator.backup.vacancy import command_position, drop_read_models, must_be_vacant, must_fit
+from mpoperator.backup.vacancy import drop_read_models, must_be_vacant, must_fit
 from mpoperator.backup.verifying import must_equal, read_whole
 from mpoperator.chain import Chain
 from mpoperator.checkpoints import Heads
-from mpoperator.cluster import Cluster, cluster
+from mpoperator.cluster import cluster
 from mpoperator.progress import meter
-from mpoperator.restoration import Origin, begin_epoch
+from mpoperator.restoration import Origin, begin_epoch, commands_decided
 from mpoperator.running import Answer
 from mpoperator.segments import Manifest, read_commits
 from mpoperator.settings import OperatorSettings
@@ -55,7 +55,7 @@ class Restored(Answer, frozen=True, kw_only=True):
         ]
 
 
-async def restore(settings: OperatorSettings, folder: Path, *, drop: bool) -> Restored:
+async def restore(settings: OperatorSettings, folder: Path, *, drop: bool, resume: bool) -> Restored:
     """Put a backup back into an empty cluster.
 
     Raises `Refused` where the cluster is not empty or the read models would not fit, `Disproved` where the backup, or
@@ -64,14 +64,14 @@ async def restore(settings: OperatorSettings, folder: Path, *, drop: bool) -> Re
     started = time.monotonic()
     backup, segment = read_whole(folder)
     async with cluster(settings) as found:
-        await must_be_vacant(found, backup)
+        await must_be_vacant(found, backup, resume=resume)
         assert found.nc is not None, "it was looked at"
         heads = await asyncio.to_thread(_heads, folder / LOG, segment)
         if drop:
             await drop_read_models(found)
         else:
             await must_fit(found, backup, heads)
-        epoch, rate = await _put_back(found, found.nc, settings, folder, backup, segment)
+        epoch, rate = await _put_back(found.nc, settings, folder, backup, segment, resume=resume)
     return Restored(
         folder=str(folder),
         shard=backup.shard,
@@ -85,15 +85,15 @@ async def restore(settings: OperatorSettings, folder: Path, *, drop: bool) -> Re
 
 
 async def _put_back(
-    found: Cluster, nc: Client, settings: OperatorSettings, folder: Path, backup: Backup, segment: Manifest
+    nc: Client, settings: OperatorSettings, folder: Path, backup: Backup, segment: Manifest, *, resume: bool
 ) -> tuple[int, int]:
     """Write, fold what was written, compare, begin the epoch. Returns the epoch, and events written a second."""
-    stream = await prepare(nc, settings.shard, settings.replicas)
+    stream = await prepare(nc, settings.shard, settings.replicas, resume=resume)
     await provision(nc, settings.shard, settings.replicas)
     rate = await append(nc, stream, _batches(folder / LOG, segment), segment.end)
     folded = await _fold(stream, segment)
     must_equal(backup, folded)
-    origin = Origin("backup", backup.taken_at_ms, await command_position(found, backup.shard))
+    origin = Origin("backup", backup.taken_at_ms, await commands_decided(nc, backup.shard))
     await begin_epoch(nc, backup.shard, folded.shard, folded.position, origin)
     return folded.shard.world.epoch, rate
 

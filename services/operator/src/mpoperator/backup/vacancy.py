@@ -20,14 +20,19 @@ _PLACES = "SELECT name, position, hash FROM mp.projections WHERE tables = 'mp' A
 _DROP = "DROP SCHEMA IF EXISTS mp CASCADE"
 
 
-async def must_be_vacant(cluster: Cluster, backup: Backup) -> None:
-    """Raise `Refused` unless nothing of another log is in the streams, and no kernel leads."""
+async def must_be_vacant(cluster: Cluster, backup: Backup, *, resume: bool) -> None:
+    """Raise `Refused` unless nothing of another log is in the streams, and no kernel leads.
+
+    With `resume` the log stream may hold something: it is looked at when it is gone on with.
+    """
     if cluster.nc is None:
         raise ServerGone(cluster.errors["nats"])
     if cluster.shard != backup.shard:
         raise Refused(f"the backup is of shard {backup.shard}, and this is shard {cluster.shard}: set MP_SHARD")
-    for name in (subjects.log_stream(backup.shard), subjects.command_stream(backup.shard)):
-        await _must_be_empty(cluster, name, "restore only into an empty cluster")
+    if not resume:
+        why = "restore only into an empty cluster (--resume goes on with a restoration that was cut off)"
+        await _must_be_empty(cluster, subjects.log_stream(backup.shard), why)
+    await _must_be_empty(cluster, subjects.command_stream(backup.shard), "restore only into an empty cluster")
     feed = subjects.feed_stream(backup.shard)
     await _must_be_empty(cluster, feed, f"it is of another log; delete it: nats stream rm -f {feed}")
     for lease in await leases(cluster):
@@ -35,12 +40,6 @@ async def must_be_vacant(cluster: Cluster, backup: Backup) -> None:
             raise Refused(f"the kernel {lease.holder} holds the lease: stop every kernel first")
     if await _has_snapshot(cluster.nc, backup.shard):
         raise Refused(f"a snapshot of another log is stored; delete it: nats object rm -f {SNAPSHOT_BUCKET}")
-
-
-async def command_position(cluster: Cluster, shard: str) -> int:
-    """The last position the command stream has given out; 0 where it is new."""
-    info = await cluster.stream(subjects.command_stream(shard))
-    return int(info["state"]["last_seq"]) if info else 0
 
 
 async def must_fit(cluster: Cluster, backup: Backup, heads: Heads) -> None:

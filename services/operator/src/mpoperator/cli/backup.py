@@ -61,9 +61,10 @@ async def verify(folder: Path) -> Answer:
     "restore",
     _FOLDER,
     click.Option(["--drop-read-models"], is_flag=True, help="Empty PostgreSQL first; everything there is made anew."),
+    click.Option(["--resume"], is_flag=True, help="Go on with a restoration that was cut off."),
     examples=["mpctl backup restore ./backups/monday", "mpctl backup restore ./backups/monday --drop-read-models"],
 )
-async def restore(folder: Path, drop_read_models: bool) -> Answer:
+async def restore(folder: Path, drop_read_models: bool, resume: bool) -> Answer:
     """Put a backup back into an empty cluster, with no kernel running: same bytes, same head, same state root.
 
     A new epoch begins with it. Whoever saw more than the backup holds is told so: cursors get a `resync`, old fencing
@@ -71,7 +72,7 @@ async def restore(folder: Path, drop_read_models: bool) -> Answer:
 
     Exits with 3 when the cluster is not empty, with 8 when the backup or what was written is not what it should be.
     """
-    return await restore_backup(read_settings(), folder, drop=drop_read_models)
+    return await restore_backup(read_settings(), folder, drop=drop_read_models, resume=resume)
 
 
 @command(
