@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from pathlib import Path
 from mpbus.connect import connect
 from mpbus.producer import CommandProducer
 from mpbus.reader import LogPosition, LogReader
-from mpd.process import ChildProcess
+from mpd.process import ChildProcess, ServerFailed
 from mpd.stack import Stack
 from mpschema.envelope import EventRecord
 from mpschema.subjects import command_stream, log_stream
@@ -24,6 +25,8 @@ from bench.load.story import SLOTS_MAX, channel_of, found
 
 # One principal makes the whole load of many: its rate limit must not be what we measure.
 SETTINGS = {"gateway": {"MP_RATE_LIMIT_PER_SECOND": "1000000", "MP_RATE_LIMIT_BURST": "1000000"}}
+
+START_ATTEMPTS = 3
 
 
 class Site:
@@ -138,18 +141,40 @@ class Site:
 @contextmanager
 def site(*services: str) -> Iterator[Site]:
     """A site with its servers, streams and tables, and the named services running. Everything is gone afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="mp-bench-"))
-    stack = Stack(folder, settings=SETTINGS)
+    made = _started(services)
+    try:
+        yield made
+    finally:
+        _remove(made.stack)
+
+
+def _started(services: tuple[str, ...]) -> Site:
+    """A running site. Another process may take one of the ports between its choice and its use: then try others."""
+    for _ in range(START_ATTEMPTS - 1):
+        try:
+            return _start(services)
+        except ServerFailed as error:
+            sys.stderr.write(f"starting anew: {error}\n")
+    return _start(services)
+
+
+def _start(services: tuple[str, ...]) -> Site:
+    stack = Stack(Path(tempfile.mkdtemp(prefix="mp-bench-")), settings=SETTINGS)
     try:
         stack.postgres.command += ["-c", f"unix_socket_directories={stack.postgres.data}"]
         _start_together(stack.servers)
         stack.prepare()
         made = Site(stack)
         made.start(*services)
-        yield made
-    finally:
-        stack.kill()
-        shutil.rmtree(folder)
+    except BaseException:
+        _remove(stack)
+        raise
+    return made
+
+
+def _remove(stack: Stack) -> None:
+    stack.kill()
+    shutil.rmtree(stack.folder)
 
 
 def _start_together(servers: list[ChildProcess]) -> None:
