@@ -33,7 +33,9 @@ class Positions:
                     self._watching.result()
                 await asyncio.sleep(_POLL_SECONDS)
         marks, self._marks = self._marks, self._marks[-1:]
-        return Window(count=marks[-1][0] - marks[0][0], seconds=marks[-1][1] - marks[0][1], marks=marks)
+        # The first mark is from before this load: its rate begins with the first change.
+        (first, began), (last, ended) = marks[min(1, len(marks) - 1)], marks[-1]
+        return Window(count=last - first, seconds=ended - began, marks=marks)
 
     async def _watch(self) -> None:
         while True:
