@@ -1,6 +1,7 @@
 """Projectors on a real log and a real database: they follow it live, share it, take over, and halt alone."""
 
 import asyncio
+import http.client
 import os
 import signal
 import sys
@@ -301,3 +302,56 @@ async def test_it_refuses_tables_it_was_not_made_for(
     process.spawn()
     await eventually(lambda: process.exit_code == 3)
     assert "run `python -m mpprojector migrate`" in process.log_path.read_text()
+
+
+DOCTORED = """
+import sys
+from dataclasses import replace
+from mpprojector import __main__ as program
+from mpviews import VIEWS
+from mpviews.changes import CannotApply
+work = VIEWS["work"]
+def changes(commit):
+    for record in commit.records:
+        if record.seq > 500 and record.event_type == "mp.task.TaskSubmitted.v1":
+            raise CannotApply("this build takes nothing that is submitted")
+    return work.changes(commit)
+VIEWS["work"] = replace(work, changes=changes)
+sys.exit(program.main([]))
+"""
+
+
+async def test_after_a_fixed_build_is_deployed_the_halted_projection_goes_on_by_itself(
+    log: Log, database: Database, new_process: NewProcess
+) -> None:
+    await log.write(story(log.shard, 1_000))
+    broken, mended = new_process("broken"), new_process("mended")
+    broken.command = [sys.executable, "-c", DOCTORED]
+    broken.spawn()
+    rows = await eventually(lambda: halted(database, {"work"}))
+    work = rows["work"]
+    assert "CannotApply: this build takes nothing that is submitted" in work["error"]
+    assert work["halted_at"] is not None
+    assert 0 < work["position"] < log.end.seq
+    await eventually(lambda: stand_at(database, log.end.seq, ALL - {"work"}))
+    port = int(broken.environment["MP_OPS_PORT"])
+    assert await asyncio.to_thread(http_status, port, "/readyz") == 503
+    told = await asyncio.to_thread(http_text, port, "/metrics")
+    assert 'mp_projection_halted{projection="work"} 1.0' in told
+    assert "this build takes nothing that is submitted" in await asyncio.to_thread(http_text, port, "/readyz")
+    await asyncio.to_thread(broken.stop)
+    await asyncio.to_thread(mended.start)
+    await eventually(lambda: stand_at(database, log.end.seq))
+    rows = await eventually(lambda: halted(database, set()))
+    assert (rows["work"]["error"], rows["work"]["halted_at"]) == (None, None)
+    assert await dump_tables(database.projector_dsn) == fresh_fold(log.written)
+
+
+def http_text(port: int, path: str) -> str:
+    """What a process says, ready or not."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().read().decode()
+    finally:
+        connection.close()

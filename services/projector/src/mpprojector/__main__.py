@@ -30,13 +30,15 @@ def main(arguments: list[str]) -> int:
 
 
 def _migrate(settings: MigrationSettings) -> int:
-    passwords = {
-        "projector_password": settings.projector_password,
-        "gateway_password": settings.gateway_password,
-    }
-    given = {name: password.get_secret_value() for name, password in passwords.items() if password is not None}
+    projector, gateway = settings.projector_password, settings.gateway_password
     try:
-        done = asyncio.run(migrate(settings.postgres_owner_dsn.get_secret_value(), **given))
+        done = asyncio.run(
+            migrate(
+                settings.postgres_owner_dsn.get_secret_value(),
+                projector_password=projector.get_secret_value() if projector else None,
+                gateway_password=gateway.get_secret_value() if gateway else None,
+            )
+        )
     except (SchemaMismatch, asyncpg.PostgresError, OSError) as error:
         sys.stderr.write(f"migration failed: {error}\n")
         return 1

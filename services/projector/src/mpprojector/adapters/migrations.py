@@ -2,11 +2,16 @@
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import resources
 
 import asyncpg
 import structlog
+from mpviews import VIEWS
+from mpviews.changes import View
+
+from mpprojector.adapters.switching import make_missing
 
 log = structlog.get_logger(__name__)
 
@@ -57,8 +62,17 @@ def migrations() -> list[Migration]:
     return found
 
 
-async def migrate(dsn: str, *, projector_password: str | None = None, gateway_password: str | None = None) -> list[str]:
+async def migrate(
+    dsn: str,
+    *,
+    projector_password: str | None = None,
+    gateway_password: str | None = None,
+    views: Iterable[View] = VIEWS.values(),
+) -> list[str]:
     """Bring the roles and tables up to this build, and return the names of the migrations applied now.
+
+    A view whose version has no tables yet gets a build: projectors of this build fill it, beside the one that serves
+    until somebody switches. Its name is returned, too.
 
     Safe to repeat and to run at the same time from several places. Raises `SchemaMismatch` when an applied migration
     differs from this build's, or the database is newer than this build; `asyncpg.PostgresError` for the rest.
@@ -70,7 +84,7 @@ async def migrate(dsn: str, *, projector_password: str | None = None, gateway_pa
         await _exempt_from_row_security(connection, PROJECTOR)
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-            return await _apply(connection)
+            return [*await _apply(connection), *await make_missing(connection, views)]
     finally:
         await connection.close()
 

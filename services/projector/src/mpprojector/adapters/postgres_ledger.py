@@ -37,11 +37,15 @@ SELECT ceil((SELECT count(*) FROM mp.projections
     / greatest(1, (SELECT count(*) FROM mp.projectors WHERE lease_until >= now() OR node = $1))::numeric)::int
 """
 _SILENT = """
-SELECT name, build, owner_epoch FROM mp.projections
-WHERE (owner IS NULL OR lease_until < now()) AND phase IN ('serving', 'following', 'kept')
-    AND (name, version) IN (SELECT * FROM unnest($1::text[], $2::int[]))
-ORDER BY phase <> 'serving', position LIMIT $3
+SELECT name, build, owner_epoch FROM (
+    SELECT *, row_number() OVER (ORDER BY phase <> 'serving', position) AS place FROM mp.projections
+    WHERE (owner IS NULL OR lease_until < now()) AND phase IN ('serving', 'following', 'kept')
+        AND (name, version) IN (SELECT * FROM unnest($1::text[], $2::int[]))
+) AS free
+WHERE place <= $3 OR updated_at < now() - make_interval(secs => 2 * $4)
+ORDER BY place
 """
+"""Beyond its share a node takes what has been nobody's for a while: the others may not know that version."""
 _ONE = "SELECT name, build, owner_epoch FROM mp.projections WHERE name = $1 AND build = $2"
 _FREE = """
 SELECT owner IS NULL OR owner = $4 OR lease_until < now()
@@ -114,7 +118,7 @@ class PostgresLedger:
         with translated():
             await connection.execute(_PRESENT, node, self._lease_seconds)
             room = await self._share(connection, node) - holding
-            for row in await connection.fetch(_SILENT, self._names, self._versions, max(room, 0)):
+            for row in await connection.fetch(_SILENT, self._names, self._versions, max(room, 0), self._lease_seconds):
                 lease = await self._take(connection, node, *row)
                 leases += [lease] if lease else []
         return leases

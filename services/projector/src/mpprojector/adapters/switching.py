@@ -8,11 +8,13 @@ everything and tries again, so that a query that runs long, or locks in another 
 
 import asyncio
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import asyncpg
+from mpviews.changes import View
 
-from mpprojector.adapters.builds import BUILD_LOCK, Build, BuildRefused, builds, find
+from mpprojector.adapters.builds import BUILD_LOCK, Build, BuildRefused, builds, find, finish, make
 from mpprojector.ports import SERVING
 
 _LOCK_WAIT = "150ms"
@@ -34,6 +36,7 @@ UPDATE mp.projections SET tables = 'mp', phase = 'serving', owner = NULL, lease_
 WHERE name = $1 AND build = $2 AND phase IN ('following', 'kept')
 """
 _LAST = "SELECT build FROM mp.projections WHERE name = $1 AND phase = 'kept' ORDER BY replaced_at DESC LIMIT 1"
+_KEPT_UP = ("serving", "following", "kept")
 _YIELDS = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 
 
@@ -139,3 +142,29 @@ async def _move(connection: asyncpg.Connection, build: Build, schema: str) -> No
         await connection.execute(f"GRANT USAGE ON SCHEMA {schema} TO mp_projector")
     for name in build.table_names:
         await connection.execute(f"ALTER TABLE {build.tables}.{name} SET SCHEMA {schema}")
+
+
+async def make_missing(connection: asyncpg.Connection, views: Iterable[View]) -> list[str]:
+    """A build for each view whose version has none; it serves at once where nothing is folded yet. Returns their names.
+
+    Inside a transaction of the caller. A database that serves newer versions than these is left as it is.
+    """
+    made = []
+    for view in views:
+        present = [build for build in await builds(connection) if build.name == view.name and build.phase in _KEPT_UP]
+        if any(build.version >= view.version for build in present):
+            continue
+        new = await make(connection, view)
+        await finish(connection, new, view, epoch=0)
+        made.append(f"build {new.build} of {view.name}, version {view.version}")
+        if all(build.position == 0 for build in present):
+            await _replace_empty(connection, [build for build in present if build.phase == "serving"], new)
+    return made
+
+
+async def _replace_empty(connection: asyncpg.Connection, old: Sequence[Build], new: Build) -> None:
+    for build in old:
+        await _move(connection, build, build.own_schema)
+        await connection.execute(_RETIRE, build.name, build.build, build.own_schema)
+    await _move(connection, new, SERVING)
+    await connection.execute(_PROMOTE, new.name, new.build)
