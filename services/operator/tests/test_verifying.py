@@ -10,12 +10,15 @@ from typing import Any
 
 import asyncpg
 import pytest
+from mpbus.connect import connect
 from mpbus.reader import HASH_HEADER
 from mpbus.streams import provision
 from mpd.servers import NatsServer
 from mpschema import codec
 
 from services.operator.tests.proving import PROVED, REFUSED, USAGE, Log, flip, mpctl, on_bus, write_log
+from tests.support.chain import Chain
+from tests.support.database import Database
 
 
 def test_a_log_that_nobody_touched_verifies(log: Log) -> None:
@@ -73,6 +76,30 @@ def test_a_tail_the_server_cut_off_after_a_crash_is_named(log: Log, damaged: Nat
     assert (finding["stream_seq"], finding["seq"]) == (victim.stream_seq, victim.header.first_seq)
     finding = log.mpctl("log", "verify", "--against", "archive", "--json", MP_NATS_URL=damaged.url).finding
     assert finding["stream_seq"] == victim.stream_seq
+
+
+async def test_what_the_server_cut_off_is_told_where_nobody_else_saw_the_log(
+    own_nats: NatsServer, tmp_path: Path
+) -> None:
+    nc = await connect(own_nats.url, "test")
+    await provision(nc, "0")
+    chain = Chain(nc, "0")
+    for _ in range(100):
+        await chain.append(20)
+    await nc.close()
+    own_nats.kill()
+    (block,) = (own_nats.folder / "jetstream").rglob("MP_LOG_0/msgs/*.blk")
+    flip(block, block.stat().st_size // 2)
+    own_nats.start()
+    ran = await asyncio.to_thread(mpctl, "log", "verify", "--json", home=tmp_path, MP_NATS_URL=own_nats.url)
+    assert 40 < ran.finding["stream_seq"] < 60
+    assert "the server found damage and cut off" in ran.finding["detail"]
+
+
+def test_a_database_without_an_archive_is_told_apart(log: Log, empty_database: Database) -> None:
+    ran = log.mpctl("log", "verify", "--against", "archive", MP_POSTGRES_OWNER_DSN=empty_database.owner_dsn)
+    assert ran.code == REFUSED
+    assert "is it migrated?" in ran.err
 
 
 def _copy_of_log(log: Log, url: str, change: dict[int, tuple[bytes, str]]) -> None:

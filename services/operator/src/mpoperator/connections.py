@@ -68,7 +68,7 @@ async def _check_sight(connection: asyncpg.Connection) -> None:
     """A role under row-level security would find an archive with holes, and call an honest copy wrong."""
     try:
         sees_all = await connection.fetchval(_SEES_ALL)
-    except asyncpg.UndefinedTableError as error:
+    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError) as error:
         raise Refused("this database holds no archive: is it migrated?") from error
     if not sees_all:
         raise Refused("this role does not see every row of the archive: use the DSN of mp_projector")

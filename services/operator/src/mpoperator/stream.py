@@ -22,6 +22,8 @@ _BYTES_MAX = 32 << 20
 _SILENCE_SECONDS = 1.0
 _ATTEMPTS = 5
 _INACTIVE_SECONDS = 10.0
+_WITH_LOSSES = b'{"deleted_details":true}'
+"""Only who asks for what is missing is told what was cut off."""
 _LARGE_BYTES = 16 << 10
 
 
@@ -30,7 +32,7 @@ class _Lost(msgspec.Struct):
 
 
 class StreamState(msgspec.Struct):
-    """What the server says of a stream. `lost` is there after it found damage and cut something off."""
+    """What the server says of a stream. `lost` is there after it cut damage off, until it restarts."""
 
     messages: int
     first_seq: int
@@ -55,7 +57,7 @@ class LogStream:
 
     async def state(self) -> StreamState | None:
         """What the server says of the stream; None if there is none."""
-        answer = await self._nc.request(f"$JS.API.STREAM.INFO.{self.name}", b"", timeout=10)
+        answer = await self._nc.request(f"$JS.API.STREAM.INFO.{self.name}", _WITH_LOSSES, timeout=10)
         info = msgspec.json.decode(answer.data, type=_Info)
         if info.state is not None:
             return info.state
@@ -64,13 +66,10 @@ class LogStream:
         raise ServerGone(f"{self.name}: {(info.error or {}).get('description')}")
 
     async def existing(self) -> StreamState:
-        """As `state`. Raises `Disproved` where there is no stream, or the server reports a loss."""
+        """As `state`. Raises `Disproved` where there is no stream, or its beginning is gone."""
         state = await self.state()
         if state is None:
             raise Disproved(Finding(where="stream", detail=f"there is no stream {self.name}"))
-        if state.lost is not None:
-            detail = f"the server found damage and cut {state.lost.bytes} bytes off after commit {state.last_seq}"
-            raise Disproved(Finding(where="stream", detail=detail, stream_seq=state.last_seq + 1))
         if state.last_seq and state.first_seq != 1:
             detail = f"it begins with commit {state.first_seq}: what stood before is gone"
             raise Disproved(Finding(where="stream", detail=detail, stream_seq=1, seq=1))

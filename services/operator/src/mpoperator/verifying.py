@@ -10,7 +10,7 @@ from mpoperator.progress import meter
 from mpoperator.running import Answer
 from mpoperator.settings import OperatorSettings
 from mpoperator.stream import LogStream, follow
-from mpoperator.witnesses import must_reach, witnesses
+from mpoperator.witnesses import must_have_kept_all, must_reach, witnesses
 
 
 class Verified(Answer, frozen=True, kw_only=True):
@@ -53,7 +53,9 @@ async def verify_stream(settings: OperatorSettings, first: int, last: int | None
         until = await stream.commit_of(last)
         seen = await witnesses(settings, nc)
         if last is None:
-            must_reach(seen, await stream.last())
+            end = await stream.last()
+            must_reach(seen, end)
+            must_have_kept_all(await stream.existing(), seen, end)
         at = {witness.stream_seq: witness for witness in seen}
         chain = Chain("stream", stream.subject, start, deep=deep)
         with meter("verifying", until - start.stream_seq, "commits") as bar:

@@ -15,6 +15,9 @@ from mpoperator.archive import Archive
 from mpoperator.connections import archive as open_archive
 from mpoperator.errors import Disproved, Finding, ServerGone
 from mpoperator.settings import OperatorSettings
+from mpoperator.stream import StreamState
+
+_ARCHIVE = "the archive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,13 @@ def must_reach(seen: list[Witness], end: LogPosition) -> None:
             raise Disproved(Finding(where="stream", detail=detail, stream_seq=end.stream_seq + 1, seq=end.seq + 1))
 
 
+def must_have_kept_all(state: StreamState, seen: list[Witness], end: LogPosition) -> None:
+    """Raise `Disproved` when the server says that it cut something off, and no archive can say that all is there."""
+    if state.lost is not None and _ARCHIVE not in {witness.name for witness in seen}:
+        detail = f"the server found damage and cut off {state.lost.bytes} bytes; compare with the archive"
+        raise Disproved(Finding(where="stream", detail=detail, stream_seq=end.stream_seq + 1, seq=end.seq + 1))
+
+
 async def stored_snapshot(nc: Client, shard: str) -> Witness | None:
     """Where the stored snapshot was taken; None where there is none that can be read."""
     try:
@@ -69,6 +79,6 @@ async def _archive(settings: OperatorSettings) -> Witness | None:
     try:
         async with open_archive(settings.known_dsn) as connection:
             newest = await Archive(connection).newest()
-            return Witness("the archive", *newest) if newest else None
+            return Witness(_ARCHIVE, *newest) if newest else None
     except ServerGone:
         return None
