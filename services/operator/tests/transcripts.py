@@ -14,6 +14,7 @@ from pathlib import Path
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _HASH = re.compile(r"\b([0-9a-f]{16,64}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})\b")
 _NUMBER = re.compile(r"\d[\d,.]*")
+_NODE = re.compile(r"\b((?:kernel|projector)-\d+)-[0-9a-f]{8}\b")
 _SPACES = re.compile(r" {2,}")
 _ANY = "..."
 
@@ -58,4 +59,4 @@ def agree(shown: list[str], printed: list[str]) -> bool:
 
 
 def _normal(line: str) -> str:
-    return _SPACES.sub(" ", _NUMBER.sub("N", _HASH.sub("H", line))).strip()
+    return _SPACES.sub(" ", _NUMBER.sub("N", _HASH.sub("H", _NODE.sub(r"\1", line)))).strip()

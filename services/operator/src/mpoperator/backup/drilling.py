@@ -161,8 +161,11 @@ async def _restore(stack: Stack, source: Path, watch: _Watch) -> Restored:
 
 
 def _start(stack: Stack, *, services: bool) -> None:
-    for process in stack.services if services else stack.servers:
-        process.start()
+    processes = stack.services if services else stack.servers
+    for process in processes:
+        process.spawn()
+    for process in processes:
+        process.wait_ready()
     if not services:
         stack.prepare()
 

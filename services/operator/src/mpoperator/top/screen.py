@@ -76,7 +76,7 @@ class Screen(Answer, frozen=True, kw_only=True):
 def draw(screen: Screen, history: Sequence[float]) -> RenderableType:
     """One frame. `history` are the latest rates of events, oldest first."""
     parts: list[RenderableType] = [_title(screen), Text(), _flow(screen, history), Text(), _projections(screen)]
-    if screen.services:
+    if screen.services or screen.redis is not None:
         parts += [Text(), _services(screen)]
     parts += [Text(f"not known: {safe(why)}", style="magenta") for why in screen.unknown]
     return Group(*parts)
@@ -96,8 +96,7 @@ def _title(screen: Screen) -> Text:
     else:
         who = Text("nobody leads" if not screen.unknown else "no leader known", style="bold red")
     at = f" · event {_number(screen.seq)}, commit {_number(screen.stream_seq)}"
-    redis = {True: (" · redis up", ""), False: (" · redis down", "bold red"), None: ("", "")}[screen.redis]
-    return Text.assemble((f"shard {screen.shard} · ", "dim"), who, at, redis)
+    return Text.assemble((f"shard {screen.shard} · ", "dim"), who, at)
 
 
 def _flow(screen: Screen, history: Sequence[float]) -> Table:
@@ -149,10 +148,11 @@ def _halt(projection: Projection) -> Text:
 
 
 def _services(screen: Screen) -> Columns:
-    return Columns(
-        [Text.assemble(safe(each.name), " ", (each.state, _SERVICE_STYLES[each.state])) for each in screen.services],
-        padding=(0, 3),
-    )
+    listed = [(each.name, each.state) for each in screen.services]
+    if screen.redis is not None:
+        listed.append(("redis", "ready" if screen.redis else "away"))
+    shown = [Text.assemble(safe(name), " ", (state, _SERVICE_STYLES[state])) for name, state in listed]
+    return Columns(shown, padding=(0, 3))
 
 
 def _table(*headings: str) -> Table:
