@@ -6,6 +6,7 @@ import asyncio
 import json
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import asyncpg
@@ -227,6 +228,11 @@ def test_read_models_that_would_never_fit_again_are_seen(
 
 
 def test_help_says_what_is_not_part_of_a_backup() -> None:
-    shown = subprocess.run(["mpctl", "backup", "create", "--help"], capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(
+        [sys.executable, "-c", "from mpclient.cli.main import main; main()", "backup", "create", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     assert "Commands that wait" in shown
     assert "Keys" in shown
