@@ -206,10 +206,7 @@ def place_projections(database: Database, position: int, log_hash: str) -> None:
 
     async def write() -> None:
         connection = await asyncpg.connect(database.owner_dsn)
-        statement = (
-            "INSERT INTO mp.projections (name, version, tables, position, stream_seq, hash) "
-            "VALUES ('work', 1, 'mp', $1, 1, $2)"
-        )
+        statement = "UPDATE mp.projections SET position = $1, stream_seq = 1, hash = $2 WHERE name = 'work'"
         await connection.execute(statement, position, log_hash)
         await connection.close()
 

@@ -242,6 +242,38 @@ def test_a_projection_of_another_log_is_named(patient: Patient) -> None:
     eventually_sync(lambda: patient.examine().problems == {}, timeout=30)
 
 
+def test_a_build_that_halted_beside_the_one_that_serves_is_named(patient: Patient) -> None:
+    patient.sql("CREATE SCHEMA mp_spare")
+    patient.sql(
+        "INSERT INTO mp.projections (name, version, tables, build, phase, state, error, position) "
+        "VALUES ('work', 1, 'mp_spare', 9, 'filling', 'halted', 'no view of mp.x.Y.v1', 3)"
+    )
+    try:
+        check = patient.examine().problems["build work 9"]
+        assert "halted after event 3: no view of mp.x.Y.v1" in check.detail
+        assert check.mend == "mpctl projection drop work@9"
+    finally:
+        patient.sql("DELETE FROM mp.projections WHERE build = 9")
+        patient.sql("DROP SCHEMA mp_spare")
+    assert patient.examine().problems == {}
+
+
+def test_tables_of_an_older_version_of_a_view_are_named_unless_the_new_ones_are_being_filled(patient: Patient) -> None:
+    patient.stack.projectors[0].stop()
+    held = "owner = 'x', lease_until = now() + interval '1 minute'"
+    patient.sql(f"UPDATE mp.projections SET version = 7, {held} WHERE name = 'work'")
+    check = patient.examine().problems["projection work"]
+    assert "version 7 serves, this build has 1" in check.detail
+    patient.sql(
+        "INSERT INTO mp.projections (name, version, tables, build, phase) VALUES ('work', 1, 'mp_x', 9, 'filling')"
+    )
+    assert patient.examine().checks["projection work"].state is State.WARNING
+    patient.sql("DELETE FROM mp.projections WHERE build = 9")
+    patient.sql("UPDATE mp.projections SET version = 1, owner = NULL, lease_until = NULL WHERE name = 'work'")
+    patient.stack.projectors[0].start()
+    eventually_sync(lambda: patient.examine().problems == {}, timeout=30)
+
+
 def test_an_event_type_that_this_build_does_not_know_is_named(patient: Patient) -> None:
     patient.sql("UPDATE mp.log_events SET event_type = 'mp.task.TaskTeleported.v1' WHERE seq = 1")
     check = patient.examine().problems["event types"]

@@ -16,8 +16,10 @@ from mpoperator.cluster import Cluster
 from mpoperator.doctor.leading import leases
 from mpoperator.errors import NotConfigured, Refused, ServerGone
 
-_PLACES = "SELECT name, position, hash FROM mp.projections WHERE tables = 'mp' AND position > 0 ORDER BY position DESC"
-_DROP = "DROP SCHEMA IF EXISTS mp CASCADE"
+_PLACES = "SELECT name, position, hash FROM mp.projections WHERE position > 0 ORDER BY position DESC"
+_BUILDS = """
+SELECT DISTINCT quote_ident(n.nspname) FROM mp.projections AS p JOIN pg_namespace AS n ON n.nspname = p.tables
+"""
 
 
 async def must_be_vacant(cluster: Cluster, backup: Backup, *, resume: bool) -> None:
@@ -69,7 +71,11 @@ async def drop_read_models(cluster: Cluster) -> None:
     dsn = cluster.settings.postgres_owner_dsn
     if dsn is None or cluster.database is None:
         raise NotConfigured(cluster.errors.get("postgres", "the owner of the tables is needed: MP_POSTGRES_OWNER_DSN"))
-    await cluster.database.execute(_DROP)
+    async with cluster.database.transaction():
+        known = await cluster.database.fetchval("SELECT to_regclass('mp.projections') IS NOT NULL")
+        for row in await cluster.database.fetch(_BUILDS) if known else ():
+            await cluster.database.execute(f"DROP SCHEMA {row[0]} CASCADE")
+        await cluster.database.execute("DROP SCHEMA IF EXISTS mp CASCADE")
     await migrate(dsn.get_secret_value())
 
 

@@ -11,14 +11,16 @@ from mpoperator.cluster import Cluster
 from mpoperator.doctor.report import Check, ok, problem, unknown, warning
 
 _PROJECTIONS = """
-SELECT name, version, position, stream_seq, hash, state, error, owner, lag_seconds,
+SELECT name, version, position, stream_seq, hash, state, error, owner, lag_seconds, build, phase,
     coalesce(lease_until > now(), false) AS owned
-FROM mp.projections WHERE tables = 'mp' ORDER BY name
+FROM mp.projections ORDER BY name, build
 """
 _TYPES = "SELECT event_type, count(*) AS events, min(seq) AS first FROM mp.log_events GROUP BY event_type ORDER BY 1"
 _LAG_WARNS_SECONDS = 30.0
 _LAG_WARNS_EVENTS = 100_000
 _SCAN_SECONDS = 20.0
+_MOVING = ("filling", "following")
+"""Phases of builds that do not serve yet."""
 
 
 async def projection_checks(cluster: Cluster) -> list[Check]:
@@ -31,8 +33,10 @@ async def projection_checks(cluster: Cluster) -> list[Check]:
         return [unknown("projections", "the database has no tables of ours")]
     head = await cluster.head() if cluster.nc else None
     end = head.position.seq if head else None
-    found = {row["name"] for row in rows}
-    checks = [await _one(cluster, row, end) for row in rows]
+    serving = [row for row in rows if row["phase"] == "serving"]
+    found = {row["name"] for row in serving}
+    checks = [await _one(cluster, row, end, _being_filled(rows, row["name"])) for row in serving]
+    checks += [_build(row) for row in rows if row["phase"] in _MOVING]
     mend = cluster.module("mpprojector")
     missing = [problem(f"projection {name}", "was never begun", mend) for name in sorted(set(VIEWS) - found)]
     return checks + missing
@@ -53,7 +57,7 @@ async def event_type_checks(cluster: Cluster) -> list[Check]:
     return [ok("event types", f"this build knows all {len(rows)} that are archived")]
 
 
-async def _one(cluster: Cluster, row: asyncpg.Record, end: int | None) -> Check:
+async def _one(cluster: Cluster, row: asyncpg.Record, end: int | None, filled: set[int]) -> Check:
     name, at = f"projection {row['name']}", row["position"]
     if row["state"] == "halted":
         rebuild = f"mpctl projection rebuild {row['name']}"
@@ -63,8 +67,10 @@ async def _one(cluster: Cluster, row: asyncpg.Record, end: int | None) -> Check:
         return problem(name, f"no projector works on it, at event {at:,}", cluster.module("mpprojector"))
     view = VIEWS.get(row["name"])
     if view is not None and view.version != row["version"]:
-        mend = f"mpctl projection rebuild {row['name']}"
-        return problem(name, f"the tables hold version {row['version']}, this build has {view.version}", mend)
+        detail = f"version {row['version']} serves, this build has {view.version}"
+        if view.version in filled:
+            return warning(name, f"{detail}, which is being filled", f"mpctl projection switch {row['name']}")
+        return problem(name, detail, cluster.module("mpprojector migrate"))
     if end is None:
         return unknown(name, f"at event {at:,}; the log cannot be read to compare")
     if wrong := await _of_another_log(cluster, row):
@@ -74,6 +80,20 @@ async def _one(cluster: Cluster, row: asyncpg.Record, end: int | None) -> Check:
     if lag and (row["lag_seconds"] > _LAG_WARNS_SECONDS or lag > _LAG_WARNS_EVENTS):
         return warning(name, detail, "mpctl top shows whether it catches up; more projectors share the work")
     return ok(name, detail)
+
+
+def _being_filled(rows: list[asyncpg.Record], name: str) -> set[int]:
+    """The versions of a projection that stand beside the one that serves."""
+    return {row["version"] for row in rows if row["name"] == name and row["phase"] in _MOVING}
+
+
+def _build(row: asyncpg.Record) -> Check:
+    """A build that does not serve yet: it hurts nobody, and must not be forgotten."""
+    name, at = f"build {row['name']} {row['build']}", row["position"]
+    if row["state"] == "halted":
+        mend = f"mpctl projection drop {row['name']}@{row['build']}"
+        return problem(name, f"halted after event {at:,}: {row['error']}", mend)
+    return ok(name, f"{row['phase']} at event {at:,}, version {row['version']}")
 
 
 async def _of_another_log(cluster: Cluster, row: asyncpg.Record) -> str:

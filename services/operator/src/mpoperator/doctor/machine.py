@@ -69,7 +69,7 @@ def secret_checks(cluster: Cluster) -> list[Check]:
     for name in _SECRETS:
         if not (folder / name).exists():
             checks.append(
-                problem(f"secret {name}", f"{folder / name} does not exist", "mpctl backup restore --keys FILE")
+                problem(f"secret {name}", f"{folder / name} does not exist", f"mpctl backup restore-keys FILE {folder}")
             )
     return checks or [ok("secrets", f"{folder} is readable by its owner alone")]
 

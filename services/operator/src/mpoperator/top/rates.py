@@ -41,10 +41,12 @@ def screen_of(shard: str, before: Sample, now: Sample) -> Screen:
 def _projection(row: dict[str, object], head: int | None) -> Projection:
     position = int(str(row["position"]))
     state = str(row["state"])
-    if not row["owned"] and state != "halted":
+    if row["phase"] == "as_of":
+        state = "as of"
+    elif not row["owned"] and state != "halted":
         state = "nobody's"
     return Projection(
-        name=str(row["name"]) if row["tables"] == "mp" else f"{row['name']} (in {row['tables']})",
+        name=str(row["name"]) if row["phase"] == "serving" else f"{row['name']} {row['build']} {row['phase']}",
         version=int(str(row["version"])),
         state=state,
         position=position,

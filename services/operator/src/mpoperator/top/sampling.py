@@ -19,9 +19,9 @@ from mpoperator.cluster import GONE, Cluster
 from mpoperator.doctor.leading import leases
 
 _PROJECTIONS = """
-SELECT name, version, tables, state, position, lag_seconds, rate, coalesce(owner, '') AS owner,
+SELECT name, version, build, phase, state, position, lag_seconds, rate, coalesce(owner, '') AS owner,
     coalesce(error, '') AS error, coalesce(lease_until > now(), false) AS owned
-FROM mp.projections ORDER BY tables = 'mp' DESC, name, version
+FROM mp.projections ORDER BY phase = 'serving' DESC, name, build
 """
 
 
