@@ -69,8 +69,11 @@ class CommandProducer:
 
     async def close(self) -> None:
         """Stop. Whoever still waits gets `Unavailable`."""
-        for task in self._tasks:
-            task.cancel()
+        while not all(task.done() for task in self._tasks):
+            for task in self._tasks:
+                task.cancel()
+            # A cancellation that meets an answer gets lost inside the client library: ask again.
+            await asyncio.wait(self._tasks, timeout=_TICK_SECONDS)
         for waiting in self._waiting.values():
             if not waiting.future.done():
                 waiting.future.set_exception(Unavailable("the producer was closed"))

@@ -188,8 +188,8 @@ async def _decide(stack: Stack) -> None:
     """One command, from a client to its outcome."""
     nc = await connect(stack.nats_url, "drill", writer=True)
     producer = CommandProducer(nc, stack.shard)
+    await producer.start()
     try:
-        await producer.start()
         name = new_command_id()
         envelope = CommandEnvelope(
             command_id=name,
