@@ -89,6 +89,7 @@ async def test_at_a_moment_what_was_recorded_by_then_counts(door: Door) -> None:
         {"at_seq": "x"},
         {"at": "yesterday"},
         {"at": "2026-07-30T12:00:00"},
+        {"at": "0001-01-01T00:00:00+14:00"},
         {"at_seq": "1", "at": "2026-07-30T12:00:00Z"},
     ],
 )

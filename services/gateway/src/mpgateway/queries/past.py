@@ -60,7 +60,10 @@ def _moment(text: str) -> dt.datetime:
         raise Refused(Code.SCHEMA_INVALID, f"at is a time in RFC 3339: {error}") from error
     if moment.tzinfo is None:
         raise Refused(Code.SCHEMA_INVALID, "at names no time zone: end it with Z for UTC")
-    return moment
+    try:
+        return moment.astimezone(dt.UTC)
+    except OverflowError as error:
+        raise Refused(Code.SCHEMA_INVALID, "at is out of the range of years") from error
 
 
 class Past:
