@@ -1,4 +1,4 @@
-"""What reads the log: replay into kernel state beside a bare drain, and catching up into all views beside COPY."""
+"""What reads the log: replay into kernel state beside a bare drain, catching up and rebuilding beside COPY."""
 
 import asyncio
 import time
@@ -11,6 +11,7 @@ from bench.load.orders import Order, Window
 from bench.processes import Worker, cpu_seconds
 from bench.report import Row, Target, rate_row
 from bench.rows.group import Group, Options, check
+from bench.rows.rebuild import RATIO, REBUILD, rebuild_rows
 from bench.site import Site, site
 from bench.windows import Lane, in_turn
 
@@ -35,6 +36,7 @@ def measure(options: Options) -> list[Row]:
         here.stop("kernel-1")
         events = here.head().seq
         rows = [_replay(options, here, events)] if options.wants(REPLAY) else []
+        rows += rebuild_rows(options, here, events) if options.wants(REBUILD, RATIO) else []
         return [*rows, _catch_up(options, here, events)] if options.wants(CATCH_UP) else rows
 
 
@@ -108,6 +110,8 @@ async def _caught_up(dsn: str, events: int) -> Window:
 GROUP = Group(
     {
         REPLAY: "events/s of hash check, decode and evolve into kernel state, beside a bare drain of the same log",
+        REBUILD: "events/s rebuilt into new tables of all views, indexes too, beside reading and copying the log",
+        RATIO: "the same as a share of the baseline: at most four times its time",
         CATCH_UP: "events/s folded into all views while catching up, beside COPY of the same bytes into one table",
     },
     measure,

@@ -20,7 +20,8 @@ from schemathesis import Case
 
 APART = ["events_stream", "commands_batch"]
 """A stream has no end to wait for; a batch is text, whose lines no schema sees. The gateway's tests show them."""
-AFTER_SEQ = {"$ref": "#/components/parameters/AfterSeq"}
+WAITING = [{"$ref": f"#/components/parameters/{name}"} for name in ("AfterSeq", "AtSeq")]
+"""Waiting for events that never come is right, and slow."""
 UNLIMITED = {"gateway": {"MP_RATE_LIMIT_PER_SECOND": "100000", "MP_RATE_LIMIT_BURST": "100000"}}
 # What fits the schema may still be refused: for what is there (404, 409, 412), for who asks (403), because a cursor is
 # not one of ours (400), or because 64 KiB of arguments are reached before the bounds of their fields are (413).
@@ -46,8 +47,7 @@ def bound() -> Any:
     """The document as a source of requests."""
     document = openapi.document()
     for operation in (operation for item in document["paths"].values() for operation in item.values()):
-        # Waiting for events that never come is right, and slow.
-        operation["parameters"] = [named for named in operation.get("parameters", []) if named != AFTER_SEQ]
+        operation["parameters"] = [named for named in operation.get("parameters", []) if named not in WAITING]
     schema = schemathesis.openapi.from_dict(document)
     schema.config.phases.coverage.enabled = False
     # Wrong keys are limited by address after a few: 429 instead of 401, which the gateway's tests show.

@@ -1,5 +1,6 @@
 """What the SDK sends is what the OpenAPI document says."""
 
+import datetime as dt
 import json
 import re
 from typing import Any
@@ -52,12 +53,19 @@ def test_every_command_goes_to_its_documented_route(spec: CommandSpec) -> None:
 
 @pytest.mark.parametrize("spec", QUERIES.values(), ids=list(QUERIES))
 def test_every_query_goes_to_its_documented_route(spec: QuerySpec) -> None:
-    wanted = dict.fromkeys(spec.filters, "x") | ({"limit": 10, "cursor": "c"} if spec.many else {})
+    then = calls.as_of(4, dt.datetime(2026, 7, 30, 12, tzinfo=dt.UTC))
+    wanted = dict.fromkeys(spec.filters, "x") | ({"limit": 10, "cursor": "c"} if spec.many else then)
     call = query_call("acme", spec.query_type, "t1", wanted, OUTCOME)
     documented = operation(call.method, call.path)
     assert documented["operationId"] == spec.query_type.replace(".", "_")
     assert set(call.params) == parameters(documented, "query")
     assert call.params["after_seq"] == "9"
+
+
+def test_a_moment_is_sent_in_utc_and_must_name_its_time_zone() -> None:
+    assert calls.as_of(None, dt.datetime(2026, 7, 30, 12, tzinfo=dt.UTC))["at"] == "2026-07-30T12:00:00Z"
+    with pytest.raises(ValueError, match="no time zone"):
+        calls.as_of(None, dt.datetime(2026, 7, 30, 12))  # noqa: DTZ001 - that is what is refused
 
 
 def test_a_version_is_expected_by_if_match_and_absence_by_if_none_match() -> None:

@@ -214,7 +214,7 @@ async def test_without_redis_nothing_fails(fragile: Stack) -> None:
 async def test_a_client_that_does_not_read_is_cut_off(fragile: Stack) -> None:
     async with _door(fragile) as door, _deaf_client(door, fragile) as reader:
         await asyncio.gather(*(_flood(door) for _ in range(4)))
-        await eventually(lambda: _ended_as_stalled(fragile), 40)
+        await eventually(lambda: _ended_as_stalled(fragile), 90)
         with suppress(ConnectionError):
             await asyncio.wait_for(reader.read(), 20)
 

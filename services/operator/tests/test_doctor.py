@@ -16,9 +16,9 @@ from unittest.mock import patch
 import asyncpg
 import msgspec
 import pytest
-from mpbus.streams import INTAKE_CONSUMER, command_stream, log_stream
+from mpbus.streams import INTAKE_CONSUMER, command_stream, log_stream, provision
 from mpd.ports import free_port
-from mpd.servers import wheels
+from mpd.servers import NatsCluster, wheels
 from mpd.stack import Stack
 from mpoperator.doctor.examining import examine
 from mpoperator.doctor.report import Check, State
@@ -312,6 +312,26 @@ def test_what_is_not_known_is_said_and_counts_when_asked_strictly(patient: Patie
     unknown = {name for name, check in found.checks.items() if check.state is State.UNKNOWN}
     assert {"nats sync", "redis", "services", "secrets", "disk"} <= unknown
     assert patient.run("--strict", **only).code == SICK
+
+
+def test_a_log_with_one_copy_on_three_nodes_is_named_and_mended(
+    own_nats_cluster: NatsCluster, tmp_path: Path, patient: Patient
+) -> None:
+    node = own_nats_cluster.nodes[0]
+    settings = {"MP_HOME": str(tmp_path), "MP_NATS_URL": own_nats_cluster.url, "MP_NATS_MONITOR_URL": node.monitor_url}
+    on_bus(own_nats_cluster.url, lambda nc: provision(nc, "0", 1))
+    check = patient.examine(**settings).problems["copies MP_LOG_0"]
+    assert "1 on 3 nodes" in check.detail
+    patient.type(f"export MP_NATS_URL={own_nats_cluster.url}; {check.mend}")
+    eventually_sync(lambda: "copies MP_LOG_0" not in patient.examine(**settings).problems, timeout=60)
+    assert patient.examine(**settings).checks["copies MP_LOG_0"].detail == "3 on 3 nodes"
+    own_nats_cluster.nodes[2].kill()
+    eventually_sync(lambda: "does not hold" in _copies(patient, settings), timeout=60)
+
+
+def _copies(patient: Patient, settings: dict[str, str]) -> str:
+    check = patient.examine(**settings).problems.get("copies MP_LOG_0")
+    return check.detail if check else ""
 
 
 @pytest.mark.parametrize(

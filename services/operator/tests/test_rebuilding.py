@@ -281,6 +281,43 @@ async def test_a_read_model_as_of_a_time(log: Log, database: Database, projectio
     assert made == {name: expected[name] for name in ("boards", "tasks", "task_links")}
 
 
+DOCTORED = """
+from dataclasses import replace
+from mpviews import VIEWS
+from mpviews.changes import CannotApply
+work = VIEWS["work"]
+def changes(commit):
+    for record in commit.records:
+        if record.seq >= 2_000 and record.event_type == "mp.task.TaskSubmitted.v1":
+            raise CannotApply("this build takes nothing that is submitted")
+    return work.changes(commit)
+VIEWS["work"] = replace(work, changes=changes)
+"""
+
+
+async def test_a_rebuild_halts_at_what_it_cannot_apply_and_goes_on_when_that_is_mended(
+    log: Log,
+    database: Database,
+    projection: Any,
+    servers: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    await filled(log, database)
+    rebuild = ("projection", "rebuild", "work", "--json")
+    halted = await asyncio.to_thread(mpctl, *rebuild, home=tmp_path, patch=DOCTORED, **servers)
+    assert halted.code == Exit.DISPROVED
+    (made,) = halted.json["builds"]
+    assert "this build takes nothing that is submitted" in made["error"]
+    (told,) = (each for each in (await projection("builds"))["builds"] if each["build"] == 2)
+    assert (told["phase"], told["state"], told["position"]) == ("filling", "halted", made["position"])
+    assert told["halted_at"] is not None
+    refused = await projection("switch", "work", "--build", "2", code=Exit.REJECTED)
+    assert "is not filled yet" in refused["detail"]
+    (mended,) = (await projection("rebuild", "work"))["builds"]
+    assert (mended["build"], mended["resumed_from"]) == (2, made["position"])
+    await projection("compare", "work")
+
+
 async def test_a_build_that_lacks_events_does_not_serve_unless_told(
     log: Log,
     database: Database,

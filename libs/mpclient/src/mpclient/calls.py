@@ -3,6 +3,7 @@
 Plain functions: what both clients share. Nothing here waits or connects.
 """
 
+import datetime as dt
 import functools
 import os
 import time
@@ -74,6 +75,14 @@ def command_call(
     params = {"id": target} if spec.creates and target else {}
     path = _path(spec.route, workspace, target, about_workspace=spec.aggregate == "workspace")
     return Call("POST", path, params, headers, codec.encode(arguments))
+
+
+def as_of(at_seq: int | None, at: dt.datetime | None) -> dict[str, str | None]:
+    """The parameters for a thing as it was after an event, or at a moment. Raises `ValueError` without a time zone."""
+    if at is not None and at.tzinfo is None:
+        raise ValueError("at has no time zone")
+    utc = at.astimezone(dt.UTC).isoformat().replace("+00:00", "Z") if at is not None else None
+    return {"at_seq": None if at_seq is None else str(at_seq), "at": utc}
 
 
 def query_call(workspace: str | None, query_type: str, target: str, params: Mapping[str, Any], after: After) -> Call:

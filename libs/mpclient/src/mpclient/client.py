@@ -8,6 +8,7 @@ async with AsyncClient("http://127.0.0.1:8080", token, workspace="acme") as clie
 """
 
 import copy
+import datetime as dt
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import Any, Self, Unpack
 
@@ -88,9 +89,19 @@ class AsyncClient(AsyncNouns):
         call = calls.batch_call(self.workspace, lines)
         return calls.batch_answers((await self._transport.send(call)).content)
 
-    async def row(self, kind: type[R], query_type: str, target: str = "", /, *, after: After = None) -> R:
-        """The answer of a query about one thing."""
-        call = calls.query_call(self.workspace, query_type, target, {}, after)
+    async def row(
+        self,
+        kind: type[R],
+        query_type: str,
+        target: str = "",
+        /,
+        *,
+        after: After = None,
+        at_seq: int | None = None,
+        at: dt.datetime | None = None,
+    ) -> R:
+        """The answer of a query about one thing: as it is, or as it was after event `at_seq` or at the moment `at`."""
+        call = calls.query_call(self.workspace, query_type, target, calls.as_of(at_seq, at), after)
         return decoded((await self._transport.send(call)).content, kind)
 
     async def page(

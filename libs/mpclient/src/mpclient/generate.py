@@ -26,6 +26,8 @@ NOUNS = AGGREGATES | {"command": "commands", "event": "history", "projection": "
 """Aggregate to the attribute of the client; the stream itself is `client.events`."""
 _HEAD = '''"""A typed method per command and query. Written by `python -m mpclient.generate`: never edited by hand."""
 '''
+_AS_OF = "at_seq: int | None = None, at: dt.datetime | None = None"
+"""As of when: after an event, or at a moment."""
 
 
 @dataclass(frozen=True)
@@ -127,10 +129,9 @@ def query_methods(spec: QuerySpec, flavour: Flavour, imports: Imports) -> Iterat
     target = "id: str | None = None" if own else "id: str" if "{id}" in spec.route else ""
     named = f'"{spec.query_type}"' + (', id or ""' if own else ", id" if target else "")
     if not spec.many:
-        body = f"return {flavour.awaiting}self._client.row({row}, {named}, after=after)"
-        yield _method(
-            flavour.defining, spec.action, ["self", target, "*, after: After = None"], row, spec.summary, body
-        )
+        body = f"return {flavour.awaiting}self._client.row({row}, {named}, after=after, at_seq=at_seq, at=at)"
+        parts = ["self", target, f"*, after: After = None, {_AS_OF}"]
+        yield _method(flavour.defining, spec.action, parts, row, spec.summary, body)
         return
     hints = typing.get_type_hints(spec.row)
     filters = [(name, _optional(shape_of(hints[name], imports)), None) for name in spec.filters]
@@ -169,7 +170,7 @@ def caller(flavour: Flavour) -> str:
     {define} command(
         self, command_type: str, target: str, arguments: Arguments, **options: Unpack[CommandOptions]
     ) -> Outcome: ...
-    {define} row(self, {query}) -> R: ...
+    {define} row(self, {query}, {_AS_OF}) -> R: ...
     {define} page(self, {query}, **params: Any) -> Page[R]: ...
     def pages(self, {query}, **params: Any) -> {returns}: ...
 '''
@@ -203,6 +204,7 @@ def _render() -> str:
         imports.name(kind)
     head = [
         _HEAD,
+        "import datetime as dt",
         "from collections.abc import AsyncGenerator, Generator, Sequence",
         "from typing import Any, Literal, Protocol, TypeAlias, Unpack, cast\n",
         *imports.lines(),

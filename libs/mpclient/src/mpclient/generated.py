@@ -1,5 +1,6 @@
 """A typed method per command and query. Written by `python -m mpclient.generate`: never edited by hand."""
 
+import datetime as dt
 from collections.abc import AsyncGenerator, Generator, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, Unpack, cast
 
@@ -108,7 +109,17 @@ class AsyncCaller(Protocol):
     async def command(
         self, command_type: str, target: str, arguments: Arguments, **options: Unpack[CommandOptions]
     ) -> Outcome: ...
-    async def row(self, kind: type[R], query_type: str, target: str = "", /, *, after: After = None) -> R: ...
+    async def row(
+        self,
+        kind: type[R],
+        query_type: str,
+        target: str = "",
+        /,
+        *,
+        after: After = None,
+        at_seq: int | None = None,
+        at: dt.datetime | None = None,
+    ) -> R: ...
     async def page(
         self, kind: type[R], query_type: str, target: str = "", /, *, after: After = None, **params: Any
     ) -> Page[R]: ...
@@ -153,9 +164,11 @@ class AsyncWorkspaces:
         """List the workspaces you have a role in: all of them, page by page."""
         return self._client.pages(WorkspaceRow, "workspace.list", limit=limit, after=after)
 
-    async def get(self, id: str | None = None, *, after: After = None) -> WorkspaceRow:
+    async def get(
+        self, id: str | None = None, *, after: After = None, at_seq: int | None = None, at: dt.datetime | None = None
+    ) -> WorkspaceRow:
         """Show the workspace."""
-        return await self._client.row(WorkspaceRow, "workspace.get", id or "", after=after)
+        return await self._client.row(WorkspaceRow, "workspace.get", id or "", after=after, at_seq=at_seq, at=at)
 
 
 class AsyncPrincipals:
@@ -203,9 +216,11 @@ class AsyncPrincipals:
         """List principals: all of them, page by page."""
         return self._client.pages(PrincipalRow, "principal.list", limit=limit, after=after)
 
-    async def get(self, id: str, *, after: After = None) -> PrincipalRow:
+    async def get(
+        self, id: str, *, after: After = None, at_seq: int | None = None, at: dt.datetime | None = None
+    ) -> PrincipalRow:
         """Show a principal."""
-        return await self._client.row(PrincipalRow, "principal.get", id, after=after)
+        return await self._client.row(PrincipalRow, "principal.get", id, after=after, at_seq=at_seq, at=at)
 
     async def keys(
         self, id: str, *, limit: int | None = None, cursor: str | None = None, after: After = None
@@ -285,9 +300,11 @@ class AsyncProjects:
         """List projects: all of them, page by page."""
         return self._client.pages(ProjectRow, "project.list", limit=limit, after=after, name=name, state=state)
 
-    async def get(self, id: str, *, after: After = None) -> ProjectRow:
+    async def get(
+        self, id: str, *, after: After = None, at_seq: int | None = None, at: dt.datetime | None = None
+    ) -> ProjectRow:
         """Show a project."""
-        return await self._client.row(ProjectRow, "project.get", id, after=after)
+        return await self._client.row(ProjectRow, "project.get", id, after=after, at_seq=at_seq, at=at)
 
 
 class AsyncBoards:
@@ -374,9 +391,11 @@ class AsyncBoards:
         """List boards: all of them, page by page."""
         return self._client.pages(BoardRow, "board.list", limit=limit, after=after, project_id=project_id, state=state)
 
-    async def get(self, id: str, *, after: After = None) -> BoardRow:
+    async def get(
+        self, id: str, *, after: After = None, at_seq: int | None = None, at: dt.datetime | None = None
+    ) -> BoardRow:
         """Show a board."""
-        return await self._client.row(BoardRow, "board.get", id, after=after)
+        return await self._client.row(BoardRow, "board.get", id, after=after, at_seq=at_seq, at=at)
 
 
 class AsyncTasks:
@@ -557,9 +576,11 @@ class AsyncTasks:
             session_id=session_id,
         )
 
-    async def get(self, id: str, *, after: After = None) -> TaskRow:
+    async def get(
+        self, id: str, *, after: After = None, at_seq: int | None = None, at: dt.datetime | None = None
+    ) -> TaskRow:
         """Show a task."""
-        return await self._client.row(TaskRow, "task.get", id, after=after)
+        return await self._client.row(TaskRow, "task.get", id, after=after, at_seq=at_seq, at=at)
 
     async def links(
         self,
@@ -698,9 +719,11 @@ class AsyncSessions:
             task_id=task_id,
         )
 
-    async def get(self, id: str, *, after: After = None) -> SessionRow:
+    async def get(
+        self, id: str, *, after: After = None, at_seq: int | None = None, at: dt.datetime | None = None
+    ) -> SessionRow:
         """Show a session."""
-        return await self._client.row(SessionRow, "session.get", id, after=after)
+        return await self._client.row(SessionRow, "session.get", id, after=after, at_seq=at_seq, at=at)
 
     async def ancestors(
         self, id: str, *, limit: int | None = None, cursor: str | None = None, after: After = None
@@ -822,9 +845,11 @@ class AsyncChannels:
             ChannelRow, "channel.list", limit=limit, after=after, session_id=session_id, state=state, scope=scope
         )
 
-    async def get(self, id: str, *, after: After = None) -> ChannelRow:
+    async def get(
+        self, id: str, *, after: After = None, at_seq: int | None = None, at: dt.datetime | None = None
+    ) -> ChannelRow:
         """Show a channel."""
-        return await self._client.row(ChannelRow, "channel.get", id, after=after)
+        return await self._client.row(ChannelRow, "channel.get", id, after=after, at_seq=at_seq, at=at)
 
     async def messages(
         self,
@@ -932,9 +957,11 @@ class AsyncCommands:
             target=target,
         )
 
-    async def get(self, id: str, *, after: After = None) -> CommandRow:
+    async def get(
+        self, id: str, *, after: After = None, at_seq: int | None = None, at: dt.datetime | None = None
+    ) -> CommandRow:
         """Show a command."""
-        return await self._client.row(CommandRow, "command.get", id, after=after)
+        return await self._client.row(CommandRow, "command.get", id, after=after, at_seq=at_seq, at=at)
 
 
 class AsyncHistory:
@@ -1029,7 +1056,17 @@ class Caller(Protocol):
     def command(
         self, command_type: str, target: str, arguments: Arguments, **options: Unpack[CommandOptions]
     ) -> Outcome: ...
-    def row(self, kind: type[R], query_type: str, target: str = "", /, *, after: After = None) -> R: ...
+    def row(
+        self,
+        kind: type[R],
+        query_type: str,
+        target: str = "",
+        /,
+        *,
+        after: After = None,
+        at_seq: int | None = None,
+        at: dt.datetime | None = None,
+    ) -> R: ...
     def page(
         self, kind: type[R], query_type: str, target: str = "", /, *, after: After = None, **params: Any
     ) -> Page[R]: ...
@@ -1072,9 +1109,11 @@ class Workspaces:
         """List the workspaces you have a role in: all of them, page by page."""
         return self._client.pages(WorkspaceRow, "workspace.list", limit=limit, after=after)
 
-    def get(self, id: str | None = None, *, after: After = None) -> WorkspaceRow:
+    def get(
+        self, id: str | None = None, *, after: After = None, at_seq: int | None = None, at: dt.datetime | None = None
+    ) -> WorkspaceRow:
         """Show the workspace."""
-        return self._client.row(WorkspaceRow, "workspace.get", id or "", after=after)
+        return self._client.row(WorkspaceRow, "workspace.get", id or "", after=after, at_seq=at_seq, at=at)
 
 
 class Principals:
@@ -1120,9 +1159,11 @@ class Principals:
         """List principals: all of them, page by page."""
         return self._client.pages(PrincipalRow, "principal.list", limit=limit, after=after)
 
-    def get(self, id: str, *, after: After = None) -> PrincipalRow:
+    def get(
+        self, id: str, *, after: After = None, at_seq: int | None = None, at: dt.datetime | None = None
+    ) -> PrincipalRow:
         """Show a principal."""
-        return self._client.row(PrincipalRow, "principal.get", id, after=after)
+        return self._client.row(PrincipalRow, "principal.get", id, after=after, at_seq=at_seq, at=at)
 
     def keys(
         self, id: str, *, limit: int | None = None, cursor: str | None = None, after: After = None
@@ -1202,9 +1243,11 @@ class Projects:
         """List projects: all of them, page by page."""
         return self._client.pages(ProjectRow, "project.list", limit=limit, after=after, name=name, state=state)
 
-    def get(self, id: str, *, after: After = None) -> ProjectRow:
+    def get(
+        self, id: str, *, after: After = None, at_seq: int | None = None, at: dt.datetime | None = None
+    ) -> ProjectRow:
         """Show a project."""
-        return self._client.row(ProjectRow, "project.get", id, after=after)
+        return self._client.row(ProjectRow, "project.get", id, after=after, at_seq=at_seq, at=at)
 
 
 class Boards:
@@ -1291,9 +1334,11 @@ class Boards:
         """List boards: all of them, page by page."""
         return self._client.pages(BoardRow, "board.list", limit=limit, after=after, project_id=project_id, state=state)
 
-    def get(self, id: str, *, after: After = None) -> BoardRow:
+    def get(
+        self, id: str, *, after: After = None, at_seq: int | None = None, at: dt.datetime | None = None
+    ) -> BoardRow:
         """Show a board."""
-        return self._client.row(BoardRow, "board.get", id, after=after)
+        return self._client.row(BoardRow, "board.get", id, after=after, at_seq=at_seq, at=at)
 
 
 class Tasks:
@@ -1468,9 +1513,9 @@ class Tasks:
             session_id=session_id,
         )
 
-    def get(self, id: str, *, after: After = None) -> TaskRow:
+    def get(self, id: str, *, after: After = None, at_seq: int | None = None, at: dt.datetime | None = None) -> TaskRow:
         """Show a task."""
-        return self._client.row(TaskRow, "task.get", id, after=after)
+        return self._client.row(TaskRow, "task.get", id, after=after, at_seq=at_seq, at=at)
 
     def links(
         self,
@@ -1607,9 +1652,11 @@ class Sessions:
             task_id=task_id,
         )
 
-    def get(self, id: str, *, after: After = None) -> SessionRow:
+    def get(
+        self, id: str, *, after: After = None, at_seq: int | None = None, at: dt.datetime | None = None
+    ) -> SessionRow:
         """Show a session."""
-        return self._client.row(SessionRow, "session.get", id, after=after)
+        return self._client.row(SessionRow, "session.get", id, after=after, at_seq=at_seq, at=at)
 
     def ancestors(
         self, id: str, *, limit: int | None = None, cursor: str | None = None, after: After = None
@@ -1731,9 +1778,11 @@ class Channels:
             ChannelRow, "channel.list", limit=limit, after=after, session_id=session_id, state=state, scope=scope
         )
 
-    def get(self, id: str, *, after: After = None) -> ChannelRow:
+    def get(
+        self, id: str, *, after: After = None, at_seq: int | None = None, at: dt.datetime | None = None
+    ) -> ChannelRow:
         """Show a channel."""
-        return self._client.row(ChannelRow, "channel.get", id, after=after)
+        return self._client.row(ChannelRow, "channel.get", id, after=after, at_seq=at_seq, at=at)
 
     def messages(
         self,
@@ -1841,9 +1890,11 @@ class Commands:
             target=target,
         )
 
-    def get(self, id: str, *, after: After = None) -> CommandRow:
+    def get(
+        self, id: str, *, after: After = None, at_seq: int | None = None, at: dt.datetime | None = None
+    ) -> CommandRow:
         """Show a command."""
-        return self._client.row(CommandRow, "command.get", id, after=after)
+        return self._client.row(CommandRow, "command.get", id, after=after, at_seq=at_seq, at=at)
 
 
 class History:

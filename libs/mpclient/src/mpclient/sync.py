@@ -1,6 +1,7 @@
 """The SDK for programs without an event loop: the same as `mpclient.client`, and it may be used by many threads."""
 
 import copy
+import datetime as dt
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any, Self, Unpack
 
@@ -81,9 +82,19 @@ class Client(Nouns):
         call = calls.batch_call(self.workspace, lines)
         return calls.batch_answers(self._transport.send(call).content)
 
-    def row(self, kind: type[R], query_type: str, target: str = "", /, *, after: After = None) -> R:
-        """The answer of a query about one thing."""
-        call = calls.query_call(self.workspace, query_type, target, {}, after)
+    def row(
+        self,
+        kind: type[R],
+        query_type: str,
+        target: str = "",
+        /,
+        *,
+        after: After = None,
+        at_seq: int | None = None,
+        at: dt.datetime | None = None,
+    ) -> R:
+        """The answer of a query about one thing: as it is, or as it was after event `at_seq` or at the moment `at`."""
+        call = calls.query_call(self.workspace, query_type, target, calls.as_of(at_seq, at), after)
         return decoded(self._transport.send(call).content, kind)
 
     def page(

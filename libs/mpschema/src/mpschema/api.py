@@ -10,7 +10,8 @@ from mpschema.envelope import EnvelopeId, ExpectedVersion, IdempotencyKey, Outco
 T = TypeVar("T")
 
 POSITION_HEADER = "Mp-Position"
-"""Response header, `EPOCH:SEQ`: of a command, where its outcome stands; of an event stream, where it begins."""
+"""Response header, `EPOCH:SEQ`: of a command, where its outcome stands; of an event stream, where it begins;
+of a thing as it was, the last event that counted."""
 BATCH_LINES_MAX = 10_000
 PAGE_ITEMS_MAX = 500
 PAGE_ITEMS_DEFAULT = 50
@@ -67,3 +68,5 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     status: str
     """`ok` or `failing`."""
     checks: dict[str, str] = {}
+    halted: dict[str, str] = {}
+    """Projections that are halted, each with the event and the reason. What they show stands still; others go on."""

@@ -189,7 +189,12 @@ class EventRow(msgspec.Struct, kw_only=True, frozen=True):
 
 class ProjectionRow(msgspec.Struct, kw_only=True, frozen=True):
     name: str
+    build: int
+    """Which of the projection's builds: one serves, others are being filled, wait, or are kept."""
     version: int
+    """The version of the view that fills it."""
+    phase: str
+    """`serving`, `filling`, `following`, `kept` or `as_of`."""
     position: int
     """The last event folded."""
     head: int
@@ -199,6 +204,8 @@ class ProjectionRow(msgspec.Struct, kw_only=True, frozen=True):
     state: str
     """`live`, `catching_up` or `halted`."""
     error: str | None
+    """Where it is halted: at which event, and why."""
+    halted_at: Moment | None
     updated_at: Moment
 
 

@@ -116,7 +116,7 @@ def _add_status(root: click.Group) -> None:
             click.get_current_context().exit(Exit.OVERLOADED)
 
 
-_PROJECTION_COLUMNS = ("name", "state", "position", "lag_events", "lag_seconds", "error")
+_PROJECTION_COLUMNS = ("name", "build", "phase", "state", "position", "lag_events", "lag_seconds", "error")
 assert set(_PROJECTION_COLUMNS) <= set(ProjectionRow.__struct_fields__)
 
 

@@ -16,6 +16,7 @@ from mpclient.cli import output
 from mpclient.cli.examples import query_examples
 from mpclient.cli.fields import FieldOption, field_options
 from mpclient.cli.invocation import ExampleCommand, Invocation, common_options
+from mpclient.cli.moments import MOMENT
 from mpclient.cli.server import Server
 
 COLUMNS: dict[str, tuple[str, ...]] = {
@@ -32,7 +33,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "channel.cursors": ("reader", "cursor"),
     "command": ("id", "status", "code", "command_type", "target", "actor", "decided_at"),
     "event": ("seq", "recorded_at", "event_type", "aggregate_id", "actor"),
-    "projection": ("name", "state", "position", "head", "lag_events", "lag_seconds", "error"),
+    "projection": ("name", "build", "phase", "state", "position", "head", "lag_events", "lag_seconds", "error"),
 }
 """What a table shows of each row; `--json` has everything."""
 
@@ -62,8 +63,7 @@ def _query(spec: QuerySpec) -> click.Command:
     if spec.query_type == "workspace.get":
         params.append(click.Argument(["workspace"], metavar="[ID|FOLDER]", required=False))
     params += [_filter(option) for option in filter_options(spec)]
-    if spec.many:
-        params += _paging_options()
+    params += _paging_options() if spec.many else _as_of_options()
     params.append(_after_seq_option())
     return ExampleCommand(
         spec.action.replace("_", "-"),
@@ -99,6 +99,13 @@ def _paging_options() -> list[click.Parameter]:
     ]
 
 
+def _as_of_options() -> list[click.Parameter]:
+    return [
+        click.Option(["--at-seq"], type=click.IntRange(1), metavar="SEQ", help="As it was after this event."),
+        click.Option(["--at"], type=MOMENT, help="As it was at this moment, such as 2026-07-30T12:00:00Z."),
+    ]
+
+
 def _after_seq_option() -> click.Option:
     return click.Option(
         ["--after-seq"],
@@ -119,7 +126,10 @@ def _run(spec: QuerySpec, **given: Any) -> None:
         if spec.query_type == "project.get":
             target = server.project_id(target)
         if not spec.many:
-            return _show_row(server.row(spec, target, after_seq), invocation.as_json)
+            if given["at_seq"] is not None and given["at"] is not None:
+                raise click.UsageError("give one of --at-seq and --at")
+            row = server.row(spec, target, after_seq, given["at_seq"], given["at"])
+            return _show_row(row, invocation.as_json)
         asked = filters | {"limit": given["limit"], "cursor": given["cursor"], "after": after_seq}
         page = server.page(spec, target, asked)
         rows = list(page.items)

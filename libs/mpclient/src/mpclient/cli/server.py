@@ -5,6 +5,7 @@ The HTTP client is imported when a server is really asked: help and completion a
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import deque
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -90,9 +91,16 @@ class Server:
         except ValueError as error:
             raise Misconfigured(str(error)) from error
 
-    def row(self, spec: QuerySpec, target: str, after_seq: int | None = None) -> msgspec.Struct:
+    def row(
+        self,
+        spec: QuerySpec,
+        target: str,
+        after_seq: int | None = None,
+        at_seq: int | None = None,
+        at: dt.datetime | None = None,
+    ) -> msgspec.Struct:
         """The answer of a query about one thing."""
-        return self.client.row(spec.row, spec.query_type, target, after=after_seq)
+        return self.client.row(spec.row, spec.query_type, target, after=after_seq, at_seq=at_seq, at=at)
 
     def page(self, spec: QuerySpec, target: str, params: Mapping[str, Any]) -> Page[msgspec.Struct]:
         """One page of a list."""

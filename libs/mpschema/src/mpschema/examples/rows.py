@@ -146,14 +146,17 @@ _EXAMPLES: tuple[msgspec.Struct, ...] = (
         event=msgspec.Raw(b'{"type":"mp.task.TaskReady.v1","seq":1042}'),
     ),
     queries.ProjectionRow(
-        name="tasks",
+        name="work",
+        build=2,
         version=1,
+        phase="serving",
         position=1040,
         head=1042,
         lag_events=2,
         lag_seconds=0.012,
         state="live",
         error=None,
+        halted_at=None,
         updated_at=_LATER,
     ),
 )

@@ -128,6 +128,13 @@ PARAMETERS: Json = {
         {"type": "integer", "minimum": 0, "maximum": 2**53 - 1},
         f"Wait (at most {api.AFTER_SEQ_WAIT_SECONDS} s) until the answer knows the event at this position.",
     ),
+    "AtSeq": _parameter(
+        "query",
+        "at_seq",
+        {"type": "integer", "minimum": 1, "maximum": 2**53 - 1},
+        "As it was after the event at this position; `Mp-Position` tells the last of its own events that counts.",
+    ),
+    "At": _parameter("query", "at", {"type": "string", "format": "date-time"}, "As it was at this moment."),
     "After": _parameter(
         "query", "after", _POSITION, "Begin after this position; `0:0` is the start, and left out means from now on."
     ),
@@ -135,7 +142,10 @@ PARAMETERS: Json = {
 }
 
 _HEADERS: Json = {
-    "Mp-Position": {"description": "Where the outcome stands in the log: EPOCH:SEQ.", "schema": _POSITION},
+    "Mp-Position": {
+        "description": "Where the outcome stands in the log, or as of where the answer is: EPOCH:SEQ.",
+        "schema": _POSITION,
+    },
     "Location": {"description": "Where to ask for what was made, or for the outcome.", "schema": {"type": "string"}},
     "ETag": {"description": "The version, as `If-Match` takes it.", "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds to wait before trying again.", "schema": {"type": "integer", "minimum": 0}},

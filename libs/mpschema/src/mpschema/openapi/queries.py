@@ -23,7 +23,7 @@ def _operation(spec: QuerySpec) -> Json:
     row = plain(examples.ROWS[spec.row])
     name = page_name(spec.row) if spec.many else spec.row.__name__
     example = {"items": [row], "next_cursor": None} if spec.many else row
-    told = () if spec.many or "version" not in spec.row.__struct_fields__ else ("ETag",)
+    told = () if spec.many else ("Mp-Position", "ETag") if "version" in spec.row.__struct_fields__ else ("Mp-Position",)
     return {
         "operationId": operation_id(spec.query_type),
         "tags": [(AGGREGATES | _OTHER_TAGS)[spec.aggregate]],
@@ -35,7 +35,7 @@ def _operation(spec: QuerySpec) -> Json:
 
 def _parameters(spec: QuerySpec) -> list[Json]:
     names = [name for name, mark in (("WorkspaceId", "{workspace_id}"), ("Id", "{id}")) if mark in spec.route]
-    names += ["Limit", "Cursor", "AfterSeq"] if spec.many else ["AfterSeq"]
+    names += ["Limit", "Cursor", "AfterSeq"] if spec.many else ["AfterSeq", "AtSeq", "At"]
     return [ref("parameters", name) for name in names] + [_filter(spec, name) for name in spec.filters]
 
 

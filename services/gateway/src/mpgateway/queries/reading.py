@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 import msgspec
-from mpschema.api import AFTER_SEQ_WAIT_SECONDS, PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX
+from mpschema.api import AFTER_SEQ_WAIT_SECONDS, PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX, POSITION_HEADER
 from mpschema.base import INT_MAX
 from mpschema.problems import EdgeCode
 from mpschema.queries import QuerySpec
@@ -19,11 +19,15 @@ from mpgateway.commanding import check_path_id
 from mpgateway.database import ReadModels
 from mpgateway.http import JSON, Answer, Headers, HttpRequest, retry_after
 from mpgateway.problems import Refused
+from mpgateway.queries import past
 from mpgateway.queries.freshness import Freshness
+from mpgateway.queries.past import Past
 from mpgateway.queries.sql import COLLECTIONS, SORT, filter_type, json_columns, raw_columns, statement
 
 _LIST_PARAMETERS = frozenset({"limit", "cursor", "after_seq"})
 _GET_PARAMETERS = frozenset({"after_seq"})
+_ARCHIVE = "archive"
+"""The projection that holds every event."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -39,21 +43,21 @@ class Reader:
         """The rows of a statement."""
         return await self._read_models.fetch(sql, *arguments)
 
-    async def open(self, query: "Query", request: HttpRequest, after_seq: int) -> str:
+    async def open(self, projection: str, request: HttpRequest, after_seq: int) -> str:
         """Check that the request may read, wait for freshness, and return the setting that opens the rows."""
         workspace_id = request.params.get("workspace_id")
         if workspace_id is not None:
             check_path_id(workspace_id)
         if after_seq:
-            await self._wait(query, after_seq)
+            await self._wait(projection, after_seq)
         if workspace_id is None:
             return request.identity.principal
         await self._access.check_read(request.identity, workspace_id)
         return workspace_id
 
-    async def _wait(self, query: "Query", after_seq: int) -> None:
+    async def _wait(self, projection: str, after_seq: int) -> None:
         # Roles are read models too: a workspace's maker must find its own binding.
-        projections = {query.projection, "directory"} - {""}
+        projections = {projection, "directory"} - {""}
         if not await self._freshness.reach(projections, after_seq, AFTER_SEQ_WAIT_SECONDS):
             detail = f"the read models have not come to event {after_seq} yet"
             raise Refused(Code.UNAVAILABLE, detail, headers=retry_after(1))
@@ -71,7 +75,9 @@ class Query:
         self._json = json_columns(spec.row)
         self._raw = raw_columns(spec.row)
         self._filters = {name: filter_type(spec.row, name) for name in spec.filters}
-        self._parameters = (_LIST_PARAMETERS | set(spec.filters)) if spec.many else _GET_PARAMETERS
+        self._past = None if spec.many else Past(spec)
+        single = _GET_PARAMETERS | past.PARAMETERS
+        self._parameters = (_LIST_PARAMETERS | set(spec.filters)) if spec.many else single
         self._one = "" if spec.many else self._statement.one()
 
     async def answer(self, request: HttpRequest) -> Answer:
@@ -80,10 +86,28 @@ class Query:
         after_seq = _integer(query, "after_seq", 0, 0, INT_MAX)
         if self._statement.has_id:
             check_path_id(request.params["id"])
-        return await (self._list(request, query, after_seq) if self.spec.many else self._get(request, after_seq))
+        if self.spec.many:
+            return await self._list(request, query, after_seq)
+        moment = past.asked(query)
+        return await (self._get(request, after_seq) if moment is None else self._as_of(request, after_seq, moment))
+
+    async def _as_of(self, request: HttpRequest, after_seq: int, moment: past.Moment) -> Answer:
+        assert self._past is not None, "only single things have a past here"
+        opened = await self._reader.open(_ARCHIVE, request, max(after_seq, moment.seq))
+        sql, more = self._past.statement(moment, self._one)
+        found = await self._past.row(moment, await self._reader.rows(sql, opened, *self._named(request, more)))
+        if found is None:
+            raise Refused(Code.NOT_FOUND, f"there was no such {self.spec.aggregate} then")
+        row, position = found
+        headers: Headers = ((b"etag", b'"%d"' % row["version"]),) if "version" in row else ()
+        return Answer(200, _encode(row), (*JSON, (POSITION_HEADER.lower().encode(), position.encode()), *headers))
+
+    def _named(self, request: HttpRequest, more: tuple[object, ...]) -> tuple[object, ...]:
+        """The parameters that name the thing: a workspace is named by the path as a whole."""
+        return (*(self._path_id(request) or ((request.params["workspace_id"],) if more else ())), *more)
 
     async def _get(self, request: HttpRequest, after_seq: int) -> Answer:
-        opened = await self._reader.open(self, request, after_seq)
+        opened = await self._reader.open(self.projection, request, after_seq)
         found = await self._reader.rows(self._one, opened, *self._path_id(request))
         if not found:
             raise Refused(Code.NOT_FOUND, f"there is no such {self.spec.aggregate}")
@@ -96,7 +120,7 @@ class Query:
         filters = tuple(name for name in self._filters if name in query)
         values = [self._filter(name, query[name]) for name in filters]
         after = [self._read_cursor(query["cursor"])] if query.get("cursor") else []
-        opened = await self._reader.open(self, request, after_seq)
+        opened = await self._reader.open(self.projection, request, after_seq)
         sql = self._statement.page(filters, after=bool(after))
         found = await self._reader.rows(sql, opened, *self._path_id(request), *values, *after, limit + 1)
         page = found[:limit]

@@ -38,7 +38,7 @@ COLLECTIONS: dict[type[msgspec.Struct], Collection] = {
     rows.CursorRow: Collection("cursors", "reader", "channels"),
     rows.CommandRow: Collection("commands", "first_seq", "commands"),
     rows.EventRow: Collection("log_events", "seq", "archive"),
-    rows.ProjectionRow: Collection("projections", "name || '@' || version", ""),
+    rows.ProjectionRow: Collection("projections", "name || '@' || build", ""),
 }
 _PARENTS = {
     "principal.keys": "principal_id",
@@ -104,7 +104,7 @@ def statement(spec: QuerySpec) -> Statement:
     elif has_id:
         conditions.append(f"item.{_PARENTS.get(spec.query_type, 'id')} = $2")
     if spec.row is rows.ProjectionRow:
-        order = "(item.name || '@' || item.version)"
+        order = "(item.name || '@' || item.build)"
     columns = ", ".join(f"item.{name}" for name in spec.row.__struct_fields__)
     head = f"SELECT {columns}, {order} AS {SORT} FROM {source}"  # noqa: S608 - names of the registry
     cursor_type = str if spec.row in (rows.CursorRow, rows.ProjectionRow) else int

@@ -19,6 +19,7 @@ from mpgateway.streaming.ring import Ring
 from mpgateway.streaming.tail import Tail
 
 READY_SECONDS = 2.0
+_HALTED = "SELECT name, error FROM mp.projections WHERE state = 'halted' AND phase = 'serving'"
 _NOTHING: frozenset[str] = frozenset()
 _encode = msgspec.json.Encoder().encode
 
@@ -46,11 +47,12 @@ class Operations:
 
     async def _readyz(self, request: HttpRequest) -> Answer:
         request.query(_NOTHING)
-        checks = {"nats": self._nats_state(), "postgres": await self._postgres_state(), "tail": self._tail_state()}
+        postgres, halted = await self._postgres_state()
+        checks = {"nats": self._nats_state(), "postgres": postgres, "tail": self._tail_state()}
         if self._ring.ending is not None:
             checks["gateway"] = self._ring.ending
         failing = {name for name, state in checks.items() if state != "ok"}
-        health = Health(status="failing" if failing else "ok", checks=checks)
+        health = Health(status="failing" if failing else "ok", checks=checks, halted=halted)
         return Answer(503 if failing else 200, _encode(health))
 
     def _nats_state(self) -> str:
@@ -59,13 +61,14 @@ class Operations:
     def _tail_state(self) -> str:
         return self._tail.broken or ("ok" if self._tail.ready else "catching up")
 
-    async def _postgres_state(self) -> str:
+    async def _postgres_state(self) -> tuple[str, dict[str, str]]:
+        """Whether it answers, and which projections are halted and why: their readers see what was, not nothing."""
         try:
             async with asyncio.timeout(READY_SECONDS):
-                await self._read_models.fetch("SELECT 1 FROM mp.projections LIMIT 1")
+                rows = await self._read_models.fetch(_HALTED)
         except (ReadModelsUnavailable, TimeoutError):
-            return "does not answer"
-        return "ok"
+            return "does not answer", {}
+        return "ok", {row["name"]: row["error"] or "" for row in rows}
 
     async def _metrics(self, request: HttpRequest) -> Answer:
         request.query(_NOTHING)

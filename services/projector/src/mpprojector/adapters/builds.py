@@ -31,6 +31,8 @@ _LET_GO = """
 UPDATE mp.projections SET owner = NULL, lease_until = NULL WHERE name = $1 AND build = $2 AND owner_epoch = $3
 """
 _FORGET = "DELETE FROM mp.projections WHERE name = $1 AND build = $2 AND phase <> 'serving'"
+_INDEXING = "SET LOCAL maintenance_work_mem = '128MB'; SET LOCAL max_parallel_maintenance_workers = 0"
+"""Builds are completed side by side: within each, more processes would only cost more."""
 _IN_USE = "SELECT count(*) FROM mp.projections WHERE tables = $1"
 
 
@@ -98,7 +100,7 @@ async def finish(connection: asyncpg.Connection, build: Build, view: View, epoch
     Raises `BuildRefused` when the epoch is not the owner's any more.
     """
     async with connection.transaction():
-        await connection.execute("SET LOCAL maintenance_work_mem = '128MB'; SET LOCAL enable_seqscan = on")
+        await connection.execute(_INDEXING)
         if build.phase == "as_of":
             await connection.execute(_script(view.name, build.tables)[1])
             await connection.execute(f"ANALYZE {_listed(build.tables, build.table_names)}")
