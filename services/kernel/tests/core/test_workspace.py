@@ -1,7 +1,7 @@
 """Workspaces: who makes them, and what still works in one that is closed."""
 
 import pytest
-from mpschema.principal import BindRole, Role, RoleBound
+from mpschema.principal import BindRole, IssueKey, KeyRevoked, RevokeKey, Role, RoleBound, RoleUnbound, UnbindRole
 from mpschema.project import CreateProject
 from mpschema.rejections import Code
 from mpschema.system import SYSTEM_WORKSPACE
@@ -58,6 +58,14 @@ def test_a_frozen_workspace_refuses_every_change() -> None:
     story.when(Step(CreateProject("More"), "more")).then_rejected(Code.FROZEN)
     story.when(Step(BindRole(Role.VIEWER), "user:new", OWNER)).then_rejected(Code.FROZEN)
     story.when(Step(RenameWorkspace("Other"), ACME, OWNER)).then_rejected(Code.FROZEN)
+
+
+@pytest.mark.parametrize("closing", [FREEZE, Step(ArchiveWorkspace(), ACME, OWNER)])
+def test_authority_can_be_taken_away_from_a_closed_workspace(closing: Step) -> None:
+    key = Step(IssueKey("k1", "a" * 64), DEVELOPER, OWNER)
+    story = acme().given(key, closing)
+    story.when(Step(RevokeKey("k1"), DEVELOPER, OWNER)).then(KeyRevoked("k1"))
+    story.when(Step(UnbindRole(Role.DEVELOPER), DEVELOPER, OWNER)).then(RoleUnbound(Role.DEVELOPER))
 
 
 def test_a_thawed_workspace_changes_again() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from mpschema.base import Event
 from mpschema.envelope import EventRecord
-from mpschema.principal import Role, RoleBound
+from mpschema.principal import RevokeKey, Role, RoleBound, UnbindRole
 from mpschema.rejections import Code, Rejection
 from mpschema.system import SYSTEM_WORKSPACE
 from mpschema.workspace import (
@@ -27,8 +27,9 @@ from mpkernel.core.world import Decision, Fact
 
 ACTIVE, FROZEN, ARCHIVED = WorkspaceState.ACTIVE, WorkspaceState.FROZEN, WorkspaceState.ARCHIVED
 
-UNGATED = frozenset({CreateWorkspace, FreezeWorkspace, ThawWorkspace, ArchiveWorkspace})
-"""Commands that a workspace's own table answers even while it is closed to all others."""
+UNGATED = frozenset({CreateWorkspace, FreezeWorkspace, ThawWorkspace, ArchiveWorkspace, RevokeKey, UnbindRole})
+"""Commands that are answered even while the workspace is closed to all others: its own, and those that only take
+authority away, which an incident may need."""
 
 
 def closed(workspace: Workspace) -> Rejection | None:
