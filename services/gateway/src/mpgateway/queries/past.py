@@ -21,6 +21,7 @@ _EVENTS_MAX = 50_000
 _EVENTS_AT_ONCE = 200
 """More than these are folded in a thread: a fold takes some 20 µs an event."""
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_FIRST, _LAST = dt.datetime.min.replace(tzinfo=dt.UTC), dt.datetime.max.replace(tzinfo=dt.UTC)
 _DIGITS_MAX = 16
 _EVENTS = (
     "SELECT item.event FROM mp.log_events AS item WHERE item.workspace_id = scope.value AND item.aggregate = '{}'"
@@ -63,7 +64,7 @@ def _moment(text: str) -> dt.datetime:
     try:
         return moment.astimezone(dt.UTC)
     except OverflowError:  # the first or the last hours of all years: before, or after, everything
-        return (dt.datetime.min if moment.year == dt.MINYEAR else dt.datetime.max).replace(tzinfo=dt.UTC)
+        return _FIRST if moment.year == dt.MINYEAR else _LAST
 
 
 class Past:
