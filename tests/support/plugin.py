@@ -9,15 +9,19 @@ from __future__ import annotations
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Protocol
 
 import pytest
+from mpbus.connect import connect
 from mpd.ports import free_port
 from mpd.servers import NatsCluster, NatsServer, PostgresServer, ValkeyServer
 from mpd.stack import Settings, Stack
+from mpschema.subjects import command_stream, feed_stream, log_stream
+from nats.js.errors import NotFoundError
 
 from tests.support.database import Database, migrate
 
@@ -149,9 +153,19 @@ def stack(new_stack: StackFactory) -> Stack:
 
 
 @pytest.fixture
-def shard() -> str:
-    """A shard name nobody else uses, so that streams of tests never collide."""
-    return f"t{secrets.token_hex(6)}"
+async def shard(request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    """A shard name nobody else uses, so that streams of tests never collide.
+
+    Its streams on the shared server go with the test: each reserves room on the disk.
+    """
+    name = f"t{secrets.token_hex(6)}"
+    yield name
+    if "nats_server" in request.fixturenames:
+        nc = await connect(request.getfixturevalue("nats_server").url, "tidying-up")
+        for stream in (command_stream(name), log_stream(name), feed_stream(name)):
+            with suppress(NotFoundError):
+                await nc.jetstream().delete_stream(stream)
+        await nc.close()
 
 
 @pytest.fixture

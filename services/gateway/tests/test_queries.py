@@ -63,17 +63,28 @@ def test_every_collection_is_fed_by_the_projection_that_owns_its_table() -> None
     assert fed.items() <= owned.items()
 
 
-async def test_pages_follow_one_another_without_gap_or_repeat(door: Door) -> None:
+@pytest.mark.parametrize("order", ["asc", "desc"])
+async def test_pages_follow_one_another_without_gap_or_repeat(door: Door, order: str) -> None:
     for number in range(7):
         last = await door.done(f"/tasks?id=t{number}", {"project_id": "core", "title": "x"})
     seen: list[str] = []
-    query: dict[str, str | int] = {"limit": 3}
+    query: dict[str, str | int] = {"limit": 3, "order": order}
     for _ in range(3):
         page = (await door.get("/tasks", last, **query)).json()
         seen += [task["id"] for task in page["items"]]
         query["cursor"] = page["next_cursor"]
-    assert seen == [f"t{number}" for number in range(7)]
+    assert seen == [f"t{number}" for number in (range(7) if order == "asc" else reversed(range(7)))]
     assert page["next_cursor"] is None
+
+
+async def test_a_cursor_belongs_to_one_order(door: Door) -> None:
+    for name in ("t1", "t2"):
+        last = await door.done(f"/tasks?id={name}", {"project_id": "core", "title": "x"})
+    cursor = (await door.get("/tasks", last, limit=1)).json()["next_cursor"]
+    refused = await door.get("/tasks", last, order="desc", cursor=cursor)
+    assert (refused.status_code, refused.json()["code"]) == (400, "malformed")
+    unknown = await door.get("/tasks", last, order="sideways")
+    assert (unknown.status_code, unknown.json()["code"]) == (422, "schema_invalid")
 
 
 async def test_filters_are_exact_and_narrow_together(door: Door) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypedDict, TypeVar
 from urllib.parse import quote
 
 import msgspec
-from mpschema import codec
+from mpschema import api, codec
 from mpschema.api import BatchLine, NewKey, Page
 from mpschema.base import Command
 from mpschema.cloudevents import CloudEvent
@@ -31,6 +31,8 @@ After = Outcome | int | None
 """What an answer must know already: the outcome of your own command, or a position (`seq`)."""
 From = Outcome | CloudEvent | str | None
 """Where a stream begins: after an outcome, an event, or `EPOCH:SEQ`; `0:0` is the start, None is now."""
+Order = api.Order
+"""How a list is ordered: `asc`, oldest first, or `desc`, newest first."""
 Arguments = Command | Mapping[str, Any]
 Answer = Outcome | Problem
 

@@ -107,7 +107,7 @@ class AsyncClient(AsyncNouns):
     async def page(
         self, kind: type[R], query_type: str, target: str = "", /, *, after: After = None, **params: Any
     ) -> Page[R]:
-        """One page of a list: `limit`, `cursor` and the query's filters are parameters."""
+        """One page of a list: `order`, `limit`, `cursor` and the query's filters are parameters."""
         call = calls.query_call(self.workspace, query_type, target, params, after)
         return decoded((await self._transport.send(call)).content, calls.page_kind(kind))
 

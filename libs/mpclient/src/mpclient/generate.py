@@ -28,6 +28,9 @@ _HEAD = '''"""A typed method per command and query. Written by `python -m mpclie
 '''
 _AS_OF = "at_seq: int | None = None, at: dt.datetime | None = None"
 """As of when: after an event, or at a moment."""
+_ORDER = 'order: Order = "asc"'
+_GIVEN = "order=order, limit=limit, after=after"
+"""What every list takes."""
 
 
 @dataclass(frozen=True)
@@ -137,13 +140,13 @@ def query_methods(spec: QuerySpec, flavour: Flavour, imports: Imports) -> Iterat
     filters = [(name, _optional(shape_of(hints[name], imports)), None) for name in spec.filters]
     given = "".join(f", {name}={name}" for name in spec.filters)
     asked = signature(filters)
-    paging = ["*", asked, "limit: int | None = None", "cursor: str | None = None", "after: After = None"]
-    body = f"return {flavour.awaiting}self._client.page({row}, {named}, limit=limit, cursor=cursor, after=after{given})"
+    paging = ["*", asked, _ORDER, "limit: int | None = None", "cursor: str | None = None", "after: After = None"]
+    body = f"return {flavour.awaiting}self._client.page({row}, {named}, {_GIVEN}, cursor=cursor{given})"
     yield _method(flavour.defining, spec.action, ["self", target, *paging], f"Page[{row}]", spec.summary, body)
     name = "iterate" if spec.action == "list" else f"iterate_{spec.action}"
-    body = f"return self._client.pages({row}, {named}, limit=limit, after=after{given})"
+    body = f"return self._client.pages({row}, {named}, {_GIVEN}{given})"
     summary = f"{spec.summary.removesuffix('.')}: all of them, page by page."
-    parts = ["self", target, "*", asked, "limit: int | None = None", "after: After = None"]
+    parts = ["self", target, "*", asked, _ORDER, "limit: int | None = None", "after: After = None"]
     yield _method("def", name, parts, flavour.generator.format(row=row), summary, body)
 
 
@@ -209,7 +212,7 @@ def _render() -> str:
         "from typing import Any, Literal, Protocol, TypeAlias, Unpack, cast\n",
         *imports.lines(),
         "",
-        "from mpclient.calls import After, Arguments, CommandOptions, R\n",
+        "from mpclient.calls import After, Arguments, CommandOptions, Order, R\n",
         *(f"{name}: TypeAlias = Literal[{words}]" for name, words in sorted(imports.literals.items())),
     ]
     return "\n".join(head) + "\n\n\n" + "\n\n".join(parts)

@@ -64,7 +64,7 @@ from mpschema.task import (
 )
 from mpschema.workspace import ArchiveWorkspace, CreateWorkspace, FreezeWorkspace, RenameWorkspace, ThawWorkspace
 
-from mpclient.calls import After, Arguments, CommandOptions, R
+from mpclient.calls import After, Arguments, CommandOptions, Order, R
 
 CodeWord: TypeAlias = Literal[
     "schema_invalid",
@@ -155,14 +155,18 @@ class AsyncWorkspaces:
         return await self._client.command("workspace.archive", id or "", ArchiveWorkspace(), **options)
 
     async def list(
-        self, *, limit: int | None = None, cursor: str | None = None, after: After = None
+        self, *, order: Order = "asc", limit: int | None = None, cursor: str | None = None, after: After = None
     ) -> Page[WorkspaceRow]:
         """List the workspaces you have a role in."""
-        return await self._client.page(WorkspaceRow, "workspace.list", limit=limit, cursor=cursor, after=after)
+        return await self._client.page(
+            WorkspaceRow, "workspace.list", order=order, limit=limit, after=after, cursor=cursor
+        )
 
-    def iterate(self, *, limit: int | None = None, after: After = None) -> AsyncGenerator[WorkspaceRow, None]:
+    def iterate(
+        self, *, order: Order = "asc", limit: int | None = None, after: After = None
+    ) -> AsyncGenerator[WorkspaceRow, None]:
         """List the workspaces you have a role in: all of them, page by page."""
-        return self._client.pages(WorkspaceRow, "workspace.list", limit=limit, after=after)
+        return self._client.pages(WorkspaceRow, "workspace.list", order=order, limit=limit, after=after)
 
     async def get(
         self, id: str | None = None, *, after: After = None, at_seq: int | None = None, at: dt.datetime | None = None
@@ -207,14 +211,18 @@ class AsyncPrincipals:
         return await self._client.command("principal.revoke_key", id, RevokeKey(key_id=key_id), **options)
 
     async def list(
-        self, *, limit: int | None = None, cursor: str | None = None, after: After = None
+        self, *, order: Order = "asc", limit: int | None = None, cursor: str | None = None, after: After = None
     ) -> Page[PrincipalRow]:
         """List principals."""
-        return await self._client.page(PrincipalRow, "principal.list", limit=limit, cursor=cursor, after=after)
+        return await self._client.page(
+            PrincipalRow, "principal.list", order=order, limit=limit, after=after, cursor=cursor
+        )
 
-    def iterate(self, *, limit: int | None = None, after: After = None) -> AsyncGenerator[PrincipalRow, None]:
+    def iterate(
+        self, *, order: Order = "asc", limit: int | None = None, after: After = None
+    ) -> AsyncGenerator[PrincipalRow, None]:
         """List principals: all of them, page by page."""
-        return self._client.pages(PrincipalRow, "principal.list", limit=limit, after=after)
+        return self._client.pages(PrincipalRow, "principal.list", order=order, limit=limit, after=after)
 
     async def get(
         self, id: str, *, after: After = None, at_seq: int | None = None, at: dt.datetime | None = None
@@ -223,14 +231,18 @@ class AsyncPrincipals:
         return await self._client.row(PrincipalRow, "principal.get", id, after=after, at_seq=at_seq, at=at)
 
     async def keys(
-        self, id: str, *, limit: int | None = None, cursor: str | None = None, after: After = None
+        self, id: str, *, order: Order = "asc", limit: int | None = None, cursor: str | None = None, after: After = None
     ) -> Page[KeyRow]:
         """List a principal's API keys; never the keys themselves."""
-        return await self._client.page(KeyRow, "principal.keys", id, limit=limit, cursor=cursor, after=after)
+        return await self._client.page(
+            KeyRow, "principal.keys", id, order=order, limit=limit, after=after, cursor=cursor
+        )
 
-    def iterate_keys(self, id: str, *, limit: int | None = None, after: After = None) -> AsyncGenerator[KeyRow, None]:
+    def iterate_keys(
+        self, id: str, *, order: Order = "asc", limit: int | None = None, after: After = None
+    ) -> AsyncGenerator[KeyRow, None]:
         """List a principal's API keys; never the keys themselves: all of them, page by page."""
-        return self._client.pages(KeyRow, "principal.keys", id, limit=limit, after=after)
+        return self._client.pages(KeyRow, "principal.keys", id, order=order, limit=limit, after=after)
 
 
 class AsyncProjects:
@@ -285,20 +297,29 @@ class AsyncProjects:
         *,
         name: str | None = None,
         state: str | None = None,
+        order: Order = "asc",
         limit: int | None = None,
         cursor: str | None = None,
         after: After = None,
     ) -> Page[ProjectRow]:
         """List projects."""
         return await self._client.page(
-            ProjectRow, "project.list", limit=limit, cursor=cursor, after=after, name=name, state=state
+            ProjectRow, "project.list", order=order, limit=limit, after=after, cursor=cursor, name=name, state=state
         )
 
     def iterate(
-        self, *, name: str | None = None, state: str | None = None, limit: int | None = None, after: After = None
+        self,
+        *,
+        name: str | None = None,
+        state: str | None = None,
+        order: Order = "asc",
+        limit: int | None = None,
+        after: After = None,
     ) -> AsyncGenerator[ProjectRow, None]:
         """List projects: all of them, page by page."""
-        return self._client.pages(ProjectRow, "project.list", limit=limit, after=after, name=name, state=state)
+        return self._client.pages(
+            ProjectRow, "project.list", order=order, limit=limit, after=after, name=name, state=state
+        )
 
     async def get(
         self, id: str, *, after: After = None, at_seq: int | None = None, at: dt.datetime | None = None
@@ -376,20 +397,36 @@ class AsyncBoards:
         *,
         project_id: str | None = None,
         state: str | None = None,
+        order: Order = "asc",
         limit: int | None = None,
         cursor: str | None = None,
         after: After = None,
     ) -> Page[BoardRow]:
         """List boards."""
         return await self._client.page(
-            BoardRow, "board.list", limit=limit, cursor=cursor, after=after, project_id=project_id, state=state
+            BoardRow,
+            "board.list",
+            order=order,
+            limit=limit,
+            after=after,
+            cursor=cursor,
+            project_id=project_id,
+            state=state,
         )
 
     def iterate(
-        self, *, project_id: str | None = None, state: str | None = None, limit: int | None = None, after: After = None
+        self,
+        *,
+        project_id: str | None = None,
+        state: str | None = None,
+        order: Order = "asc",
+        limit: int | None = None,
+        after: After = None,
     ) -> AsyncGenerator[BoardRow, None]:
         """List boards: all of them, page by page."""
-        return self._client.pages(BoardRow, "board.list", limit=limit, after=after, project_id=project_id, state=state)
+        return self._client.pages(
+            BoardRow, "board.list", order=order, limit=limit, after=after, project_id=project_id, state=state
+        )
 
     async def get(
         self, id: str, *, after: After = None, at_seq: int | None = None, at: dt.datetime | None = None
@@ -534,6 +571,7 @@ class AsyncTasks:
         state: TaskState | TaskStateWord | None = None,
         holder: str | None = None,
         session_id: str | None = None,
+        order: Order = "asc",
         limit: int | None = None,
         cursor: str | None = None,
         after: After = None,
@@ -542,9 +580,10 @@ class AsyncTasks:
         return await self._client.page(
             TaskRow,
             "task.list",
+            order=order,
             limit=limit,
-            cursor=cursor,
             after=after,
+            cursor=cursor,
             project_id=project_id,
             board_id=board_id,
             state=state,
@@ -560,6 +599,7 @@ class AsyncTasks:
         state: TaskState | TaskStateWord | None = None,
         holder: str | None = None,
         session_id: str | None = None,
+        order: Order = "asc",
         limit: int | None = None,
         after: After = None,
     ) -> AsyncGenerator[TaskRow, None]:
@@ -567,6 +607,7 @@ class AsyncTasks:
         return self._client.pages(
             TaskRow,
             "task.list",
+            order=order,
             limit=limit,
             after=after,
             project_id=project_id,
@@ -587,18 +628,27 @@ class AsyncTasks:
         id: str,
         *,
         kind: LinkKind | LinkKindWord | None = None,
+        order: Order = "asc",
         limit: int | None = None,
         cursor: str | None = None,
         after: After = None,
     ) -> Page[LinkRow]:
         """List a task's links to other tasks."""
-        return await self._client.page(LinkRow, "task.links", id, limit=limit, cursor=cursor, after=after, kind=kind)
+        return await self._client.page(
+            LinkRow, "task.links", id, order=order, limit=limit, after=after, cursor=cursor, kind=kind
+        )
 
     def iterate_links(
-        self, id: str, *, kind: LinkKind | LinkKindWord | None = None, limit: int | None = None, after: After = None
+        self,
+        id: str,
+        *,
+        kind: LinkKind | LinkKindWord | None = None,
+        order: Order = "asc",
+        limit: int | None = None,
+        after: After = None,
     ) -> AsyncGenerator[LinkRow, None]:
         """List a task's links to other tasks: all of them, page by page."""
-        return self._client.pages(LinkRow, "task.links", id, limit=limit, after=after, kind=kind)
+        return self._client.pages(LinkRow, "task.links", id, order=order, limit=limit, after=after, kind=kind)
 
 
 class AsyncSessions:
@@ -677,6 +727,7 @@ class AsyncSessions:
         root_id: str | None = None,
         parent_id: str | None = None,
         task_id: str | None = None,
+        order: Order = "asc",
         limit: int | None = None,
         cursor: str | None = None,
         after: After = None,
@@ -685,9 +736,10 @@ class AsyncSessions:
         return await self._client.page(
             SessionRow,
             "session.list",
+            order=order,
             limit=limit,
-            cursor=cursor,
             after=after,
+            cursor=cursor,
             project_id=project_id,
             state=state,
             root_id=root_id,
@@ -703,6 +755,7 @@ class AsyncSessions:
         root_id: str | None = None,
         parent_id: str | None = None,
         task_id: str | None = None,
+        order: Order = "asc",
         limit: int | None = None,
         after: After = None,
     ) -> AsyncGenerator[SessionRow, None]:
@@ -710,6 +763,7 @@ class AsyncSessions:
         return self._client.pages(
             SessionRow,
             "session.list",
+            order=order,
             limit=limit,
             after=after,
             project_id=project_id,
@@ -726,29 +780,32 @@ class AsyncSessions:
         return await self._client.row(SessionRow, "session.get", id, after=after, at_seq=at_seq, at=at)
 
     async def ancestors(
-        self, id: str, *, limit: int | None = None, cursor: str | None = None, after: After = None
+        self, id: str, *, order: Order = "asc", limit: int | None = None, cursor: str | None = None, after: After = None
     ) -> Page[SessionRow]:
         """List a session's ancestors, root first."""
-        return await self._client.page(SessionRow, "session.ancestors", id, limit=limit, cursor=cursor, after=after)
+        return await self._client.page(
+            SessionRow, "session.ancestors", id, order=order, limit=limit, after=after, cursor=cursor
+        )
 
     def iterate_ancestors(
-        self, id: str, *, limit: int | None = None, after: After = None
+        self, id: str, *, order: Order = "asc", limit: int | None = None, after: After = None
     ) -> AsyncGenerator[SessionRow, None]:
         """List a session's ancestors, root first: all of them, page by page."""
-        return self._client.pages(SessionRow, "session.ancestors", id, limit=limit, after=after)
+        return self._client.pages(SessionRow, "session.ancestors", id, order=order, limit=limit, after=after)
 
     async def descendants(
         self,
         id: str,
         *,
         state: SessionState | SessionStateWord | None = None,
+        order: Order = "asc",
         limit: int | None = None,
         cursor: str | None = None,
         after: After = None,
     ) -> Page[SessionRow]:
         """List a session's descendants."""
         return await self._client.page(
-            SessionRow, "session.descendants", id, limit=limit, cursor=cursor, after=after, state=state
+            SessionRow, "session.descendants", id, order=order, limit=limit, after=after, cursor=cursor, state=state
         )
 
     def iterate_descendants(
@@ -756,11 +813,14 @@ class AsyncSessions:
         id: str,
         *,
         state: SessionState | SessionStateWord | None = None,
+        order: Order = "asc",
         limit: int | None = None,
         after: After = None,
     ) -> AsyncGenerator[SessionRow, None]:
         """List a session's descendants: all of them, page by page."""
-        return self._client.pages(SessionRow, "session.descendants", id, limit=limit, after=after, state=state)
+        return self._client.pages(
+            SessionRow, "session.descendants", id, order=order, limit=limit, after=after, state=state
+        )
 
 
 class AsyncChannels:
@@ -815,6 +875,7 @@ class AsyncChannels:
         session_id: str | None = None,
         state: str | None = None,
         scope: Scope | ScopeWord | None = None,
+        order: Order = "asc",
         limit: int | None = None,
         cursor: str | None = None,
         after: After = None,
@@ -823,9 +884,10 @@ class AsyncChannels:
         return await self._client.page(
             ChannelRow,
             "channel.list",
+            order=order,
             limit=limit,
-            cursor=cursor,
             after=after,
+            cursor=cursor,
             session_id=session_id,
             state=state,
             scope=scope,
@@ -837,12 +899,20 @@ class AsyncChannels:
         session_id: str | None = None,
         state: str | None = None,
         scope: Scope | ScopeWord | None = None,
+        order: Order = "asc",
         limit: int | None = None,
         after: After = None,
     ) -> AsyncGenerator[ChannelRow, None]:
         """List channels: all of them, page by page."""
         return self._client.pages(
-            ChannelRow, "channel.list", limit=limit, after=after, session_id=session_id, state=state, scope=scope
+            ChannelRow,
+            "channel.list",
+            order=order,
+            limit=limit,
+            after=after,
+            session_id=session_id,
+            state=state,
+            scope=scope,
         )
 
     async def get(
@@ -857,13 +927,22 @@ class AsyncChannels:
         *,
         kind: str | None = None,
         sender: str | None = None,
+        order: Order = "asc",
         limit: int | None = None,
         cursor: str | None = None,
         after: After = None,
     ) -> Page[MessageRow]:
         """List a channel's messages in order."""
         return await self._client.page(
-            MessageRow, "channel.messages", id, limit=limit, cursor=cursor, after=after, kind=kind, sender=sender
+            MessageRow,
+            "channel.messages",
+            id,
+            order=order,
+            limit=limit,
+            after=after,
+            cursor=cursor,
+            kind=kind,
+            sender=sender,
         )
 
     def iterate_messages(
@@ -872,12 +951,13 @@ class AsyncChannels:
         *,
         kind: str | None = None,
         sender: str | None = None,
+        order: Order = "asc",
         limit: int | None = None,
         after: After = None,
     ) -> AsyncGenerator[MessageRow, None]:
         """List a channel's messages in order: all of them, page by page."""
         return self._client.pages(
-            MessageRow, "channel.messages", id, limit=limit, after=after, kind=kind, sender=sender
+            MessageRow, "channel.messages", id, order=order, limit=limit, after=after, kind=kind, sender=sender
         )
 
     async def cursors(
@@ -885,20 +965,23 @@ class AsyncChannels:
         id: str,
         *,
         reader: str | None = None,
+        order: Order = "asc",
         limit: int | None = None,
         cursor: str | None = None,
         after: After = None,
     ) -> Page[CursorRow]:
         """List how far each reader has read."""
         return await self._client.page(
-            CursorRow, "channel.cursors", id, limit=limit, cursor=cursor, after=after, reader=reader
+            CursorRow, "channel.cursors", id, order=order, limit=limit, after=after, cursor=cursor, reader=reader
         )
 
     def iterate_cursors(
-        self, id: str, *, reader: str | None = None, limit: int | None = None, after: After = None
+        self, id: str, *, reader: str | None = None, order: Order = "asc", limit: int | None = None, after: After = None
     ) -> AsyncGenerator[CursorRow, None]:
         """List how far each reader has read: all of them, page by page."""
-        return self._client.pages(CursorRow, "channel.cursors", id, limit=limit, after=after, reader=reader)
+        return self._client.pages(
+            CursorRow, "channel.cursors", id, order=order, limit=limit, after=after, reader=reader
+        )
 
 
 class AsyncCommands:
@@ -915,6 +998,7 @@ class AsyncCommands:
         actor: str | None = None,
         idempotency_key: str | None = None,
         target: str | None = None,
+        order: Order = "asc",
         limit: int | None = None,
         cursor: str | None = None,
         after: After = None,
@@ -923,9 +1007,10 @@ class AsyncCommands:
         return await self._client.page(
             CommandRow,
             "command.list",
+            order=order,
             limit=limit,
-            cursor=cursor,
             after=after,
+            cursor=cursor,
             status=status,
             code=code,
             actor=actor,
@@ -941,6 +1026,7 @@ class AsyncCommands:
         actor: str | None = None,
         idempotency_key: str | None = None,
         target: str | None = None,
+        order: Order = "asc",
         limit: int | None = None,
         after: After = None,
     ) -> AsyncGenerator[CommandRow, None]:
@@ -948,6 +1034,7 @@ class AsyncCommands:
         return self._client.pages(
             CommandRow,
             "command.list",
+            order=order,
             limit=limit,
             after=after,
             status=status,
@@ -977,6 +1064,7 @@ class AsyncHistory:
         aggregate: str | None = None,
         aggregate_id: str | None = None,
         actor: str | None = None,
+        order: Order = "asc",
         limit: int | None = None,
         cursor: str | None = None,
         after: After = None,
@@ -985,9 +1073,10 @@ class AsyncHistory:
         return await self._client.page(
             EventRow,
             "event.list",
+            order=order,
             limit=limit,
-            cursor=cursor,
             after=after,
+            cursor=cursor,
             event_type=event_type,
             aggregate=aggregate,
             aggregate_id=aggregate_id,
@@ -1001,6 +1090,7 @@ class AsyncHistory:
         aggregate: str | None = None,
         aggregate_id: str | None = None,
         actor: str | None = None,
+        order: Order = "asc",
         limit: int | None = None,
         after: After = None,
     ) -> AsyncGenerator[EventRow, None]:
@@ -1008,6 +1098,7 @@ class AsyncHistory:
         return self._client.pages(
             EventRow,
             "event.list",
+            order=order,
             limit=limit,
             after=after,
             event_type=event_type,
@@ -1024,14 +1115,18 @@ class AsyncProjections:
         self._client = client
 
     async def list(
-        self, *, limit: int | None = None, cursor: str | None = None, after: After = None
+        self, *, order: Order = "asc", limit: int | None = None, cursor: str | None = None, after: After = None
     ) -> Page[ProjectionRow]:
         """List projections and their lag."""
-        return await self._client.page(ProjectionRow, "projection.list", limit=limit, cursor=cursor, after=after)
+        return await self._client.page(
+            ProjectionRow, "projection.list", order=order, limit=limit, after=after, cursor=cursor
+        )
 
-    def iterate(self, *, limit: int | None = None, after: After = None) -> AsyncGenerator[ProjectionRow, None]:
+    def iterate(
+        self, *, order: Order = "asc", limit: int | None = None, after: After = None
+    ) -> AsyncGenerator[ProjectionRow, None]:
         """List projections and their lag: all of them, page by page."""
-        return self._client.pages(ProjectionRow, "projection.list", limit=limit, after=after)
+        return self._client.pages(ProjectionRow, "projection.list", order=order, limit=limit, after=after)
 
 
 class AsyncNouns:
@@ -1101,13 +1196,17 @@ class Workspaces:
         """Close the workspace for good; it stays readable."""
         return self._client.command("workspace.archive", id or "", ArchiveWorkspace(), **options)
 
-    def list(self, *, limit: int | None = None, cursor: str | None = None, after: After = None) -> Page[WorkspaceRow]:
+    def list(
+        self, *, order: Order = "asc", limit: int | None = None, cursor: str | None = None, after: After = None
+    ) -> Page[WorkspaceRow]:
         """List the workspaces you have a role in."""
-        return self._client.page(WorkspaceRow, "workspace.list", limit=limit, cursor=cursor, after=after)
+        return self._client.page(WorkspaceRow, "workspace.list", order=order, limit=limit, after=after, cursor=cursor)
 
-    def iterate(self, *, limit: int | None = None, after: After = None) -> Generator[WorkspaceRow, None, None]:
+    def iterate(
+        self, *, order: Order = "asc", limit: int | None = None, after: After = None
+    ) -> Generator[WorkspaceRow, None, None]:
         """List the workspaces you have a role in: all of them, page by page."""
-        return self._client.pages(WorkspaceRow, "workspace.list", limit=limit, after=after)
+        return self._client.pages(WorkspaceRow, "workspace.list", order=order, limit=limit, after=after)
 
     def get(
         self, id: str | None = None, *, after: After = None, at_seq: int | None = None, at: dt.datetime | None = None
@@ -1151,13 +1250,17 @@ class Principals:
         """Make an API key invalid for good."""
         return self._client.command("principal.revoke_key", id, RevokeKey(key_id=key_id), **options)
 
-    def list(self, *, limit: int | None = None, cursor: str | None = None, after: After = None) -> Page[PrincipalRow]:
+    def list(
+        self, *, order: Order = "asc", limit: int | None = None, cursor: str | None = None, after: After = None
+    ) -> Page[PrincipalRow]:
         """List principals."""
-        return self._client.page(PrincipalRow, "principal.list", limit=limit, cursor=cursor, after=after)
+        return self._client.page(PrincipalRow, "principal.list", order=order, limit=limit, after=after, cursor=cursor)
 
-    def iterate(self, *, limit: int | None = None, after: After = None) -> Generator[PrincipalRow, None, None]:
+    def iterate(
+        self, *, order: Order = "asc", limit: int | None = None, after: After = None
+    ) -> Generator[PrincipalRow, None, None]:
         """List principals: all of them, page by page."""
-        return self._client.pages(PrincipalRow, "principal.list", limit=limit, after=after)
+        return self._client.pages(PrincipalRow, "principal.list", order=order, limit=limit, after=after)
 
     def get(
         self, id: str, *, after: After = None, at_seq: int | None = None, at: dt.datetime | None = None
@@ -1166,14 +1269,16 @@ class Principals:
         return self._client.row(PrincipalRow, "principal.get", id, after=after, at_seq=at_seq, at=at)
 
     def keys(
-        self, id: str, *, limit: int | None = None, cursor: str | None = None, after: After = None
+        self, id: str, *, order: Order = "asc", limit: int | None = None, cursor: str | None = None, after: After = None
     ) -> Page[KeyRow]:
         """List a principal's API keys; never the keys themselves."""
-        return self._client.page(KeyRow, "principal.keys", id, limit=limit, cursor=cursor, after=after)
+        return self._client.page(KeyRow, "principal.keys", id, order=order, limit=limit, after=after, cursor=cursor)
 
-    def iterate_keys(self, id: str, *, limit: int | None = None, after: After = None) -> Generator[KeyRow, None, None]:
+    def iterate_keys(
+        self, id: str, *, order: Order = "asc", limit: int | None = None, after: After = None
+    ) -> Generator[KeyRow, None, None]:
         """List a principal's API keys; never the keys themselves: all of them, page by page."""
-        return self._client.pages(KeyRow, "principal.keys", id, limit=limit, after=after)
+        return self._client.pages(KeyRow, "principal.keys", id, order=order, limit=limit, after=after)
 
 
 class Projects:
@@ -1228,20 +1333,29 @@ class Projects:
         *,
         name: str | None = None,
         state: str | None = None,
+        order: Order = "asc",
         limit: int | None = None,
         cursor: str | None = None,
         after: After = None,
     ) -> Page[ProjectRow]:
         """List projects."""
         return self._client.page(
-            ProjectRow, "project.list", limit=limit, cursor=cursor, after=after, name=name, state=state
+            ProjectRow, "project.list", order=order, limit=limit, after=after, cursor=cursor, name=name, state=state
         )
 
     def iterate(
-        self, *, name: str | None = None, state: str | None = None, limit: int | None = None, after: After = None
+        self,
+        *,
+        name: str | None = None,
+        state: str | None = None,
+        order: Order = "asc",
+        limit: int | None = None,
+        after: After = None,
     ) -> Generator[ProjectRow, None, None]:
         """List projects: all of them, page by page."""
-        return self._client.pages(ProjectRow, "project.list", limit=limit, after=after, name=name, state=state)
+        return self._client.pages(
+            ProjectRow, "project.list", order=order, limit=limit, after=after, name=name, state=state
+        )
 
     def get(
         self, id: str, *, after: After = None, at_seq: int | None = None, at: dt.datetime | None = None
@@ -1319,20 +1433,36 @@ class Boards:
         *,
         project_id: str | None = None,
         state: str | None = None,
+        order: Order = "asc",
         limit: int | None = None,
         cursor: str | None = None,
         after: After = None,
     ) -> Page[BoardRow]:
         """List boards."""
         return self._client.page(
-            BoardRow, "board.list", limit=limit, cursor=cursor, after=after, project_id=project_id, state=state
+            BoardRow,
+            "board.list",
+            order=order,
+            limit=limit,
+            after=after,
+            cursor=cursor,
+            project_id=project_id,
+            state=state,
         )
 
     def iterate(
-        self, *, project_id: str | None = None, state: str | None = None, limit: int | None = None, after: After = None
+        self,
+        *,
+        project_id: str | None = None,
+        state: str | None = None,
+        order: Order = "asc",
+        limit: int | None = None,
+        after: After = None,
     ) -> Generator[BoardRow, None, None]:
         """List boards: all of them, page by page."""
-        return self._client.pages(BoardRow, "board.list", limit=limit, after=after, project_id=project_id, state=state)
+        return self._client.pages(
+            BoardRow, "board.list", order=order, limit=limit, after=after, project_id=project_id, state=state
+        )
 
     def get(
         self, id: str, *, after: After = None, at_seq: int | None = None, at: dt.datetime | None = None
@@ -1471,6 +1601,7 @@ class Tasks:
         state: TaskState | TaskStateWord | None = None,
         holder: str | None = None,
         session_id: str | None = None,
+        order: Order = "asc",
         limit: int | None = None,
         cursor: str | None = None,
         after: After = None,
@@ -1479,9 +1610,10 @@ class Tasks:
         return self._client.page(
             TaskRow,
             "task.list",
+            order=order,
             limit=limit,
-            cursor=cursor,
             after=after,
+            cursor=cursor,
             project_id=project_id,
             board_id=board_id,
             state=state,
@@ -1497,6 +1629,7 @@ class Tasks:
         state: TaskState | TaskStateWord | None = None,
         holder: str | None = None,
         session_id: str | None = None,
+        order: Order = "asc",
         limit: int | None = None,
         after: After = None,
     ) -> Generator[TaskRow, None, None]:
@@ -1504,6 +1637,7 @@ class Tasks:
         return self._client.pages(
             TaskRow,
             "task.list",
+            order=order,
             limit=limit,
             after=after,
             project_id=project_id,
@@ -1522,18 +1656,27 @@ class Tasks:
         id: str,
         *,
         kind: LinkKind | LinkKindWord | None = None,
+        order: Order = "asc",
         limit: int | None = None,
         cursor: str | None = None,
         after: After = None,
     ) -> Page[LinkRow]:
         """List a task's links to other tasks."""
-        return self._client.page(LinkRow, "task.links", id, limit=limit, cursor=cursor, after=after, kind=kind)
+        return self._client.page(
+            LinkRow, "task.links", id, order=order, limit=limit, after=after, cursor=cursor, kind=kind
+        )
 
     def iterate_links(
-        self, id: str, *, kind: LinkKind | LinkKindWord | None = None, limit: int | None = None, after: After = None
+        self,
+        id: str,
+        *,
+        kind: LinkKind | LinkKindWord | None = None,
+        order: Order = "asc",
+        limit: int | None = None,
+        after: After = None,
     ) -> Generator[LinkRow, None, None]:
         """List a task's links to other tasks: all of them, page by page."""
-        return self._client.pages(LinkRow, "task.links", id, limit=limit, after=after, kind=kind)
+        return self._client.pages(LinkRow, "task.links", id, order=order, limit=limit, after=after, kind=kind)
 
 
 class Sessions:
@@ -1610,6 +1753,7 @@ class Sessions:
         root_id: str | None = None,
         parent_id: str | None = None,
         task_id: str | None = None,
+        order: Order = "asc",
         limit: int | None = None,
         cursor: str | None = None,
         after: After = None,
@@ -1618,9 +1762,10 @@ class Sessions:
         return self._client.page(
             SessionRow,
             "session.list",
+            order=order,
             limit=limit,
-            cursor=cursor,
             after=after,
+            cursor=cursor,
             project_id=project_id,
             state=state,
             root_id=root_id,
@@ -1636,6 +1781,7 @@ class Sessions:
         root_id: str | None = None,
         parent_id: str | None = None,
         task_id: str | None = None,
+        order: Order = "asc",
         limit: int | None = None,
         after: After = None,
     ) -> Generator[SessionRow, None, None]:
@@ -1643,6 +1789,7 @@ class Sessions:
         return self._client.pages(
             SessionRow,
             "session.list",
+            order=order,
             limit=limit,
             after=after,
             project_id=project_id,
@@ -1659,29 +1806,32 @@ class Sessions:
         return self._client.row(SessionRow, "session.get", id, after=after, at_seq=at_seq, at=at)
 
     def ancestors(
-        self, id: str, *, limit: int | None = None, cursor: str | None = None, after: After = None
+        self, id: str, *, order: Order = "asc", limit: int | None = None, cursor: str | None = None, after: After = None
     ) -> Page[SessionRow]:
         """List a session's ancestors, root first."""
-        return self._client.page(SessionRow, "session.ancestors", id, limit=limit, cursor=cursor, after=after)
+        return self._client.page(
+            SessionRow, "session.ancestors", id, order=order, limit=limit, after=after, cursor=cursor
+        )
 
     def iterate_ancestors(
-        self, id: str, *, limit: int | None = None, after: After = None
+        self, id: str, *, order: Order = "asc", limit: int | None = None, after: After = None
     ) -> Generator[SessionRow, None, None]:
         """List a session's ancestors, root first: all of them, page by page."""
-        return self._client.pages(SessionRow, "session.ancestors", id, limit=limit, after=after)
+        return self._client.pages(SessionRow, "session.ancestors", id, order=order, limit=limit, after=after)
 
     def descendants(
         self,
         id: str,
         *,
         state: SessionState | SessionStateWord | None = None,
+        order: Order = "asc",
         limit: int | None = None,
         cursor: str | None = None,
         after: After = None,
     ) -> Page[SessionRow]:
         """List a session's descendants."""
         return self._client.page(
-            SessionRow, "session.descendants", id, limit=limit, cursor=cursor, after=after, state=state
+            SessionRow, "session.descendants", id, order=order, limit=limit, after=after, cursor=cursor, state=state
         )
 
     def iterate_descendants(
@@ -1689,11 +1839,14 @@ class Sessions:
         id: str,
         *,
         state: SessionState | SessionStateWord | None = None,
+        order: Order = "asc",
         limit: int | None = None,
         after: After = None,
     ) -> Generator[SessionRow, None, None]:
         """List a session's descendants: all of them, page by page."""
-        return self._client.pages(SessionRow, "session.descendants", id, limit=limit, after=after, state=state)
+        return self._client.pages(
+            SessionRow, "session.descendants", id, order=order, limit=limit, after=after, state=state
+        )
 
 
 class Channels:
@@ -1748,6 +1901,7 @@ class Channels:
         session_id: str | None = None,
         state: str | None = None,
         scope: Scope | ScopeWord | None = None,
+        order: Order = "asc",
         limit: int | None = None,
         cursor: str | None = None,
         after: After = None,
@@ -1756,9 +1910,10 @@ class Channels:
         return self._client.page(
             ChannelRow,
             "channel.list",
+            order=order,
             limit=limit,
-            cursor=cursor,
             after=after,
+            cursor=cursor,
             session_id=session_id,
             state=state,
             scope=scope,
@@ -1770,12 +1925,20 @@ class Channels:
         session_id: str | None = None,
         state: str | None = None,
         scope: Scope | ScopeWord | None = None,
+        order: Order = "asc",
         limit: int | None = None,
         after: After = None,
     ) -> Generator[ChannelRow, None, None]:
         """List channels: all of them, page by page."""
         return self._client.pages(
-            ChannelRow, "channel.list", limit=limit, after=after, session_id=session_id, state=state, scope=scope
+            ChannelRow,
+            "channel.list",
+            order=order,
+            limit=limit,
+            after=after,
+            session_id=session_id,
+            state=state,
+            scope=scope,
         )
 
     def get(
@@ -1790,13 +1953,22 @@ class Channels:
         *,
         kind: str | None = None,
         sender: str | None = None,
+        order: Order = "asc",
         limit: int | None = None,
         cursor: str | None = None,
         after: After = None,
     ) -> Page[MessageRow]:
         """List a channel's messages in order."""
         return self._client.page(
-            MessageRow, "channel.messages", id, limit=limit, cursor=cursor, after=after, kind=kind, sender=sender
+            MessageRow,
+            "channel.messages",
+            id,
+            order=order,
+            limit=limit,
+            after=after,
+            cursor=cursor,
+            kind=kind,
+            sender=sender,
         )
 
     def iterate_messages(
@@ -1805,12 +1977,13 @@ class Channels:
         *,
         kind: str | None = None,
         sender: str | None = None,
+        order: Order = "asc",
         limit: int | None = None,
         after: After = None,
     ) -> Generator[MessageRow, None, None]:
         """List a channel's messages in order: all of them, page by page."""
         return self._client.pages(
-            MessageRow, "channel.messages", id, limit=limit, after=after, kind=kind, sender=sender
+            MessageRow, "channel.messages", id, order=order, limit=limit, after=after, kind=kind, sender=sender
         )
 
     def cursors(
@@ -1818,20 +1991,23 @@ class Channels:
         id: str,
         *,
         reader: str | None = None,
+        order: Order = "asc",
         limit: int | None = None,
         cursor: str | None = None,
         after: After = None,
     ) -> Page[CursorRow]:
         """List how far each reader has read."""
         return self._client.page(
-            CursorRow, "channel.cursors", id, limit=limit, cursor=cursor, after=after, reader=reader
+            CursorRow, "channel.cursors", id, order=order, limit=limit, after=after, cursor=cursor, reader=reader
         )
 
     def iterate_cursors(
-        self, id: str, *, reader: str | None = None, limit: int | None = None, after: After = None
+        self, id: str, *, reader: str | None = None, order: Order = "asc", limit: int | None = None, after: After = None
     ) -> Generator[CursorRow, None, None]:
         """List how far each reader has read: all of them, page by page."""
-        return self._client.pages(CursorRow, "channel.cursors", id, limit=limit, after=after, reader=reader)
+        return self._client.pages(
+            CursorRow, "channel.cursors", id, order=order, limit=limit, after=after, reader=reader
+        )
 
 
 class Commands:
@@ -1848,6 +2024,7 @@ class Commands:
         actor: str | None = None,
         idempotency_key: str | None = None,
         target: str | None = None,
+        order: Order = "asc",
         limit: int | None = None,
         cursor: str | None = None,
         after: After = None,
@@ -1856,9 +2033,10 @@ class Commands:
         return self._client.page(
             CommandRow,
             "command.list",
+            order=order,
             limit=limit,
-            cursor=cursor,
             after=after,
+            cursor=cursor,
             status=status,
             code=code,
             actor=actor,
@@ -1874,6 +2052,7 @@ class Commands:
         actor: str | None = None,
         idempotency_key: str | None = None,
         target: str | None = None,
+        order: Order = "asc",
         limit: int | None = None,
         after: After = None,
     ) -> Generator[CommandRow, None, None]:
@@ -1881,6 +2060,7 @@ class Commands:
         return self._client.pages(
             CommandRow,
             "command.list",
+            order=order,
             limit=limit,
             after=after,
             status=status,
@@ -1910,6 +2090,7 @@ class History:
         aggregate: str | None = None,
         aggregate_id: str | None = None,
         actor: str | None = None,
+        order: Order = "asc",
         limit: int | None = None,
         cursor: str | None = None,
         after: After = None,
@@ -1918,9 +2099,10 @@ class History:
         return self._client.page(
             EventRow,
             "event.list",
+            order=order,
             limit=limit,
-            cursor=cursor,
             after=after,
+            cursor=cursor,
             event_type=event_type,
             aggregate=aggregate,
             aggregate_id=aggregate_id,
@@ -1934,6 +2116,7 @@ class History:
         aggregate: str | None = None,
         aggregate_id: str | None = None,
         actor: str | None = None,
+        order: Order = "asc",
         limit: int | None = None,
         after: After = None,
     ) -> Generator[EventRow, None, None]:
@@ -1941,6 +2124,7 @@ class History:
         return self._client.pages(
             EventRow,
             "event.list",
+            order=order,
             limit=limit,
             after=after,
             event_type=event_type,
@@ -1956,13 +2140,17 @@ class Projections:
     def __init__(self, client: Caller) -> None:
         self._client = client
 
-    def list(self, *, limit: int | None = None, cursor: str | None = None, after: After = None) -> Page[ProjectionRow]:
+    def list(
+        self, *, order: Order = "asc", limit: int | None = None, cursor: str | None = None, after: After = None
+    ) -> Page[ProjectionRow]:
         """List projections and their lag."""
-        return self._client.page(ProjectionRow, "projection.list", limit=limit, cursor=cursor, after=after)
+        return self._client.page(ProjectionRow, "projection.list", order=order, limit=limit, after=after, cursor=cursor)
 
-    def iterate(self, *, limit: int | None = None, after: After = None) -> Generator[ProjectionRow, None, None]:
+    def iterate(
+        self, *, order: Order = "asc", limit: int | None = None, after: After = None
+    ) -> Generator[ProjectionRow, None, None]:
         """List projections and their lag: all of them, page by page."""
-        return self._client.pages(ProjectionRow, "projection.list", limit=limit, after=after)
+        return self._client.pages(ProjectionRow, "projection.list", order=order, limit=limit, after=after)
 
 
 class Nouns:

@@ -1,6 +1,7 @@
 """The bodies of the HTTP API that are neither a command's arguments nor a query's row."""
 
-from typing import Annotated, Generic, TypeVar
+import typing
+from typing import Annotated, Generic, Literal, TypeVar
 
 import msgspec
 
@@ -15,6 +16,9 @@ of a thing as it was, the last event that counted."""
 BATCH_LINES_MAX = 10_000
 PAGE_ITEMS_MAX = 500
 PAGE_ITEMS_DEFAULT = 50
+Order = Literal["asc", "desc"]
+ORDERS: tuple[Order, ...] = typing.get_args(Order)
+"""How a list may be ordered: oldest first, which is the default, or newest first."""
 AFTER_SEQ_WAIT_SECONDS = 5
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 import msgspec
-from mpschema.api import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX, Page
+from mpschema.api import ORDERS, PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX, Page
 from mpschema.queries import QUERIES, QuerySpec
 from msgspec import inspect as shapes
 
@@ -94,6 +94,9 @@ def _paging_options() -> list[click.Parameter]:
             show_default=True,
             help="Items on a page.",
         ),
+        click.Option(
+            ["--order"], type=click.Choice(ORDERS), default=ORDERS[0], help="Oldest first, or newest first (desc)."
+        ),
         click.Option(["--cursor"], metavar="CURSOR", help="Go on where the page before ended."),
         click.Option(["--all", "every"], is_flag=True, help="All pages."),
     ]
@@ -130,7 +133,7 @@ def _run(spec: QuerySpec, **given: Any) -> None:
                 raise click.UsageError("give one of --at-seq and --at")
             row = server.row(spec, target, after_seq, given["at_seq"], given["at"])
             return _show_row(row, invocation.as_json)
-        asked = filters | {"limit": given["limit"], "cursor": given["cursor"], "after": after_seq}
+        asked = filters | {name: given[name] for name in ("order", "limit", "cursor")} | {"after": after_seq}
         page = server.page(spec, target, asked)
         rows = list(page.items)
         while given["every"] and page.next_cursor:

@@ -6,7 +6,7 @@ The HTTP client is imported when a server is really asked: help and completion a
 from __future__ import annotations
 
 import datetime as dt
-from collections import deque
+import itertools
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
@@ -145,7 +145,8 @@ class Server:
 
     def last_events(self, count: int, filters: Mapping[str, Any]) -> list[EventRow]:
         """The last events of the workspace, oldest first."""
-        return list(deque(self.client.history.iterate(limit=PAGE_ITEMS, **filters), maxlen=count))
+        newest = self.client.history.iterate(order="desc", limit=min(count, PAGE_ITEMS), **filters)
+        return [*itertools.islice(newest, count)][::-1]
 
     def status(self) -> ServerStatus:
         """How the server is. Raises `Unreachable` where there is none."""

@@ -121,6 +121,12 @@ PARAMETERS: Json = {
         {"type": "integer", "minimum": 1, "maximum": api.PAGE_ITEMS_MAX, "default": api.PAGE_ITEMS_DEFAULT},
         "How many items a page has at most.",
     ),
+    "Order": _parameter(
+        "query",
+        "order",
+        {"type": "string", "enum": list(api.ORDERS), "default": api.ORDERS[0]},
+        "`asc` lists the oldest first, `desc` the newest; stay with one while you follow a cursor.",
+    ),
     "Cursor": _parameter("query", "cursor", {"type": "string"}, "`next_cursor` of the page before."),
     "AfterSeq": _parameter(
         "query",

@@ -35,7 +35,7 @@ def _operation(spec: QuerySpec) -> Json:
 
 def _parameters(spec: QuerySpec) -> list[Json]:
     names = [name for name, mark in (("WorkspaceId", "{workspace_id}"), ("Id", "{id}")) if mark in spec.route]
-    names += ["Limit", "Cursor", "AfterSeq"] if spec.many else ["AfterSeq", "AtSeq", "At"]
+    names += ["Order", "Limit", "Cursor", "AfterSeq"] if spec.many else ["AfterSeq", "AtSeq", "At"]
     return [ref("parameters", name) for name in names] + [_filter(spec, name) for name in spec.filters]
 
 

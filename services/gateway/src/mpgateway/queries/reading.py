@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 import msgspec
-from mpschema.api import AFTER_SEQ_WAIT_SECONDS, PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX, POSITION_HEADER
+from mpschema.api import AFTER_SEQ_WAIT_SECONDS, ORDERS, PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX, POSITION_HEADER
 from mpschema.base import INT_MAX
 from mpschema.problems import EdgeCode
 from mpschema.queries import QuerySpec
@@ -24,7 +24,7 @@ from mpgateway.queries.freshness import Freshness
 from mpgateway.queries.past import Past
 from mpgateway.queries.sql import COLLECTIONS, SORT, filter_type, json_columns, raw_columns, statement
 
-_LIST_PARAMETERS = frozenset({"limit", "cursor", "after_seq"})
+_LIST_PARAMETERS = frozenset({"order", "limit", "cursor", "after_seq"})
 _GET_PARAMETERS = frozenset({"after_seq"})
 _ARCHIVE = "archive"
 """The projection that holds every event."""
@@ -117,14 +117,17 @@ class Query:
 
     async def _list(self, request: HttpRequest, query: dict[str, str], after_seq: int) -> Answer:
         limit = _integer(query, "limit", PAGE_ITEMS_DEFAULT, 1, PAGE_ITEMS_MAX)
+        order = query.get("order", ORDERS[0])
+        if order not in ORDERS:
+            raise Refused(Code.SCHEMA_INVALID, f"order is one of {', '.join(ORDERS)}")
         filters = tuple(name for name in self._filters if name in query)
         values = [self._filter(name, query[name]) for name in filters]
-        after = [self._read_cursor(query["cursor"])] if query.get("cursor") else []
+        after = [self._read_cursor(query["cursor"], order)] if query.get("cursor") else []
         opened = await self._reader.open(self.projection, request, after_seq)
-        sql = self._statement.page(filters, after=bool(after))
+        sql = self._statement.page(filters, after=bool(after), descending=order == "desc")
         found = await self._reader.rows(sql, opened, *self._path_id(request), *values, *after, limit + 1)
         page = found[:limit]
-        more = self._write_cursor(page[-1][SORT]) if len(found) > limit else None
+        more = self._write_cursor(page[-1][SORT], order) if len(found) > limit else None
         items = self._visible(page, request.identity)
         return Answer(200, _encode({"items": items, "next_cursor": more}))
 
@@ -152,19 +155,23 @@ class Query:
         except msgspec.ValidationError as error:
             raise Refused(Code.SCHEMA_INVALID, f"{name}: {error}") from error
 
-    def _write_cursor(self, key: object) -> str:
-        text = f"{self.spec.query_type}\n{key}"
+    def _write_cursor(self, key: object, order: str) -> str:
+        text = f"{self._list_of(order)}\n{key}"
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
-    def _read_cursor(self, cursor: str) -> object:
+    def _list_of(self, order: str) -> str:
+        """What a cursor belongs to: this list, in this order."""
+        return self.spec.query_type if order == ORDERS[0] else f"{self.spec.query_type} {order}"
+
+    def _read_cursor(self, cursor: str, order: str) -> object:
         try:
             text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
-            query_type, _, key = text.partition("\n")
+            list_of, _, key = text.partition("\n")
             value = self._statement.cursor_type(key)
         except (binascii.Error, ValueError) as error:
             raise Refused(EdgeCode.MALFORMED, "the cursor is not one of ours") from error
-        if query_type != self.spec.query_type or (isinstance(value, int) and abs(value) > INT_MAX) or "\x00" in key:
-            raise Refused(EdgeCode.MALFORMED, "the cursor is not one of this list")
+        if list_of != self._list_of(order) or (isinstance(value, int) and abs(value) > INT_MAX) or "\x00" in key:
+            raise Refused(EdgeCode.MALFORMED, "the cursor is not one of this list in this order")
         return value
 
 

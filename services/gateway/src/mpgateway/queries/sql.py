@@ -72,8 +72,8 @@ class Statement:
         """The statement that shows one."""
         return scoped(self._setting, f"{self.head} WHERE {' AND '.join(self.conditions)}")
 
-    def page(self, filters: tuple[str, ...], *, after: bool) -> str:
-        """The statement that lists a page, with these filters, after a cursor or from the start."""
+    def page(self, filters: tuple[str, ...], *, after: bool, descending: bool = False) -> str:
+        """The statement that lists a page, with these filters, after a cursor or from the start (or the end)."""
         count = 1 + self.has_id
         conditions = list(self.conditions)
         for name in filters:
@@ -81,9 +81,12 @@ class Statement:
             conditions.append(f"item.{name} = ${count}")
         if after:
             count += 1
-            conditions.append(f"{self.order} > ${count}")
+            conditions.append(f"{self.order} {'<' if descending else '>'} ${count}")
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-        return scoped(self._setting, f"{self.head}{where} ORDER BY {self.order} LIMIT ${count + 1}")
+        return scoped(
+            self._setting,
+            f"{self.head}{where} ORDER BY {self.order} {'DESC' if descending else 'ASC'} LIMIT ${count + 1}",
+        )
 
     @property
     def _setting(self) -> str:
