@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from tests.simulation.promises import check
 from tests.simulation.virtual_time import run
 from tests.simulation.world import World
 
@@ -31,7 +32,7 @@ async def _simulate(seed: int) -> Result:
     world = World(seed)
     try:
         await world.live()
-        await world.check()
+        await check(world)
     except Exception as error:
         error.add_note(f"replay with: python -m tests.simulation --seed {seed}")
         raise
