@@ -36,8 +36,6 @@ def orders(options: argparse.Namespace) -> list[Order]:
 
 def blow(order: Order) -> bool:
     """One storm, with its progress shown. Whether every promise was kept."""
-    if order.terrain.disks and not options_of(sys.argv[1:]).inside:
-        return _blow_in_a_namespace(order)
     columns = (TextColumn("{task.description:<34}"), BarColumn(), MofNCompleteColumn())
     times = (TimeElapsedColumn(), TimeRemainingColumn())
     with (
@@ -69,8 +67,8 @@ def _tell(order: Order, report: Report) -> None:
         _console.print(f"  {count:>6}  {name}")
 
 
-def _blow_in_a_namespace(order: Order) -> bool:
-    """The same order in a process that may mount; the limits alone where no such process can be."""
+def blow_inside(order: Order) -> bool:
+    """The same storm in a process that may mount; the limits alone where no such process can be."""
     reason = why_not()
     if reason is None:
         command = order.command(order.faults).split()[1:]
@@ -97,7 +95,9 @@ def main() -> int:
     started = time.monotonic()
     if not options.inside:
         _console.print(f"seed {options.seed}")
-    kept = [blow(order) for order in orders(options)]
+    kept = [
+        blow_inside(order) if order.terrain.disks and not options.inside else blow(order) for order in orders(options)
+    ]
     if not options.inside:
         verdict = "every promise was kept" if all(kept) else "A PROMISE WAS BROKEN"
         _console.print(f"seed {options.seed}, {time.monotonic() - started:.0f} s: {verdict}")
