@@ -6,6 +6,7 @@ at the end of each storm. Prints how to see a broken one again. `--nodes 3` is s
 
 import argparse
 import asyncio
+import logging
 import random
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import time
 import traceback
 from pathlib import Path
 
+import structlog
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -21,7 +23,7 @@ from tests.chaos.disks import in_namespace, why_not
 from tests.chaos.storm import Order, PromiseBroken, Report, storm
 from tests.chaos.terrains import LIMITS, ONE_NODE, TERRAINS, THREE_NODES
 
-_console = Console(highlight=False)
+_console = Console(highlight=False, soft_wrap=True)
 
 
 def orders(options: argparse.Namespace) -> list[Order]:
@@ -93,6 +95,8 @@ def main() -> int:
     """0 when every promise was kept."""
     options = options_of(sys.argv[1:])
     started = time.monotonic()
+    # That connections are lost is the point here.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     if not options.inside:
         _console.print(f"seed {options.seed}")
     kept = [
