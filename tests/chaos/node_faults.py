@@ -8,6 +8,15 @@ from mpschema import subjects
 from nats.js.api import ClusterInfo
 
 from tests.chaos.arena import Arena, Faults
+from tests.chaos.faults import (
+    connections_cut,
+    gateway_killed,
+    leader_asked_to_go,
+    leader_frozen,
+    leader_killed,
+    network_silent,
+    projector_killed,
+)
 from tests.support.waiting import eventually
 
 _WHOLE_SECONDS = 60.0
@@ -88,6 +97,16 @@ ON_NODES: Faults = {
     log_leadership_moved: 3,
     way_to_a_node_silent: 2,
 }
+ON_CLIENTS_OF_NODES: Faults = {
+    leader_killed: 2,
+    leader_frozen: 2,
+    leader_asked_to_go: 2,
+    connections_cut: 2,
+    network_silent: 1,
+    projector_killed: 1,
+    gateway_killed: 1,
+}
+"""Of the faults on services those that meet the nodes."""
 
 
 async def whole(arena: Arena) -> None:

@@ -8,8 +8,8 @@ from mpd.stack import Settings, Stack
 
 from tests.chaos.arena import Arena, Faults
 from tests.chaos.disk_faults import ON_DISKS, ON_LIMITS, STORE_BYTES_MAX
-from tests.chaos.faults import ON_ONE_NODE, ON_SERVICES
-from tests.chaos.node_faults import ON_NODES, whole
+from tests.chaos.faults import ON_ONE_NODE
+from tests.chaos.node_faults import ON_CLIENTS_OF_NODES, ON_NODES, whole
 
 _DISKS: Mapping[str, int] = {"nats": 1 << 30, "postgres": 192 << 20}
 
@@ -38,7 +38,9 @@ def _one_node(folder: Path, settings: Settings) -> Stack:
 
 
 def _three_nodes(folder: Path, settings: Settings) -> Stack:
-    return Stack(folder, kernels=2, projectors=2, gateways=1, replicated=True, settings=settings)
+    """With the lease in JetStream: leadership itself must survive the loss of a node."""
+    kernel = {**settings["kernel"], "MP_LEASE": "jetstream"}
+    return Stack(folder, kernels=2, projectors=2, gateways=1, replicated=True, settings={**settings, "kernel": kernel})
 
 
 def _small_disks(folder: Path, settings: Settings) -> Stack:
@@ -48,7 +50,7 @@ def _small_disks(folder: Path, settings: Settings) -> Stack:
 
 
 ONE_NODE = Terrain("one-node", 0.62, ON_ONE_NODE, _one_node)
-THREE_NODES = Terrain("three-nodes", 0.34, {**ON_NODES, **ON_SERVICES}, _three_nodes, nodes=3, settled=whole)
+THREE_NODES = Terrain("three-nodes", 0.34, {**ON_NODES, **ON_CLIENTS_OF_NODES}, _three_nodes, nodes=3, settled=whole)
 SMALL_DISKS = Terrain("small-disks", 0.04, ON_DISKS, _small_disks, disks=_DISKS)
 LIMITS = Terrain("limits", 0.0, ON_LIMITS, _small_disks)
 """What is left of the small disks where nothing can be mounted."""
