@@ -1,55 +1,111 @@
-"""`python -m tests.chaos [--faults N] [--seed N]`: a storm of faults on real servers, then every promise checked."""
+"""`python -m tests.chaos [--faults N] [--seed N] [--terrain NAME] [--only FAULT]`: storms on real servers.
+
+Without a terrain the faults are spread over all of them: one node, three nodes, small disks. Every promise is checked
+at the end of each storm. Prints how to see a broken one again. `--nodes 3` is short for the terrain of three nodes.
+"""
 
 import argparse
 import asyncio
+import logging
+import random
+import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
+import structlog
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from tests.chaos.arena import CLIENTS, arena
-from tests.chaos.faults import inflict
+from tests.chaos.disks import in_namespace, why_not
+from tests.chaos.storm import Order, PromiseBroken, Report, storm
+from tests.chaos.terrains import LIMITS, ONE_NODE, TERRAINS, THREE_NODES
 
-_CHECK_EVERY = 100
-"""Faults between two checks of every promise."""
+_console = Console(highlight=False, soft_wrap=True)
 
 
-async def storm(folder: Path, faults: int, seed: int) -> None:
-    """Inflict, and check now and then and in the end. Raises what it found."""
-    columns = (TextColumn("{task.description:<22}"), BarColumn(), MofNCompleteColumn())
-    columns += (TimeElapsedColumn(), TimeRemainingColumn())  # type: ignore[assignment]  # a tuple of columns it stays
-    async with arena(folder, seed) as made:
-        over = asyncio.Event()
-        working = asyncio.create_task(made.cluster.load.run(CLIENTS, CLIENTS, until=over))
-        with Progress(*columns) as progress:
-            bar = progress.add_task("faults", total=faults)
-            for number in range(1, faults + 1):
-                name = await inflict(made)
-                progress.update(bar, advance=1, description=name)
-                if number % _CHECK_EVERY == 0:
-                    await made.cluster.audit()
-        over.set()
-        await working
-        await made.check()
-        events = len(made.watcher.seen)
-        print(f"{faults} faults, {len(made.cluster.load.acknowledged)} commands, {events} events, no promise broken")
-        for name, count in made.inflicted.most_common():
-            print(f"  {count:>6}  {name}")
+def orders(options: argparse.Namespace) -> list[Order]:
+    """The storms that are wanted."""
+    only, seed = frozenset(options.only or ()), options.seed
+    named = options.terrain or {"1": ONE_NODE.name, "3": THREE_NODES.name}.get(options.nodes)
+    if named:
+        return [Order(TERRAINS[named], options.faults, seed, only)]
+    spread = [terrain for terrain in TERRAINS.values() if terrain.share]
+    return [Order(terrain, max(1, round(options.faults * terrain.share)), seed, only) for terrain in spread]
+
+
+def blow(order: Order) -> bool:
+    """One storm, with its progress shown. Whether every promise was kept."""
+    columns = (TextColumn("{task.description:<34}"), BarColumn(), MofNCompleteColumn())
+    times = (TimeElapsedColumn(), TimeRemainingColumn())
+    with (
+        tempfile.TemporaryDirectory(prefix="mp-chaos-", ignore_cleanup_errors=True) as folder,
+        Progress(*columns, *times, console=_console) as progress,
+    ):
+        bar = progress.add_task(order.terrain.name, total=order.faults)
+
+        def show(fault: str) -> None:
+            progress.update(bar, advance=1, description=f"{order.terrain.name}: {fault}")
+
+        try:
+            report = asyncio.run(storm(Path(folder), order, show))
+        except PromiseBroken as broken:
+            progress.stop()
+            traceback.print_exception(broken)
+            return False
+    _tell(order, report)
+    return True
+
+
+def _tell(order: Order, report: Report) -> None:
+    each = report.seconds / max(1, report.inflicted.total())
+    _console.print(
+        f"{order.terrain.name}: {report.inflicted.total()} faults in {report.seconds:.0f} s ({each:.1f} s each), "
+        f"{report.commands} commands, {report.events} events, no promise broken"
+    )
+    for name, count in report.inflicted.most_common():
+        _console.print(f"  {count:>6}  {name}")
+
+
+def blow_inside(order: Order) -> bool:
+    """The same storm in a process that may mount; the limits alone where no such process can be."""
+    reason = why_not()
+    if reason is None:
+        command = order.command(order.faults).split()[1:]
+        return subprocess.run([*in_namespace(), sys.executable, *command, "--inside"], check=False).returncode == 0
+    _console.print(f"LEFT OUT: log_disk_full and database_disk_full need small disks, and none can be made: {reason}")
+    return blow(Order(LIMITS, order.faults, order.seed))
+
+
+def options_of(arguments: list[str]) -> argparse.Namespace:
+    """The command line, parsed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--faults", type=int, default=500, help="how many in all")
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="of the dice; any, if left out")
+    parser.add_argument("--terrain", choices=list(TERRAINS), help="this one alone")
+    parser.add_argument("--nodes", choices=["1", "3"], help="the terrain with so many NATS nodes alone")
+    parser.add_argument("--only", action="append", metavar="FAULT", help="this fault alone (may be repeated)")
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args(arguments)
 
 
 def main() -> int:
     """0 when every promise was kept."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--faults", type=int, default=500)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
+    options = options_of(sys.argv[1:])
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="mp-chaos-") as folder:
-        asyncio.run(storm(Path(folder), options.faults, options.seed))
-    print(f"seed {options.seed}, {time.monotonic() - started:.0f} s")
-    return 0
+    # That connections are lost is the point here.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    if not options.inside:
+        _console.print(f"seed {options.seed}")
+    kept = [
+        blow_inside(order) if order.terrain.disks and not options.inside else blow(order) for order in orders(options)
+    ]
+    if not options.inside:
+        verdict = "every promise was kept" if all(kept) else "A PROMISE WAS BROKEN"
+        _console.print(f"seed {options.seed}, {time.monotonic() - started:.0f} s: {verdict}")
+    return 0 if all(kept) else 1
 
 
 if __name__ == "__main__":

@@ -1,47 +1,33 @@
-"""The arena: a whole stack under a steady load, with someone watching the events, and a proxy in the way."""
+"""The arena: a whole stack under a steady load, with watchers of its events, and a network that can fail."""
 
 import asyncio
-import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 
 from mpclient.client import AsyncClient
-from mpclient.errors import ClientError
-from mpd.stack import Stack
+from mpd.stack import Settings, Stack
+from mpd.supervisor import Supervisor
 from mpprojector.adapters.dump import dump_tables
 from mpviews.rows import fresh_fold
 
+from tests.chaos.disks import Disk
+from tests.chaos.watchers import RawWatcher, SdkWatcher, Watcher
 from tests.support.cluster import Cluster, running
-from tests.support.proxy import Proxy
+from tests.support.history import Event, check_history, check_rows
+from tests.support.proxy import Network
 from tests.support.waiting import eventually
 
 CLIENTS = 8
 LEASE_TTL_SECONDS = 1.5
-PAUSE_SECONDS = 0.02
+PAUSE_SECONDS = 0.05
 """Between two commands of a client: the storm is about faults, not about throughput."""
-
-
-@dataclass
-class Watcher:
-    """Someone who follows the workspace's events over HTTP from the start, through everything."""
-
-    client: AsyncClient
-    seen: list[int] = field(default_factory=list)
-
-    async def watch(self) -> None:
-        """Until cancelled."""
-        while True:
-            after = f"{self._epoch}:{self.seen[-1]}" if self.seen else "0:0"
-            with contextlib.suppress(ClientError):
-                async for event in self.client.events(after=after):
-                    self._epoch = event.epoch
-                    self.seen.append(event.seq)
-
-    _epoch: int = 0
+PATIENCE_SECONDS = 90.0
+"""By then commands are answered again, whatever happened."""
 
 
 @dataclass
@@ -49,9 +35,11 @@ class Arena:
     """One storm: where it happens, its dice, and what was done so far."""
 
     cluster: Cluster
-    proxy: Proxy
-    watcher: Watcher
+    network: Network
     dice: Random
+    disks: dict[str, Disk]
+    """Small disks, by the folder they are mounted at."""
+    watchers: dict[Watcher, asyncio.Task[None]]
     inflicted: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -59,43 +47,91 @@ class Arena:
         """The processes."""
         return self.cluster.stack
 
-    async def check(self) -> None:
-        """Every promise: nothing lost or doubled, order, read models equal to a fold, each event seen once."""
-        await self.cluster.audit()
-        await eventually(self._read_models_equal, timeout=120)
-        await eventually(self._watcher_saw_everything, timeout=60)
+    async def progressed(self, commands: int = 10) -> None:
+        """Wait until so many more commands are answered."""
+        await self.cluster.progressed(commands, PATIENCE_SECONDS)
 
-    async def _read_models_equal(self) -> None:
+    async def healed(self) -> None:
+        """Wait until commands are answered again, and everything runs, with nobody but the supervisor at work."""
+        supervisor = Supervisor(self.stack)
+
+        async def well() -> None:
+            await asyncio.to_thread(supervisor.tend)
+            unwell = [process.name for process in self.stack.processes if not process.running]
+            assert not unwell, f"{unwell} do not run"
+
+        await eventually(well, PATIENCE_SECONDS)
+        goal = len(self.cluster.load.acknowledged) + 10
+
+        async def answered() -> bool:
+            await asyncio.to_thread(supervisor.tend)
+            return len(self.cluster.load.acknowledged) >= goal
+
+        await eventually(answered, PATIENCE_SECONDS)
+
+    async def check_log(self) -> list[Event]:
+        """Nothing lost or doubled, order, fencing: the whole history, from its bytes."""
+        acknowledged = dict(self.cluster.load.acknowledged)  # Before the log is read, which then holds these at least.
+        return await asyncio.to_thread(check_history, await self.cluster.log(), acknowledged)
+
+    async def check(self) -> int:
+        """Every promise, once the load has ended. Returns how many events the log holds."""
+        events = await self.check_log()
+        await eventually(lambda: self._read_models_equal(events), timeout=180)
+        for watcher, watching in self.watchers.items():
+            await eventually(partial(self._saw_everything, watcher, watching, events), timeout=90)
+        return len(events)
+
+    async def _read_models_equal(self, events: list[Event]) -> None:
         expected = await asyncio.to_thread(fresh_fold, await self.cluster.log())
         tables = await dump_tables(self.stack.postgres.dsn("mp_projector"))
         different = [name for name, rows in expected.items() if tables[name] != rows]
         assert not different, f"tables differ from a fresh fold: {different}"
+        await asyncio.to_thread(check_rows, events, tables)
 
-    async def _watcher_saw_everything(self) -> None:
+    def _saw_everything(self, watcher: Watcher, watching: "asyncio.Task[None]", events: list[Event]) -> None:
+        if watching.done():
+            watching.result()
         workspace = self.cluster.load.workspace_id
-        commits = await self.cluster.log()
-        expected = [r.seq for c in commits for r in c.records if r.workspace_id == workspace]
-        assert self.watcher.seen == expected, f"saw {len(self.watcher.seen)} of {len(expected)} events"
+        expected = [event["seq"] for event in events if event["workspace_id"] == workspace]
+        assert watcher.seen == expected, f"{watcher.name} saw {len(watcher.seen)} of {len(expected)} events"
+
+
+MakeStack = Callable[[Path, Settings], Stack]
 
 
 @asynccontextmanager
-async def arena(folder: Path, seed: int) -> AsyncIterator[Arena]:
-    """A stack of two kernels, two projectors and two gateways; the first kernel speaks through the proxy."""
-    proxy = Proxy()
-    port = await proxy.start()
+async def arena(
+    folder: Path, seed: int, make_stack: MakeStack, *, nodes: int, disks: Mapping[str, int]
+) -> AsyncIterator[Arena]:
+    """A stack whose kernels reach its NATS nodes through proxies; `disks` are folders of their own and their bytes."""
+    network = Network(nodes)
+    ports = await network.start()
     kernel = {"MP_LEASE_TTL_SECONDS": str(LEASE_TTL_SECONDS), "MP_SNAPSHOT_EVERY": "3000"}
-    kernel["MP_NATS_URL"] = f"nats://127.0.0.1:{port}"
-    stack = Stack(folder, kernels=2, projectors=2, gateways=1, settings={"kernel": kernel})
-    proxy.target_port = stack.nats.port
-    async with running(stack) as cluster:
+    kernel["MP_NATS_URL"] = ",".join(f"nats://127.0.0.1:{port}" for port in ports)
+    small = {name: Disk(folder / name, size) for name, size in disks.items()}
+    for disk in small.values():
+        disk.mount()
+    stack = make_stack(folder, {"kernel": kernel})
+    network.lead_to([node.port for node in stack.nats_nodes])
+    async with AsyncExitStack() as leaving:
+        leaving.push_async_callback(network.close)
+        cluster = await leaving.enter_async_context(running(stack))
         cluster.load.pause_seconds = PAUSE_SECONDS
         client = AsyncClient(stack.url, stack.root_key, workspace=cluster.load.workspace_id)
-        made = Arena(cluster, proxy, Watcher(client), Random(seed))
-        watching = asyncio.create_task(made.watcher.watch())
-        try:
-            yield made
-        finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
-            await client.close()
-            await proxy.close()
+        leaving.push_async_callback(client.close)
+        watchers = (SdkWatcher(client), RawWatcher(stack.url, stack.root_key, cluster.load.workspace_id))
+        watching: dict[Watcher, asyncio.Task[None]] = {one: asyncio.create_task(one.watch()) for one in watchers}
+        leaving.push_async_callback(_end, list(watching.values()))
+        yield Arena(cluster, network, Random(seed), small, watching)
+
+
+async def _end(tasks: list["asyncio.Task[None]"]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+Fault = Callable[[Arena], Awaitable[None]]
+Faults = dict[Fault, int]
+"""Faults with their weights."""

@@ -1,16 +1,11 @@
 """What can happen to a machine's processes, each as one act that leaves the world running again."""
 
 import asyncio
-import os
-import signal
-from collections.abc import Awaitable, Callable
 
 import redis.asyncio as redis
 from mpd.process import ChildProcess
 
-from tests.chaos.arena import LEASE_TTL_SECONDS, Arena
-
-Fault = Callable[[Arena], Awaitable[None]]
+from tests.chaos.arena import LEASE_TTL_SECONDS, Arena, Faults
 
 
 async def _killed(process: ChildProcess) -> None:
@@ -47,14 +42,14 @@ async def standby_killed(arena: Arena) -> None:
 
 async def connections_cut(arena: Arena) -> None:
     """Every connection of the kernels to NATS is cut."""
-    arena.proxy.cut()
+    arena.network.cut()
 
 
 async def network_silent(arena: Arena) -> None:
     """The kernels' network swallows everything for a while."""
-    arena.proxy.silence()
+    arena.network.silence()
     await asyncio.sleep(arena.dice.uniform(0.2, LEASE_TTL_SECONDS * 2))
-    arena.proxy.speak()
+    arena.network.speak()
 
 
 async def lease_keeper_flushed(arena: Arena) -> None:
@@ -103,39 +98,19 @@ async def database_killed(arena: Arena) -> None:
     await _killed(arena.stack.postgres)
 
 
-FAULTS: tuple[tuple[Fault, int], ...] = (
-    (leader_killed, 8),
-    (leader_frozen, 6),
-    (leader_asked_to_go, 4),
-    (standby_killed, 3),
-    (connections_cut, 8),
-    (network_silent, 4),
-    (lease_keeper_flushed, 6),
-    (lease_keeper_killed, 2),
-    (projector_killed, 4),
-    (projector_frozen, 2),
-    (gateway_killed, 3),
-    (gateway_asked_to_go, 2),
-    (log_server_killed, 3),
-    (log_server_frozen, 2),
-    (database_killed, 2),
-)
-"""Each fault with its weight."""
-
-
-async def inflict(arena: Arena) -> str:
-    """One fault by the dice, then a little progress; its name."""
-    faults, weights = zip(*FAULTS, strict=True)
-    fault: Fault = arena.dice.choices(faults, weights)[0]
-    arena.inflicted[fault.__name__] += 1
-    try:
-        await fault(arena)
-        await arena.cluster.progressed(10)
-    except Exception as error:
-        for kernel in arena.stack.kernels:
-            os.kill(kernel.pid, signal.SIGUSR1)
-        await asyncio.sleep(1)
-        tails = [f"--- {process.name}\n{process.log_tail(40)}" for process in arena.stack.processes]
-        error.add_note("\n".join([f"after {fault.__name__}, {arena.inflicted.total()} faults", *tails]))
-        raise
-    return fault.__name__
+ON_SERVICES: Faults = {
+    leader_killed: 8,
+    leader_frozen: 6,
+    leader_asked_to_go: 4,
+    standby_killed: 3,
+    connections_cut: 8,
+    network_silent: 4,
+    lease_keeper_flushed: 6,
+    lease_keeper_killed: 2,
+    projector_killed: 4,
+    projector_frozen: 2,
+    gateway_killed: 3,
+    gateway_asked_to_go: 2,
+    database_killed: 2,
+}
+ON_ONE_NODE: Faults = {**ON_SERVICES, log_server_killed: 3, log_server_frozen: 2}

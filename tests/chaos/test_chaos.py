@@ -1,9 +1,39 @@
-"""A short storm for every run of the tests; `make chaos` is the long one."""
+"""Short storms for every run of the tests; `make chaos` has the long ones."""
 
+import subprocess
+import sys
 from pathlib import Path
 
-from tests.chaos.__main__ import storm
+import pytest
+
+from tests.chaos.storm import Order, PromiseBroken, storm
+from tests.chaos.terrains import ONE_NODE, THREE_NODES
 
 
 async def test_a_short_storm_breaks_no_promise(tmp_path: Path) -> None:
-    await storm(tmp_path, faults=12, seed=20)
+    report = await storm(tmp_path, Order(ONE_NODE, faults=8, seed=20))
+    assert report.inflicted.total() == 8
+    assert report.commands > 80
+
+
+async def test_with_one_of_three_nodes_lost_commands_are_answered(tmp_path: Path) -> None:
+    await storm(tmp_path, Order(THREE_NODES, faults=2, seed=3, only=frozenset({"node_lost", "log_leader_killed"})))
+
+
+def test_a_full_disk_loses_nothing_and_mends_by_itself() -> None:
+    """In a process of its own: it mounts small disks where nobody else sees them, or says that it cannot."""
+    command = [sys.executable, "-m", "tests.chaos", "--terrain", "small-disks", "--faults", "2", "--seed", "4"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
+    assert done.returncode == 0, done.stdout[-8_000:] + done.stderr[-8_000:]
+    assert "no promise broken" in done.stdout
+
+
+def test_a_fault_nobody_knows_is_refused() -> None:
+    with pytest.raises(ValueError, match="one-node knows no bad_luck: leader_killed"):
+        _ = Order(ONE_NODE, 1, 1, frozenset({"bad_luck"})).choice
+
+
+def test_a_broken_promise_says_how_to_see_it_again() -> None:
+    told = str(PromiseBroken(Order(THREE_NODES, 100, 7), 37, "node_lost", "--- nats-1"))
+    assert "again: python -m tests.chaos --terrain three-nodes --seed 7 --faults 37\n" in told
+    assert "python -m tests.chaos --terrain three-nodes --seed 7 --faults 20 --only node_lost" in told

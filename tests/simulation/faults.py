@@ -1,60 +1,17 @@
-"""The ports of one simulated node, on the far side of everything that can go wrong."""
+"""The ports of one simulated kernel, on the far side of everything that can go wrong."""
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator
-from random import Random
 
 from mpbus.errors import ConsumerLost
 from mpbus.reader import GENESIS, Commit, LogPosition
 from mpkernel.adapters.memory import MemoryCommands, MemoryIntake, MemoryLease, MemoryLog, MemorySnapshots
 from mpkernel.ports import CommandMessage, LeaseUnavailable, SnapshotsUnavailable, Unknown
 
+from tests.simulation.node import Node
 
-class Crashed(BaseException):
-    """The node is dead: whatever it still tries does not happen."""
-
-
-class Node:
-    """One incarnation of a kernel process: its dice, its clock's error, and whether it lives."""
-
-    def __init__(self, dice: Random, faults: Counter[str], intensity: float) -> None:
-        self.dice = dice
-        self.faults = faults
-        self.intensity = intensity
-        self.skew_ms = dice.randint(-20_000, 20_000)
-        self.alive = True
-        self.died = asyncio.Event()
-
-    def now_ms(self) -> int:
-        """A wall clock that is wrong."""
-        return 1_750_000_000_000 + self.skew_ms + int(asyncio.get_running_loop().time() * 1000)
-
-    def happens(self, fault: str, chance: float) -> bool:
-        """Whether the dice say so, scaled by the intensity of the storm; counted."""
-        if self.dice.random() < chance * self.intensity:
-            self.faults[fault] += 1
-            return True
-        return False
-
-    def must_live(self) -> None:
-        """A dead node does nothing."""
-        if not self.alive:
-            raise Crashed
-
-    def crash(self, where: str) -> None:
-        """Die here, now."""
-        self.faults[where] += 1
-        self.alive = False
-        self.died.set()
-        raise Crashed
-
-    async def lag(self) -> None:
-        """The network takes its time; now and then the process sleeps past its lease."""
-        await asyncio.sleep(self.dice.random() * 0.004)
-        if self.happens("slept", 0.004):
-            await asyncio.sleep(self.dice.uniform(1, 8))
-        self.must_live()
+LATE_SECONDS_MAX = 20.0
+"""How long a message may wander about before it arrives after all."""
 
 
 class FaultyLog:
@@ -69,12 +26,12 @@ class FaultyLog:
         node = self._node
         await node.lag()
         if node.happens("crash before the write", 0.01):
-            node.crash("crashes")
+            node.crash()
         if node.happens("write lost", 0.01):
             raise Unknown("the write was lost")
         position = await self._log.append(data, commit_hash, after, deadline_seconds)
         if node.happens("crash after the write", 0.01):
-            node.crash("crashes")
+            node.crash()
         await node.lag()
         if node.happens("acknowledgement lost", 0.01):
             raise Unknown("the acknowledgement was lost")
@@ -206,4 +163,5 @@ class FaultyReplies:
             return
         self._clients[reply_to].put_nowait(data)
         if self._node.happens("answer doubled", 0.05):
-            self._clients[reply_to].put_nowait(data)
+            late = self._node.dice.uniform(0, LATE_SECONDS_MAX)
+            asyncio.get_running_loop().call_later(late, self._clients[reply_to].put_nowait, data)

@@ -2,10 +2,12 @@
 
 import logging
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
 
+from tests.simulation.promises import check
 from tests.simulation.virtual_time import run
 from tests.simulation.world import World
 
@@ -21,19 +23,18 @@ class Result:
     faults: Counter[str]
 
 
-def simulate(seed: int) -> Result:
+def simulate(seed: int, make_world: Callable[[int], World] = World) -> Result:
     """One storm, from start to end. Raises what it found, with the seed in the message."""
     with structlog.testing.capture_logs():
-        return run(_simulate(seed))
+        return run(_simulate(make_world(seed)))
 
 
-async def _simulate(seed: int) -> Result:
-    world = World(seed)
+async def _simulate(world: World) -> Result:
     try:
         await world.live()
-        await world.check()
+        await check(world)
     except Exception as error:
-        error.add_note(f"replay with: python -m tests.simulation --seed {seed}")
+        error.add_note(f"replay with: python -m tests.simulation --seed {world.seed}")
         raise
     head = await world.log.head()
     commits = await world.all_commits()

@@ -1,110 +1,175 @@
-"""A cluster in virtual time: kernels that die and come back, clients that insist, and the promises none may break."""
+"""A cluster in virtual time: processes that die and come back, clients that insist, and the promises none may break."""
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any, Protocol
 
 from mpbus.reader import Commit
 from mpkernel.adapters.memory import MemoryCommands, MemoryLease, MemoryLeases, MemoryLog, MemorySnapshots
 from mpkernel.answers import Answers
 from mpkernel.core.policy import RoleAuthorizer
-from mpkernel.core.shard import Shard
-from mpkernel.core.snapshot import state_root
 from mpkernel.leadership import Kernel, Memory
 from mpkernel.loop import Candidacy, Leader
 from mpkernel.metrics import Metrics
-from mpkernel.sealing import Sealing, open_snapshot
+from mpkernel.sealing import Sealing
+from mpprojector.adapters.memory import MemoryLedger, MemoryStore
+from mpprojector.projector import Pace, Projector
+from mpprojector.worker import Limits
 from mpschema import codec, subjects
 from mpschema.envelope import CommandEnvelope, Outcome
-from mpschema.system import LogCheckpointed
+from mpviews import VIEWS
 
 from tests.simulation.faults import (
+    LATE_SECONDS_MAX,
     FaultyIntake,
     FaultyLease,
     FaultyLog,
     FaultyReplies,
     FaultySnapshots,
-    Node,
 )
+from tests.simulation.node import Node
+from tests.simulation.projecting import FaultyLedger, Reader
 from tests.simulation.script import Script
-from tests.support.load import audit
 
+KERNELS, PROJECTORS, CLIENTS = 3, 2, 4
+COMMANDS = 12
+"""Of each client."""
 LEASE_TTL_SECONDS = 2.0
+PROJECTION_LEASE_SECONDS = 5.0
 SNAPSHOT_EVERY = 25
+BATCH_EVENTS = 8
+"""Small transactions: more places to be cut off at."""
 CALM_AFTER_SECONDS = 60.0
 END_SECONDS = 600.0
 """By then every client has its answers, or the seed has found something."""
+PROJECTED_SECONDS = 120.0
+"""By then, in calm, every projection has what is in the log."""
 _METRICS = Metrics()
+
+
+class Process(Protocol):
+    """A kernel or a projector."""
+
+    async def run(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+Tasks = list[asyncio.Task[None]]
+Compose = Callable[[str, Node], Process]
 
 
 @dataclass
 class World:
-    """Everything that outlives a node: the log, the command stream, the lease keeper, and the clients."""
+    """Everything that outlives a node: log, command stream, lease keeper, database, and the clients."""
 
     seed: int
     dice: Random = field(init=False)
     log: MemoryLog = field(default_factory=MemoryLog)
     commands: MemoryCommands = field(default_factory=MemoryCommands)
     snapshots: MemorySnapshots = field(default_factory=MemorySnapshots)
+    store: MemoryStore = field(default_factory=MemoryStore)
     replies: dict[str, asyncio.Queue[bytes]] = field(default_factory=dict)
     acknowledged: dict[str, Outcome] = field(default_factory=dict)
     faults: Counter[str] = field(default_factory=Counter)
-    nodes: list[Node] = field(default_factory=list)
+    incarnations: int = 0
+    served: bool = False
+    """Whether every client has its answers."""
 
     def __post_init__(self) -> None:
         self.dice = Random(self.seed)
-        self.leases = MemoryLeases(lambda: asyncio.get_running_loop().time())
+        self.leases = MemoryLeases(self._now)
+        self.reader = Reader(self.store, self.log.commits, self.faults)
 
-    async def live(self, kernels: int = 3, clients: int = 4, commands: int = 12) -> None:
-        """From the first election to the last answer."""
-        running = [asyncio.create_task(self._kernel(f"k{number}")) for number in range(kernels)]
+    async def live(self) -> None:
+        """From the first election to the last answer, and until the read models have it."""
+        await self._ledger().register(list(VIEWS.values()))
+        self.reader.remember()
+        running = [asyncio.create_task(self._process(f"k{number}", self._kernel)) for number in range(KERNELS)]
+        running += [asyncio.create_task(self._process(f"p{number}", self._projector)) for number in range(PROJECTORS)]
         running.append(asyncio.create_task(self._mischief()))
         try:
-            async with asyncio.timeout(END_SECONDS):
-                await self._client("setup", Script(self.dice).setup())
-                scripts = [Script(Random(self.dice.random())).work(f"c{n}", commands) for n in range(clients)]
-                await asyncio.gather(*(self._client(f"c{n}", script) for n, script in enumerate(scripts)))
+            await self._while_whole(self._serve(), running, END_SECONDS)
+            await self._while_whole(self._projected(), running, PROJECTED_SECONDS)
         finally:
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
 
+    async def _while_whole(
+        self, work: Coroutine[Any, Any, None], running: list[asyncio.Task[None]], end: float
+    ) -> None:
+        """Do the work in time, while whatever must run for ever does. Raises what was found."""
+        working = asyncio.create_task(work)
+        done, _ = await asyncio.wait([working, *running], timeout=end, return_when=asyncio.FIRST_COMPLETED)
+        working.cancel()
+        for task in done:
+            task.result()
+        halted = [entry.report.error for entry in self.store.entries.values() if entry.report and entry.report.error]
+        assert not self.reader.broken, self.reader.broken[0]
+        assert not halted, f"a projection halted: {halted}"
+        assert working in done, f"not done after {end:g} s of virtual time"
+
+    async def _serve(self) -> None:
+        await self._client("setup", Script(self.dice).setup())
+        scripts = [Script(Random(self.dice.random())).work(f"c{n}", COMMANDS) for n in range(CLIENTS)]
+        await asyncio.gather(*(self._client(f"c{n}", script) for n, script in enumerate(scripts)))
+        self.served = True
+
+    async def _projected(self) -> None:
+        """Until every projection stands where the log ends."""
+        while True:
+            await asyncio.sleep(0.5)
+            if {entry.position.stream_seq for entry in self.store.entries.values()} == {len(self.log.commits)}:
+                return
+
     async def _mischief(self) -> None:
-        """The lease keeper forgets everything now and then: two leaders at once."""
+        """The lease keeper forgets everything, and two lead at once; the database forgets its last moments."""
         while True:
             await asyncio.sleep(self.dice.uniform(1, 10))
             if self._intensity() and self.dice.random() < 0.3:
                 self.faults["leases forgotten"] += 1
                 self.leases.drop("kernel")
+            self.reader.remember()
+            await asyncio.sleep(self.dice.uniform(0, 0.6))
+            if self._intensity() and self.dice.random() < 0.3:
+                self.reader.forget()
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
 
     def _intensity(self) -> float:
         """The storm passes, so that everybody can finish."""
-        return 1.0 if asyncio.get_running_loop().time() < CALM_AFTER_SECONDS else 0.0
+        return 0.0 if self.served or self._now() > CALM_AFTER_SECONDS else 1.0
 
-    async def _kernel(self, name: str) -> None:
+    async def _process(self, name: str, compose: Compose) -> None:
+        """One process after the other under a name, each until it dies by itself or by the dice."""
         while True:
-            node = Node(Random(self.dice.random()), self.faults, self._intensity())
-            self.nodes.append(node)
-            await self._incarnation(name, node)
+            node = Node(Random(self.dice.random()), self.faults, self._intensity)
+            self.incarnations += 1
+            await self._incarnation(compose(f"{name}-{self.incarnations}", node), node)
             await asyncio.sleep(node.dice.uniform(0.1, 5))
 
-    async def _incarnation(self, name: str, node: Node) -> None:
-        """One process, until it dies by itself or by the dice."""
-        running = asyncio.create_task(self._compose(name, node).run())
+    async def _incarnation(self, process: Process, node: Node) -> None:
+        running = asyncio.create_task(process.run())
         dying = asyncio.create_task(node.died.wait())
-        lifetime = node.dice.uniform(2, 30) if node.intensity else None
+        lifetime = node.dice.uniform(2, 30) if self._intensity() else None
         try:
             await asyncio.wait([running, dying], timeout=lifetime, return_when=asyncio.FIRST_COMPLETED)
+            if not running.done() and node.happens("asked to go", 0.5):
+                process.stop()
+                await asyncio.wait([running, dying], timeout=20, return_when=asyncio.FIRST_COMPLETED)
         finally:
             node.alive = False
             dying.cancel()
             running.cancel()
             results = await asyncio.gather(running, return_exceptions=True)
-        if results and isinstance(results[0], Exception):
+        if isinstance(results[0], Exception):
             raise results[0]
 
-    def _compose(self, name: str, node: Node) -> Kernel:
+    def _kernel(self, name: str, node: Node) -> Process:
         log = FaultyLog(self.log, node)
         snapshots = FaultySnapshots(self.snapshots, node)
         candidacy = Candidacy(name, subjects.log_subject("0"), ("user:root",), 5.0)
@@ -127,13 +192,21 @@ class World:
 
         return Kernel(
             log,
-            FaultyLease(MemoryLease(self.leases, "kernel", f"{name}-{len(self.nodes)}", LEASE_TTL_SECONDS), node),
+            FaultyLease(MemoryLease(self.leases, "kernel", name, LEASE_TTL_SECONDS), node),
             snapshots,
             make_leader,
             reducer_digest="simulated",
             renew_seconds=LEASE_TTL_SECONDS / 3,
             metrics=_METRICS,
         )
+
+    def _projector(self, name: str, node: Node) -> Process:
+        ledger = FaultyLedger(self._ledger(), node, self.reader)
+        pace = Pace(limits=Limits(events_max=BATCH_EVENTS))
+        return Projector(FaultyLog(self.log, node), ledger, list(VIEWS.values()), name, pace)
+
+    def _ledger(self) -> MemoryLedger:
+        return MemoryLedger(self.store, self._now, lease_seconds=PROJECTION_LEASE_SECONDS)
 
     async def _client(self, name: str, script: list[CommandEnvelope]) -> None:
         inbox = self.replies[name] = asyncio.Queue()
@@ -142,10 +215,14 @@ class World:
             self.acknowledged[envelope.command_id] = outcome
 
     async def _insist(self, name: str, inbox: asyncio.Queue[bytes], envelope: CommandEnvelope) -> Outcome:
-        """Send until it is answered; sometimes more often than needed."""
+        """Send until it is answered; sometimes more often than needed, the second one long after the answer."""
         while True:
-            for _ in range(2 if self.dice.random() < 0.1 else 1):
-                self.commands.publish(codec.encode(envelope), name)
+            data = codec.encode(envelope)
+            self.commands.publish(data, name)
+            if self.dice.random() < 0.1:
+                self.faults["command doubled"] += 1
+                late = self.dice.uniform(0, LATE_SECONDS_MAX)
+                asyncio.get_running_loop().call_later(late, self.commands.publish, data, name)
             try:
                 async with asyncio.timeout(self.dice.uniform(1, 4)):
                     while True:
@@ -162,34 +239,3 @@ class World:
             if commits[-1].position == head:
                 return commits
         raise AssertionError("the log ended")
-
-    async def check(self) -> None:
-        """The promises. Each failure names what was broken."""
-        commits = await self.all_commits()
-        audit([record for commit in commits for record in commit.records], self.acknowledged)
-        shard, roots = Shard(), {}
-        for commit in commits:
-            shard.fold(commit.header, commit.records)
-            roots[commit.position.seq] = state_root(shard) if _is_checkpointed(commits, commit) else ""
-        for commit in commits:
-            for record in commit.records:
-                if isinstance(record.event, LogCheckpointed):
-                    assert roots[record.event.at_seq] == record.event.state_root, f"state root at {record.event.at_seq}"
-        await self._check_snapshot(commits)
-
-    async def _check_snapshot(self, commits: list[Commit]) -> None:
-        opened = open_snapshot(await self.snapshots.load() or b"{}\n", "simulated")
-        if opened is None:
-            return
-        shard, position = opened
-        for commit in commits[position.stream_seq :]:
-            shard.fold(commit.header, commit.records)
-        fresh = Shard()
-        for commit in commits:
-            fresh.fold(commit.header, commit.records)
-        assert state_root(shard) == state_root(fresh), f"the snapshot at {position.seq} leads elsewhere"
-
-
-def _is_checkpointed(commits: list[Commit], commit: Commit) -> bool:
-    wanted = {r.event.at_seq for c in commits for r in c.records if isinstance(r.event, LogCheckpointed)}
-    return commit.position.seq in wanted

@@ -48,10 +48,10 @@ class Cluster:
         """The epoch of whoever leads."""
         return (await self.health(await self.leader()))["epoch"]
 
-    async def progressed(self, commands: int) -> None:
+    async def progressed(self, commands: int, timeout: float = 30.0) -> None:
         """Wait until so many more commands are acknowledged."""
         goal = len(self.load.acknowledged) + commands
-        await eventually(lambda: len(self.load.acknowledged) >= goal, timeout=30)
+        await eventually(lambda: len(self.load.acknowledged) >= goal, timeout)
 
     def longest_wait(self, since: float) -> float:
         """The longest a command took that was under way at a moment, in seconds."""
@@ -63,8 +63,9 @@ class Cluster:
 
     async def audit(self) -> None:
         """Nothing lost, nothing doubled."""
+        acknowledged = dict(self.load.acknowledged)  # Before the log is read, which then holds these at least.
         records = [record for commit in await self.log() for record in commit.records]
-        audit(records, self.load.acknowledged)
+        audit(records, acknowledged)
 
 
 async def read_log(nc: Client, shard: str) -> list[Commit]:

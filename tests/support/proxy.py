@@ -1,7 +1,8 @@
-"""A TCP proxy between a service and a server, that can cut every connection or go silent."""
+"""TCP proxies between services and servers, that can cut every connection or go silent."""
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 
 
 class Proxy:
@@ -61,3 +62,39 @@ class Proxy:
                 await sink.drain()
         self._connections.discard(sink)
         sink.transport.abort()
+
+
+class Network:
+    """The way to several servers, through a proxy for each."""
+
+    def __init__(self, servers: int) -> None:
+        self.proxies: Sequence[Proxy] = [Proxy() for _ in range(servers)]
+
+    async def start(self) -> list[int]:
+        """Begin to listen; returns the ports, in the order of `lead_to`."""
+        return [await proxy.start() for proxy in self.proxies]
+
+    def lead_to(self, ports: Sequence[int]) -> None:
+        """Where the proxies pass bytes on to."""
+        for proxy, port in zip(self.proxies, ports, strict=True):
+            proxy.target_port = port
+
+    def cut(self) -> None:
+        """Cut every connection."""
+        for proxy in self.proxies:
+            proxy.cut()
+
+    def silence(self) -> None:
+        """Pass nothing on any more."""
+        for proxy in self.proxies:
+            proxy.silence()
+
+    def speak(self) -> None:
+        """Pass bytes on again."""
+        for proxy in self.proxies:
+            proxy.speak()
+
+    async def close(self) -> None:
+        """Stop, and cut what is connected."""
+        for proxy in self.proxies:
+            await proxy.close()

@@ -1,11 +1,13 @@
-"""Processes that end are started again, ever more patiently while they keep ending."""
+"""Processes that end are started again, ever more patiently while they keep ending; so are those beyond help."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from mpd.process import ChildProcess
-from mpd.supervisor import BACKOFF_FIRST_SECONDS, BACKOFF_MAX_SECONDS, STABLE_SECONDS, Watch
+from mpd.stack import Stack
+from mpd.supervisor import BACKOFF_FIRST_SECONDS, BACKOFF_MAX_SECONDS, STABLE_SECONDS, Supervisor, Watch
 
 
 def _watch() -> Watch:
@@ -36,3 +38,72 @@ def test_the_state_of_a_process_that_never_ran_says_so() -> None:
     assert _watch().state() == {
         "name": "kernel-1", "pid": None, "running": False, "ready": False, "restarts": 0, "exit_code": None
     }  # fmt: skip
+
+
+class Clock:
+    """Stands still unless it is set."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Sleeper(ChildProcess):
+    """A program that runs and answers nothing, unless `answers` is set."""
+
+    unwell_seconds_max = 10.0
+    answers = True
+
+    def __init__(self, folder: Path) -> None:
+        command = [sys.executable, "-c", "import time; time.sleep(600)"]
+        super().__init__("sleeper", command, folder / "sleeper.log", ready=lambda: self.answers)
+
+
+def _supervisor(folder: Path, process: ChildProcess, clock: Clock) -> Supervisor:
+    stack = Stack(folder, kernels=0, projectors=0, gateways=0)
+    stack.servers[:] = [process]
+    return Supervisor(stack, clock)
+
+
+def test_a_process_that_runs_and_does_not_answer_is_started_again(tmp_path: Path) -> None:
+    sleeper, clock = Sleeper(tmp_path), Clock()
+    sleeper.start()
+    first, supervisor = sleeper.pid, _supervisor(tmp_path, sleeper, clock)
+    sleeper.answers = False
+    for clock.now in (0.0, 9.0):
+        supervisor.tend()
+        assert sleeper.running
+    for clock.now in (11.0, 11.1):
+        supervisor.tend()
+    sleeper.answers, clock.now = True, 12.0
+    supervisor.tend()
+    assert sleeper.running
+    assert sleeper.pid != first
+    sleeper.kill()
+
+
+def test_a_process_that_recovers_in_time_is_left_alone(tmp_path: Path) -> None:
+    sleeper, clock = Sleeper(tmp_path), Clock()
+    sleeper.start()
+    first, supervisor = sleeper.pid, _supervisor(tmp_path, sleeper, clock)
+    for clock.now, sleeper.answers in ((0.0, False), (9.0, True), (10.0, False), (19.0, False)):
+        supervisor.tend()
+    assert sleeper.pid == first
+    sleeper.kill()
+
+
+def test_a_disk_without_room_does_not_end_the_supervisor(tmp_path: Path) -> None:
+    sleeper, clock = Sleeper(tmp_path), Clock()
+    supervisor = _supervisor(tmp_path, sleeper, clock)
+    supervisor.tend()
+    sleeper.log_path = Path("/dev/full/sleeper.log")  # Nothing can be made below a file.
+    clock.now = BACKOFF_FIRST_SECONDS
+    supervisor.tend()
+    assert not sleeper.running
+    sleeper.log_path = tmp_path / "sleeper.log"
+    clock.now += BACKOFF_MAX_SECONDS
+    supervisor.tend()
+    assert sleeper.running
+    sleeper.kill()

@@ -58,6 +58,8 @@ class ChildProcess:
     death_signal = signal.SIGKILL
     start_seconds_max = 30.0
     stop_seconds_max = 15.0
+    unwell_seconds_max: float | None = None
+    """How long it may run without answering before a supervisor starts it again; None: that would mend nothing."""
 
     def __init__(
         self,

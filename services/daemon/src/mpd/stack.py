@@ -1,4 +1,4 @@
-"""The whole of ModuPrompt as real processes on this machine: three servers and any number of each service.
+"""The whole of ModuPrompt as real processes on this machine: its servers and any number of each service.
 
     with Stack(folder, kernels=2) as stack:
         stack.process("kernel-1").kill()
@@ -17,7 +17,7 @@ from typing import Self
 from mpd.keys import ensure_keys, write_private
 from mpd.ports import HOST, PortBook
 from mpd.process import ChildProcess, ServerFailed
-from mpd.servers import NatsServer, PostgresServer, ValkeyServer
+from mpd.servers import NatsCluster, NatsServer, PostgresServer, ValkeyServer
 from mpd.services import STOP_ORDER, ServiceProcess, Task, client_file, operator_file
 
 HTTP_PORT = 8080
@@ -30,6 +30,7 @@ class Stack:
 
     `settings` adds environment variables per kind of service: {"kernel": {"MP_LEASE_TTL_SECONDS": "1"}}.
     `http_port` None takes 8080 or the next free port, and keeps it; more gateways take ports of their own.
+    `replicated` runs three NATS servers instead of one, with three copies of every stream.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Stack:
         projectors: int = 1,
         gateways: int = 1,
         relays: int = 0,
+        replicated: bool = False,
         shard: str = "0",
         http_port: int | None = None,
         settings: Settings | None = None,
@@ -52,12 +54,12 @@ class Stack:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.keys = ensure_keys(self.folder / "secrets")
         self._ports = PortBook(self.folder / "ports.json")
-        self.nats = NatsServer(
-            self.folder / "nats", port=self._ports.port("nats"), monitor_port=self._ports.port("nats-monitor")
-        )
+        self.nats_cluster = NatsCluster(self.folder, port_of=self._ports.port) if replicated else None
+        self.nats_nodes = self.nats_cluster.nodes if self.nats_cluster else [self._single_nats()]
+        self.nats = self.nats_nodes[0]
         self.postgres = PostgresServer(self.folder / "postgres", port=self._ports.port("postgres"))
         self.valkey = ValkeyServer(self.folder / "valkey", port=self._ports.port("valkey"))
-        self.servers: list[ChildProcess] = [self.nats, self.postgres, self.valkey]
+        self.servers: list[ChildProcess] = [*self.nats_nodes, self.postgres, self.valkey]
         for server in self.servers:
             server.log_path = self.log_path(server.name)
         self.kernels = [self._service("kernel", number) for number in range(1, kernels + 1)]
@@ -87,8 +89,8 @@ class Stack:
 
     @property
     def nats_url(self) -> str:
-        """Address of NATS."""
-        return self.nats.url
+        """Addresses of NATS, comma separated."""
+        return ",".join(node.url for node in self.nats_nodes)
 
     def log_path(self, name: str) -> Path:
         """The log of a process."""
@@ -98,6 +100,8 @@ class Stack:
         """Start everything and wait until it is ready. Raises ServerFailed, having stopped what was started."""
         try:
             self._start_together(self.servers)
+            if self.nats_cluster is not None:
+                self.nats_cluster.wait_whole()
             self.prepare()
             self._start_together(self.services)
         except BaseException:
@@ -117,7 +121,7 @@ class Stack:
             "MP_GATEWAY_PASSWORD": self.postgres.passwords["mp_gateway"],
         }
         tasks = [
-            Task("mpbus", "provision", self.log_path("provision"), common | {"MP_REPLICAS": "1"}),
+            Task("mpbus", "provision", self.log_path("provision"), common | {"MP_REPLICAS": str(len(self.nats_nodes))}),
             Task("mpprojector", "migrate", self.log_path("migrate"), common | migration),
         ]
         for task in tasks:
@@ -153,6 +157,10 @@ class Stack:
         else:
             self.kill()
 
+    def _single_nats(self) -> NatsServer:
+        ports = self._ports
+        return NatsServer(self.folder / "nats", port=ports.port("nats"), monitor_port=ports.port("nats-monitor"))
+
     def _start_together(self, processes: Sequence[ChildProcess]) -> None:
         if processes:
             self._on_progress("starting " + ", ".join(process.name for process in processes))
@@ -174,7 +182,7 @@ class Stack:
 
     def _operator_file(self) -> str:
         return operator_file(
-            nats_url=self.nats.url,
+            nats_url=self.nats_url,
             redis_url=self.valkey.url,
             postgres_owner_dsn=self.postgres.dsn(),
             shard=self.shard,
@@ -187,7 +195,7 @@ class Stack:
 
     def _environment(self, node: str) -> dict[str, str]:
         return {
-            "MP_NATS_URL": self.nats.url,
+            "MP_NATS_URL": self.nats_url,
             "MP_REDIS_URL": self.valkey.url,
             "MP_SHARD": self.shard,
             "MP_NODE": node,

@@ -1,4 +1,4 @@
-"""Keeps a stack running: restarts what ends, writes down how it is, and stops in order when asked."""
+"""Keeps a stack running: restarts what ends or is beyond help, writes down how it is, stops in order when asked."""
 
 from __future__ import annotations
 
@@ -36,6 +36,15 @@ class Watch:
     backoff_seconds: float = 0.0
     started_at: float = 0.0
     retry_at: float | None = None
+    unwell_since: float | None = None
+
+    def unwell_for(self, now: float) -> float:
+        """How long the process has been running without answering, in seconds."""
+        if not self.process.running or self.process.is_ready():
+            self.unwell_since = None
+        elif self.unwell_since is None:
+            self.unwell_since = now
+        return 0.0 if self.unwell_since is None else now - self.unwell_since
 
     def ended(self, now: float) -> None:
         """The process was found dead: wait before the next try, twice as long as the last time."""
@@ -102,20 +111,28 @@ class Supervisor:
             raise SystemExit(128 + number)
         self.stop()
 
+    def tend(self) -> None:
+        """Look after every process once: start what ended, once its backoff is over; end what is beyond help."""
+        for watch in self._watches:
+            self._tend(watch)
+
     def _watch(self) -> None:
         state_at = self._clock()
         while not self._stop.wait(WATCH_SECONDS):
-            for watch in self._watches:
-                self._tend(watch)
+            self.tend()
             if self._clock() - state_at >= STATE_SECONDS:
                 self._write_state()
                 state_at = self._clock()
 
     def _tend(self, watch: Watch) -> None:
-        """Start a process again that ended, once its backoff is over."""
+        now, limit = self._clock(), watch.process.unwell_seconds_max
         if watch.process.running:
+            if limit is not None and (seconds := watch.unwell_for(now)) > limit:
+                log.error(
+                    "process unwell", name=watch.process.name, seconds=round(seconds), said=watch.process.log_tail(1)
+                )
+                watch.process.kill()
             return
-        now = self._clock()
         if watch.retry_at is None:
             watch.ended(now)
             code = watch.process.exit_code
@@ -123,8 +140,8 @@ class Supervisor:
         elif now >= watch.retry_at:
             try:
                 watch.process.start()
-            except ServerFailed as failure:
-                log.error("process did not start", name=watch.process.name, reason=failure.reason)
+            except (ServerFailed, OSError) as failure:  # Also the machine's: no memory, a full disk.
+                log.error("process did not start", name=watch.process.name, reason=str(failure).partition("\n")[0])
                 watch.ended(self._clock())
             else:
                 watch.started(self._clock())
@@ -137,7 +154,10 @@ class Supervisor:
             "url": self.stack.url,
             "processes": [watch.state() for watch in self._watches],
         }
-        write_private(self.state_path, json.dumps(state, indent=2) + "\n")
+        try:
+            write_private(self.state_path, json.dumps(state, indent=2) + "\n")
+        except OSError as error:  # A full disk must not end what keeps the rest alive.
+            log.error("state not written", reason=str(error))
 
 
 def state_path(folder: Path) -> Path:

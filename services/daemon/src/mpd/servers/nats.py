@@ -6,6 +6,7 @@ import http.client
 import json
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ class NatsServer(ChildProcess):
     """One nats-server. Ports left out are chosen freely and kept over restarts; everything it writes is in `folder`."""
 
     stop_signal = signal.SIGTERM
+    # After a write error (a full disk) it writes no more until it is started again, and says so on /healthz.
+    unwell_seconds_max = 10.0
 
     def __init__(
         self,
@@ -30,12 +33,18 @@ class NatsServer(ChildProcess):
         name: str = "nats",
         cluster_port: int | None = None,
         routes: tuple[int, ...] = (),
+        store_bytes_max: int | None = None,
     ) -> None:
+        """`store_bytes_max` limits what JetStream keeps on disk; None leaves it to the server, which looks at the disk.
+
+        `cluster_port` and `routes` (the cluster ports of all nodes) make it a node of a cluster.
+        """
         self.folder = folder
         self.port = port or free_port()
         self.monitor_port = monitor_port or free_port()
         self.cluster_port = cluster_port
         self.routes = routes
+        self.store_bytes_max = store_bytes_max
         self.config_path = folder / "nats.conf"
         super().__init__(name, [str(wheels.nats_server()), "--config", str(self.config_path)], folder / "nats.log")
 
@@ -52,7 +61,10 @@ class NatsServer(ChildProcess):
     def spawn(self) -> None:
         """Write the configuration, then start."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.config_path.write_text(self._config())
+        config = self._config()
+        # What stands there already is not written again: on a full disk that would leave an empty file.
+        if not self.config_path.exists() or self.config_path.read_text() != config:
+            self.config_path.write_text(config)
         super().spawn()
 
     def is_ready(self) -> bool:
@@ -77,6 +89,7 @@ class NatsServer(ChildProcess):
             connection.close()
 
     def _config(self) -> str:
+        limit = "" if self.store_bytes_max is None else f", max_file_store: {self.store_bytes_max}"
         lines = [
             f"server_name: {self.name}",
             f"listen: {HOST}:{self.port}",
@@ -84,22 +97,35 @@ class NatsServer(ChildProcess):
             f"max_payload: {PAYLOAD_BYTES_MAX}",
             "max_pending: 256MB",
             # An answered command is on disk: without `always` an acknowledged message may still be in memory.
-            f'jetstream {{ store_dir: "{self.folder / "jetstream"}", sync_interval: always }}',
+            f'jetstream {{ store_dir: "{self.folder / "jetstream"}", sync_interval: always{limit} }}',
         ]
         if self.cluster_port is not None:
             routes = ", ".join(f'"nats://{HOST}:{port}"' for port in self.routes)
-            lines.append(f"cluster {{ name: moduprompt, listen: {HOST}:{self.cluster_port}, routes: [{routes}] }}")
+            # Clients know all nodes from their settings, and perhaps by other addresses than the nodes know each other.
+            options = f"name: moduprompt, listen: {HOST}:{self.cluster_port}, no_advertise: true, routes: [{routes}]"
+            lines.append(f"cluster {{ {options} }}")
         return "\n".join(lines) + "\n"
 
 
 class NatsCluster:
-    """Three nats-servers that replicate. `nodes` may be killed and started one by one."""
+    """Three nats-servers that replicate. `nodes` may be killed and started one by one.
 
-    def __init__(self, folder: Path) -> None:
-        routes = tuple(free_port() for _ in range(3))
+    `port_of` gives the port for a name (nats-1, nats-1-monitor, nats-1-cluster and so on); left out, any free one.
+    """
+
+    def __init__(self, folder: Path, *, port_of: Callable[[str], int] = lambda _: free_port()) -> None:
+        names = [f"nats-{number}" for number in range(1, 4)]
+        routes = tuple(port_of(f"{name}-cluster") for name in names)
         self.nodes = [
-            NatsServer(folder / f"nats-{number}", name=f"nats-{number}", cluster_port=port, routes=routes)
-            for number, port in enumerate(routes, start=1)
+            NatsServer(
+                folder / name,
+                name=name,
+                port=port_of(name),
+                monitor_port=port_of(f"{name}-monitor"),
+                cluster_port=cluster_port,
+                routes=routes,
+            )
+            for name, cluster_port in zip(names, routes, strict=True)
         ]
 
     @property
@@ -108,15 +134,16 @@ class NatsCluster:
         return ",".join(node.url for node in self.nodes)
 
     def start(self) -> None:
-        """Start all nodes, wait for each, then until the leader sees all: before, it places no replicated stream.
-
-        Raises ServerFailed.
-        """
+        """Start all nodes, wait for each, then until they are whole. Raises ServerFailed."""
         for node in self.nodes:
             if not node.running:
                 node.spawn()
         for node in self.nodes:
             node.wait_ready()
+        self.wait_whole()
+
+    def wait_whole(self) -> None:
+        """Wait until the leader sees all nodes: before, it places no replicated stream. Raises ServerFailed."""
         deadline = time.monotonic() + self.nodes[0].start_seconds_max
         while max(node.peers_online() for node in self.nodes) < len(self.nodes) - 1:
             if time.monotonic() > deadline:

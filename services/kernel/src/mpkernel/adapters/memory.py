@@ -1,7 +1,7 @@
 """The same ports in memory: real adapters for simulation, held to the same contracts as those of a cluster."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from mpbus.reader import GENESIS, Commit, LogPosition, verify
 from mpschema import subjects
@@ -16,6 +16,11 @@ class MemoryLog:
         self._subject = subjects.log_subject(shard)
         self._commits: list[Commit] = []
         self._grown = asyncio.Event()
+
+    @property
+    def commits(self) -> Sequence[Commit]:
+        """Every commit so far."""
+        return self._commits
 
     async def append(self, data: bytes, commit_hash: str, after: LogPosition, deadline_seconds: float) -> int:
         """See `LogWriter`. There is nothing to wait for: `deadline_seconds` never passes."""

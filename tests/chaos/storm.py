@@ -1,0 +1,100 @@
+"""One storm: faults by the dice on one terrain, and what is known when a promise breaks."""
+
+import asyncio
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.chaos.arena import CLIENTS, Arena, Fault, Faults, arena
+from tests.chaos.terrains import Terrain
+
+_CHECK_EVERY = 100
+"""Faults between two checks of the log."""
+_LOG_LINES = 40
+
+
+@dataclass(frozen=True)
+class Order:
+    """What storm is wanted: so many faults, by these dice, of these names alone (of all, where none is named)."""
+
+    terrain: Terrain
+    faults: int
+    seed: int
+    only: frozenset[str] = frozenset()
+
+    @property
+    def choice(self) -> Faults:
+        """The faults that may come. Raises ValueError for a name the terrain does not know."""
+        known = {fault.__name__: (fault, weight) for fault, weight in self.terrain.faults.items()}
+        if unknown := self.only - known.keys():
+            raise ValueError(f"{self.terrain.name} knows no {', '.join(sorted(unknown))}: {', '.join(known)}")
+        return dict(known[name] for name in known if not self.only or name in self.only)
+
+    def command(self, faults: int, only: str = "") -> str:
+        """What to type to see so many of these faults again; of one kind alone, where it is named."""
+        names = f" --only {only}" if only else "".join(f" --only {name}" for name in sorted(self.only))
+        return f"python -m tests.chaos --terrain {self.terrain.name} --seed {self.seed} --faults {faults}{names}"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a storm was that broke no promise."""
+
+    inflicted: Counter[str]
+    commands: int
+    events: int
+    seconds: float
+
+
+class PromiseBroken(Exception):
+    """A storm found something. Says after which fault, and how to see it again."""
+
+    def __init__(self, order: Order, number: int, name: str, logs: str) -> None:
+        again, alone = order.command(number), order.command(20, only=name)
+        super().__init__(f"fault {number}, {name}\n{logs}\nagain: {again}\nthis fault alone: {alone}")
+
+
+async def storm(folder: Path, order: Order, on_fault: Callable[[str], None] = lambda _: None) -> Report:
+    """Inflict, and check now and then and in the end. Raises PromiseBroken from what it found."""
+    started, terrain = time.monotonic(), order.terrain
+    async with arena(folder, order.seed, terrain.make_stack, nodes=terrain.nodes, disks=terrain.disks) as made:
+        over = asyncio.Event()
+        working = asyncio.create_task(made.cluster.load.run(CLIENTS, CLIENTS, until=over))
+        fault = None
+        try:
+            for number in range(1, order.faults + 1):
+                fault = _next(made, order.choice)
+                on_fault(fault.__name__)
+                await fault(made)
+                await made.progressed()
+                await terrain.settled(made)
+                if number % _CHECK_EVERY == 0:
+                    await made.check_log()
+            over.set()
+            await working
+            events = await made.check()
+        except Exception as error:
+            name = fault.__name__ if fault else "nothing"
+            raise PromiseBroken(order, made.inflicted.total(), name, await _logs(made)) from error
+        finally:
+            working.cancel()
+        return Report(made.inflicted, len(made.cluster.load.acknowledged), events, time.monotonic() - started)
+
+
+def _next(made: Arena, choice: Faults) -> Fault:
+    fault = made.dice.choices(list(choice), list(choice.values()))[0]
+    made.inflicted[fault.__name__] += 1
+    return fault
+
+
+async def _logs(made: Arena) -> str:
+    """The last words of every process; of kernels, with what their tasks wait for."""
+    for kernel in made.stack.kernels:
+        if kernel.running:
+            os.kill(kernel.pid, signal.SIGUSR1)
+    await asyncio.sleep(1)
+    return "\n".join(f"--- {process.name}\n{process.log_tail(_LOG_LINES)}" for process in made.stack.processes)

@@ -1,0 +1,57 @@
+"""Where storms happen: one node, three nodes, small disks. Each has its own stack and its own faults."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mpd.stack import Settings, Stack
+
+from tests.chaos.arena import Arena, Faults
+from tests.chaos.disk_faults import ON_DISKS, ON_LIMITS, STORE_BYTES_MAX
+from tests.chaos.faults import ON_ONE_NODE
+from tests.chaos.node_faults import ON_CLIENTS_OF_NODES, ON_NODES, whole
+
+_DISKS: Mapping[str, int] = {"nats": 1 << 30, "postgres": 192 << 20}
+
+
+async def _nothing_more(arena: Arena) -> None:
+    del arena
+
+
+@dataclass(frozen=True)
+class Terrain:
+    """One kind of place, and what can happen there."""
+
+    name: str
+    share: float
+    """Of all faults of a storm over every terrain."""
+    faults: Faults
+    make_stack: Callable[[Path, Settings], Stack]
+    nodes: int = 1
+    disks: Mapping[str, int] = field(default_factory=dict)
+    settled: Callable[[Arena], Awaitable[None]] = _nothing_more
+    """What must be so before the next fault may come."""
+
+
+def _one_node(folder: Path, settings: Settings) -> Stack:
+    return Stack(folder, kernels=2, projectors=2, gateways=1, settings=settings)
+
+
+def _three_nodes(folder: Path, settings: Settings) -> Stack:
+    """With the lease in JetStream: leadership itself must survive the loss of a node."""
+    kernel = {**settings["kernel"], "MP_LEASE": "jetstream"}
+    return Stack(folder, kernels=2, projectors=2, gateways=1, replicated=True, settings={**settings, "kernel": kernel})
+
+
+def _small_disks(folder: Path, settings: Settings) -> Stack:
+    stack = Stack(folder, kernels=2, projectors=2, gateways=1, settings=settings)
+    stack.nats.store_bytes_max = STORE_BYTES_MAX
+    return stack
+
+
+ONE_NODE = Terrain("one-node", 0.62, ON_ONE_NODE, _one_node)
+THREE_NODES = Terrain("three-nodes", 0.34, {**ON_NODES, **ON_CLIENTS_OF_NODES}, _three_nodes, nodes=3, settled=whole)
+SMALL_DISKS = Terrain("small-disks", 0.04, ON_DISKS, _small_disks, disks=_DISKS)
+LIMITS = Terrain("limits", 0.0, ON_LIMITS, _small_disks)
+"""What is left of the small disks where nothing can be mounted."""
+TERRAINS = {terrain.name: terrain for terrain in (ONE_NODE, THREE_NODES, SMALL_DISKS, LIMITS)}

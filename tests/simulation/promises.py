@@ -1,0 +1,62 @@
+"""What must hold after a storm, whatever the seed. Each failure names what was broken."""
+
+from mpbus.reader import Commit
+from mpkernel.core.shard import Shard
+from mpkernel.core.snapshot import state_root
+from mpkernel.sealing import open_snapshot
+from mpschema.system import LogCheckpointed
+from mpviews import VIEWS
+from mpviews.rows import Dump, fresh_fold, in_order
+
+from tests.simulation.world import World
+from tests.support.history import check_history, check_rows
+from tests.support.load import audit
+
+
+async def check(world: World) -> None:
+    """Log and answers, state and snapshots, read models."""
+    commits = await world.all_commits()
+    audit([record for commit in commits for record in commit.records], world.acknowledged)
+    events = check_history(commits, world.acknowledged)
+    fresh = _check_checkpoints(commits)
+    _check_snapshot(await world.snapshots.load(), commits, state_root(fresh))
+    rows = _dump(world)
+    assert rows == fresh_fold(commits), "the read models are not what the log folds to"
+    check_rows(events, rows)
+
+
+def _check_checkpoints(commits: list[Commit]) -> Shard:
+    """Each recorded state root is that of a fold from the start; the shard at the end."""
+    recorded = {
+        r.event.at_seq: r.event.state_root for c in commits for r in c.records if isinstance(r.event, LogCheckpointed)
+    }
+    shard = Shard()
+    for commit in commits:
+        shard.fold(commit.header, commit.records)
+        expected = recorded.pop(commit.position.seq, None)
+        assert expected is None or state_root(shard) == expected, f"state root at {commit.position.seq}"
+    assert not recorded, "checkpoints name positions inside a commit"
+    return shard
+
+
+def _check_snapshot(data: bytes | None, commits: list[Commit], root: str) -> None:
+    """The newest snapshot, and the rest of the log after it, lead where the whole log leads."""
+    opened = open_snapshot(data or b"{}\n", "simulated")
+    if opened is None:
+        return
+    shard, position = opened
+    for commit in commits[position.stream_seq :]:
+        shard.fold(commit.header, commit.records)
+    assert state_root(shard) == root, f"the snapshot at {position.seq} leads elsewhere"
+
+
+def _dump(world: World) -> Dump:
+    """What a database would give when asked for every row."""
+    tables = [table for view in VIEWS.values() for table in view.tables]
+    return {
+        table.name: in_order(
+            table,
+            (dict(zip(table.key, key, strict=True)) | values for key, values in world.store.rows[table.name].items()),
+        )
+        for table in tables
+    }
