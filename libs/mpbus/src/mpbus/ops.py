@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+READS_LEVEL = "reads_level"
+"""The fact every service tells in `/readyz`: the newest feature level its build reads (`mpschema.levels`)."""
 _REQUEST_SECONDS = 5
 
 

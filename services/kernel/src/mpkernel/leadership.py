@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 import structlog
 from mpbus.errors import ConsumerLost
-from mpbus.ops import Health
+from mpbus.ops import READS_LEVEL, Health
 from mpbus.reader import GENESIS, LogPosition
+from mpschema import levels
 from nats.errors import Error as NatsError
 
 from mpkernel.answers import Places
@@ -99,6 +100,7 @@ class Kernel:
         position = self._leader.position if self._leader else self._memory.position if self._memory else GENESIS
         epoch = self._leader.epoch if self._leader else self._memory.shard.world.epoch if self._memory else 0
         facts: dict[str, str | int | float | bool | None] = {"role": self.role, "epoch": epoch, "seq": position.seq}
+        facts[READS_LEVEL] = levels.FEATURE_LEVEL
         return Health(self.role in (Role.STANDBY, Role.LEADER), facts)
 
     async def run(self) -> None:

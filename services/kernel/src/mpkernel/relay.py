@@ -9,9 +9,9 @@ import asyncio
 from collections.abc import Sequence
 
 import structlog
-from mpbus.ops import Health
+from mpbus.ops import READS_LEVEL, Health
 from mpbus.reader import GENESIS, Commit, LogPosition
-from mpschema import subjects
+from mpschema import levels, subjects
 from mpschema.cloudevents import cloudevent_bytes
 from prometheus_client import Counter, Gauge
 
@@ -41,7 +41,7 @@ class Relay:
 
     def health(self) -> Health:
         """Ready while the feed answers."""
-        return Health(self._ready, {"seq": self._seq})
+        return Health(self._ready, {"seq": self._seq, READS_LEVEL: levels.FEATURE_LEVEL})
 
     async def run(self) -> None:
         """Until cancelled. Raises `FeedDiverged`, or `ChainBroken` when the log does not verify."""

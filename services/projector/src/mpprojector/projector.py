@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 
 import structlog
 from mpbus.errors import BusError
-from mpbus.ops import Health
+from mpbus.ops import READS_LEVEL, Health
 from mpbus.reader import LogPosition
+from mpschema import levels
+from mpschema.codec import MalformedCommit
 from mpviews.changes import View
 from nats.errors import Error as NatsError
 
@@ -88,6 +90,7 @@ class Projector:
         """Ready: it hears from the database, nothing it owns and that serves is halted, and what lags moves."""
         now = time.monotonic()
         facts: dict[str, str | int | float | bool | None] = {"node": self._node, "head": self._head}
+        facts[READS_LEVEL] = levels.FEATURE_LEVEL
         ready = self._beaten
         for title, worker in self.workers.items():
             stalled = self._stalled(title, worker, now)
@@ -131,6 +134,8 @@ class Projector:
             self._head = max(self._head, (await self._source.head()).seq)
         except (BusError, NatsError, TimeoutError) as error:
             log.warning("projector.log_away", reason=str(error) or type(error).__name__)
+        except MalformedCommit as error:  # Whoever reads it halts, and says so.
+            log.error("projector.log_unreadable", reason=str(error))
         try:
             await self._keep()
             await self._take()
