@@ -44,6 +44,10 @@ class ServiceProcess(ChildProcess):
         """Whether this very process (not another that took its port) answers 200 on /readyz."""
         return self.running and _listens(self.pid, self.port) and http_status(self.port, "/readyz") == HTTPStatus.OK
 
+    def is_alive(self) -> bool:
+        """Whether it answers at all and does not say that it is stuck. True while a server it needs is away."""
+        return http_status(self.port, "/healthz") == HTTPStatus.OK
+
 
 def _listens(pid: int, port: int) -> bool:
     try:

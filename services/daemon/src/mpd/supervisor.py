@@ -1,4 +1,4 @@
-"""Keeps a stack running: restarts what ends, writes down how it is, and stops in order when asked."""
+"""Keeps a stack running: restarts what ends or gets stuck, writes down how it is, and stops in order when asked."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import structlog
 
 from mpd.keys import write_private
 from mpd.process import ChildProcess, ServerFailed
+from mpd.services import ServiceProcess
 from mpd.stack import Stack
 
 WATCH_SECONDS = 0.25
@@ -23,6 +24,10 @@ STATE_SECONDS = 1.0
 BACKOFF_FIRST_SECONDS = 0.5
 BACKOFF_MAX_SECONDS = 30.0
 STABLE_SECONDS = 60.0
+STUCK_SECONDS = 15.0
+"""A service that says for so long that it is stuck, or says nothing, is killed and started again."""
+ALIVE_SECONDS = 1.0
+"""Between two questions whether a service is alive."""
 
 log = structlog.get_logger("mpd")
 
@@ -36,6 +41,9 @@ class Watch:
     backoff_seconds: float = 0.0
     started_at: float = 0.0
     retry_at: float | None = None
+    asked_at: float = 0.0
+    failing_since: float | None = None
+    """When it was first found not alive, for those who can be asked; None while it is."""
 
     def ended(self, now: float) -> None:
         """The process was found dead: wait before the next try, twice as long as the last time."""
@@ -48,7 +56,15 @@ class Watch:
         """The process was started again."""
         self.restarts += 1
         self.started_at = now
+        self.failing_since = None
         self.retry_at = None
+
+    def stuck_seconds(self, now: float) -> float:
+        """For how long it has not been alive; asks it, now and then, where it is a service."""
+        if isinstance(self.process, ServiceProcess) and now - self.asked_at >= ALIVE_SECONDS:
+            self.asked_at = now
+            self.failing_since = None if self.process.is_alive() else self.failing_since or now
+        return 0.0 if self.failing_since is None else now - self.failing_since
 
     def state(self) -> dict[str, object]:
         """What `mpd status` shows of it."""
@@ -66,10 +82,13 @@ class Watch:
 class Supervisor:
     """Runs a stack until SIGTERM or Ctrl-C, or until `stop`. Its state is in `state.json` of the stack's folder."""
 
-    def __init__(self, stack: Stack, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, stack: Stack, clock: Callable[[], float] = time.monotonic, stuck_seconds_max: float = STUCK_SECONDS
+    ) -> None:
         self.stack = stack
         self.state_path = state_path(stack.folder)
         self._clock = clock
+        self._stuck_seconds_max = stuck_seconds_max
         self._stop = threading.Event()
         self._phase = "starting"
         self._watches = [Watch(process, started_at=clock()) for process in stack.processes]
@@ -88,7 +107,9 @@ class Supervisor:
             self._phase = "ready"
             self._write_state()
             on_ready()
-            self._watch()
+            for watch in self._watches:
+                watch.started_at = self._clock()
+            self.watch()
             self._phase = "stopping"
             self._write_state()
             self.stack.stop()
@@ -102,7 +123,8 @@ class Supervisor:
             raise SystemExit(128 + number)
         self.stop()
 
-    def _watch(self) -> None:
+    def watch(self) -> None:
+        """Tend every process until asked to stop."""
         state_at = self._clock()
         while not self._stop.wait(WATCH_SECONDS):
             for watch in self._watches:
@@ -112,10 +134,13 @@ class Supervisor:
                 state_at = self._clock()
 
     def _tend(self, watch: Watch) -> None:
-        """Start a process again that ended, once its backoff is over."""
-        if watch.process.running:
-            return
+        """Start a process again that ended, once its backoff is over. One that is stuck ends here."""
         now = self._clock()
+        if watch.process.running:
+            if watch.stuck_seconds(now) > self._stuck_seconds_max:
+                log.warning("process is stuck", name=watch.process.name, seconds=self._stuck_seconds_max)
+                watch.process.kill()
+            return
         if watch.retry_at is None:
             watch.ended(now)
             code = watch.process.exit_code
