@@ -34,8 +34,8 @@ from mpkernel.ports import (
 from mpkernel.sealing import open_snapshot
 
 log = structlog.get_logger(__name__)
-_POLL_SECONDS = 0.1
-"""How often a standby looks whether the lease is free."""
+_POLL_SECONDS = 0.05
+"""How often a standby looks whether the lease is free: on a hand-over nobody writes meanwhile."""
 _CAUSES: dict[type[Exception], str] = {
     Deposed: "deposed",
     Unknown: "unknown_outcome",
@@ -184,8 +184,9 @@ class Kernel:
         return False
 
     async def _lead(self, memory: Memory) -> None:
-        leader = self._leader = self._make_leader(memory)
-        keeping = asyncio.create_task(self._keep_lease(leader))
+        leader, ended = self._make_leader(memory), asyncio.Event()
+        self._leader = leader
+        keeping = asyncio.create_task(self._keep_lease(leader, ended))
         cause = "error"
         try:
             self.role = Role.LEADER
@@ -198,16 +199,17 @@ class Kernel:
             self.role = Role.STANDBY
             self._memory = None  # It may hold what was never stored.
             self._leader = None
-            keeping.cancel()
+            ended.set()
+            # Not cancelled: a renewal under way would reach the keeper after the release, and undo it.
             await asyncio.gather(keeping, return_exceptions=True)
             await self._release()
             self._metrics.stepped_down(cause)
             log.info("leader.stepped_down", cause=cause, epoch=leader.epoch, seq=leader.position.seq)
 
-    async def _keep_lease(self, leader: Leader) -> None:
-        while self._leader is leader:  # Not for ever: a library may swallow the cancellation that ends this.
-            await asyncio.sleep(self._renew_seconds)
-            if not await self._renewed():
+    async def _keep_lease(self, leader: Leader, ended: asyncio.Event) -> None:
+        while not ended.is_set():
+            await _wait_for(ended, self._renew_seconds)
+            if not ended.is_set() and not await self._renewed():
                 leader.step_down("lease_lost")
                 return
 
