@@ -27,7 +27,7 @@ def main() -> int:
             console.print(f"{name:36} {what}", highlight=False)
         return 0
     wanted = frozenset(arguments.rows or ROWS)
-    options = Options(arguments.seconds, Rhythm(arguments.rounds, arguments.patience), wanted)
+    options = Options(arguments.seconds, Rhythm(arguments.rounds, arguments.patience), wanted, arguments.kills)
     rows: list[Row] = []
     try:
         for group in GROUPS:
@@ -49,6 +49,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=4.0, help="length of a window (default: 4)")
     parser.add_argument("--rounds", type=int, default=3, help="windows of each kind, in turn (default: 3)")
     parser.add_argument("--patience", type=float, default=0, help="seconds a round may wait for a quiet machine (0)")
+    parser.add_argument("--kills", type=int, default=50, help="leaders taken away for one figure (default: 50)")
     parser.add_argument("--json", type=Path, default=LATEST, help="where rows go (default: bench/results/latest.json)")
     parser.add_argument("--list", action="store_true", help="list the rows")
     arguments = parser.parse_args()

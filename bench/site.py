@@ -139,27 +139,27 @@ class Site:
 
 
 @contextmanager
-def site(*services: str) -> Iterator[Site]:
+def site(*services: str, kernels: int = 1) -> Iterator[Site]:
     """A site with its servers, streams and tables, and the named services running. Everything is gone afterwards."""
-    made = _started(services)
+    made = _started(services, kernels)
     try:
         yield made
     finally:
         _remove(made.stack)
 
 
-def _started(services: tuple[str, ...]) -> Site:
+def _started(services: tuple[str, ...], kernels: int) -> Site:
     """A running site. Another process may take one of the ports between its choice and its use: then try others."""
     for _ in range(START_ATTEMPTS - 1):
         try:
-            return _start(services)
+            return _start(services, kernels)
         except ServerFailed as error:
             sys.stderr.write(f"starting anew: {error}\n")
-    return _start(services)
+    return _start(services, kernels)
 
 
-def _start(services: tuple[str, ...]) -> Site:
-    stack = Stack(Path(tempfile.mkdtemp(prefix="mp-bench-")), settings=SETTINGS)
+def _start(services: tuple[str, ...], kernels: int) -> Site:
+    stack = Stack(Path(tempfile.mkdtemp(prefix="mp-bench-")), kernels=kernels, settings=SETTINGS)
     try:
         stack.postgres.command += ["-c", f"unix_socket_directories={stack.postgres.data}"]
         _start_together(stack.servers)

@@ -1,6 +1,6 @@
 """All rows, in the order in which they are measured."""
 
-from bench.rows import commands_http, commands_nats, lag, log, memory, sse
+from bench.rows import commands_http, commands_nats, failover, lag, log, memory, sse
 from bench.rows.group import Group
 
 GROUPS: tuple[Group, ...] = (
@@ -8,6 +8,7 @@ GROUPS: tuple[Group, ...] = (
     commands_http.GROUP,
     log.GROUP,
     lag.GROUP,
+    failover.GROUP,
     sse.GROUP,
     memory.GROUP,
 )

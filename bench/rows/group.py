@@ -14,6 +14,8 @@ class Options:
     seconds: float
     rhythm: Rhythm
     wanted: frozenset[str]
+    kills: int = 50
+    """How often a leader is taken away."""
 
     def wants(self, *names: str) -> bool:
         """Whether any of these rows is wanted."""

@@ -28,10 +28,10 @@ from mpoperator.backup.folding import fold_segment
 from mpoperator.backup.manifest import LOG, Backup
 from mpoperator.checkpoints import PublicKeys
 from mpoperator.segments import Writer, read_commits, read_manifest
-from mpschema import codec, subjects
+from mpschema import codec, levels, subjects
 from mpschema.base import Event
 from mpschema.envelope import CommandEnvelope
-from mpschema.system import LeaderElected, LogCheckpointed, LogRestored
+from mpschema.system import FeatureLevelRaised, LeaderElected, LogCheckpointed, LogRestored
 from mpviews import VIEWS
 from mpviews.rows import fresh_fold
 
@@ -125,6 +125,7 @@ class Recorder:
     def tell(self) -> None:
         """The whole story, from an election over a checkpoint to a restoration."""
         self._note(1, LeaderElected(leader_epoch=1, node="kernel-1", operators=(ROOT,)), "election_1:0")
+        self._note(1, FeatureLevelRaised(level=levels.FEATURE_LEVEL), "election_1:1")
         for kind, target, payload in STORY:
             if kind == LATER:
                 self._let_time_pass()

@@ -31,11 +31,15 @@ async def bench(*arguments: str) -> tuple[int | None, str]:
 
 @pytest.mark.parametrize(
     ("row", "unit", "baseline"),
-    [("commands_nats_1", "commands/s", "postgres_occ"), ("memory_per_100k_aggregates", "MiB", "log_bytes")],
+    [
+        ("commands_nats_1", "commands/s", "postgres_occ"),
+        ("memory_per_100k_aggregates", "MiB", "log_bytes"),
+        ("hand_over_p99_ms", "ms", "allowed pause"),
+    ],
 )
 async def test_a_row_is_measured_alone_by_its_name(tmp_path: Path, row: str, unit: str, baseline: str) -> None:
     results = tmp_path / "results.json"
-    code, printed = await bench(row, "--seconds", "0.2", "--rounds", "1", "--json", str(results))
+    code, printed = await bench(row, "--seconds", "0.2", "--rounds", "1", "--kills", "2", "--json", str(results))
     assert code == 0, printed
     (made,) = json.loads(results.read_text())
     assert made.keys() >= ROW_FIELDS

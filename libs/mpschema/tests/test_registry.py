@@ -3,10 +3,10 @@
 import re
 
 import msgspec
-from mpschema import base, board, channel, principal, project, session, system, task, workspace
+from mpschema import base, board, channel, levels, principal, project, session, system, task, workspace
 from mpschema.problems import STATUS, EdgeCode, title
 from mpschema.queries import QUERIES
-from mpschema.registry import AGGREGATES, COMMANDS, EVENTS
+from mpschema.registry import AGGREGATES, COMMANDS, EVENTS, LOG_COMMANDS
 from mpschema.rejections import Code
 
 MODULES = (board, channel, principal, project, session, system, task, workspace)
@@ -22,7 +22,7 @@ def defined(kind: type) -> set[type]:
 
 
 def test_every_command_that_is_defined_is_registered() -> None:
-    assert {spec.arguments for spec in COMMANDS.values()} == defined(base.Command)
+    assert {spec.arguments for spec in (COMMANDS | LOG_COMMANDS).values()} == defined(base.Command)
 
 
 def test_every_event_that_is_defined_is_registered() -> None:
@@ -60,3 +60,15 @@ def test_every_code_has_one_status_and_a_title() -> None:
     assert set(STATUS) == set(Code) | set(EdgeCode)
     assert all(status >= 400 for status in STATUS.values())
     assert title(Code.WIP_LIMIT_REACHED) == "Wip limit reached"
+
+
+def test_the_newest_feature_level_is_that_of_the_newest_event() -> None:
+    assert max(spec.since_level for spec in EVENTS.values()) == levels.FEATURE_LEVEL
+    assert f"| {levels.FEATURE_LEVEL} |" in str(levels.__doc__), "say there what came with it"
+    assert f"| {levels.FEATURE_LEVEL + 1} |" not in str(levels.__doc__)
+
+
+def test_a_command_needs_the_level_of_what_it_becomes() -> None:
+    (raise_level,) = LOG_COMMANDS.values()
+    assert raise_level.since_level == EVENTS["mp.log.FeatureLevelRaised.v1"].since_level == 2
+    assert COMMANDS["task.create"].since_level == levels.FIRST_LEVEL

@@ -8,6 +8,8 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -21,6 +23,7 @@ from mpd.installation import read_state, running_pid
 from mpd.ports import free_port
 from mpd.process import ServerFailed
 from mpd.stack import Stack
+from mpd.supervisor import Supervisor, state_path
 
 from tests.support import eventually_sync
 from tests.support.plugin import StackFactory
@@ -102,6 +105,42 @@ def test_killed_processes_are_started_again(tmp_path: Path) -> None:
             os.kill(_process(tmp_path, name)["pid"], signal.SIGKILL)
             eventually_sync(partial(_was_restarted, tmp_path, name), 30)
         eventually_sync(lambda: all(process["ready"] for process in read_state(tmp_path)["processes"]), 30)
+
+
+@contextmanager
+def _supervised(stack: Stack, stuck_seconds_max: float) -> Iterator[None]:
+    """A started stack under a supervisor that soon loses patience."""
+    for service in stack.services:
+        service.stuck_seconds_max = stuck_seconds_max
+    supervisor = Supervisor(stack)
+    watching = threading.Thread(target=supervisor.watch)
+    watching.start()
+    try:
+        yield
+    finally:
+        supervisor.stop()
+        watching.join()
+
+
+def _restarted(stack: Stack) -> list[str]:
+    """Who was started again, as the supervisor wrote it down last."""
+    state = json.loads(state_path(stack.folder).read_text())
+    return [process["name"] for process in state["processes"] if process["restarts"]]
+
+
+def test_a_service_that_hangs_is_started_again_and_one_that_waits_for_its_server_is_not(
+    new_stack: StackFactory,
+) -> None:
+    stack = new_stack(relays=1, settings={"projector": {"MP_PROJECTION_STALL_SECONDS": "1"}})
+    with _supervised(stack, stuck_seconds_max=2.0):
+        stack.nats.pause()
+        since = time.monotonic()
+        eventually_sync(lambda: time.monotonic() > since + 5)
+        assert _restarted(stack) == []
+        stack.nats.resume()
+        stack.process("projector-1").pause()
+        eventually_sync(lambda: _restarted(stack) == ["projector-1"], 30)
+        eventually_sync(stack.process("projector-1").is_ready)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from mpd.process import ChildProcess
+from mpd.services import ServiceProcess
 from mpd.stack import Stack
 from mpd.supervisor import BACKOFF_FIRST_SECONDS, BACKOFF_MAX_SECONDS, STABLE_SECONDS, Supervisor, Watch
 
@@ -53,7 +54,7 @@ class Clock:
 class Sleeper(ChildProcess):
     """A program that runs and answers nothing, unless `answers` is set."""
 
-    unwell_seconds_max = 10.0
+    stuck_seconds_max = 10.0
     answers = True
 
     def __init__(self, folder: Path) -> None:
@@ -107,3 +108,33 @@ def test_a_disk_without_room_does_not_end_the_supervisor(tmp_path: Path) -> None
     supervisor.tend()
     assert sleeper.running
     sleeper.kill()
+
+
+class Answering(ServiceProcess):
+    """A service without a program, which answers as it is told."""
+
+    alive = True
+
+    def __init__(self) -> None:
+        super().__init__("projector", "projector-1", 0, Path("projector-1.log"), {})
+
+    def is_alive(self) -> bool:
+        return self.alive
+
+
+def test_a_service_is_stuck_for_as_long_as_it_has_not_been_alive() -> None:
+    service = Answering()
+    watch = Watch(service)
+    assert watch.stuck_seconds(now=100.0) == 0
+    service.alive = False
+    assert [watch.stuck_seconds(now=at) for at in (101.0, 104.0, 110.0)] == [0, 3, 9]
+    service.alive = True
+    assert watch.stuck_seconds(now=112.0) == 0
+
+
+def test_a_silence_that_nobody_listened_to_does_not_count() -> None:
+    service = Answering()
+    watch = Watch(service)
+    assert watch.stuck_seconds(now=100.0) == 0
+    service.alive = False
+    assert watch.stuck_seconds(now=200.0) == 0, "it was asked once"

@@ -1,12 +1,15 @@
 """The small HTTP door of services that serve nobody else: liveness, readiness, metrics. Plain asyncio, GET only."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+READS_LEVEL = "reads_level"
+"""The fact every service tells in `/readyz`: the newest feature level its build reads (`mpschema.levels`)."""
 _REQUEST_SECONDS = 5
 
 
@@ -16,10 +19,40 @@ class Health:
 
     ready: bool
     facts: dict[str, str | int | float | bool | None] = field(default_factory=dict)
+    stuck: str = ""
+    """Why only a restart can help: there is work, what it takes is there, and nothing of it is done."""
+
+
+class Progress:
+    """Whether work is done while there is some. Nobody stalls who has nothing to do, or waits for what is away."""
+
+    def __init__(self, stall_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stall_seconds = stall_seconds
+        self._clock = clock
+        self._done = 0
+        self._moved_at = clock()
+
+    def saw(self, done: int, due: int) -> None:
+        """So much is done of what is due."""
+        if done != self._done or done >= due:
+            self._moved_at = self._clock()
+        self._done = done
+
+    def excused(self) -> None:
+        """Something it depends on is away: the time does not count."""
+        self._moved_at = self._clock()
+
+    @property
+    def stalled(self) -> bool:
+        """Whether nothing was done for too long."""
+        return self._clock() - self._moved_at > self._stall_seconds
 
 
 class OpsServer:
-    """Serves `/healthz` (the loop turns), `/readyz` (503 until `health` says so) and `/metrics` (Prometheus text)."""
+    """Serves `/healthz`, `/readyz` (503 until `health` says so) and `/metrics` (Prometheus text).
+
+    `/healthz` is for whoever restarts: 503 when the service is stuck. It is no reason to restart that a server is away.
+    """
 
     def __init__(self, host: str, port: int, health: Callable[[], Health]) -> None:
         self._host = host
@@ -54,7 +87,11 @@ class OpsServer:
         if method != b"GET":
             return _response("405 Method Not Allowed", b"", "text/plain")
         if path == b"/healthz":
-            return _response("200 OK", b'{"status":"ok"}', "application/json")
+            stuck = self._health().stuck
+            if not stuck:
+                return _response("200 OK", b'{"status":"ok"}', "application/json")
+            body = msgspec.json.encode({"status": "stuck", "reason": stuck})
+            return _response("503 Service Unavailable", body, "application/json")
         if path == b"/readyz":
             health = self._health()
             status = "200 OK" if health.ready else "503 Service Unavailable"

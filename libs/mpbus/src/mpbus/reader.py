@@ -62,11 +62,16 @@ class Commit:
 
 
 def verify(after: LogPosition, stream_seq: int, subject: str, data: bytes, stated_hash: str) -> Commit:
-    """The commit that follows `after`, or `ChainBroken` saying what does not fit."""
+    """The commit that follows `after`, or `ChainBroken` saying what does not fit.
+
+    Raises `mpschema.codec.LevelTooHigh`, too: nothing is wrong then with the log, but with who reads it.
+    """
     if codec.commit_hash(after.hash, subject, data) != stated_hash:
         raise ChainBroken(stream_seq, "the hash of the stored bytes is not the stated one")
     try:
         header, body = codec.split_commit(data)
+    except codec.LevelTooHigh:
+        raise
     except codec.MalformedCommit as error:
         raise ChainBroken(stream_seq, str(error)) from error
     if header.previous_hash != after.hash:
@@ -91,7 +96,7 @@ class LogReader:
     async def follow(self, after: LogPosition = GENESIS) -> AsyncIterator[list[Commit]]:
         """Commits after a position, in batches as they come, across reconnects and restarts of the server.
 
-        Raises `ChainBroken`; everything else the world does is waited out.
+        Raises `ChainBroken` or `mpschema.codec.LevelTooHigh`; everything else the world does is waited out.
         """
         while True:
             try:
@@ -111,7 +116,7 @@ class LogReader:
                 try:
                     for msg in await pull.take():
                         after = self._verified(after, msg, commits)
-                except (ChainBroken, ConsumerLost):
+                except (ChainBroken, ConsumerLost, codec.LevelTooHigh):
                     if commits:  # What stands before the flaw is good.
                         yield commits
                     raise

@@ -74,3 +74,5 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     checks: dict[str, str] = {}
     halted: dict[str, str] = {}
     """Projections that are halted, each with the event and the reason. What they show stands still; others go on."""
+    reads_level: int = 0
+    """The newest feature level of a log that this build reads; 0 where it was not asked for."""

@@ -7,9 +7,10 @@ from typing import Union
 
 import msgspec
 
+from mpschema import levels
 from mpschema.base import Command
 from mpschema.envelope import CommandEnvelope, CommitHeader, EventRecord, Outcome
-from mpschema.registry import COMMANDS, EVENTS
+from mpschema.registry import COMMANDS, EVENTS, LOG_COMMANDS
 from mpschema.rejections import Code, Rejection
 from mpschema.upcasts import UPCASTS, upcast
 
@@ -46,6 +47,15 @@ class UnknownEvent(MalformedCommit):
         self.event_type = event_type
 
 
+class LevelTooHigh(MalformedCommit):
+    """The log is at a feature level that this build does not know: another release must read it."""
+
+    def __init__(self, level: int) -> None:
+        known = f"this build reads up to level {levels.FEATURE_LEVEL}"
+        super().__init__(f"the log is at feature level {level}, {known}: run the newer release")
+        self.level = level
+
+
 def encode(message: object) -> bytes:
     """Canonical JSON bytes of any message: fields in declaration order, defaults left out."""
     return _encoder.encode(message)
@@ -66,7 +76,7 @@ def decode_envelope(line: bytes | memoryview) -> CommandEnvelope | Rejection:
 
 def decode_arguments(envelope: CommandEnvelope) -> Command | Rejection:
     """The typed arguments of a command, or the refusal: unknown type or version, too large, not of the schema."""
-    spec = COMMANDS.get(envelope.type)
+    spec = COMMANDS.get(envelope.type) or LOG_COMMANDS.get(envelope.type)
     if spec is None:
         return Rejection(Code.UNKNOWN_TYPE, f"command type {envelope.type!r} is not known")
     if envelope.schema_version != spec.version:
@@ -122,14 +132,17 @@ def encode_commit(header: CommitHeader, records: list[EventRecord]) -> bytes:
 
 
 def split_commit(data: bytes) -> tuple[CommitHeader, bytes]:
-    """The header of a commit, and the bytes of its event lines."""
+    """The header of a commit, and the bytes of its event lines. Raises `MalformedCommit`, `LevelTooHigh` for one."""
     line, newline, body = data.partition(b"\n")
     if not newline:
         raise MalformedCommit("a commit has no header line")
     try:
-        return _header.decode(line), body
+        header = _header.decode(line)
     except _UNREADABLE as error:
         raise MalformedCommit(f"commit header: {error}") from error
+    if header.feature_level > levels.FEATURE_LEVEL:
+        raise LevelTooHigh(header.feature_level)
+    return header, body
 
 
 def decode_records(body: bytes) -> list[EventRecord]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import msgspec
 
 from mpschema.base import ID_PATTERN, INT_MAX, Event
+from mpschema.levels import FIRST_LEVEL
 from mpschema.rejections import Code
 
 WITHOUT_NUL = r"^[^\x00]*\Z"
@@ -110,6 +111,8 @@ class CommitHeader(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_u
     command_position: int
     """The last position of the command stream whose outcome is in the log up to this commit."""
     commands: int = 0
+    feature_level: int = FIRST_LEVEL
+    """What whoever reads this commit and those after it must be able to read (`mpschema.levels`)."""
 
 
 class Status(enum.StrEnum):

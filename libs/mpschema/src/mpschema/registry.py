@@ -9,6 +9,7 @@ import msgspec
 from mpschema import board, channel, principal, project, session, system, task, workspace
 from mpschema.base import Command, Event
 from mpschema.envelope import EventRecord
+from mpschema.levels import FIRST_LEVEL
 
 AGGREGATES = {
     "workspace": "workspaces",
@@ -20,6 +21,11 @@ AGGREGATES = {
     "channel": "channels",
 }
 """Aggregate to the plural that names its collection in routes and tables."""
+
+SINCE_LEVEL: dict[type[Event], int] = {
+    system.FeatureLevelRaised: 2,
+}
+"""The feature level that each event came with, where it is not the first: builds of lower levels cannot read it."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,11 @@ class CommandSpec:
     def action(self) -> str:
         """`claim` of `task.claim`."""
         return self.command_type.partition(".")[2]
+
+    @functools.cached_property
+    def since_level(self) -> int:
+        """The feature level a log must have before this command is decided: that of the newest event it may become."""
+        return max(SINCE_LEVEL.get(event, FIRST_LEVEL) for event in self.emits)
 
     @property
     def summary(self) -> str:
@@ -91,6 +102,11 @@ class EventSpec:
     def name(self) -> str:
         """`TaskClaimed`, also of `TaskClaimedV1`, as the data of a past version is called."""
         return self.data.__name__.removesuffix(f"V{self.version}")
+
+    @property
+    def since_level(self) -> int:
+        """The feature level it came with."""
+        return SINCE_LEVEL.get(self.data, FIRST_LEVEL)
 
     @property
     def event_type(self) -> str:
@@ -159,6 +175,12 @@ COMMANDS: dict[str, CommandSpec] = {
 }
 """Every command by its type."""
 
+LOG_COMMANDS: dict[str, CommandSpec] = {
+    spec.command_type: spec
+    for spec in (_command("log.raise_feature_level", system.RaiseFeatureLevel, system.FeatureLevelRaised),)
+}
+"""Commands about the log itself, in the workspace `system`. Operators send them over NATS; they have no route."""
+
 _EVENT_DATA: dict[str, tuple[type[Event], ...]] = {
     "workspace": (
         workspace.WorkspaceCreated,
@@ -216,7 +238,7 @@ _EVENT_DATA: dict[str, tuple[type[Event], ...]] = {
     ),
     "command": (system.CommandRejected,),
     "timer": (system.TimerFired,),
-    "log": (system.LeaderElected, system.LogCheckpointed, system.LogRestored),
+    "log": (system.LeaderElected, system.LogCheckpointed, system.LogRestored, system.FeatureLevelRaised),
 }
 
 PAST_EVENTS: tuple[EventSpec, ...] = ()

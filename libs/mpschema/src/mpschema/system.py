@@ -1,14 +1,29 @@
-"""Facts about the log itself: who leads, what was refused, when time passed, what was sealed, what was put back."""
+"""The log itself: who leads, what was refused, when time passed, what was sealed, put back, or may be written now."""
 
 from typing import Annotated
 
 import msgspec
 
-from mpschema.base import Digest, Event, Id, Reason, TimeMs
+from mpschema.base import Command, Digest, Event, Id, Reason, TimeMs
+from mpschema.levels import FIRST_LEVEL
 from mpschema.rejections import Code
 
 SYSTEM_WORKSPACE = "system"
 """The reserved workspace of events that belong to no tenant."""
+Level = Annotated[int, msgspec.Meta(gt=FIRST_LEVEL)]
+"""A feature level to which a log can be raised (`mpschema.levels`)."""
+
+
+class RaiseFeatureLevel(Command, frozen=True):
+    """Let the log hold what came with a later feature level: builds of earlier levels halt from here on."""
+
+    level: Level
+
+
+class FeatureLevelRaised(Event, frozen=True):
+    """From this commit on the log may hold what came with this level."""
+
+    level: Level
 
 
 class LeaderElected(Event, frozen=True):

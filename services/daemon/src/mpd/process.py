@@ -58,8 +58,8 @@ class ChildProcess:
     death_signal = signal.SIGKILL
     start_seconds_max = 30.0
     stop_seconds_max = 15.0
-    unwell_seconds_max: float | None = None
-    """How long it may run without answering before a supervisor starts it again; None: that would mend nothing."""
+    stuck_seconds_max: float | None = None
+    """How long it may run without being alive before a supervisor starts it again; None: that would mend nothing."""
 
     def __init__(
         self,
@@ -99,6 +99,10 @@ class ChildProcess:
     def is_ready(self) -> bool:
         """Whether the program answers. Without a readiness check, running is ready."""
         return self._ready is None or self._ready()
+
+    def is_alive(self) -> bool:
+        """Whether a new start would not make it better; unless a kind of process knows better, that it answers."""
+        return self.is_ready()
 
     def start(self) -> None:
         """Start and wait until ready. Raises ServerFailed. A running program is left alone."""

@@ -29,6 +29,7 @@ class ServiceProcess(ChildProcess):
     """One process of a service. Its `port` serves /readyz: HTTP for a gateway, operations for the others."""
 
     stop_seconds_max = 20.0
+    stuck_seconds_max = 15.0
 
     def __init__(self, kind: str, name: str, port: int, log_path: Path, environment: Mapping[str, str]) -> None:
         self.kind = kind
@@ -43,6 +44,10 @@ class ServiceProcess(ChildProcess):
     def is_ready(self) -> bool:
         """Whether this very process (not another that took its port) answers 200 on /readyz."""
         return self.running and _listens(self.pid, self.port) and http_status(self.port, "/readyz") == HTTPStatus.OK
+
+    def is_alive(self) -> bool:
+        """Whether it answers at all and does not say that it is stuck. True while a server it needs is away."""
+        return http_status(self.port, "/healthz") == HTTPStatus.OK
 
 
 def _listens(pid: int, port: int) -> bool:

@@ -1,4 +1,4 @@
-"""Keeps a stack running: restarts what ends or is beyond help, writes down how it is, stops in order when asked."""
+"""Keeps a stack running: restarts what ends or gets stuck, writes down how it is, and stops in order when asked."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ STATE_SECONDS = 1.0
 BACKOFF_FIRST_SECONDS = 0.5
 BACKOFF_MAX_SECONDS = 30.0
 STABLE_SECONDS = 60.0
+ALIVE_SECONDS = 1.0
+"""Between two questions whether a process is alive."""
 
 log = structlog.get_logger("mpd")
 
@@ -36,15 +38,9 @@ class Watch:
     backoff_seconds: float = 0.0
     started_at: float = 0.0
     retry_at: float | None = None
-    unwell_since: float | None = None
-
-    def unwell_for(self, now: float) -> float:
-        """How long the process has been running without answering, in seconds."""
-        if not self.process.running or self.process.is_ready():
-            self.unwell_since = None
-        elif self.unwell_since is None:
-            self.unwell_since = now
-        return 0.0 if self.unwell_since is None else now - self.unwell_since
+    asked_at: float = -ALIVE_SECONDS
+    failing_since: float | None = None
+    """When it was first found not alive, for those who are asked; None while it is."""
 
     def ended(self, now: float) -> None:
         """The process was found dead: wait before the next try, twice as long as the last time."""
@@ -57,7 +53,18 @@ class Watch:
         """The process was started again."""
         self.restarts += 1
         self.started_at = now
+        self.failing_since = None
         self.retry_at = None
+
+    def stuck_seconds(self, now: float) -> float:
+        """For how long it has not been alive, as far as it was asked, which it is now and then."""
+        if now - self.asked_at >= ALIVE_SECONDS:
+            self.asked_at = now
+            if self.process.is_alive():
+                self.failing_since = None
+            elif self.failing_since is None:
+                self.failing_since = now
+        return 0.0 if self.failing_since is None else now - self.failing_since
 
     def state(self) -> dict[str, object]:
         """What `mpd status` shows of it."""
@@ -97,7 +104,9 @@ class Supervisor:
             self._phase = "ready"
             self._write_state()
             on_ready()
-            self._watch()
+            for watch in self._watches:
+                watch.started_at = self._clock()
+            self.watch()
             self._phase = "stopping"
             self._write_state()
             self.stack.stop()
@@ -112,11 +121,12 @@ class Supervisor:
         self.stop()
 
     def tend(self) -> None:
-        """Look after every process once: start what ended, once its backoff is over; end what is beyond help."""
+        """Look after every process once: start what ended, once its backoff is over; end what is stuck."""
         for watch in self._watches:
             self._tend(watch)
 
-    def _watch(self) -> None:
+    def watch(self) -> None:
+        """Tend every process until asked to stop."""
         state_at = self._clock()
         while not self._stop.wait(WATCH_SECONDS):
             self.tend()
@@ -125,12 +135,11 @@ class Supervisor:
                 state_at = self._clock()
 
     def _tend(self, watch: Watch) -> None:
-        now, limit = self._clock(), watch.process.unwell_seconds_max
+        now, limit = self._clock(), watch.process.stuck_seconds_max
         if watch.process.running:
-            if limit is not None and (seconds := watch.unwell_for(now)) > limit:
-                log.error(
-                    "process unwell", name=watch.process.name, seconds=round(seconds), said=watch.process.log_tail(1)
-                )
+            if limit is not None and (seconds := watch.stuck_seconds(now)) > limit:
+                said = watch.process.log_tail(1)
+                log.error("process is stuck", name=watch.process.name, seconds=round(seconds), said=said)
                 watch.process.kill()
             return
         if watch.retry_at is None:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 import structlog
 from mpbus.errors import ConsumerLost
-from mpbus.ops import Health
+from mpbus.ops import READS_LEVEL, Health
 from mpbus.reader import GENESIS, LogPosition
+from mpschema import levels
 from nats.errors import Error as NatsError
 
 from mpkernel.answers import Places
@@ -33,8 +34,8 @@ from mpkernel.ports import (
 from mpkernel.sealing import open_snapshot
 
 log = structlog.get_logger(__name__)
-_POLL_SECONDS = 0.1
-"""How often a standby looks whether the lease is free."""
+_POLL_SECONDS = 0.05
+"""How often a standby looks whether the lease is free: on a hand-over nobody writes meanwhile."""
 _CAUSES: dict[type[Exception], str] = {
     Deposed: "deposed",
     Unknown: "unknown_outcome",
@@ -99,6 +100,7 @@ class Kernel:
         position = self._leader.position if self._leader else self._memory.position if self._memory else GENESIS
         epoch = self._leader.epoch if self._leader else self._memory.shard.world.epoch if self._memory else 0
         facts: dict[str, str | int | float | bool | None] = {"role": self.role, "epoch": epoch, "seq": position.seq}
+        facts[READS_LEVEL] = levels.FEATURE_LEVEL
         return Health(self.role in (Role.STANDBY, Role.LEADER), facts)
 
     async def run(self) -> None:
@@ -182,8 +184,9 @@ class Kernel:
         return False
 
     async def _lead(self, memory: Memory) -> None:
-        leader = self._leader = self._make_leader(memory)
-        keeping = asyncio.create_task(self._keep_lease(leader))
+        leader, ended = self._make_leader(memory), asyncio.Event()
+        self._leader = leader
+        keeping = asyncio.create_task(self._keep_lease(leader, ended))
         cause = "error"
         try:
             self.role = Role.LEADER
@@ -196,16 +199,17 @@ class Kernel:
             self.role = Role.STANDBY
             self._memory = None  # It may hold what was never stored.
             self._leader = None
-            keeping.cancel()
+            ended.set()
+            # Not cancelled: a renewal under way would reach the keeper after the release, and undo it.
             await asyncio.gather(keeping, return_exceptions=True)
             await self._release()
             self._metrics.stepped_down(cause)
             log.info("leader.stepped_down", cause=cause, epoch=leader.epoch, seq=leader.position.seq)
 
-    async def _keep_lease(self, leader: Leader) -> None:
-        while self._leader is leader:  # Not for ever: a library may swallow the cancellation that ends this.
-            await asyncio.sleep(self._renew_seconds)
-            if not await self._renewed():
+    async def _keep_lease(self, leader: Leader, ended: asyncio.Event) -> None:
+        while not ended.is_set():
+            await _wait_for(ended, self._renew_seconds)
+            if not ended.is_set() and not await self._renewed():
                 leader.step_down("lease_lost")
                 return
 

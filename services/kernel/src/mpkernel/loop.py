@@ -15,10 +15,11 @@ from dataclasses import dataclass
 
 import structlog
 from mpbus.reader import LogPosition
-from mpschema import codec
-from mpschema.system import LeaderElected
+from mpschema import codec, levels
+from mpschema.system import FeatureLevelRaised, LeaderElected
 
 from mpkernel.answers import Answers
+from mpkernel.core.log import LOG
 from mpkernel.core.policy import Authorizer
 from mpkernel.core.shard import Shard
 from mpkernel.core.timers import due, next_due
@@ -129,7 +130,10 @@ class Leader:
             operators=self._candidacy.operators,
             policy_digest=self._authorizer.digest,
         )
-        turn.note(Fact("log", "log", elected), f"election_{self._epoch}:0")
+        founding = self._shard.world.seq == 0
+        turn.note(Fact(LOG, LOG, elected), f"election_{self._epoch}:0")
+        if founding and levels.FEATURE_LEVEL > levels.FIRST_LEVEL:
+            turn.note(Fact(LOG, LOG, FeatureLevelRaised(level=levels.FEATURE_LEVEL)), f"election_{self._epoch}:1")
         await self._store(self._seal(turn))
         log.info("leader.elected", epoch=self._epoch, seq=self._position.seq)
 
@@ -193,7 +197,7 @@ class Leader:
         checkpoint = self._sealing.take_checkpoint()
         if checkpoint is not None:
             turn = turn or self._new_turn()
-            turn.note(Fact("log", "log", checkpoint), f"checkpoint_{checkpoint.at_seq}:0")
+            turn.note(Fact(LOG, LOG, checkpoint), f"checkpoint_{checkpoint.at_seq}:0")
         if turn is None:
             return
         if turn.empty:

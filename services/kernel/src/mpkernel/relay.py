@@ -9,10 +9,12 @@ import asyncio
 from collections.abc import Sequence
 
 import structlog
-from mpbus.ops import Health
+from mpbus.ops import READS_LEVEL, Health, Progress
 from mpbus.reader import GENESIS, Commit, LogPosition
-from mpschema import subjects
+from mpschema import levels, subjects
 from mpschema.cloudevents import cloudevent_bytes
+from mpschema.codec import MalformedCommit
+from nats.errors import Error as NatsError
 from prometheus_client import Counter, Gauge
 
 from mpkernel.ports import FeedConflict, FeedMessage, FeedTail, FeedUnavailable, FeedWriter, Log
@@ -20,7 +22,10 @@ from mpkernel.ports import FeedConflict, FeedMessage, FeedTail, FeedUnavailable,
 log = structlog.get_logger(__name__)
 BATCH_MAX = 1_000
 """Events stored at once; the server takes no more in one atomic batch."""
+STALL_SECONDS = 15.0
+"""Not ready, and due for a restart, when nothing was relayed for so long while the log is ahead and both answer."""
 _RETRY_SECONDS = 0.5
+_WATCH_SECONDS = 1.0
 _RELAYED = Counter("mp_relay_events_total", "Events stored in the feed by this relay.")
 _FEED_SEQ = Gauge("mp_relay_seq", "The last event known to be in the feed.")
 
@@ -32,19 +37,45 @@ class FeedDiverged(Exception):
 class Relay:
     """Copies a shard's log into its feed, for ever."""
 
-    def __init__(self, source: Log, feed: FeedWriter, shard: str) -> None:
+    def __init__(self, source: Log, feed: FeedWriter, shard: str, stall_seconds: float = STALL_SECONDS) -> None:
         self._log = source
         self._feed = feed
         self._shard = shard
         self._seq = 0
         self._ready = False
+        self._head = 0
+        self._progress = Progress(stall_seconds)
 
     def health(self) -> Health:
-        """Ready while the feed answers."""
-        return Health(self._ready, {"seq": self._seq})
+        """Ready while the feed answers, and follows the log."""
+        stalled = self._progress.stalled
+        facts: dict[str, str | int | float | bool | None] = {"seq": self._seq, "head": self._head, "stalled": stalled}
+        stuck = f"nothing was relayed after event {self._seq}, and the log is at {self._head}" if stalled else ""
+        return Health(self._ready and not stalled, facts | {READS_LEVEL: levels.FEATURE_LEVEL}, stuck)
 
     async def run(self) -> None:
         """Until cancelled. Raises `FeedDiverged`, or `ChainBroken` when the log does not verify."""
+        watching = asyncio.create_task(self._watch())
+        try:
+            await self._relay_for_ever()
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+    async def _watch(self) -> None:
+        """See how far the log is, so that standing still is noticed."""
+        while True:
+            try:
+                self._head = (await self._log.head()).seq
+            except (NatsError, TimeoutError, MalformedCommit):
+                self._progress.excused()  # Whoever follows the log waits for it, too, or halts and says why.
+            else:
+                self._progress.saw(self._seq, self._head)
+                if not self._ready:
+                    self._progress.excused()
+            await asyncio.sleep(_WATCH_SECONDS)
+
+    async def _relay_for_ever(self) -> None:
         while True:
             try:
                 await self._relay(await self._feed.tail())

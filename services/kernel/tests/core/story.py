@@ -16,12 +16,13 @@ from mpkernel.core.policy import Authorizer, RoleAuthorizer
 from mpkernel.core.states import STATES, Task
 from mpkernel.core.timers import due, fire
 from mpkernel.core.world import Decision, Fact, Space, World
+from mpschema import levels
 from mpschema.base import Command, Event
 from mpschema.board import CreateBoard
 from mpschema.envelope import CommandEnvelope
 from mpschema.principal import BindRole, Role
 from mpschema.project import CreateProject
-from mpschema.registry import COMMANDS, record_of
+from mpschema.registry import COMMANDS, LOG_COMMANDS, record_of
 from mpschema.rejections import Code, Rejection
 from mpschema.session import BlueprintRef, SessionLimits, SpawnSession, StartSession
 from mpschema.task import ClaimTask, CreateTask, Evidence, MarkTaskReady, StartTask, SubmitTask
@@ -36,7 +37,7 @@ START_MS = 1_750_000_000_000
 BLUEPRINT = BlueprintRef("reviewer", "1.0.0", "ab" * 32)
 EVIDENCE = (Evidence("test", "all green"),)
 AUTHORIZER = RoleAuthorizer()
-COMMAND_TYPES = {spec.arguments: kind for kind, spec in COMMANDS.items()}
+COMMAND_TYPES = {spec.arguments: kind for kind, spec in (COMMANDS | LOG_COMMANDS).items()}
 
 
 class Step(NamedTuple):
@@ -97,6 +98,7 @@ class Story:
 
     def __init__(self) -> None:
         self.world = World(frozenset({ROOT}))
+        self.world.feature_level = levels.FEATURE_LEVEL
         self.now_ms = START_MS
         self.commands = 0
         self.told: list[tuple[str, Fact]] = []

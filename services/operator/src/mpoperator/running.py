@@ -13,6 +13,7 @@ import structlog
 from mpclient.cli import output
 from mpclient.cli.exits import Exit
 from mpclient.cli.invocation import ExampleCommand
+from mpschema.codec import LevelTooHigh
 
 from mpoperator.errors import Disproved, NotConfigured, Refused, ServerGone, ToolError
 
@@ -76,6 +77,8 @@ def perform(tool: Tool, as_json: bool, given: dict[str, Any]) -> Exit:
             answer = runner.run(_awaited(tool(**given)))
     except ToolError as error:
         return _failed(error, as_json)
+    except LevelTooHigh as error:
+        return _failed(Refused(str(error)), as_json)
     if answer is None:
         return Exit.OK
     if as_json:

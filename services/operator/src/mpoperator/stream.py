@@ -154,6 +154,8 @@ class LogStream:
 def _position(stored: Stored) -> LogPosition:
     try:
         header, _ = codec.split_commit(stored.data)
+    except codec.LevelTooHigh:
+        raise
     except codec.MalformedCommit as error:
         raise Disproved(Finding(where="stream", detail=str(error), stream_seq=stored.stream_seq)) from error
     return LogPosition(stored.stream_seq, header.first_seq + header.count - 1, stored.hash)

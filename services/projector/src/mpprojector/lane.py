@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import structlog
 from mpbus.errors import ChainBroken
 from mpbus.reader import LogPosition
+from mpschema.codec import MalformedCommit
 from mpviews.changes import Commit
 
 from mpprojector.ports import LogSource
@@ -42,7 +43,7 @@ class Lane:
         self._buffered_bytes = 0
         self._arrived = asyncio.Event()
         self._taken = asyncio.Event()
-        self._broken: ChainBroken | None = None
+        self._broken: ChainBroken | MalformedCommit | None = None
         self._ended = False
         self._closing = False
 
@@ -52,14 +53,14 @@ class Lane:
         return not self._buffer
 
     async def run(self) -> None:
-        """Read and feed. A broken chain halts every worker of the lane."""
+        """Read and feed. A broken chain, or a log of a later feature level, halts every worker of the lane."""
         reading = asyncio.create_task(self._read(self.position))
         try:
             while self.workers and (commit := await self._next()) is not None:
                 await self._feed(commit)
-        except ChainBroken as error:
+        except (ChainBroken, MalformedCommit) as error:
             for worker in self.workers:
-                worker.halt(f"ChainBroken: {error}")
+                worker.halt(f"{type(error).__name__}: {error}")
         finally:
             self._closing = True
             reading.cancel()
@@ -76,7 +77,7 @@ class Lane:
                 while self._buffered_bytes > BUFFER_BYTES_MAX:
                     self._taken.clear()
                     await self._taken.wait()
-        except ChainBroken as error:
+        except (ChainBroken, MalformedCommit) as error:
             self._broken = error
         self._ended = True
         self._arrived.set()

@@ -76,7 +76,10 @@ class LogSource(Protocol):
     """The log, verified (`mpbus.reader.LogReader` is one)."""
 
     def follow(self, after: LogPosition) -> AsyncIterator[Sequence[Commit]]:
-        """Commits after a position, gapless and in order, for ever. Raises `mpbus.errors.ChainBroken`."""
+        """Commits after a position, gapless and in order, for ever.
+
+        Raises `mpbus.errors.ChainBroken` or `mpschema.codec.MalformedCommit`.
+        """
         ...
 
     async def head(self) -> LogPosition:

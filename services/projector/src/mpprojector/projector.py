@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 
 import structlog
 from mpbus.errors import BusError
-from mpbus.ops import Health
+from mpbus.ops import READS_LEVEL, Health
 from mpbus.reader import LogPosition
+from mpschema import levels
+from mpschema.codec import MalformedCommit
 from mpviews.changes import View
 from nats.errors import Error as NatsError
 
@@ -26,6 +28,8 @@ _TOGETHER_EVENTS = 200_000
 _LIVE_SECONDS = 2.0
 """A projection that is not further behind than this is live: events that are on their way do not count."""
 _FINISH_SECONDS = 10.0
+_BEAT_SECONDS_MAX = 30.0
+"""Every question of a beat has a shorter bound: one that takes longer hangs."""
 _RATE_WEIGHT = 0.3
 
 
@@ -68,6 +72,8 @@ class Projector:
         self._head = 0
         self._strangers: dict[str, int] = {}
         self._beaten = False
+        self._log_heard = False
+        self._beat_at = time.monotonic()
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -88,6 +94,7 @@ class Projector:
         """Ready: it hears from the database, nothing it owns and that serves is halted, and what lags moves."""
         now = time.monotonic()
         facts: dict[str, str | int | float | bool | None] = {"node": self._node, "head": self._head}
+        facts[READS_LEVEL] = levels.FEATURE_LEVEL
         ready = self._beaten
         for title, worker in self.workers.items():
             stalled = self._stalled(title, worker, now)
@@ -98,7 +105,7 @@ class Projector:
                 ready = ready and worker.error is None and not stalled
         for name, version in self._strangers.items():
             facts[name] = f"version {version} serves and is not folded here: `mpctl projection switch {name}`"
-        return Health(ready, facts)
+        return Health(ready, facts, self._stuck(now))
 
     async def _registered(self) -> None:
         while not self._stopping.is_set():
@@ -129,8 +136,12 @@ class Projector:
     async def _beat(self) -> None:
         try:
             self._head = max(self._head, (await self._source.head()).seq)
+            self._log_heard = True
         except (BusError, NatsError, TimeoutError) as error:
+            self._log_heard = False
             log.warning("projector.log_away", reason=str(error) or type(error).__name__)
+        except MalformedCommit as error:  # Whoever reads it halts, and says so.
+            log.error("projector.log_unreadable", reason=str(error))
         try:
             await self._keep()
             await self._take()
@@ -140,6 +151,10 @@ class Projector:
             log.warning("projector.database_away", reason=str(error))
         else:
             self._beaten = True
+        self._beat_at = time.monotonic()
+        if not (self._beaten and self._log_heard):
+            for seen in self._progress.values():
+                seen.moved_at = self._beat_at  # Nobody moves while a server is away.
         self._tidy_lanes()
 
     async def _keep(self) -> None:
@@ -224,6 +239,20 @@ class Projector:
         if not behind:
             self._progress[name].moved_at = now
         return behind and now - self._progress[name].moved_at > self._pace.stall_seconds
+
+    def _stuck(self, now: float) -> str:
+        """Why this process should be started anew, while everything it depends on answers; empty where it should not.
+
+        A projection that halted is not stuck: it would halt again.
+        """
+        if now - self._beat_at > _BEAT_SECONDS_MAX:
+            return f"it has not looked at its work for {now - self._beat_at:.0f} s"
+        stuck = [
+            title
+            for title, worker in self.workers.items()
+            if worker.error is None and not worker.database_away and self._stalled(title, worker, now)
+        ]
+        return f"nothing was folded for {self._pace.stall_seconds:g} s: {', '.join(stuck)}" if stuck else ""
 
     async def _leave(self) -> None:
         for task in self._lanes.values():

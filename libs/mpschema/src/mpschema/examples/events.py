@@ -110,4 +110,5 @@ EVENTS: tuple[Event, ...] = (
     system.LogRestored(
         at_seq=4096, head="12" * 32, state_root="34" * 32, source="backup", copied_at_ms=story.EXPIRES_AT_MS
     ),
+    system.FeatureLevelRaised(level=2),
 )

@@ -22,7 +22,7 @@ class NatsServer(ChildProcess):
 
     stop_signal = signal.SIGTERM
     # After a write error (a full disk) it writes no more until it is started again, and says so on /healthz.
-    unwell_seconds_max = 10.0
+    stuck_seconds_max = 10.0
 
     def __init__(
         self,

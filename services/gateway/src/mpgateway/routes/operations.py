@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
-from mpschema import asyncapi, openapi
+from mpschema import asyncapi, levels, openapi
 from mpschema.api import Health
 from nats.aio.client import Client as Nats
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -52,7 +52,8 @@ class Operations:
         if self._ring.ending is not None:
             checks["gateway"] = self._ring.ending
         failing = {name for name, state in checks.items() if state != "ok"}
-        health = Health(status="failing" if failing else "ok", checks=checks, halted=halted)
+        status, reads = "failing" if failing else "ok", levels.FEATURE_LEVEL
+        health = Health(status=status, checks=checks, halted=halted, reads_level=reads)
         return Answer(503 if failing else 200, _encode(health))
 
     def _nats_state(self) -> str:

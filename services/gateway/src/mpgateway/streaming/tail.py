@@ -6,6 +6,7 @@ from contextlib import aclosing
 import structlog
 from mpbus.errors import ChainBroken
 from mpbus.reader import GENESIS, LogPosition, LogReader
+from mpschema.codec import MalformedCommit
 
 from mpgateway.metrics import TAIL_POSITION
 from mpgateway.streaming.feed import AWAY, RETRY_SECONDS, batches_after
@@ -17,7 +18,10 @@ log = structlog.get_logger(__name__)
 
 
 class Tail:
-    """Feeds the ring and gives it its heartbeat. `broken` says why it stopped, when the log does not verify."""
+    """Feeds the ring and gives it its heartbeat.
+
+    `broken` says why it stopped: the log does not verify, or is of a later feature level than this build.
+    """
 
     def __init__(self, ring: Ring, reader: LogReader, tick_seconds: float) -> None:
         self._ring = ring
@@ -50,10 +54,11 @@ class Tail:
                 async for commits in batches:
                     self._ring.extend(commits)
                     TAIL_POSITION.set(self._ring.cursor.seq)
-        except ChainBroken as error:
-            # Nothing may be shown from a log that does not verify. The process stays up and says so in /readyz.
+        except (ChainBroken, MalformedCommit) as error:
+            # Nothing may be shown from a log that does not verify, or that this build cannot read. The process stays
+            # up and says so in /readyz.
             self.broken = str(error)
-            log.critical("tail.chain_broken", error=self.broken)
+            log.critical("tail.log_broken", error=self.broken)
             self._ring.end("log_broken")
 
     async def _start_position(self) -> LogPosition:

@@ -5,10 +5,12 @@ from mpschema.envelope import CommandEnvelope
 from mpschema.ids import is_id
 from mpschema.registry import COMMANDS, CommandSpec
 from mpschema.rejections import Code, Rejection
+from mpschema.system import RaiseFeatureLevel
 
 from mpkernel.core import workspace
 from mpkernel.core.aggregates import MODULES
 from mpkernel.core.authority import denied
+from mpkernel.core.log import raise_feature_level, too_new
 from mpkernel.core.policy import Authorizer
 from mpkernel.core.rules import AccessRequest, Rule
 from mpkernel.core.states import State
@@ -26,6 +28,8 @@ def decide(
 
     `target` is the aggregate's id, derived already where the envelope leaves it out; `now_ms` the kernel's time.
     """
+    if type(arguments) is RaiseFeatureLevel:
+        return raise_feature_level(world, envelope, target, arguments)
     spec, aggregate, rule = _RULES[type(arguments)]
     space = world.workspaces.get(envelope.workspace_id)
     if space is None:
@@ -36,7 +40,7 @@ def decide(
     if state is None and (misnamed := _misnamed(aggregate, envelope, target)):
         return misnamed
     request = AccessRequest(world, space, envelope, target, arguments, now_ms)
-    refused = authorizer.authorize(request)
+    refused = authorizer.authorize(request) or too_new(world, spec)
     if refused is None and space.index.closed is not None and type(arguments) not in workspace.UNGATED:
         refused = space.index.closed
     if refused is None:

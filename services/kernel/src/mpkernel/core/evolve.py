@@ -5,7 +5,7 @@ from typing import Any
 
 from mpschema.base import Event
 from mpschema.envelope import EventRecord
-from mpschema.system import LeaderElected, LogRestored
+from mpschema.system import FeatureLevelRaised, LeaderElected, LogRestored
 
 from mpkernel.core.aggregates import MODULES
 from mpkernel.core.indexes import REINDEX
@@ -43,6 +43,8 @@ def apply(world: World, record: EventRecord) -> None:
             world.operators = frozenset(event.operators)
         elif type(event) is LogRestored:
             world.fence_floor = record.epoch
+        elif type(event) is FeatureLevelRaised:
+            world.feature_level = event.level
     world.seq = record.seq
     world.time_ms = record.time_ms
     world.epoch = record.epoch

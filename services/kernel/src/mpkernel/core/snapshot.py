@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 import msgspec
+from mpschema.levels import FIRST_LEVEL
 
 from mpkernel.core.indexes import rebuild_indexes
 from mpkernel.core.outcomes import Outcomes
@@ -44,6 +45,8 @@ class Preamble(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     command_position: int
     fence_floor: int = 0
     """Left out while it is 0, so that logs from before it keep their recorded roots."""
+    feature_level: int = FIRST_LEVEL
+    """Likewise."""
 
 
 class Frozen:
@@ -59,6 +62,7 @@ class Frozen:
             operators=tuple(sorted(world.operators)),
             command_position=shard.command_position,
             fence_floor=world.fence_floor,
+            feature_level=world.feature_level,
         )
         self.states = [
             (space.id, kind, list(space.states[kind].values()))
@@ -121,6 +125,7 @@ def _shard_of(preamble: Preamble, world: World, places: dict[str, int]) -> Shard
     world.log_version = preamble.log_version
     world.operators = frozenset(preamble.operators)
     world.fence_floor = preamble.fence_floor
+    world.feature_level = preamble.feature_level
     return Shard(world, Outcomes(places), preamble.command_position)
 
 

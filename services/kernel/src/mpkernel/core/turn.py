@@ -10,11 +10,12 @@ from mpschema import codec
 from mpschema.base import Command, Event
 from mpschema.envelope import CommandEnvelope, CommitHeader, EventRecord, Outcome, Status
 from mpschema.ids import derived_id
-from mpschema.registry import COMMANDS, RECORDS
+from mpschema.registry import COMMANDS, LOG_COMMANDS, RECORDS
 from mpschema.rejections import Code, Rejection
 from mpschema.system import SYSTEM_WORKSPACE, CommandRejected
 
 from mpkernel.core.decide import decide
+from mpkernel.core.log import LOG
 from mpkernel.core.outcomes import first_seq, same_request
 from mpkernel.core.policy import Authorizer
 from mpkernel.core.shard import Shard
@@ -112,6 +113,7 @@ class Turn:
             previous_hash=previous_hash,
             command_position=self.shard.command_position,
             commands=self.commands,
+            feature_level=self.shard.world.feature_level,
         )
         data = b"\n".join([codec.encode(header), *self.lines, b""])
         return Sealed(header, data, self.replies)
@@ -231,9 +233,11 @@ class Turn:
 
 
 def _target(envelope: CommandEnvelope) -> str:
-    """What a command is about that names no target: its workspace, or what it creates."""
+    """What a command is about that names no target: its workspace, the log, or what it creates."""
     if envelope.type.startswith("workspace."):
         return envelope.workspace_id
+    if envelope.type in LOG_COMMANDS:
+        return LOG
     return derived_id(envelope.type.partition(".")[0], envelope.command_id) if COMMANDS[envelope.type].creates else ""
 
 

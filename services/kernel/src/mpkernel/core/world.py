@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 from mpschema.base import Event
+from mpschema.levels import FIRST_LEVEL
 from mpschema.rejections import Rejection
 from mpschema.task import TaskState
 
@@ -100,7 +101,17 @@ class Space:
 class World:
     """Everything of one shard, at one position of its log."""
 
-    __slots__ = ("deadlines", "epoch", "fence_floor", "log_version", "operators", "seq", "time_ms", "workspaces")
+    __slots__ = (
+        "deadlines",
+        "epoch",
+        "feature_level",
+        "fence_floor",
+        "log_version",
+        "operators",
+        "seq",
+        "time_ms",
+        "workspaces",
+    )
 
     def __init__(self, operators: frozenset[str] = frozenset()) -> None:
         self.seq = 0
@@ -110,6 +121,8 @@ class World:
         """Of the last event, in milliseconds."""
         self.fence_floor = 0
         """Fencing tokens are above it: a log that was put back must not give out again what the lost part gave."""
+        self.feature_level = FIRST_LEVEL
+        """What may be recorded: see `mpschema.levels`."""
         self.log_version = 0
         """How many events the log has about itself."""
         self.operators = operators

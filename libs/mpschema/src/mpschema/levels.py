@@ -1,0 +1,17 @@
+"""Feature levels: what a log may hold, so that the builds of two releases can work on it side by side.
+
+A log begins at the newest level of the kernel that founds it, and otherwise stays at its level until an operator raises
+it, which is recorded in the log (`mpschema.system.FeatureLevelRaised`). Every commit says its level. A build of a later
+release writes at a lower level only what builds of that level can read. A build halts at a commit whose level is above
+its own.
+
+| level | what came with it |
+| --- | --- |
+| 1 | the first release |
+| 2 | the log says its feature level |
+"""
+
+FIRST_LEVEL = 1
+"""Of every log that says nothing else."""
+FEATURE_LEVEL = 2
+"""The newest level that this build reads, and writes once the log is there."""

@@ -1,0 +1,92 @@
+"""What came with a later release is recorded only once the log is at its feature level, which an operator raises."""
+
+import pytest
+from mpkernel.core.policy import RoleAuthorizer
+from mpkernel.core.shard import Shard
+from mpkernel.core.snapshot import Frozen, state_root, thaw
+from mpkernel.core.turn import Sealed, Turn
+from mpkernel.core.world import Fact
+from mpschema import codec, levels
+from mpschema.project import CreateProject
+from mpschema.registry import COMMANDS
+from mpschema.rejections import Code
+from mpschema.system import FeatureLevelRaised, LeaderElected, RaiseFeatureLevel
+
+from services.kernel.tests.core.story import OWNER, ROOT, Step, Story, acme
+
+NEWEST = levels.FEATURE_LEVEL
+RAISE = Step(RaiseFeatureLevel(level=NEWEST), "log", ROOT, workspace_id="system")
+MORE = Step(CreateProject("More"), "more")
+
+
+@pytest.fixture
+def log_of_before() -> Story:
+    """A workspace in a log that an earlier release began."""
+    story = acme()
+    story.world.feature_level = NEWEST - 1
+    return story
+
+
+@pytest.fixture
+def new_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if `project.create` had come with the newest level."""
+    monkeypatch.setitem(vars(COMMANDS["project.create"]), "since_level", NEWEST)
+
+
+@pytest.mark.usefixtures("new_command")
+def test_a_command_of_a_later_level_is_refused_until_an_operator_has_raised_the_log(log_of_before: Story) -> None:
+    refusal = log_of_before.when(MORE).then_rejected(Code.INVALID_STATE)
+    assert f"needs feature level {NEWEST}, and the log is at {NEWEST - 1}" in refusal.detail
+    log_of_before.when(RAISE).then(FeatureLevelRaised(level=NEWEST))
+    log_of_before.when(MORE).then_accepted()
+
+
+@pytest.mark.usefixtures("new_command")
+def test_who_may_not_give_the_command_is_told_nothing_of_levels(log_of_before: Story) -> None:
+    log_of_before.when(MORE._replace(by="user:sam")).then_rejected(Code.DENIED)
+
+
+def test_only_an_operator_of_the_deployment_raises_the_level(log_of_before: Story) -> None:
+    log_of_before.when(RAISE._replace(by=OWNER)).then_rejected(Code.DENIED)
+
+
+def test_the_level_only_rises_and_no_further_than_the_leader_reads(log_of_before: Story) -> None:
+    beyond = Step(RaiseFeatureLevel(level=NEWEST + 1), "log", ROOT, workspace_id="system")
+    log_of_before.when(beyond).then_rejected(Code.INVALID_STATE)
+    log_of_before.given(RAISE)
+    log_of_before.when(RAISE).then_rejected(Code.INVALID_STATE)
+
+
+@pytest.mark.parametrize("wrong", [RAISE._replace(target="other"), RAISE._replace(workspace_id="acme")])
+def test_there_is_one_log_to_raise(log_of_before: Story, wrong: Step) -> None:
+    log_of_before.when(wrong).then_rejected(Code.SCHEMA_INVALID)
+
+
+def elected(shard: Shard, *more: FeatureLevelRaised) -> Sealed:
+    """A turn in which a kernel takes over, and perhaps raises the level."""
+    turn = Turn(shard, 1, 1, RoleAuthorizer())
+    for index, event in enumerate([LeaderElected(leader_epoch=1, node="k1"), *more]):
+        turn.note(Fact("log", "log", event), f"election_1:{index}")
+    return turn.seal("0" * 64)
+
+
+def test_every_commit_says_its_level_and_the_first_level_goes_without_saying() -> None:
+    shard = Shard()
+    assert b"feature_level" not in elected(shard).data
+    raised = elected(shard, FeatureLevelRaised(level=NEWEST))
+    assert codec.split_commit(raised.data)[0].feature_level == elected(shard).header.feature_level == NEWEST
+
+
+def test_the_level_is_part_of_the_state_root_and_of_a_snapshot() -> None:
+    shard = Shard()
+    root = state_root(shard)
+    shard.world.feature_level = NEWEST
+    assert state_root(shard) != root
+    assert thaw(b"".join(Frozen(shard).chunks())).world.feature_level == NEWEST
+
+
+def test_a_build_halts_at_a_commit_of_a_later_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = elected(Shard(), FeatureLevelRaised(level=NEWEST)).data
+    monkeypatch.setattr(levels, "FEATURE_LEVEL", NEWEST - 1)
+    with pytest.raises(codec.LevelTooHigh, match=f"at feature level {NEWEST}, this build reads up to level 1"):
+        codec.split_commit(data)

@@ -1,0 +1,30 @@
+"""Services of an earlier release, made of this one: what came with a later feature level is unknown to them."""
+
+from __future__ import annotations
+
+import sys
+
+from mpd.services import PROGRAMS, ServiceProcess
+
+_AS_OF_LEVEL = """
+import runpy, sys
+from mpschema import levels, registry
+levels.FEATURE_LEVEL = int(sys.argv[1])
+for table in (registry.COMMANDS, registry.LOG_COMMANDS, registry.EVENTS):
+    for name in [name for name, spec in table.items() if spec.since_level > levels.FEATURE_LEVEL]:
+        del table[name]
+del sys.argv[:2]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+
+
+def of_level(service: ServiceProcess, level: int) -> ServiceProcess:
+    """From its next start on, the service is of the release that had this feature level."""
+    service.command = [sys.executable, "-c", _AS_OF_LEVEL, str(level), *PROGRAMS[service.kind]]
+    return service
+
+
+def of_this_release(service: ServiceProcess) -> ServiceProcess:
+    """From its next start on, the service is the one of this build again."""
+    service.command = [sys.executable, "-m", *PROGRAMS[service.kind]]
+    return service
