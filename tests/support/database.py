@@ -12,7 +12,7 @@ from mpd.servers import PostgresServer
 
 @dataclass(frozen=True)
 class Database:
-    """One database of the server of the tests, seen by each of the three roles."""
+    """One database of the server of the tests, seen by each of the roles."""
 
     server: PostgresServer
     name: str
@@ -39,6 +39,7 @@ def migrate(database: Database) -> None:
         "MP_POSTGRES_OWNER_DSN": database.owner_dsn,
         "MP_PROJECTOR_PASSWORD": database.server.passwords["mp_projector"],
         "MP_GATEWAY_PASSWORD": database.server.passwords["mp_gateway"],
+        "MP_WEBHOOKS_PASSWORD": database.server.passwords["mp_webhooks"],
     }
     command = [sys.executable, "-m", "mpprojector", "migrate"]
     done = subprocess.run(

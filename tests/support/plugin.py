@@ -107,6 +107,7 @@ class StackFactory(Protocol):
         projectors: int = 1,
         gateways: int = 1,
         relays: int = 0,
+        webhooks: int = 0,
         settings: Settings | None = None,
     ) -> Stack: ...
 
@@ -122,6 +123,7 @@ def new_stack(tmp_path: Path) -> Iterator[StackFactory]:
         projectors: int = 1,
         gateways: int = 1,
         relays: int = 0,
+        webhooks: int = 0,
         settings: Settings | None = None,
     ) -> Stack:
         stack = Stack(
@@ -130,6 +132,7 @@ def new_stack(tmp_path: Path) -> Iterator[StackFactory]:
             projectors=projectors,
             gateways=gateways,
             relays=relays,
+            webhooks=webhooks,
             http_port=free_port(),
             settings=settings,
         )

@@ -19,6 +19,7 @@ _IDS = {
     "task": story.TASK,
     "session": story.SESSION,
     "channel": story.CHANNEL,
+    "webhook": story.WEBHOOK,
     "command": story.COMMAND_ID,
 }
 _COMMANDS = {

@@ -12,7 +12,7 @@ from mpschema.rejections import Rejection
 from mpschema.task import TaskState
 
 from mpkernel.core.deadlines import Deadlines
-from mpkernel.core.states import Board, Channel, Principal, Project, Session, Task, Workspace
+from mpkernel.core.states import Board, Channel, Principal, Project, Session, Task, Webhook, Workspace
 
 
 class Fact(NamedTuple):
@@ -66,6 +66,7 @@ class Space:
         "sessions",
         "states",
         "tasks",
+        "webhooks",
     )
 
     def __init__(self, workspace_id: str, deadlines: Deadlines) -> None:
@@ -78,6 +79,7 @@ class Space:
         self.tasks: dict[str, Task] = {}
         self.sessions: dict[str, Session] = {}
         self.channels: dict[str, Channel] = {}
+        self.webhooks: dict[str, Webhook] = {}
         self.states: dict[str, dict[str, Any]] = {
             "workspace": {},
             "principal": self.principals,
@@ -86,6 +88,7 @@ class Space:
             "task": self.tasks,
             "session": self.sessions,
             "channel": self.channels,
+            "webhook": self.webhooks,
         }
         """The same dictionaries by the aggregate's name, and the workspace's own state."""
         self.index = Indexes()
