@@ -32,6 +32,11 @@ class Database:
         """As the gateway: row-level security applies."""
         return self.server.dsn("mp_gateway", self.name)
 
+    @property
+    def webhooks_dsn(self) -> str:
+        """As the service that delivers webhooks."""
+        return self.server.dsn("mp_webhooks", self.name)
+
 
 def migrate(database: Database) -> None:
     """Create the roles and tables, as an installation does."""

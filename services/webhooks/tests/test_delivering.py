@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import asyncpg
+import httpx
 from mpd.stack import Stack
 
 from services.webhooks.tests.conftest import Tenant, ids, parked_key
@@ -138,6 +139,35 @@ async def test_a_rotated_secret_signs_beside_the_new_one(tenant: Tenant, receive
     await tenant.call("/webhooks/w1/rotate_secret")
     await tenant.task("later")
     await eventually(lambda: not receiver.heard()[-1].is_signed_with(old))
+
+
+async def test_a_webhook_hears_nothing_of_another_workspace_and_is_not_seen_from_there(
+    delivering: Stack, tenant: Tenant, receiver: Receiver
+) -> None:
+    await tenant.hook(receiver, aggregates=[], after_seq=0)
+    other = Tenant(tenant.http, f"{tenant.workspace_id}-other")
+    await tenant.http.post("/v1/workspaces", json={"name": "Other"}, params={"id": other.workspace_id})
+    await other.call("/principals/user:eve/bind_role", {"role": "owner"})
+    key = (await other.call("/principals/user:eve/keys"))["key"]
+    await other.call("/projects", {"name": "core"}, id="core")
+    await other.task("theirs")
+    await tenant.task("ours")
+    await eventually(lambda: ids(receiver.heard(), "task/ours") != [])
+    assert {request.event["source"] for request in receiver.requests} == {f"/workspaces/{tenant.workspace_id}"}
+    async with httpx.AsyncClient(base_url=delivering.url, headers={"authorization": f"Bearer {key}"}) as eve:
+        for path in ("", "/w1", "/w1/parked", "/w1/deliveries", "/w1/waiting"):
+            assert (await eve.get(f"/v1/workspaces/{tenant.workspace_id}/webhooks{path}")).status_code == 403
+        assert (await eve.post(f"/v1/workspaces/{tenant.workspace_id}/webhooks/w1/requeue")).status_code == 403
+        for path in ("", "/w1/parked", "/w1/deliveries", "/w1/waiting"):
+            answer = await eve.get(f"/v1/workspaces/{other.workspace_id}/webhooks{path}")
+            assert answer.json()["items"] == []
+
+
+async def test_only_the_service_itself_parks(tenant: Tenant, receiver: Receiver) -> None:
+    await tenant.hook(receiver)
+    where = f"/v1/workspaces/{tenant.workspace_id}/webhooks/w1/park"
+    answer = await tenant.http.post(where, json={"key": "task/t1", "seq": 1, "reason": "x", "attempts": 1})
+    assert (answer.status_code, answer.json()["code"]) == (403, "denied")
 
 
 async def test_workers_that_are_killed_go_on_where_they_were(
