@@ -1,5 +1,5 @@
-# One image for every service: `python -m mpkernel`, `mpprojector`, `mpgateway`, and the tasks `mpbus provision` and
-# `mpprojector migrate`. The servers are not in it: production runs its own NATS, PostgreSQL and Redis.
+# One image for every service: `python -m mpkernel`, `mpprojector`, `mpgateway`, `mpwebhooks`, and the tasks
+# `mpbus provision` and `mpprojector migrate`. The servers are not in it: production runs its own NATS, PostgreSQL and Redis.
 
 FROM python:3.11-slim-bookworm AS build
 RUN pip install --no-cache-dir uv==0.13.9

@@ -32,6 +32,7 @@ from mpschema import codec, levels, subjects
 from mpschema.base import Event
 from mpschema.envelope import CommandEnvelope
 from mpschema.system import FeatureLevelRaised, LeaderElected, LogCheckpointed, LogRestored
+from mpschema.webhook import WORKER
 from mpviews import VIEWS
 from mpviews.rows import fresh_fold
 
@@ -106,6 +107,17 @@ STORY: list[Step] = [
     ("session.fail", "s2", {"failure": "model_unavailable"}),
     ("session.complete", "s3", {"result": "one bug found"}),
     ("session.cancel", "s1", {"reason": "superseded"}),
+    ("webhook.create", "w1", {"endpoint": "https://ci.example/hook", "event_types": ["TaskReady"], "after_seq": 3}),
+    ("webhook.configure", "w1", {"aggregates": ["task"], "event_types": []}),
+    ("webhook.rotate_secret", "w1", {}),
+    ("webhook.park", "w1", {"key": "task/t1", "seq": 40, "reason": "the receiver answered 500", "attempts": 8}),
+    ("webhook.park", "w1", {"key": "task/t2", "seq": 41, "reason": "the receiver answered 500", "attempts": 8}),
+    ("webhook.requeue", "w1", {"key": "task/t1"}),
+    ("webhook.clear", "w1", {"key": "task/t1"}),
+    ("webhook.pause", "w1", {"reason": "moving"}),
+    ("webhook.resume", "w1", {"after_seq": 10}),
+    ("webhook.create", "w2", {"endpoint": "https://ci.example/other"}),
+    ("webhook.remove", "w2", {}),
     ("workspace.create", "gone", {"name": "Gone"}),
     ("workspace.archive", "gone", {}),
 ]
@@ -146,7 +158,7 @@ class Recorder:
             command_id=f"cmd-{self._number}",
             type=kind,
             workspace_id=workspace_id,
-            principal=ROOT,
+            principal=WORKER if kind in ("webhook.park", "webhook.clear") else ROOT,
             target=target,
             idempotency_key=f"key-{self._number}" if self._number % 3 == 0 else "",
             payload=msgspec.Raw(msgspec.json.encode(payload)),

@@ -29,7 +29,17 @@ def test_it_refuses_to_run_without_secrets_and_says_how_to_make_them() -> None:
 
 def test_the_keys_of_mpd_are_all_it_needs() -> None:
     services = compose_services("compose.yaml", **fresh_keys())
-    assert set(services) == {"nats", "postgres", "valkey", "provision", "migrate", "kernel", "projector", "gateway"}
+    assert set(services) == {
+        "nats",
+        "postgres",
+        "valkey",
+        "provision",
+        "migrate",
+        "kernel",
+        "projector",
+        "webhooks",
+        "gateway",
+    }
     assert services["kernel"]["deploy"]["replicas"] == 2
 
 
@@ -37,7 +47,7 @@ def test_every_lasting_service_has_a_healthcheck_and_our_own_are_locked_down() -
     services = compose_services("compose.yaml", **fresh_keys())
     for name in services.keys() - {"provision", "migrate"}:
         assert "healthcheck" in services[name], name
-    for name in ("provision", "migrate", "kernel", "projector", "gateway"):
+    for name in ("provision", "migrate", "kernel", "projector", "webhooks", "gateway"):
         assert services[name]["read_only"], name
         assert services[name]["cap_drop"] == ["ALL"], name
 

@@ -78,7 +78,8 @@ def test_secret_files_are_where_the_services_look_for_them() -> None:
         variables = environment(pod["containers"][0])
         looked_for[name] = {variables.get("MP_SIGNING_KEY_FILE"), variables.get("MP_SECRETS_DIR")} - {None}, files
     assert looked_for["mp-kernel"] == ({"/secrets/signing_key"}, {"signing_key"})
-    assert looked_for["mp-gateway"] == ({"/secrets"}, {"pepper", "token_key"})
+    assert looked_for["mp-gateway"] == ({"/secrets"}, {"pepper", "token_key", "webhook_key"})
+    assert looked_for["mp-webhooks"] == ({"/secrets"}, {"webhook_key"})
     assert looked_for["mp-projector"] == (set(), set())
 
 
@@ -94,6 +95,7 @@ def test_network_policies_cover_every_service_both_ways() -> None:
         "mp-kernel",
         "mp-relay",
         "mp-projector",
+        "mp-webhooks",
         "mp-gateway",
     }
     assert all(set(policy["spec"]["policyTypes"]) == {"Ingress", "Egress"} for policy in policies)

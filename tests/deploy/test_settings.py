@@ -10,6 +10,7 @@ from mpd.stack import Stack
 from mpgateway.settings import GatewaySettings
 from mpkernel.settings import KernelSettings
 from mpprojector.settings import MigrationSettings, ProjectorSettings
+from mpwebhooks.settings import WebhooksSettings
 from pydantic_settings import BaseSettings
 
 from tests.deploy.rendered import VALUES_FILES, compose_services, environment, pods, render, values
@@ -21,13 +22,14 @@ READERS: dict[str, tuple[type[BaseSettings], ...]] = {
     "relay": (KernelSettings,),
     "projector": (ProjectorSettings,),
     "gateway": (GatewaySettings,),
+    "webhooks": (WebhooksSettings,),
     "provision": (BusSettings,),
     "migrate": (MigrationSettings, BusSettings),
 }
 # Shared by all for simplicity, though some have no use for it.
 COMMON = {"MP_REDIS_URL"}
 # Passwords are quoted by the connection string that follows them.
-QUOTED = {"MP_OWNER_PASSWORD", "MP_PROJECTOR_PASSWORD", "MP_GATEWAY_PASSWORD"}
+QUOTED = {"MP_OWNER_PASSWORD", "MP_PROJECTOR_PASSWORD", "MP_GATEWAY_PASSWORD", "MP_WEBHOOKS_PASSWORD"}
 
 
 def _unread(service: str, variables: set[str]) -> set[str]:
@@ -49,5 +51,5 @@ def test_compose_sets_what_services_read() -> None:
 
 
 def test_mpd_sets_what_services_read(tmp_path: Path) -> None:
-    for service in Stack(tmp_path, relays=1).services:
+    for service in Stack(tmp_path, relays=1, webhooks=1).services:
         assert _unread(service.kind, set(service.environment)) == set(), service.name

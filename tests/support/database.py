@@ -12,7 +12,7 @@ from mpd.servers import PostgresServer
 
 @dataclass(frozen=True)
 class Database:
-    """One database of the server of the tests, seen by each of the three roles."""
+    """One database of the server of the tests, seen by each of the roles."""
 
     server: PostgresServer
     name: str
@@ -32,6 +32,11 @@ class Database:
         """As the gateway: row-level security applies."""
         return self.server.dsn("mp_gateway", self.name)
 
+    @property
+    def webhooks_dsn(self) -> str:
+        """As the service that delivers webhooks."""
+        return self.server.dsn("mp_webhooks", self.name)
+
 
 def migrate(database: Database) -> None:
     """Create the roles and tables, as an installation does."""
@@ -39,6 +44,7 @@ def migrate(database: Database) -> None:
         "MP_POSTGRES_OWNER_DSN": database.owner_dsn,
         "MP_PROJECTOR_PASSWORD": database.server.passwords["mp_projector"],
         "MP_GATEWAY_PASSWORD": database.server.passwords["mp_gateway"],
+        "MP_WEBHOOKS_PASSWORD": database.server.passwords["mp_webhooks"],
     }
     command = [sys.executable, "-m", "mpprojector", "migrate"]
     done = subprocess.run(

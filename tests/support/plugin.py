@@ -111,6 +111,7 @@ class StackFactory(Protocol):
         projectors: int = 1,
         gateways: int = 1,
         relays: int = 0,
+        webhooks: int = 0,
         settings: Settings | None = None,
     ) -> Stack: ...
 
@@ -126,6 +127,7 @@ def new_stack(tmp_path: Path) -> Iterator[StackFactory]:
         projectors: int = 1,
         gateways: int = 1,
         relays: int = 0,
+        webhooks: int = 0,
         settings: Settings | None = None,
     ) -> Stack:
         stack = Stack(
@@ -134,6 +136,7 @@ def new_stack(tmp_path: Path) -> Iterator[StackFactory]:
             projectors=projectors,
             gateways=gateways,
             relays=relays,
+            webhooks=webhooks,
             http_port=free_port(),
             settings=settings,
         )

@@ -3,13 +3,13 @@
 import re
 
 import msgspec
-from mpschema import base, board, channel, levels, principal, project, session, system, task, workspace
+from mpschema import base, board, channel, levels, principal, project, session, system, task, webhook, workspace
 from mpschema.problems import STATUS, EdgeCode, title
 from mpschema.queries import QUERIES
 from mpschema.registry import AGGREGATES, COMMANDS, EVENTS, LOG_COMMANDS
 from mpschema.rejections import Code
 
-MODULES = (board, channel, principal, project, session, system, task, workspace)
+MODULES = (board, channel, principal, project, session, system, task, webhook, workspace)
 
 
 def defined(kind: type) -> set[type]:

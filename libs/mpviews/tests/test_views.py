@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from mpbus.reader import GENESIS
-from mpschema import board, channel, principal, project, queries, session, system, task, workspace
+from mpschema import board, channel, principal, project, queries, session, system, task, webhook, workspace
 from mpschema.base import Event
 from mpschema.envelope import EventRecord
 from mpschema.registry import EVENTS, record_of
@@ -250,6 +250,35 @@ def test_a_channel_counts_its_messages_and_remembers_its_readers() -> None:
     assert (only("messages", *facts)["reply_overdue"], only("messages", *facts)["reply_by"]) == (True, 9_000)
 
 
+HOOKED = webhook.WebhookCreated(endpoint="https://ci.example", after_seq=0, aggregates=("task",))
+PARKED = webhook.DeliveryParked(key="task/t1", seq=1, reason="answered 500", attempts=8)
+
+
+def test_a_webhook_shows_where_it_goes_and_from_where_on() -> None:
+    about = on("webhook", "w1")
+    row = only(
+        "webhooks",
+        *about(HOOKED, webhook.WebhookConfigured(endpoint="https://new.example", event_types=("TaskReady",))),
+    )
+    assert (row["endpoint"], row["event_types"], row["aggregates"]) == ("https://new.example", ["TaskReady"], ["task"])
+    row = only("webhooks", *about(HOOKED, webhook.WebhookPaused(reason="gone")))
+    assert (row["state"], row["reason"], row["after_seq"], row["started_seq"]) == ("paused", "gone", 0, 1)
+    row = only("webhooks", *about(HOOKED, webhook.WebhookPaused(), webhook.WebhookResumed(after_seq=2)))
+    assert (row["state"], row["reason"], row["after_seq"], row["started_seq"]) == ("active", "", 2, 3)
+    row = only("webhooks", *about(HOOKED, webhook.WebhookSecretRotated(generation=2, previous_until_ms=9_000)))
+    assert (row["generation"], row["previous_until"]) == (2, 9_000)
+
+
+def test_a_parked_key_is_a_row_until_it_has_caught_up() -> None:
+    about = on("webhook", "w1")
+    row = only("parked_keys", *about(HOOKED, PARKED))
+    assert (row["key"], row["state"], row["seq"], row["attempts"]) == ("task/t1", "parked", 1, 8)
+    requeued = (HOOKED, PARKED, webhook.DeliveryRequeued(key="task/t1"))
+    assert only("parked_keys", *about(*requeued))["state"] == "requeued"
+    assert only("parked_keys", *about(*requeued, PARKED))["state"] == "parked"
+    assert rows_of("parked_keys", *about(*requeued, webhook.DeliveryCleared(key="task/t1"))) == []
+
+
 def test_an_outcome_is_a_row_from_its_first_event_to_its_last() -> None:
     records = events(*about_task(CREATED, task.TaskReady(), task.TaskEdited(title="x")))
     first, second, third = records
@@ -289,9 +318,10 @@ def test_the_archive_gives_back_a_commits_exact_bytes() -> None:
 
 @pytest.mark.parametrize("spec", queries.QUERIES.values(), ids=lambda spec: spec.query_type)
 def test_every_query_finds_its_columns(spec: queries.QuerySpec) -> None:
+    of_services = (queries.ProjectionRow, queries.DeliveryRow, queries.WaitingKeyRow)
     columns = [set(table.columns) for view in VIEWS.values() for table in view.tables]
     fields = set(spec.row.__struct_fields__)
-    assert spec.row is queries.ProjectionRow or any(fields <= table for table in columns)
+    assert spec.row in of_services or any(fields <= table for table in columns)
 
 
 def _fields(record: EventRecord) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def test_secrets_are_generated_once_and_private(tmp_path: Path) -> None:
     assert keys.root_key_hash == again.root_key_hash
     assert keys.root_key.startswith("mpk_root_")
     assert len(keys.root_key) >= len("mpk_root_") + 43
-    for name in ("pepper", "token_key", "root_key", "signing_key"):
+    for name in ("pepper", "token_key", "webhook_key", "root_key", "signing_key"):
         assert stat.S_IMODE((tmp_path / "secrets" / name).stat().st_mode) == 0o600
 
 

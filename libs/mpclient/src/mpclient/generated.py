@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import AsyncGenerator, Generator, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, Unpack, cast
 
-from mpschema.api import IssuedToken, Page
+from mpschema.api import IssuedSecret, IssuedToken, Page
 from mpschema.board import AddColumn, ArchiveBoard, Column, CreateBoard, LimitColumn, MapColumn, ReorderColumns
 from mpschema.channel import AckMessages, CloseChannel, OpenChannel, PostMessage, Scope
 from mpschema.envelope import Outcome, Status
@@ -15,15 +15,19 @@ from mpschema.queries import (
     ChannelRow,
     CommandRow,
     CursorRow,
+    DeliveryRow,
     EventRow,
     KeyRow,
     LinkRow,
     MessageRow,
+    ParkedKeyRow,
     PrincipalRow,
     ProjectRow,
     ProjectionRow,
     SessionRow,
     TaskRow,
+    WaitingKeyRow,
+    WebhookRow,
     WorkspaceRow,
 )
 from mpschema.rejections import Code
@@ -61,6 +65,18 @@ from mpschema.task import (
     TaskState,
     UnblockTask,
     UnlinkTask,
+)
+from mpschema.webhook import (
+    ClearKey,
+    ConfigureWebhook,
+    CreateWebhook,
+    ParkKey,
+    PauseWebhook,
+    RemoveWebhook,
+    RequeueKeys,
+    ResumeWebhook,
+    RotateWebhookSecret,
+    WebhookState,
 )
 from mpschema.workspace import ArchiveWorkspace, CreateWorkspace, FreezeWorkspace, RenameWorkspace, ThawWorkspace
 
@@ -101,6 +117,7 @@ StatusWord: TypeAlias = Literal["accepted", "rejected"]
 TaskStateWord: TypeAlias = Literal[
     "draft", "ready", "claimed", "in_progress", "in_review", "blocked", "done", "canceled"
 ]
+WebhookStateWord: TypeAlias = Literal["active", "paused", "removed"]
 
 
 class AsyncCaller(Protocol):
@@ -984,6 +1001,173 @@ class AsyncChannels:
         )
 
 
+class AsyncWebhooks:
+    """Commands and queries about webhooks."""
+
+    def __init__(self, client: AsyncCaller) -> None:
+        self._client = client
+
+    async def create(
+        self,
+        *,
+        id: str | None = None,
+        endpoint: str,
+        event_types: Sequence[str] = (),
+        aggregates: Sequence[str] = (),
+        after_seq: int | None = None,
+        **options: Unpack[CommandOptions],
+    ) -> IssuedSecret:
+        """Tell an endpoint what happens in the workspace: from now on, or from after event `after_seq` (0: from the start)."""
+        return cast(
+            IssuedSecret,
+            await self._client.command(
+                "webhook.create",
+                id or "",
+                CreateWebhook(
+                    endpoint=endpoint, event_types=tuple(event_types), aggregates=tuple(aggregates), after_seq=after_seq
+                ),
+                **options,
+            ),
+        )
+
+    async def configure(
+        self,
+        id: str,
+        *,
+        endpoint: str | None = None,
+        event_types: Sequence[str] | None = None,
+        aggregates: Sequence[str] | None = None,
+        **options: Unpack[CommandOptions],
+    ) -> Outcome:
+        """Change where a webhook goes or what it is told; what is left out stays."""
+        return await self._client.command(
+            "webhook.configure",
+            id,
+            ConfigureWebhook(
+                endpoint=endpoint,
+                event_types=None if event_types is None else tuple(event_types),
+                aggregates=None if aggregates is None else tuple(aggregates),
+            ),
+            **options,
+        )
+
+    async def pause(self, id: str, *, reason: str = "", **options: Unpack[CommandOptions]) -> Outcome:
+        """Deliver nothing more until the webhook is resumed. Nothing is lost meanwhile."""
+        return await self._client.command("webhook.pause", id, PauseWebhook(reason=reason), **options)
+
+    async def resume(self, id: str, *, after_seq: int | None = None, **options: Unpack[CommandOptions]) -> Outcome:
+        """Deliver again: from where it stopped, or everything after event `after_seq`; then nothing is parked any more."""
+        return await self._client.command("webhook.resume", id, ResumeWebhook(after_seq=after_seq), **options)
+
+    async def remove(self, id: str, **options: Unpack[CommandOptions]) -> Outcome:
+        """End a webhook for good."""
+        return await self._client.command("webhook.remove", id, RemoveWebhook(), **options)
+
+    async def rotate_secret(self, id: str, **options: Unpack[CommandOptions]) -> IssuedSecret:
+        """Sign with a new secret. For 24 hours the old one signs, too, so that the receiver can change over."""
+        return cast(
+            IssuedSecret, await self._client.command("webhook.rotate_secret", id, RotateWebhookSecret(), **options)
+        )
+
+    async def park(
+        self, id: str, *, key: str, seq: int, reason: str, attempts: int, **options: Unpack[CommandOptions]
+    ) -> Outcome:
+        """Record that the events of one aggregate wait, after too many failures to deliver the one at `seq`."""
+        return await self._client.command(
+            "webhook.park", id, ParkKey(key=key, seq=seq, reason=reason, attempts=attempts), **options
+        )
+
+    async def requeue(self, id: str, *, key: str | None = None, **options: Unpack[CommandOptions]) -> Outcome:
+        """Deliver what is parked: of one key, or of all. In order, from the event that failed."""
+        return await self._client.command("webhook.requeue", id, RequeueKeys(key=key), **options)
+
+    async def clear(self, id: str, *, key: str, **options: Unpack[CommandOptions]) -> Outcome:
+        """Record that a key that was requeued has caught up."""
+        return await self._client.command("webhook.clear", id, ClearKey(key=key), **options)
+
+    async def list(
+        self,
+        *,
+        state: WebhookState | WebhookStateWord | None = None,
+        order: Order = "asc",
+        limit: int | None = None,
+        cursor: str | None = None,
+        after: After = None,
+    ) -> Page[WebhookRow]:
+        """List webhooks."""
+        return await self._client.page(
+            WebhookRow, "webhook.list", order=order, limit=limit, after=after, cursor=cursor, state=state
+        )
+
+    def iterate(
+        self,
+        *,
+        state: WebhookState | WebhookStateWord | None = None,
+        order: Order = "asc",
+        limit: int | None = None,
+        after: After = None,
+    ) -> AsyncGenerator[WebhookRow, None]:
+        """List webhooks: all of them, page by page."""
+        return self._client.pages(WebhookRow, "webhook.list", order=order, limit=limit, after=after, state=state)
+
+    async def get(
+        self, id: str, *, after: After = None, at_seq: int | None = None, at: dt.datetime | None = None
+    ) -> WebhookRow:
+        """Show a webhook."""
+        return await self._client.row(WebhookRow, "webhook.get", id, after=after, at_seq=at_seq, at=at)
+
+    async def parked(
+        self,
+        id: str,
+        *,
+        state: str | None = None,
+        order: Order = "asc",
+        limit: int | None = None,
+        cursor: str | None = None,
+        after: After = None,
+    ) -> Page[ParkedKeyRow]:
+        """List what a webhook has parked."""
+        return await self._client.page(
+            ParkedKeyRow, "webhook.parked", id, order=order, limit=limit, after=after, cursor=cursor, state=state
+        )
+
+    def iterate_parked(
+        self, id: str, *, state: str | None = None, order: Order = "asc", limit: int | None = None, after: After = None
+    ) -> AsyncGenerator[ParkedKeyRow, None]:
+        """List what a webhook has parked: all of them, page by page."""
+        return self._client.pages(
+            ParkedKeyRow, "webhook.parked", id, order=order, limit=limit, after=after, state=state
+        )
+
+    async def deliveries(
+        self, id: str, *, order: Order = "asc", limit: int | None = None, cursor: str | None = None, after: After = None
+    ) -> Page[DeliveryRow]:
+        """List how far a webhook has delivered."""
+        return await self._client.page(
+            DeliveryRow, "webhook.deliveries", id, order=order, limit=limit, after=after, cursor=cursor
+        )
+
+    def iterate_deliveries(
+        self, id: str, *, order: Order = "asc", limit: int | None = None, after: After = None
+    ) -> AsyncGenerator[DeliveryRow, None]:
+        """List how far a webhook has delivered: all of them, page by page."""
+        return self._client.pages(DeliveryRow, "webhook.deliveries", id, order=order, limit=limit, after=after)
+
+    async def waiting(
+        self, id: str, *, order: Order = "asc", limit: int | None = None, cursor: str | None = None, after: After = None
+    ) -> Page[WaitingKeyRow]:
+        """List the aggregates whose events wait because the last attempt failed."""
+        return await self._client.page(
+            WaitingKeyRow, "webhook.waiting", id, order=order, limit=limit, after=after, cursor=cursor
+        )
+
+    def iterate_waiting(
+        self, id: str, *, order: Order = "asc", limit: int | None = None, after: After = None
+    ) -> AsyncGenerator[WaitingKeyRow, None]:
+        """List the aggregates whose events wait because the last attempt failed: all of them, page by page."""
+        return self._client.pages(WaitingKeyRow, "webhook.waiting", id, order=order, limit=limit, after=after)
+
+
 class AsyncCommands:
     """Commands and queries about commands."""
 
@@ -1140,6 +1324,7 @@ class AsyncNouns:
         self.tasks = AsyncTasks(client)
         self.sessions = AsyncSessions(client)
         self.channels = AsyncChannels(client)
+        self.webhooks = AsyncWebhooks(client)
         self.commands = AsyncCommands(client)
         self.history = AsyncHistory(client)
         self.projections = AsyncProjections(client)
@@ -2010,6 +2195,171 @@ class Channels:
         )
 
 
+class Webhooks:
+    """Commands and queries about webhooks."""
+
+    def __init__(self, client: Caller) -> None:
+        self._client = client
+
+    def create(
+        self,
+        *,
+        id: str | None = None,
+        endpoint: str,
+        event_types: Sequence[str] = (),
+        aggregates: Sequence[str] = (),
+        after_seq: int | None = None,
+        **options: Unpack[CommandOptions],
+    ) -> IssuedSecret:
+        """Tell an endpoint what happens in the workspace: from now on, or from after event `after_seq` (0: from the start)."""
+        return cast(
+            IssuedSecret,
+            self._client.command(
+                "webhook.create",
+                id or "",
+                CreateWebhook(
+                    endpoint=endpoint, event_types=tuple(event_types), aggregates=tuple(aggregates), after_seq=after_seq
+                ),
+                **options,
+            ),
+        )
+
+    def configure(
+        self,
+        id: str,
+        *,
+        endpoint: str | None = None,
+        event_types: Sequence[str] | None = None,
+        aggregates: Sequence[str] | None = None,
+        **options: Unpack[CommandOptions],
+    ) -> Outcome:
+        """Change where a webhook goes or what it is told; what is left out stays."""
+        return self._client.command(
+            "webhook.configure",
+            id,
+            ConfigureWebhook(
+                endpoint=endpoint,
+                event_types=None if event_types is None else tuple(event_types),
+                aggregates=None if aggregates is None else tuple(aggregates),
+            ),
+            **options,
+        )
+
+    def pause(self, id: str, *, reason: str = "", **options: Unpack[CommandOptions]) -> Outcome:
+        """Deliver nothing more until the webhook is resumed. Nothing is lost meanwhile."""
+        return self._client.command("webhook.pause", id, PauseWebhook(reason=reason), **options)
+
+    def resume(self, id: str, *, after_seq: int | None = None, **options: Unpack[CommandOptions]) -> Outcome:
+        """Deliver again: from where it stopped, or everything after event `after_seq`; then nothing is parked any more."""
+        return self._client.command("webhook.resume", id, ResumeWebhook(after_seq=after_seq), **options)
+
+    def remove(self, id: str, **options: Unpack[CommandOptions]) -> Outcome:
+        """End a webhook for good."""
+        return self._client.command("webhook.remove", id, RemoveWebhook(), **options)
+
+    def rotate_secret(self, id: str, **options: Unpack[CommandOptions]) -> IssuedSecret:
+        """Sign with a new secret. For 24 hours the old one signs, too, so that the receiver can change over."""
+        return cast(IssuedSecret, self._client.command("webhook.rotate_secret", id, RotateWebhookSecret(), **options))
+
+    def park(
+        self, id: str, *, key: str, seq: int, reason: str, attempts: int, **options: Unpack[CommandOptions]
+    ) -> Outcome:
+        """Record that the events of one aggregate wait, after too many failures to deliver the one at `seq`."""
+        return self._client.command(
+            "webhook.park", id, ParkKey(key=key, seq=seq, reason=reason, attempts=attempts), **options
+        )
+
+    def requeue(self, id: str, *, key: str | None = None, **options: Unpack[CommandOptions]) -> Outcome:
+        """Deliver what is parked: of one key, or of all. In order, from the event that failed."""
+        return self._client.command("webhook.requeue", id, RequeueKeys(key=key), **options)
+
+    def clear(self, id: str, *, key: str, **options: Unpack[CommandOptions]) -> Outcome:
+        """Record that a key that was requeued has caught up."""
+        return self._client.command("webhook.clear", id, ClearKey(key=key), **options)
+
+    def list(
+        self,
+        *,
+        state: WebhookState | WebhookStateWord | None = None,
+        order: Order = "asc",
+        limit: int | None = None,
+        cursor: str | None = None,
+        after: After = None,
+    ) -> Page[WebhookRow]:
+        """List webhooks."""
+        return self._client.page(
+            WebhookRow, "webhook.list", order=order, limit=limit, after=after, cursor=cursor, state=state
+        )
+
+    def iterate(
+        self,
+        *,
+        state: WebhookState | WebhookStateWord | None = None,
+        order: Order = "asc",
+        limit: int | None = None,
+        after: After = None,
+    ) -> Generator[WebhookRow, None, None]:
+        """List webhooks: all of them, page by page."""
+        return self._client.pages(WebhookRow, "webhook.list", order=order, limit=limit, after=after, state=state)
+
+    def get(
+        self, id: str, *, after: After = None, at_seq: int | None = None, at: dt.datetime | None = None
+    ) -> WebhookRow:
+        """Show a webhook."""
+        return self._client.row(WebhookRow, "webhook.get", id, after=after, at_seq=at_seq, at=at)
+
+    def parked(
+        self,
+        id: str,
+        *,
+        state: str | None = None,
+        order: Order = "asc",
+        limit: int | None = None,
+        cursor: str | None = None,
+        after: After = None,
+    ) -> Page[ParkedKeyRow]:
+        """List what a webhook has parked."""
+        return self._client.page(
+            ParkedKeyRow, "webhook.parked", id, order=order, limit=limit, after=after, cursor=cursor, state=state
+        )
+
+    def iterate_parked(
+        self, id: str, *, state: str | None = None, order: Order = "asc", limit: int | None = None, after: After = None
+    ) -> Generator[ParkedKeyRow, None, None]:
+        """List what a webhook has parked: all of them, page by page."""
+        return self._client.pages(
+            ParkedKeyRow, "webhook.parked", id, order=order, limit=limit, after=after, state=state
+        )
+
+    def deliveries(
+        self, id: str, *, order: Order = "asc", limit: int | None = None, cursor: str | None = None, after: After = None
+    ) -> Page[DeliveryRow]:
+        """List how far a webhook has delivered."""
+        return self._client.page(
+            DeliveryRow, "webhook.deliveries", id, order=order, limit=limit, after=after, cursor=cursor
+        )
+
+    def iterate_deliveries(
+        self, id: str, *, order: Order = "asc", limit: int | None = None, after: After = None
+    ) -> Generator[DeliveryRow, None, None]:
+        """List how far a webhook has delivered: all of them, page by page."""
+        return self._client.pages(DeliveryRow, "webhook.deliveries", id, order=order, limit=limit, after=after)
+
+    def waiting(
+        self, id: str, *, order: Order = "asc", limit: int | None = None, cursor: str | None = None, after: After = None
+    ) -> Page[WaitingKeyRow]:
+        """List the aggregates whose events wait because the last attempt failed."""
+        return self._client.page(
+            WaitingKeyRow, "webhook.waiting", id, order=order, limit=limit, after=after, cursor=cursor
+        )
+
+    def iterate_waiting(
+        self, id: str, *, order: Order = "asc", limit: int | None = None, after: After = None
+    ) -> Generator[WaitingKeyRow, None, None]:
+        """List the aggregates whose events wait because the last attempt failed: all of them, page by page."""
+        return self._client.pages(WaitingKeyRow, "webhook.waiting", id, order=order, limit=limit, after=after)
+
+
 class Commands:
     """Commands and queries about commands."""
 
@@ -2164,6 +2514,7 @@ class Nouns:
         self.tasks = Tasks(client)
         self.sessions = Sessions(client)
         self.channels = Channels(client)
+        self.webhooks = Webhooks(client)
         self.commands = Commands(client)
         self.history = History(client)
         self.projections = Projections(client)

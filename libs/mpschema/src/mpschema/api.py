@@ -66,6 +66,12 @@ class IssuedToken(Outcome, frozen=True, kw_only=True, forbid_unknown_fields=True
     token: str = ""
 
 
+class IssuedSecret(Outcome, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The outcome, and the secret that signs what the webhook is sent: shown this once, stored nowhere."""
+
+    secret: str = ""
+
+
 class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether a service is well, and what it found wrong, check by check."""
 

@@ -8,7 +8,7 @@ its own.
 | level | what came with it |
 | --- | --- |
 | 1 | the first release |
-| 2 | the log says its feature level |
+| 2 | the log says its feature level; webhooks |
 """
 
 FIRST_LEVEL = 1

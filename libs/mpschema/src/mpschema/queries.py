@@ -17,6 +17,7 @@ from mpschema.registry import AGGREGATES
 from mpschema.rejections import Code
 from mpschema.session import SessionState
 from mpschema.task import Evidence, LinkKind, TaskState
+from mpschema.webhook import WebhookState
 
 Moment = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 
@@ -152,6 +153,69 @@ class CursorRow(msgspec.Struct, kw_only=True, frozen=True):
     cursor: int
 
 
+class WebhookRow(Row, kw_only=True, frozen=True):
+    id: str
+    endpoint: str
+    event_types: list[str]
+    """Only these; empty: all."""
+    aggregates: list[str]
+    """Only of these kinds; empty: all."""
+    state: WebhookState
+    reason: str
+    """Why it is paused."""
+    generation: int
+    """Of the secret that signs, counted from 1."""
+    previous_until: Moment | None
+    """Until when the secret before it signs, too."""
+    after_seq: int
+    """It was told to begin after this event."""
+    started_seq: int
+    """The event that told it so."""
+
+
+class ParkedKeyRow(msgspec.Struct, kw_only=True, frozen=True):
+    workspace_id: str
+    webhook_id: str
+    key: str
+    """The aggregate whose events wait: `task/t1`."""
+    state: str
+    """`parked`, or `requeued` until it has caught up."""
+    seq: int
+    """The event that could not be delivered. Those after it wait, too."""
+    reason: str
+    attempts: int
+    parked_at: Moment
+    last_seq: int
+
+
+class DeliveryRow(msgspec.Struct, kw_only=True, frozen=True):
+    workspace_id: str
+    webhook_id: str
+    position: int
+    """Every event up to this one was delivered, or waits with its aggregate."""
+    delivered: int
+    """How many events, ever."""
+    delivered_at: Moment | None
+    failure: str | None
+    """The last one, and why."""
+    failed_at: Moment | None
+
+
+class WaitingKeyRow(msgspec.Struct, kw_only=True, frozen=True):
+    workspace_id: str
+    webhook_id: str
+    key: str
+    """The aggregate whose events wait: `task/t1`."""
+    after_seq: int
+    """Those after this event."""
+    attempts: int
+    due_at: Moment
+    """When it is tried again by itself; of no meaning once it is parked."""
+    reason: str
+    parked_seq: int | None
+    """The event that recorded that it is parked."""
+
+
 class CommandRow(msgspec.Struct, kw_only=True, frozen=True):
     workspace_id: str
     id: str
@@ -280,6 +344,15 @@ QUERIES: dict[str, QuerySpec] = {
             "sender",
         ),
         _list("channel.cursors", CursorRow, "/channels/{id}/cursors", "List how far each reader has read.", "reader"),
+        *_pair("webhook", WebhookRow, "state"),
+        _list("webhook.parked", ParkedKeyRow, "/webhooks/{id}/parked", "List what a webhook has parked.", "state"),
+        _list("webhook.deliveries", DeliveryRow, "/webhooks/{id}/deliveries", "List how far a webhook has delivered."),
+        _list(
+            "webhook.waiting",
+            WaitingKeyRow,
+            "/webhooks/{id}/waiting",
+            "List the aggregates whose events wait because the last attempt failed.",
+        ),
         *_pair("command", CommandRow, "status", "code", "actor", "idempotency_key", "target"),
         _list(
             "event.list",

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from mpschema import board, channel, principal, project, session, system, task, workspace
+from mpschema import board, channel, principal, project, session, system, task, webhook, workspace
 from mpschema.base import Command, Event
 from mpschema.envelope import EventRecord
 from mpschema.levels import FIRST_LEVEL
@@ -19,11 +19,21 @@ AGGREGATES = {
     "task": "tasks",
     "session": "sessions",
     "channel": "channels",
+    "webhook": "webhooks",
 }
 """Aggregate to the plural that names its collection in routes and tables."""
 
 SINCE_LEVEL: dict[type[Event], int] = {
     system.FeatureLevelRaised: 2,
+    webhook.WebhookCreated: 2,
+    webhook.WebhookConfigured: 2,
+    webhook.WebhookPaused: 2,
+    webhook.WebhookResumed: 2,
+    webhook.WebhookRemoved: 2,
+    webhook.WebhookSecretRotated: 2,
+    webhook.DeliveryParked: 2,
+    webhook.DeliveryRequeued: 2,
+    webhook.DeliveryCleared: 2,
 }
 """The feature level that each event came with, where it is not the first: builds of lower levels cannot read it."""
 
@@ -171,6 +181,15 @@ COMMANDS: dict[str, CommandSpec] = {
         _command("channel.post", channel.PostMessage, channel.MessagePosted),
         _command("channel.ack", channel.AckMessages, channel.CursorAdvanced),
         _command("channel.close", channel.CloseChannel, channel.ChannelClosed),
+        _command("webhook.create", webhook.CreateWebhook, webhook.WebhookCreated, creates=True),
+        _command("webhook.configure", webhook.ConfigureWebhook, webhook.WebhookConfigured),
+        _command("webhook.pause", webhook.PauseWebhook, webhook.WebhookPaused),
+        _command("webhook.resume", webhook.ResumeWebhook, webhook.WebhookResumed, webhook.DeliveryCleared),
+        _command("webhook.remove", webhook.RemoveWebhook, webhook.WebhookRemoved, webhook.DeliveryCleared),
+        _command("webhook.rotate_secret", webhook.RotateWebhookSecret, webhook.WebhookSecretRotated),
+        _command("webhook.park", webhook.ParkKey, webhook.DeliveryParked, webhook.WebhookPaused),
+        _command("webhook.requeue", webhook.RequeueKeys, webhook.DeliveryRequeued),
+        _command("webhook.clear", webhook.ClearKey, webhook.DeliveryCleared),
     )
 }
 """Every command by its type."""
@@ -235,6 +254,17 @@ _EVENT_DATA: dict[str, tuple[type[Event], ...]] = {
         channel.CursorAdvanced,
         channel.ReplyOverdue,
         channel.ChannelClosed,
+    ),
+    "webhook": (
+        webhook.WebhookCreated,
+        webhook.WebhookConfigured,
+        webhook.WebhookPaused,
+        webhook.WebhookResumed,
+        webhook.WebhookRemoved,
+        webhook.WebhookSecretRotated,
+        webhook.DeliveryParked,
+        webhook.DeliveryRequeued,
+        webhook.DeliveryCleared,
     ),
     "command": (system.CommandRejected,),
     "timer": (system.TimerFired,),

@@ -8,7 +8,7 @@ from mpschema.codec import GENESIS_HASH
 from mpschema.envelope import CommitHeader, EventRecord
 from mpschema.positions import GENESIS
 
-from mpviews import channels, directory, sessions, work
+from mpviews import channels, directory, sessions, webhooks, work
 from mpviews.changes import Table, Values, View
 from mpviews.fold import Batch, fold
 from mpviews.rows import Rows, apply
@@ -38,6 +38,7 @@ PLACES: dict[str, Place] = {
     "task": _place(work.VIEW, "tasks"),
     "session": _place(sessions.VIEW, "sessions"),
     "channel": _place(channels.VIEW, "channels"),
+    "webhook": _place(webhooks.VIEW, "webhooks"),
 }
 """Where each aggregate is shown. A row there depends on the events of its own aggregate alone."""
 

@@ -72,9 +72,12 @@ def main() -> None:
 @click.option("--http-port", type=click.IntRange(1, 65535), help="Port of the API.  [default: 8080 or the next free]")
 @click.option("--kernels", type=click.IntRange(1, 9), default=1, show_default=True, help="Kernels: one leads.")
 @click.option("--relay/--no-relay", default=True, help="Copy every event to the feed stream, for NATS.  [default: do]")
+@click.option("--webhooks/--no-webhooks", default=True, help="Deliver to webhooks.  [default: do]")
 @click.option("--detach", is_flag=True, help="Return when everything is ready and leave it running.")
 @json_option
-def start(folder: Path, http_port: int | None, kernels: int, relay: bool, detach: bool, as_json: bool) -> None:
+def start(
+    folder: Path, http_port: int | None, kernels: int, relay: bool, webhooks: bool, detach: bool, as_json: bool
+) -> None:
     """Start everything, wait until it is ready, and say what to type next.
 
     Exits with 3 if it already runs on this folder.
@@ -89,10 +92,10 @@ def start(folder: Path, http_port: int | None, kernels: int, relay: bool, detach
         if http_port is not None and installation.running_pid(folder) is None and not is_free(http_port):
             raise click.BadParameter(f"port {http_port} is taken", param_hint="--http-port")
         if detach:
-            _start_detached(folder, http_port, kernels, relay)
+            _start_detached(folder, http_port, kernels, relay, webhooks)
             _announce(folder, as_json, detached=True)
         else:
-            _run(folder, http_port, kernels, relay, as_json)
+            _run(folder, http_port, kernels, relay, webhooks, as_json)
     except AlreadyRunning as running:
         _fail(str(running), WRONG_STATE, hint="mpd status shows how it is, mpd stop stops it")
     except (ServerFailed, WheelMissing, OSError) as failure:
@@ -190,20 +193,21 @@ def show_keys() -> None:
         click.echo(f"{name}={value}")
 
 
-def _run(folder: Path, http_port: int | None, kernels: int, relay: bool, as_json: bool) -> None:
+def _run(folder: Path, http_port: int | None, kernels: int, relay: bool, webhooks: bool, as_json: bool) -> None:
     with installation.exclusive(folder):
         stack = Stack(
             folder,
             http_port=http_port,
             kernels=kernels,
             relays=int(relay),
+            webhooks=int(webhooks),
             on_progress=lambda step: err.print(step, style="dim"),
         )
         Supervisor(stack).run(on_ready=lambda: _announce(folder, as_json, detached=False))
     err.print("stopped")
 
 
-def _start_detached(folder: Path, http_port: int | None, kernels: int, relay: bool) -> None:
+def _start_detached(folder: Path, http_port: int | None, kernels: int, relay: bool, webhooks: bool) -> None:
     """Start `mpd start` in a session of its own and wait until it is ready. Raises AlreadyRunning, ServerFailed."""
     if pid := installation.running_pid(folder):
         raise AlreadyRunning(folder, pid)
@@ -220,6 +224,7 @@ def _start_detached(folder: Path, http_port: int | None, kernels: int, relay: bo
     ]
     command += ["--http-port", str(http_port)] if http_port else []
     command += [] if relay else ["--no-relay"]
+    command += [] if webhooks else ["--no-webhooks"]
     log_path = folder / "logs" / "mpd.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open("ab") as log:

@@ -21,7 +21,7 @@ BASE62 = string.ascii_letters + string.digits
 
 @dataclass(frozen=True)
 class Keys:
-    """`folder` holds `pepper` and `token_key` for the gateway; `root_key` is the API key of user:root.
+    """`folder` holds `pepper`, `token_key` and `webhook_key` for the gateway; `root_key` is the API key of user:root.
 
     The kernels sign checkpoints with `signing_key`. Who checks them needs `signing_key.pub` alone, which is no secret.
     """
@@ -48,7 +48,7 @@ class Keys:
 def ensure_keys(folder: Path) -> Keys:
     """Read the secrets in `folder`, generating those that are missing."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for name in ("pepper", "token_key"):
+    for name in ("pepper", "token_key", "webhook_key"):
         _ensure(folder / name, secrets.token_hex(SECRET_BYTES))
     keys = Keys(folder, _ensure(folder / "root_key", new_root_key()))
     seed = _ensure(keys.signing_key_file, secrets.token_hex(SECRET_BYTES))
@@ -69,12 +69,13 @@ def hash_key(pepper: str, key: str) -> str:
 def new_environment() -> dict[str, str]:
     """Fresh secrets for an installation in containers, as the environment variables that deploy/ asks for."""
     pepper, root_key = secrets.token_hex(SECRET_BYTES), new_root_key()
-    passwords = {f"MP_{role}_PASSWORD": secrets.token_hex(16) for role in ("OWNER", "PROJECTOR", "GATEWAY")}
+    passwords = {f"MP_{role}_PASSWORD": secrets.token_hex(16) for role in ("OWNER", "PROJECTOR", "GATEWAY", "WEBHOOKS")}
     return {
         "MP_ROOT_KEY": root_key,
         "MP_ROOT_KEY_HASH": hash_key(pepper, root_key),
         "MP_PEPPER": pepper,
         "MP_TOKEN_KEY": secrets.token_hex(SECRET_BYTES),
+        "MP_WEBHOOK_KEY": secrets.token_hex(SECRET_BYTES),
         "MP_SIGNING_KEY": secrets.token_hex(SECRET_BYTES),
     } | passwords
 

@@ -1,4 +1,4 @@
-"""The services of ModuPrompt as child processes: kernel, relay, projector, gateway."""
+"""The services of ModuPrompt as child processes: kernel, relay, projector, gateway, webhooks."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ PROGRAMS = {
     "relay": ("mpkernel", "relay"),
     "projector": ("mpprojector",),
     "gateway": ("mpgateway",),
+    "webhooks": ("mpwebhooks",),
 }
 # Clients first, so that nothing is asked of a service that has left.
-STOP_ORDER = ("gateway", "projector", "relay", "kernel")
+STOP_ORDER = ("gateway", "webhooks", "projector", "relay", "kernel")
 TASK_SECONDS_MAX = 60.0
 
 

@@ -41,6 +41,7 @@ class Stack:
         projectors: int = 1,
         gateways: int = 1,
         relays: int = 0,
+        webhooks: int = 0,
         replicated: bool = False,
         shard: str = "0",
         http_port: int | None = None,
@@ -66,7 +67,8 @@ class Stack:
         self.projectors = [self._service("projector", number) for number in range(1, projectors + 1)]
         self.gateways = [self._service("gateway", number, http_port) for number in range(1, gateways + 1)]
         self.relays = [self._service("relay", number) for number in range(1, relays + 1)]
-        self.services = [*self.kernels, *self.relays, *self.projectors, *self.gateways]
+        self.webhooks = [self._service("webhooks", number) for number in range(1, webhooks + 1)]
+        self.services = [*self.kernels, *self.relays, *self.projectors, *self.gateways, *self.webhooks]
 
     @property
     def processes(self) -> list[ChildProcess]:
@@ -119,6 +121,7 @@ class Stack:
             "MP_POSTGRES_OWNER_DSN": self.postgres.dsn(),
             "MP_PROJECTOR_PASSWORD": self.postgres.passwords["mp_projector"],
             "MP_GATEWAY_PASSWORD": self.postgres.passwords["mp_gateway"],
+            "MP_WEBHOOKS_PASSWORD": self.postgres.passwords["mp_webhooks"],
         }
         tasks = [
             Task("mpbus", "provision", self.log_path("provision"), common | {"MP_REPLICAS": str(len(self.nats_nodes))}),
@@ -209,6 +212,14 @@ class Stack:
             return {"MP_OPS_PORT": str(port)}
         if kind == "projector":
             return {"MP_POSTGRES_DSN": self.postgres.dsn("mp_projector"), "MP_OPS_PORT": str(port)}
+        if kind == "webhooks":
+            return {
+                "MP_POSTGRES_DSN": self.postgres.dsn("mp_webhooks"),
+                "MP_OPS_PORT": str(port),
+                "MP_SECRETS_DIR": str(self.keys.folder),
+                # One machine: what it tells is as near as it is.
+                "MP_WEBHOOKS_ALLOW_PRIVATE": "true",
+            }
         return {
             "MP_POSTGRES_DSN": self.postgres.dsn("mp_gateway"),
             "MP_HTTP_HOST": HOST,

@@ -75,7 +75,7 @@ def build(world: World) -> tuple[Litestar, Clients]:
     clients = Clients(feed, access, authenticator, _stream_settings(settings))
     events = EventRoutes(clients, access, world.tail)
     routes: list[Route] = [
-        *command_routes(commanding, Credentials(commanding, keys, tokens, feed)),
+        *command_routes(commanding, Credentials(commanding, keys, tokens, settings.webhook_key, feed)),
         *query_routes(Reader(read_models, access, freshness)),
         batch_route(Batches(commanding), pipeline),
         events.sse(),

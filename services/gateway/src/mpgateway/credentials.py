@@ -1,15 +1,17 @@
-"""Commands whose answer carries a secret: an API key, an agent token. It is shown once and stored nowhere."""
+"""Commands whose answer carries a secret, of a key, an agent or a webhook. It is shown once and stored nowhere."""
 
 import secrets
 
 import msgspec
-from mpschema.api import IssuedKey, IssuedToken, NewKey
+from mpschema.api import IssuedKey, IssuedSecret, IssuedToken, NewKey
 from mpschema.envelope import Outcome
 from mpschema.principal import IssueKey
 from mpschema.problems import EdgeCode
 from mpschema.registry import COMMANDS, CommandSpec
 from mpschema.rejections import Code
 from mpschema.session import SessionTokenIssued
+from mpschema.signing import webhook_secret
+from mpschema.webhook import WebhookSecretRotated
 
 from mpgateway.auth.agent_tokens import AgentTokens
 from mpgateway.auth.api_keys import PREFIX, ROOT_KEY_ID, ApiKeys
@@ -26,10 +28,13 @@ _encode = msgspec.json.Encoder().encode
 class Credentials:
     """Makes the secrets; the kernel decides whether they may be, and records their hash or id."""
 
-    def __init__(self, commanding: Commanding, keys: ApiKeys, tokens: AgentTokens, feed: Feed) -> None:
+    def __init__(
+        self, commanding: Commanding, keys: ApiKeys, tokens: AgentTokens, webhook_key: bytes, feed: Feed
+    ) -> None:
         self._commanding = commanding
         self._keys = keys
         self._tokens = tokens
+        self._webhook_key = webhook_key
         self._feed = feed
 
     async def issue_key(self, request: HttpRequest) -> Answer:
@@ -69,6 +74,19 @@ class Credentials:
             token_id=issued.token_id,
             expires_at_ms=issued.expires_at_ms,
         )
+
+    async def issue_secret(self, spec: CommandSpec, request: HttpRequest) -> Answer:
+        """Create a webhook, or give it a new secret. Which of its secrets it is says the recorded event."""
+        envelope = await self._commanding.read(spec, request)
+        outcome = await self._commanding.submit(envelope)
+        answer = answer_of_outcome(outcome, request, creates=spec.creates)
+        if outcome.accepted:
+            record = await self._feed.record(outcome.first_seq)
+            rotated = record.data
+            generation = rotated.generation if isinstance(rotated, WebhookSecretRotated) else 1
+            secret = webhook_secret(self._webhook_key, envelope.workspace_id, record.aggregate_id, generation)
+            answer.body = _encode(IssuedSecret(**msgspec.structs.asdict(outcome), secret=secret))
+        return answer
 
     def _seed(self, request: HttpRequest) -> bytes | None:
         key = idempotency_key(request)

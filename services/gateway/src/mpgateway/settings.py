@@ -15,7 +15,7 @@ class GatewaySettings(BusSettings):
     redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis or Valkey, for rate limits")
     postgres_dsn: str = Field(description="read models, as role mp_gateway")
     postgres_connections: int = Field(8, ge=1, le=100, description="connections to Postgres")
-    secrets_dir: Path = Field(description="folder with the files `pepper` and `token_key`")
+    secrets_dir: Path = Field(description="folder with the files `pepper`, `token_key`, `webhook_key`")
     root_key_hash: str = Field("", description="hash of the API key of user:root; empty: there is no such key")
     operators: str = Field("user:root", description="principals that may read every workspace, comma separated")
     oidc_issuer: str = Field("", description="issuer of accepted JWTs")
@@ -53,3 +53,8 @@ class GatewaySettings(BusSettings):
     def token_key(self) -> bytes:
         """The key that signs agent tokens. Raises `OSError` when the file is missing."""
         return (self.secrets_dir / "token_key").read_bytes()
+
+    @cached_property
+    def webhook_key(self) -> bytes:
+        """The key that the secrets of webhooks derive from. Raises `OSError` when the file is missing."""
+        return (self.secrets_dir / "webhook_key").read_bytes()

@@ -12,7 +12,7 @@ from mpschema.principal import Role
 from mpschema.registry import AGGREGATES, COMMANDS, CommandSpec
 
 from mpkernel.core.aggregates import MODULES, UNASKED
-from mpkernel.core.policy import ROLE_COMMANDS
+from mpkernel.core.policy import ROLE_COMMANDS, SYSTEM_COMMANDS
 from mpkernel.core.rules import Rule, Rules
 
 FOLDER = Path("context/domain")
@@ -66,6 +66,7 @@ def _table(rules: list[tuple[CommandSpec, Rule]]) -> Iterator[str]:
 
 def _by(spec: CommandSpec) -> str:
     roles = [role.value for role in _RANKED if spec.command_type in ROLE_COMMANDS[role]]
+    roles += [f"`{name}`" for name, commands in SYSTEM_COMMANDS.items() if spec.command_type in commands]
     return ", ".join(roles) or "an operator of the deployment"
 
 

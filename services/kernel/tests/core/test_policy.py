@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 from mpkernel.core import agents
-from mpkernel.core.policy import ROLE_COMMANDS, RoleAuthorizer
+from mpkernel.core.policy import ROLE_COMMANDS, SYSTEM_COMMANDS, RoleAuthorizer
 from mpschema.principal import BindRole, Role
 from mpschema.project import ConfigureProject, CreateProject
 from mpschema.registry import COMMANDS
@@ -27,12 +27,12 @@ from services.kernel.tests.core.story import (
 
 
 def test_the_table_names_only_commands_that_exist() -> None:
-    assert set().union(*ROLE_COMMANDS.values()) <= set(COMMANDS)
+    assert set().union(*ROLE_COMMANDS.values(), *SYSTEM_COMMANDS.values()) <= set(COMMANDS)
     assert set(ROLE_COMMANDS) == set(Role)
 
 
 def test_an_owner_may_do_everything_in_its_workspace() -> None:
-    assert ROLE_COMMANDS[Role.OWNER] == set(COMMANDS) - {"workspace.create"}
+    assert ROLE_COMMANDS[Role.OWNER] == set(COMMANDS) - {"workspace.create", "webhook.park", "webhook.clear"}
 
 
 def test_an_operator_may_do_all_but_archive_the_workspace() -> None:
@@ -40,7 +40,7 @@ def test_an_operator_may_do_all_but_archive_the_workspace() -> None:
 
 
 def test_a_developer_works_but_does_not_govern() -> None:
-    governing = {kind for kind, spec in COMMANDS.items() if spec.aggregate in ("workspace", "principal")}
+    governing = {kind for kind, spec in COMMANDS.items() if spec.aggregate in ("workspace", "principal", "webhook")}
     assert ROLE_COMMANDS[Role.DEVELOPER] == set(COMMANDS) - governing
 
 

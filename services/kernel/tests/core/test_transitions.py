@@ -6,14 +6,16 @@ The table is what `decide` reads, and what the diagrams are drawn from; the path
 from collections.abc import Mapping
 
 import pytest
-from mpkernel.core import board, channel, project, session, task, workspace
+from mpkernel.core import board, channel, project, session, task, webhook, workspace
 from mpkernel.core.aggregates import MODULES
+from mpkernel.core.policy import SYSTEM_COMMANDS
 from mpkernel.core.states import BoardState, ChannelState, ProjectState, WorkspaceState
 from mpschema import board as board_words
 from mpschema import channel as channel_words
 from mpschema import project as project_words
 from mpschema import session as session_words
 from mpschema import task as task_words
+from mpschema import webhook as webhook_words
 from mpschema import workspace as workspace_words
 from mpschema.base import Command
 from mpschema.channel import OpenChannel, Scope
@@ -21,14 +23,16 @@ from mpschema.registry import COMMANDS
 from mpschema.rejections import Code, Rejection
 from mpschema.session import SessionState
 from mpschema.task import TaskState
+from mpschema.webhook import WORKER, WebhookState
 
 from services.kernel.tests.core import story as told
-from services.kernel.tests.core.story import ACME, CORE, EVIDENCE, ROOT, Step, Story, acme
+from services.kernel.tests.core.story import ACME, COMMAND_TYPES, CORE, EVIDENCE, ROOT, Step, Story, acme
 
 WORKED = (told.ready(), told.claimed(), Step(task_words.StartTask(1), "t1"))
 HANDED_IN = (*WORKED, Step(task_words.SubmitTask(1, EVIDENCE), "t1"))
 CLOSING = (Step(task_words.AcceptTask(), "t1"), Step(task_words.CompleteTask(), "t1"))
 RUNNING = told.active("s1")
+HOOKED = Step(webhook_words.CreateWebhook("https://ci.example"), "w1", ROOT)
 FREEZE = Step(workspace_words.FreezeWorkspace("x"), ACME, ROOT)
 
 PATHS: Mapping[str, Mapping[str, tuple[Step, ...]]] = {
@@ -67,13 +71,28 @@ PATHS: Mapping[str, Mapping[str, tuple[Step, ...]]] = {
             Step(channel_words.CloseChannel(), "c1"),
         ),
     },
+    "webhook": {
+        WebhookState.ACTIVE: (HOOKED,),
+        WebhookState.PAUSED: (HOOKED, Step(webhook_words.PauseWebhook(), "w1", ROOT)),
+        WebhookState.REMOVED: (HOOKED, Step(webhook_words.RemoveWebhook(), "w1", ROOT)),
+    },
     "workspace": {
         WorkspaceState.ACTIVE: (),
         WorkspaceState.FROZEN: (FREEZE,),
         WorkspaceState.ARCHIVED: (Step(workspace_words.ArchiveWorkspace(), ACME, ROOT),),
     },
 }
-TARGETS = {"task": "t1", "session": "s1", "project": CORE, "board": "b1", "channel": "c1", "workspace": ACME}
+TARGETS = {
+    "task": "t1",
+    "session": "s1",
+    "project": CORE,
+    "board": "b1",
+    "channel": "c1",
+    "webhook": "w1",
+    "workspace": ACME,
+}
+PARKED = Step(webhook_words.ParkKey("task/t1", 1, "x", 1), "w1", WORKER)
+REQUEUED = Step(webhook_words.RequeueKeys(), "w1", ROOT)
 ARGUMENTS: tuple[Command, ...] = (
     task_words.EditTask(title="x"),
     task_words.LinkTask(task_words.LinkKind.RELATES, "t2"),
@@ -108,6 +127,14 @@ ARGUMENTS: tuple[Command, ...] = (
     channel_words.PostMessage("note", "x"),
     channel_words.AckMessages(1),
     channel_words.CloseChannel(),
+    webhook_words.ConfigureWebhook(),
+    webhook_words.PauseWebhook(),
+    webhook_words.ResumeWebhook(),
+    webhook_words.RemoveWebhook(),
+    webhook_words.RotateWebhookSecret(),
+    webhook_words.ParkKey("task/t1", 1, "x", 1),
+    webhook_words.RequeueKeys(),
+    webhook_words.ClearKey("task/t1"),
     workspace_words.RenameWorkspace("x"),
     workspace_words.FreezeWorkspace("x"),
     workspace_words.ThawWorkspace(),
@@ -128,7 +155,13 @@ def at(aggregate: str, state: str, arguments: Command) -> Story:
     story = acme().given(told.task("t1"), told.task("t2"), told.task("linked"))
     if aggregate == "task":
         story.given(Step(task_words.LinkTask(task_words.LinkKind.RELATES, "linked"), "t1"))
-    story.given(*PATHS[aggregate][state])
+    created, *rest = PATHS[aggregate][state] or (None,)
+    story.given(*([created] if created else []))
+    if isinstance(arguments, webhook_words.RequeueKeys | webhook_words.ClearKey):
+        story.given(PARKED)
+    if isinstance(arguments, webhook_words.ClearKey):
+        story.given(REQUEUED)
+    story.given(*rest)
     if aggregate == "board" and state is BoardState.OPEN:
         story.given(Step(board_words.AddColumn("first"), "b1"))
     if isinstance(arguments, task_words.CompleteTask) and state is TaskState.IN_REVIEW:
@@ -143,7 +176,8 @@ def test_a_command_is_allowed_where_its_table_says_so(arguments: Command, state:
     aggregate = aggregate_of(arguments)
     rule = MODULES[aggregate].RULES[type(arguments)]
     story, target = at(aggregate, state, arguments), TARGETS[aggregate]
-    decision = story.when(Step(arguments, target, ROOT)).decision
+    only_system = COMMAND_TYPES[type(arguments)] in SYSTEM_COMMANDS[WORKER]
+    decision = story.when(Step(arguments, target, WORKER if only_system else ROOT)).decision
     after = story.space.states[aggregate][target].state
     if state in rule.sources:
         assert not isinstance(decision, Rejection), decision
@@ -167,6 +201,7 @@ def test_the_grid_covers_every_command_that_has_a_table() -> None:
         (project, ProjectState),
         (board, BoardState),
         (channel, ChannelState),
+        (webhook, WebhookState),
         (workspace, WorkspaceState),
     ],
 )

@@ -30,13 +30,17 @@ def main(arguments: list[str]) -> int:
 
 
 def _migrate(settings: MigrationSettings) -> int:
-    projector, gateway = settings.projector_password, settings.gateway_password
+    projector, gateway, webhooks = (
+        password.get_secret_value() if password else None
+        for password in (settings.projector_password, settings.gateway_password, settings.webhooks_password)
+    )
     try:
         done = asyncio.run(
             migrate(
                 settings.postgres_owner_dsn.get_secret_value(),
-                projector_password=projector.get_secret_value() if projector else None,
-                gateway_password=gateway.get_secret_value() if gateway else None,
+                projector_password=projector,
+                gateway_password=gateway,
+                webhooks_password=webhooks,
             )
         )
     except (SchemaMismatch, asyncpg.PostgresError, OSError) as error:

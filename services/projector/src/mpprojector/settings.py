@@ -26,3 +26,4 @@ class MigrationSettings(BaseSettings):
     postgres_owner_dsn: SecretStr = Field(description="PostgreSQL, as the owner of the tables")
     projector_password: SecretStr | None = Field(None, description="password to give to mp_projector")
     gateway_password: SecretStr | None = Field(None, description="password to give to mp_gateway")
+    webhooks_password: SecretStr | None = Field(None, description="password to give to mp_webhooks")

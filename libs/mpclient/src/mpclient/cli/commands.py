@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
-from mpschema.api import Enqueued
+from mpschema.api import Enqueued, IssuedSecret
 from mpschema.envelope import Outcome
 from mpschema.registry import AGGREGATES, COMMANDS, CommandSpec
 
-from mpclient.cli import output, spawning
+from mpclient.cli import output, requeueing, spawning
 from mpclient.cli.examples import command_examples
 from mpclient.cli.fields import FieldOption, field_options, payload
 from mpclient.cli.invocation import ExampleCommand, Invocation, common_options
@@ -30,6 +30,8 @@ def _command(spec: CommandSpec) -> click.Command:
     for option in options:
         blueprint = spec.command_type == "session.spawn" and option.name == "blueprint"
         own += [spawning.blueprint_option()] if blueprint else option.parameters()
+    if spec.command_type == "webhook.requeue":
+        own += requeueing.options()
     return ExampleCommand(
         spec.action.replace("_", "-"),
         params=[_target(spec), *own, *_envelope_options(), *common_options()],
@@ -78,6 +80,8 @@ def _run(spec: CommandSpec, options: Sequence[FieldOption], **given: Any) -> Non
     with Server.of(invocation.context, workspace) as server:
         if spec.aggregate == "project" and target and not spec.creates:
             target = server.project_id(target)
+        if spec.command_type == "webhook.requeue" and requeueing.is_rehearsal(given):
+            return requeueing.rehearse(server, target, given["key"], invocation.as_json)
         arguments = payload(options, given)
         if spec.command_type == "session.spawn":
             spawning.complete(arguments, invocation.context)
@@ -85,7 +89,7 @@ def _run(spec: CommandSpec, options: Sequence[FieldOption], **given: Any) -> Non
             arguments["project_id"] = server.project_id(arguments["project_id"])
         answer = server.command(spec.command_type, target, arguments, flags)
         fence = server.fence(answer) if spec.command_type == "task.claim" and isinstance(answer, Outcome) else None
-    show(spec, answer, invocation.as_json, fence)
+    return show(spec, answer, invocation.as_json, fence)
 
 
 def _addressed(spec: CommandSpec, invocation: Invocation, target: str | None) -> tuple[str, str]:
@@ -108,6 +112,9 @@ def show(spec: CommandSpec, answer: Outcome | Enqueued, as_json: bool, fence: in
         at = f"at {answer.epoch}:{answer.last_seq}"
         claimed = f"fence {fence}" if fence else ""
         output.done(f"{spec.emits[0].__name__} {answer.target}", claimed, f"version {answer.version}", at, again)
+        if isinstance(answer, IssuedSecret):
+            output.hint("its signing secret, shown this once:")
+            click.echo(answer.secret)
 
 
 def _fields(answer: Outcome | Enqueued) -> dict[str, Any]:

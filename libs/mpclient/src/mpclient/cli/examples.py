@@ -19,6 +19,7 @@ _IDS = {
     "task": story.TASK,
     "session": story.SESSION,
     "channel": story.CHANNEL,
+    "webhook": story.WEBHOOK,
     "command": story.COMMAND_ID,
 }
 _COMMANDS = {
@@ -29,12 +30,21 @@ _COMMANDS = {
         """mpctl task submit fix-login --fence 7 --evidence '{"kind": "test", "summary": "14 passed in 2.1 s"}'""",
         "mpctl task submit fix-login --fence 7 --evidence @evidence.json",
     ],
+    "webhook.create": [
+        "mpctl webhook create ci --endpoint https://ci.example/hooks --event-type TaskSubmitted",
+        "mpctl webhook create audit --endpoint https://audit.example/in --after-seq 0 --json",
+    ],
+    "webhook.requeue": [
+        "mpctl webhook requeue ci --all --dry-run",
+        "mpctl webhook requeue ci --key task/fix-login",
+    ],
     "session.spawn": [
         "mpctl session spawn --project core --blueprint ./agents/blueprints/reviewer.yaml",
         "mpctl session spawn --parent lead-1 --blueprint ./reviewer.yaml --purpose 'review the login'",
     ],
 }
 _QUERIES = {
+    "webhook.parked": ["mpctl webhook parked ci", "mpctl webhook parked ci --state parked --json"],
     "task.list": ["mpctl task list --project core --state ready", "mpctl task list --all --json"],
     "event.list": ["mpctl event list --aggregate task --aggregate-id fix-login"],
     "channel.messages": ["mpctl channel messages findings --kind finding"],

@@ -32,6 +32,7 @@ _ABOUT = {
     "task": "Tasks: claimed by lease, proven by evidence.",
     "session": "Sessions: runs of agents, in lineages.",
     "channel": "Channels: ordered messages within a lineage.",
+    "webhook": "Webhooks: events told over HTTP, signed; what fails is parked by aggregate.",
     "command": "What became of commands.",
     "events": "What happened: live, last, and all of it.",
     "projection": "How far the read models are.",

@@ -1,6 +1,6 @@
 """An example of every command's arguments."""
 
-from mpschema import board, channel, principal, project, session, task, workspace
+from mpschema import board, channel, principal, project, session, task, webhook, workspace
 from mpschema.base import Command
 from mpschema.examples import story
 from mpschema.task import TaskState
@@ -79,4 +79,15 @@ COMMANDS: tuple[Command, ...] = (
     channel.PostMessage(kind="finding", body="retries = range(1, 3)", reply_to=1, reply_by_seconds=600),
     channel.AckMessages(cursor=2),
     channel.CloseChannel(reason="the review is over"),
+    webhook.CreateWebhook(
+        endpoint=story.WEBHOOK_URL, event_types=("TaskSubmitted", "TaskCompleted"), aggregates=("task",), after_seq=1024
+    ),
+    webhook.ConfigureWebhook(endpoint=story.WEBHOOK_URL, event_types=(), aggregates=("task", "session")),
+    webhook.PauseWebhook(reason="the receiver moves house"),
+    webhook.ResumeWebhook(after_seq=1024),
+    webhook.RemoveWebhook(),
+    webhook.RotateWebhookSecret(),
+    webhook.ParkKey(key=story.WEBHOOK_KEY, seq=1042, reason="the receiver answered 500", attempts=8),
+    webhook.RequeueKeys(key=story.WEBHOOK_KEY),
+    webhook.ClearKey(key=story.WEBHOOK_KEY),
 )

@@ -1,6 +1,6 @@
 """An example of every event's data."""
 
-from mpschema import board, channel, principal, project, session, system, task, workspace
+from mpschema import board, channel, principal, project, session, system, task, webhook, workspace
 from mpschema.base import Event
 from mpschema.examples import story
 from mpschema.rejections import Code
@@ -101,6 +101,17 @@ EVENTS: tuple[Event, ...] = (
     channel.CursorAdvanced(reader=story.ACTOR, cursor=2),
     channel.ReplyOverdue(message_seq=2),
     channel.ChannelClosed(reason="the review is over"),
+    webhook.WebhookCreated(
+        endpoint=story.WEBHOOK_URL, after_seq=1024, event_types=("TaskSubmitted", "TaskCompleted"), aggregates=("task",)
+    ),
+    webhook.WebhookConfigured(endpoint=story.WEBHOOK_URL, event_types=(), aggregates=("task", "session")),
+    webhook.WebhookPaused(reason="the receiver moves house"),
+    webhook.WebhookResumed(after_seq=1024),
+    webhook.WebhookRemoved(),
+    webhook.WebhookSecretRotated(generation=2, previous_until_ms=story.EXPIRES_AT_MS),
+    webhook.DeliveryParked(key=story.WEBHOOK_KEY, seq=1042, reason="the receiver answered 500", attempts=8),
+    webhook.DeliveryRequeued(key=story.WEBHOOK_KEY),
+    webhook.DeliveryCleared(key=story.WEBHOOK_KEY),
     system.CommandRejected(
         code=Code.STALE_FENCE, detail="the claim has fence 7, not 6", command_type="task.submit", target=story.TASK
     ),

@@ -14,6 +14,7 @@ from mpschema.principal import Role
 from mpschema.rejections import Code
 from mpschema.session import SessionState
 from mpschema.task import LinkKind, TaskState
+from mpschema.webhook import WebhookState
 
 _AT = story.moment(story.TIME_MS)
 _LATER = story.moment(story.EXPIRES_AT_MS)
@@ -116,6 +117,49 @@ _EXAMPLES: tuple[msgspec.Struct, ...] = (
         last_seq=1042,
     ),
     queries.CursorRow(workspace_id=story.WORKSPACE, channel_id=story.CHANNEL, reader=story.ACTOR, cursor=2),
+    queries.WebhookRow(
+        **_ROW,
+        id=story.WEBHOOK,
+        endpoint=story.WEBHOOK_URL,
+        event_types=["TaskSubmitted", "TaskCompleted"],
+        aggregates=[],
+        state=WebhookState.ACTIVE,
+        reason="",
+        generation=2,
+        previous_until=_LATER,
+        after_seq=1024,
+        started_seq=1030,
+    ),
+    queries.ParkedKeyRow(
+        workspace_id=story.WORKSPACE,
+        webhook_id=story.WEBHOOK,
+        key=story.WEBHOOK_KEY,
+        state="parked",
+        seq=1042,
+        reason="the receiver answered 500",
+        attempts=8,
+        parked_at=_LATER,
+        last_seq=1050,
+    ),
+    queries.DeliveryRow(
+        workspace_id=story.WORKSPACE,
+        webhook_id=story.WEBHOOK,
+        position=1042,
+        delivered=512,
+        delivered_at=_AT,
+        failure=f"{story.WEBHOOK_KEY} at 1042: the receiver answered 500",
+        failed_at=_LATER,
+    ),
+    queries.WaitingKeyRow(
+        workspace_id=story.WORKSPACE,
+        webhook_id=story.WEBHOOK,
+        key=story.WEBHOOK_KEY,
+        after_seq=1041,
+        attempts=3,
+        due_at=_LATER,
+        reason="the receiver answered 500",
+        parked_seq=None,
+    ),
     queries.CommandRow(
         workspace_id=story.WORKSPACE,
         id=story.COMMAND_ID,

@@ -12,8 +12,16 @@ from mpschema.openapi.refusals import problems
 from mpschema.problems import STATUS, EdgeCode
 from mpschema.registry import AGGREGATES, COMMANDS, RECORDS, CommandSpec
 
-ANSWERS: dict[str, type[Outcome]] = {"session.issue_token": api.IssuedToken}
+ANSWERS: dict[str, type[Outcome]] = {
+    "session.issue_token": api.IssuedToken,
+    "webhook.create": api.IssuedSecret,
+    "webhook.rotate_secret": api.IssuedSecret,
+}
 """Commands whose answer carries more than the outcome."""
+_SECRETS: dict[type[Outcome], Json] = {
+    api.IssuedToken: {"token": "eyJhbGciOiJIUzI1NiJ9.e30.c2ln"},
+    api.IssuedSecret: {"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwqrTwjUPD8IL="},
+}
 _NEVER_OF_A_COMMAND = (EdgeCode.METHOD_NOT_ALLOWED, EdgeCode.NOT_ACCEPTABLE)
 CODES: tuple[str, ...] = tuple(code for code in STATUS if code not in _NEVER_OF_A_COMMAND)
 """What a command may be refused with."""
@@ -42,7 +50,7 @@ def outcome_example(spec: CommandSpec) -> dict[str, Any]:
         version=1 if spec.creates else 4,
     )
     fields: Json = plain(outcome)
-    return fields | ({"token": "eyJhbGciOiJIUzI1NiJ9.e30.c2ln"} if spec.command_type in ANSWERS else {})
+    return fields | _SECRETS.get(ANSWERS.get(spec.command_type, Outcome), {})
 
 
 def _operation(spec: CommandSpec) -> Json:

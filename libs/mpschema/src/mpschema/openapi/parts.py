@@ -26,6 +26,7 @@ _BODIES: tuple[type, ...] = (
     api.NewKey,
     api.IssuedKey,
     api.IssuedToken,
+    api.IssuedSecret,
     api.Health,
 )
 

@@ -11,12 +11,13 @@ import signal
 import subprocess
 from pathlib import Path
 
+from mpd.keys import write_private
 from mpd.ports import HOST, free_port
 from mpd.process import ChildProcess, ServerFailed, User
 from mpd.servers import wheels
 
 OWNER = "mp_owner"
-ROLES = (OWNER, "mp_projector", "mp_gateway")
+ROLES = (OWNER, "mp_projector", "mp_gateway", "mp_webhooks")
 DATABASE = "moduprompt"
 CONNECTIONS_MAX = 200
 
@@ -25,7 +26,7 @@ class PostgresServer(ChildProcess):
     """One postgres. A port left out is chosen freely and kept over restarts; data, passwords and log live in `folder`.
 
     The first start creates the cluster, the owner role `mp_owner` and the database `moduprompt`. The passwords of all
-    roles are generated here; the migration of the projector creates the roles `mp_projector` and `mp_gateway`.
+    roles are generated here; the migration of the projector creates the others but the owner.
     """
 
     stop_signal = signal.SIGINT  # "Fast": end the sessions, write a checkpoint, leave.
@@ -53,11 +54,11 @@ class PostgresServer(ChildProcess):
         """Password of each role, generated once."""
         if self._passwords is None:
             path = self.folder / "passwords.json"
-            if not path.exists():
+            known = dict(json.loads(path.read_text())) if path.exists() else {}
+            if missing := {role: secrets.token_hex(16) for role in ROLES if role not in known}:
                 self.folder.mkdir(parents=True, exist_ok=True)
-                with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                    json.dump({role: secrets.token_hex(16) for role in ROLES}, file)
-            self._passwords = dict(json.loads(path.read_text()))
+                write_private(path, json.dumps(known | missing))
+            self._passwords = known | missing
         return self._passwords
 
     def dsn(self, role: str = OWNER, database: str = DATABASE) -> str:

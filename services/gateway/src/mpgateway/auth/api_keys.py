@@ -15,6 +15,8 @@ from mpgateway.database import CaughtUp, ReadModels, scoped
 PREFIX = "mpk_"
 ROOT_KEY_ID = "root"
 SECRET_LETTERS = 43
+SYSTEM_PREFIX = "system:"
+"""Principals that are services of the system itself. No key speaks for one, whenever it was issued."""
 _BASE62 = string.ascii_letters + string.digits
 _LOOK_UP = scoped(
     "mp.key_id",
@@ -79,6 +81,8 @@ class ApiKeys:
     def _identity(self, row: asyncpg.Record) -> Identity | None:
         # A workspace's owner issues its keys. Such a key must not speak for an operator, nor in another workspace.
         if row["revoked_at"] is not None or row["principal_id"] in self._operators:
+            return None
+        if row["principal_id"].startswith(SYSTEM_PREFIX):
             return None
         expires_at: dt.datetime | None = row["expires_at"]
         return Identity(

@@ -17,11 +17,12 @@ from mpgateway.database import scoped
 
 @dataclass(frozen=True)
 class Collection:
-    """Where rows live: their table, the column that orders them, and the projection that writes them."""
+    """Where rows live: their table, the column that orders them, and the projection that writes them, if one does."""
 
     table: str
     order: str
     projection: str
+    schema: str = "mp"
 
 
 COLLECTIONS: dict[type[msgspec.Struct], Collection] = {
@@ -36,6 +37,10 @@ COLLECTIONS: dict[type[msgspec.Struct], Collection] = {
     rows.ChannelRow: Collection("channels", "created_seq", "channels"),
     rows.MessageRow: Collection("messages", "message_seq", "channels"),
     rows.CursorRow: Collection("cursors", "reader", "channels"),
+    rows.WebhookRow: Collection("webhooks", "created_seq", "webhooks"),
+    rows.ParkedKeyRow: Collection("parked_keys", "parked_seq", "webhooks"),
+    rows.DeliveryRow: Collection("positions", "position", "", "mp_webhooks"),
+    rows.WaitingKeyRow: Collection("waiting", "key", "", "mp_webhooks"),
     rows.CommandRow: Collection("commands", "first_seq", "commands"),
     rows.EventRow: Collection("log_events", "seq", "archive"),
     rows.ProjectionRow: Collection("projections", "name || '@' || build", ""),
@@ -45,6 +50,9 @@ _PARENTS = {
     "task.links": "task_id",
     "channel.messages": "channel_id",
     "channel.cursors": "channel_id",
+    "webhook.parked": "webhook_id",
+    "webhook.deliveries": "webhook_id",
+    "webhook.waiting": "webhook_id",
 }
 """Lists below one thing: the column that names it."""
 _LINEAGE = {
@@ -98,7 +106,7 @@ def statement(spec: QuerySpec) -> Statement:
     place = COLLECTIONS[spec.row]
     # Without a workspace in the path the value of the setting is a principal, so row-level security alone selects.
     conditions = ["item.workspace_id = scope.value"] if spec.scoped else []
-    source, order = f"mp.{place.table} AS item", f"item.{place.order}"
+    source, order = f"{place.schema}.{place.table} AS item", f"item.{place.order}"
     has_id = "{id}" in spec.route
     if spec.query_type in _LINEAGE:
         join, order = _LINEAGE[spec.query_type]
@@ -110,7 +118,7 @@ def statement(spec: QuerySpec) -> Statement:
         order = "(item.name || '@' || item.build)"
     columns = ", ".join(f"item.{name}" for name in spec.row.__struct_fields__)
     head = f"SELECT {columns}, {order} AS {SORT} FROM {source}"  # noqa: S608 - names of the registry
-    cursor_type = str if spec.row in (rows.CursorRow, rows.ProjectionRow) else int
+    cursor_type = str if spec.row in (rows.CursorRow, rows.ProjectionRow, rows.WaitingKeyRow) else int
     return Statement(spec, head, tuple(conditions), order, has_id, cursor_type)
 
 

@@ -20,8 +20,13 @@ Route = tuple[str, str, Operation]
 
 def command_routes(commanding: Commanding, credentials: Credentials) -> Iterator[Route]:
     """A route for each command, and the one that makes API keys."""
+    secretive = {
+        "session.issue_token": credentials.issue_token,
+        "webhook.create": credentials.issue_secret,
+        "webhook.rotate_secret": credentials.issue_secret,
+    }
     for spec in COMMANDS.values():
-        answer = credentials.issue_token if spec.command_type == "session.issue_token" else commanding.command
+        answer = secretive.get(spec.command_type, commanding.command)
         yield spec.route, "POST", Operation(spec.command_type, partial(answer, spec))
     yield NEW_KEY, "POST", Operation("principal.new_key", credentials.issue_key)
 

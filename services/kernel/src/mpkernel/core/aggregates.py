@@ -1,6 +1,6 @@
 """The aggregates by name: each a module with its `RULES` (commands to facts) and its `EVOLVE` (facts to state)."""
 
-from mpkernel.core import board, channel, principal, project, session, task, workspace
+from mpkernel.core import board, channel, principal, project, session, task, webhook, workspace
 
 MODULES = {
     "workspace": workspace,
@@ -10,6 +10,7 @@ MODULES = {
     "task": task,
     "session": session,
     "channel": channel,
+    "webhook": webhook,
 }
 
 UNASKED = {"task": task.UNASKED, "session": session.UNASKED}

@@ -7,7 +7,7 @@ from mpschema.registry import COMMANDS, CommandSpec
 from mpschema.rejections import Code, Rejection
 from mpschema.system import RaiseFeatureLevel
 
-from mpkernel.core import workspace
+from mpkernel.core import webhook, workspace
 from mpkernel.core.aggregates import MODULES
 from mpkernel.core.authority import denied
 from mpkernel.core.log import raise_feature_level, too_new
@@ -19,6 +19,7 @@ from mpkernel.core.world import Decision, Space, World
 _RULES: dict[type[Command], tuple[CommandSpec, str, Rule]] = {
     spec.arguments: (spec, spec.aggregate, MODULES[spec.aggregate].RULES[spec.arguments]) for spec in COMMANDS.values()
 }
+_UNGATED = workspace.UNGATED | webhook.UNGATED
 
 
 def decide(
@@ -41,7 +42,7 @@ def decide(
         return misnamed
     request = AccessRequest(world, space, envelope, target, arguments, now_ms)
     refused = authorizer.authorize(request) or too_new(world, spec)
-    if refused is None and space.index.closed is not None and type(arguments) not in workspace.UNGATED:
+    if refused is None and space.index.closed is not None and type(arguments) not in _UNGATED:
         refused = space.index.closed
     if refused is None:
         refused = _unmet(state, spec, rule, request)

@@ -9,10 +9,11 @@ import msgspec
 from mpschema.principal import BindRole, IssueKey, Role, UnbindRole
 from mpschema.registry import COMMANDS
 from mpschema.rejections import Code, Rejection
+from mpschema.webhook import WORKER
 
 from mpkernel.core import agents
 from mpkernel.core.authority import denied, rank
-from mpkernel.core.principal import AGENT_PREFIX, RANK
+from mpkernel.core.principal import AGENT_PREFIX, RANK, SYSTEM_PREFIX
 from mpkernel.core.rules import AccessRequest
 
 
@@ -34,7 +35,8 @@ def _all_of(*aggregates: str) -> frozenset[str]:
 
 
 _WORK = _all_of("project", "board", "task", "session", "channel")
-_TENANT = _all_of("workspace", "principal") - {"workspace.create"}
+_DELIVERY = frozenset({"webhook.park", "webhook.clear"})
+_TENANT = _all_of("workspace", "principal", "webhook") - {"workspace.create"} - _DELIVERY
 
 ROLE_COMMANDS: Mapping[Role, frozenset[str]] = {
     Role.OWNER: _TENANT | _WORK,
@@ -44,6 +46,8 @@ ROLE_COMMANDS: Mapping[Role, frozenset[str]] = {
     Role.VIEWER: frozenset(),
 }
 """Role to the commands it may give. `workspace.create` is for the operators of the deployment alone."""
+SYSTEM_COMMANDS: Mapping[str, frozenset[str]] = {WORKER: _DELIVERY | {"webhook.pause"}}
+"""What the system's own services may command, in every workspace and without a role in it."""
 
 _GRANTS = frozenset({BindRole, UnbindRole, IssueKey})
 _AGENT = Role.AGENT
@@ -61,8 +65,8 @@ class RoleAuthorizer:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the table's canonical JSON: roles and commands in alphabetical order."""
-        table = {role.value: sorted(commands) for role, commands in sorted(self._table.items())}
+        """SHA-256 of the table's canonical JSON: roles, services and commands in alphabetical order."""
+        table = {name: sorted(commands) for name, commands in sorted([*self._table.items(), *SYSTEM_COMMANDS.items()])}
         return hashlib.sha256(msgspec.json.encode(table)).hexdigest()
 
     def authorize(self, request: AccessRequest) -> Rejection | None:
@@ -73,6 +77,8 @@ class RoleAuthorizer:
             if kind not in self._table[_AGENT]:
                 return denied(envelope)
             return agents.authorize(request, principal.removeprefix(AGENT_PREFIX))
+        if principal.startswith(SYSTEM_PREFIX):
+            return None if kind in SYSTEM_COMMANDS.get(principal, ()) else denied(envelope)
         if principal in request.world.operators and kind in self._anywhere:
             return _ungrantable(request) if type(request.arguments) in _GRANTS else None
         state = request.space.principals.get(principal)

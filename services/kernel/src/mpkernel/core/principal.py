@@ -24,6 +24,8 @@ from mpkernel.core.world import Decision, Fact
 
 AGENT_PREFIX = "agent:"
 """A principal of this form is the agent that runs the session of that id."""
+SYSTEM_PREFIX = "system:"
+"""A principal of this form is a service of the system itself. It has no role and no key: nobody can be it."""
 RESERVED_KEYS = frozenset({"root"})
 """Key ids that no workspace may issue: they name the keys a deployment starts with."""
 RANK = {Role.OWNER: 5, Role.OPERATOR: 4, Role.DEVELOPER: 3, Role.AGENT: 2, Role.VIEWER: 1}
@@ -33,6 +35,8 @@ RANK = {Role.OWNER: 5, Role.OPERATOR: 4, Role.DEVELOPER: 3, Role.AGENT: 2, Role.
 def _bind_role(principal: Principal | None, arguments: BindRole, request: AccessRequest) -> Decision:
     if request.target.startswith(AGENT_PREFIX):
         return Rejection(Code.AUTHORITY_EXCEEDED, "an agent has the authority of its session and no other")
+    if request.target.startswith(SYSTEM_PREFIX):
+        return Rejection(Code.AUTHORITY_EXCEEDED, "a service of the system has an authority of its own and no other")
     if principal is not None and arguments.role in principal.roles:
         return Rejection(Code.ALREADY_EXISTS, f"{principal.id} is {arguments.role} already")
     return (Fact("principal", request.target, RoleBound(arguments.role)),)

@@ -15,7 +15,7 @@ from mpschema.levels import FIRST_LEVEL
 from mpkernel.core.indexes import rebuild_indexes
 from mpkernel.core.outcomes import Outcomes
 from mpkernel.core.shard import Shard
-from mpkernel.core.states import Board, Channel, Principal, Project, Session, Task, Workspace
+from mpkernel.core.states import Board, Channel, Principal, Project, Session, Task, Webhook, Workspace
 from mpkernel.core.world import World
 
 CHUNK = 2_000
@@ -28,6 +28,7 @@ _STATES: dict[str, type[msgspec.Struct]] = {
     "task": Task,
     "session": Session,
     "channel": Channel,
+    "webhook": Webhook,
 }
 _LENGTH_BYTES = 4
 _encoder = msgspec.msgpack.Encoder()

@@ -12,6 +12,7 @@ from mpschema.channel import Scope
 from mpschema.principal import Role
 from mpschema.session import SessionState
 from mpschema.task import LinkKind, TaskState
+from mpschema.webhook import WebhookState
 
 
 class WorkspaceState(enum.StrEnum):
@@ -145,7 +146,20 @@ class Channel(msgspec.Struct, frozen=True, gc=False, array_like=True):
     cursors: dict[str, int] = {}
 
 
-State = Workspace | Principal | Project | Board | Task | Session | Channel
+class Webhook(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """Where events are told. `parked` says of each key whose events wait whether it is still to be requeued.
+
+    `generation` counts the secrets it has had.
+    """
+
+    id: str
+    version: int
+    state: WebhookState
+    generation: int = 1
+    parked: dict[str, bool] = {}
+
+
+State = Workspace | Principal | Project | Board | Task | Session | Channel | Webhook
 
 STATES: dict[str, type[State]] = {
     "workspace": Workspace,
@@ -155,5 +169,6 @@ STATES: dict[str, type[State]] = {
     "task": Task,
     "session": Session,
     "channel": Channel,
+    "webhook": Webhook,
 }
 """The state of each aggregate, by the aggregate's name."""

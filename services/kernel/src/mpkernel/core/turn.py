@@ -150,7 +150,8 @@ class Turn:
         first = self.shard.world.seq + 1
         version = self._store(envelope, digest, facts[0], 0)
         for index, fact in enumerate(facts[1:], 1):
-            self._store(envelope, None, fact, index)
+            later = self._store(envelope, None, fact, index)
+            version = later if fact[:2] == facts[0][:2] else version
         return Outcome(
             command_id=envelope.command_id,
             status=Status.ACCEPTED,
@@ -244,6 +245,8 @@ def _target(envelope: CommandEnvelope) -> str:
 def recorded_outcome(records: list[EventRecord], request_id: str) -> Outcome:
     """The answer that an outcome's events are, for a request that asked again."""
     first, last = records[0], records[-1]
+    about = (first.aggregate, first.aggregate_id)
+    version = max(record.version for record in records if (record.aggregate, record.aggregate_id) == about)
     event = first.event
     rejected = event if isinstance(event, CommandRejected) else None
     return Outcome(
@@ -253,7 +256,7 @@ def recorded_outcome(records: list[EventRecord], request_id: str) -> Outcome:
         first_seq=first.seq,
         last_seq=last.seq,
         target=rejected.target if rejected else first.aggregate_id,
-        version=0 if rejected else first.version,
+        version=0 if rejected else version,
         code=rejected.code if rejected else None,
         detail=rejected.detail if rejected else "",
         duplicate=True,

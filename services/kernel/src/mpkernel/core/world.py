@@ -13,7 +13,7 @@ from mpschema.rejections import Rejection
 from mpschema.task import TaskState
 
 from mpkernel.core.deadlines import Deadlines
-from mpkernel.core.states import Board, Channel, Principal, Project, Session, Task, Workspace
+from mpkernel.core.states import Board, Channel, Principal, Project, Session, Task, Webhook, Workspace
 
 
 class Fact(NamedTuple):
@@ -67,6 +67,7 @@ class Space:
         "sessions",
         "states",
         "tasks",
+        "webhooks",
     )
 
     def __init__(self, workspace_id: str, deadlines: Deadlines) -> None:
@@ -79,6 +80,7 @@ class Space:
         self.tasks: dict[str, Task] = {}
         self.sessions: dict[str, Session] = {}
         self.channels: dict[str, Channel] = {}
+        self.webhooks: dict[str, Webhook] = {}
         self.states: dict[str, dict[str, Any]] = {
             "workspace": {},
             "principal": self.principals,
@@ -87,6 +89,7 @@ class Space:
             "task": self.tasks,
             "session": self.sessions,
             "channel": self.channels,
+            "webhook": self.webhooks,
         }
         """The same dictionaries by the aggregate's name, and the workspace's own state."""
         self.index = Indexes()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import asyncpg
-from mpprojector.adapters.migrations import GATEWAY, PROJECTOR, SchemaMismatch, migrations, require_current
+from mpprojector.adapters.migrations import GATEWAY, PROJECTOR, WEBHOOKS, SchemaMismatch, migrations, require_current
 
 from mpoperator.cluster import Cluster
 from mpoperator.doctor.report import Check, ok, problem, unknown
@@ -84,9 +84,9 @@ async def _schema(cluster: Cluster, database: asyncpg.Connection) -> Check:
 
 
 async def _roles(cluster: Cluster, database: asyncpg.Connection) -> list[Check]:
-    rows = {row["rolname"]: row for row in await database.fetch(_ROLES, [PROJECTOR, GATEWAY])}
+    rows = {row["rolname"]: row for row in await database.fetch(_ROLES, [PROJECTOR, GATEWAY, WEBHOOKS])}
     checks = []
-    for role in (PROJECTOR, GATEWAY):
+    for role in (PROJECTOR, GATEWAY, WEBHOOKS):
         name, row = f"role {role}", rows.get(role)
         if row is None:
             checks.append(problem(name, "does not exist", cluster.module("mpprojector migrate")))
@@ -94,7 +94,7 @@ async def _roles(cluster: Cluster, database: asyncpg.Connection) -> list[Check]:
             checks.append(problem(name, "is a superuser", cluster.psql(f"ALTER ROLE {role} NOSUPERUSER")))
         elif not row["rolcanlogin"]:
             checks.append(problem(name, "may not log in", cluster.psql(f"ALTER ROLE {role} LOGIN")))
-        elif role == GATEWAY and row["rolbypassrls"]:
+        elif role != PROJECTOR and row["rolbypassrls"]:
             detail = "bypasses row-level security: it sees every tenant"
             checks.append(problem(name, detail, cluster.psql(f"ALTER ROLE {role} NOBYPASSRLS")))
         elif above := await database.fetchval(_ABOVE, role):

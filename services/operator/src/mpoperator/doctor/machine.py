@@ -10,7 +10,7 @@ from pathlib import Path
 from mpoperator.cluster import Cluster
 from mpoperator.doctor.report import Check, ok, problem, unknown, warning
 
-_SECRETS = ("pepper", "token_key")
+_SECRETS = ("pepper", "token_key", "webhook_key")
 _PUBLIC = {".pub"}
 _FREE_WARNS_BYTES = 2 << 30
 _FREE_FAILS_BYTES = 256 << 20

@@ -30,6 +30,8 @@ def screen_of(shard: str, before: Sample, now: Sample) -> Screen:
         stream_events_per_second=_counted_rate(before, now, "gateway", "mp_gateway_stream_events_total", seconds),
         slow_drops=_whole(now.total("gateway", _SLOW)),
         rate_limited=_whole(now.total("gateway", "mp_gateway_rate_limited_total")),
+        parked=_whole(now.total("webhooks", "mp_webhooks_parked_keys")),
+        webhooks_behind=_whole(now.total("webhooks", "mp_webhooks_lag_events")),
         redis=now.redis,
         projections=projections,
         halted=[each.name for each in projections or () if each.state == "halted"],

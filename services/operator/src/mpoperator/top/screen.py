@@ -62,6 +62,10 @@ class Screen(Answer, frozen=True, kw_only=True):
     slow_drops: int | None
     """Clients that fell behind and were sent away, since the gateways started."""
     rate_limited: int | None
+    parked: int | None
+    """Keys whose events wait until somebody requeues them, of all webhooks."""
+    webhooks_behind: int | None
+    """Events that the webhook furthest behind has not come to."""
     redis: bool | None
     projections: list[Projection] | None
     halted: list[str]
@@ -152,6 +156,10 @@ def _services(screen: Screen) -> Columns:
     if screen.redis is not None:
         listed.append(("redis", "ready" if screen.redis else "away"))
     shown = [Text.assemble(safe(name), " ", (state, _SERVICE_STYLES[state])) for name, state in listed]
+    if screen.parked:
+        shown.append(Text(f"{screen.parked:,} keys of webhooks parked", style="bold red"))
+    if screen.webhooks_behind:
+        shown.append(Text(f"webhooks {screen.webhooks_behind:,} behind", style="yellow"))
     return Columns(shown, padding=(0, 3))
 
 

@@ -18,6 +18,7 @@ log = structlog.get_logger(__name__)
 MEND = "run `python -m mpprojector migrate`"
 PROJECTOR = "mp_projector"
 GATEWAY = "mp_gateway"
+WEBHOOKS = "mp_webhooks"
 _LOCK = 0x6D70_6D69  # "mpmi": one migration at a time in a database.
 _ROLE_ATTEMPTS = 5
 _NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
@@ -67,6 +68,7 @@ async def migrate(
     *,
     projector_password: str | None = None,
     gateway_password: str | None = None,
+    webhooks_password: str | None = None,
     views: Iterable[View] = VIEWS.values(),
 ) -> list[str]:
     """Bring the roles and tables up to this build, and return the names of the migrations applied now.
@@ -79,7 +81,8 @@ async def migrate(
     """
     connection = await asyncpg.connect(dsn)
     try:
-        for role, password in ((PROJECTOR, projector_password), (GATEWAY, gateway_password)):
+        passwords = {PROJECTOR: projector_password, GATEWAY: gateway_password, WEBHOOKS: webhooks_password}
+        for role, password in passwords.items():
             await _ensure_role(connection, role, password)
         await _exempt_from_row_security(connection, PROJECTOR)
         async with connection.transaction():

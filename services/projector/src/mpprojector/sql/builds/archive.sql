@@ -38,3 +38,7 @@ CREATE INDEX log_events_by_aggregate ON {tables}.log_events (workspace_id, aggre
 
 GRANT SELECT, INSERT ON {tables}.log_commits TO mp_projector;
 REVOKE UPDATE, DELETE ON {tables}.log_events FROM mp_projector;
+
+-- The service that delivers webhooks reads events of every workspace here.
+GRANT SELECT ON {tables}.log_commits, {tables}.log_events TO mp_webhooks;
+CREATE POLICY webhooks_deliver ON {tables}.log_events FOR SELECT TO mp_webhooks USING (true);

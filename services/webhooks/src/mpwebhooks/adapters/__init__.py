@@ -1,0 +1,1 @@
+"""The world: PostgreSQL, the command stream, and the endpoints out there."""

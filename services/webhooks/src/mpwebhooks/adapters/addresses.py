@@ -1,0 +1,64 @@
+"""Where webhooks may go: to public addresses over https, unless the installation lets them go anywhere.
+
+A tenant chooses the endpoint, and we stand inside the network: without this a webhook would be a way to everything
+that trusts its neighbours. The name is looked up at each request, every address it has must be public, and the request
+goes to the very address that was looked at.
+"""
+
+import asyncio
+import ipaddress
+import socket
+
+import httpx
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+class Forbidden(Exception):
+    """Nothing may be sent there, and asking again does not change it."""
+
+
+class PublicTransport(httpx.AsyncBaseTransport):
+    """Sends through another transport what goes to public addresses over https. Raises `Forbidden` for the rest."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request, to an address that is public now. The certificate is checked against the name."""
+        if request.url.scheme != "https":
+            raise Forbidden("the endpoint is not https")
+        host = request.url.host
+        address = await _public_address(host, request.url.port or 443)
+        request.extensions = {**request.extensions, "sni_hostname": host}
+        request.url = request.url.copy_with(host=address)
+        return await self._inner.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close the other transport."""
+        await self._inner.aclose()
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address belongs to the internet, also by what it may stand for."""
+    found = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(found, ipaddress.IPv6Address):
+        if found in _NAT64:
+            return is_public(str(ipaddress.IPv4Address(int(found) & 0xFFFF_FFFF)))
+        inner = found.ipv4_mapped or found.sixtofour
+        if inner is not None:
+            return is_public(str(inner))
+    return found.is_global and not found.is_multicast
+
+
+async def _public_address(host: str, port: int) -> str:
+    """One address of the host. Raises `Forbidden` where any of them is not public, `httpx.ConnectError` for none."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise httpx.ConnectError(f"the name {host} is not known") from error
+    addresses = [str(entry[4][0]) for entry in found]
+    private = [address for address in addresses if not is_public(address)]
+    if private:
+        raise Forbidden(f"the endpoint's address {private[0]} is not public")
+    return addresses[0]

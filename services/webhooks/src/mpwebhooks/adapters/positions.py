@@ -1,0 +1,201 @@
+"""How far each webhook has come and what waits (`mp_webhooks.positions`, `.waiting`), and who may move it: leases.
+
+Leases run by the database's clock, and each change of hands raises an epoch: a worker that fell silent and comes back
+moves nothing any more.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Any
+
+from mpwebhooks.adapters.events import Archive
+from mpwebhooks.adapters.postgres import Database
+from mpwebhooks.ports import Lease, LeaseLost, Place, Waiting
+
+_PRESENT = """
+INSERT INTO mp_webhooks.workers (node, lease_until) VALUES ($1, now() + make_interval(secs => $2))
+ON CONFLICT (node) DO UPDATE SET lease_until = EXCLUDED.lease_until
+"""
+_FORGET_WORKER = "DELETE FROM mp_webhooks.workers WHERE node = $1 OR lease_until < now()"
+_ENSURE = """
+INSERT INTO mp_webhooks.positions (workspace_id, webhook_id, position, started_seq)
+SELECT workspace_id, id, after_seq, started_seq FROM mp.webhooks WHERE state <> 'removed'
+ON CONFLICT DO NOTHING
+"""
+_REMOVED = """
+DELETE FROM mp_webhooks.{} AS ours USING mp.webhooks AS webhook
+WHERE (webhook.workspace_id, webhook.id) = (ours.workspace_id, ours.webhook_id) AND webhook.state = 'removed'
+"""
+_SHARE = """
+SELECT ceil((SELECT count(*) FROM mp.webhooks WHERE state <> 'removed')
+    / greatest(1, (SELECT count(*) FROM mp_webhooks.workers WHERE lease_until >= now()))::numeric)::int
+"""
+_CLAIM = """
+UPDATE mp_webhooks.positions AS mine
+SET owner = $1, owner_epoch = mine.owner_epoch + 1, lease_until = now() + make_interval(secs => $2)
+FROM (
+    SELECT free.workspace_id, free.webhook_id FROM mp_webhooks.positions AS free
+    JOIN mp.webhooks AS webhook ON (webhook.workspace_id, webhook.id) = (free.workspace_id, free.webhook_id)
+    WHERE webhook.state <> 'removed' AND (free.owner IS NULL OR free.lease_until < now())
+    ORDER BY free.position LIMIT $3 FOR UPDATE OF free SKIP LOCKED
+) AS taken
+WHERE (mine.workspace_id, mine.webhook_id) = (taken.workspace_id, taken.webhook_id)
+RETURNING mine.workspace_id, mine.webhook_id, mine.owner_epoch
+"""
+_LEASES = "unnest($1::text[], $2::text[], $3::bigint[])"
+_MINE = """
+(mine.workspace_id, mine.webhook_id, mine.owner_epoch) = (given.workspace_id, given.webhook_id, given.owner_epoch)
+"""
+_RENEW = f"""
+UPDATE mp_webhooks.positions AS mine SET lease_until = now() + make_interval(secs => $6), updated_at = now(),
+    position = greatest(mine.position, given.position), epoch = greatest(mine.epoch, given.epoch)
+FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
+    AS given(workspace_id, webhook_id, owner_epoch, position, epoch)
+WHERE {_MINE} RETURNING mine.workspace_id, mine.webhook_id
+"""  # noqa: S608 - constants of this file
+_RELEASE = f"""
+UPDATE mp_webhooks.positions AS mine SET owner = NULL, lease_until = NULL
+FROM {_LEASES} AS given(workspace_id, webhook_id, owner_epoch) WHERE {_MINE}
+"""  # noqa: S608 - constants of this file
+_HELD = """
+SELECT position, epoch, started_seq FROM mp_webhooks.positions
+WHERE workspace_id = $1 AND webhook_id = $2 AND owner_epoch = $3 FOR UPDATE
+"""
+_MOVE = """
+UPDATE mp_webhooks.positions SET position = $3, epoch = $4, started_seq = $5, delivered = delivered + $6,
+    delivered_at = CASE WHEN $6 > 0 THEN now() ELSE delivered_at END,
+    failure = coalesce($7, failure), failed_at = CASE WHEN $7 IS NULL THEN failed_at ELSE now() END, updated_at = now()
+WHERE workspace_id = $1 AND webhook_id = $2
+"""
+_WAITING = """
+SELECT key, after_seq, attempts, extract(epoch FROM due_at)::float8 AS due_at, reason, parked_seq
+FROM mp_webhooks.waiting WHERE workspace_id = $1 AND webhook_id = $2
+"""
+_SAVE = """
+INSERT INTO mp_webhooks.waiting (workspace_id, webhook_id, key, after_seq, attempts, due_at, reason, parked_seq)
+SELECT $1, $2, given.key, given.after_seq, given.attempts, to_timestamp(given.due_at), given.reason, given.parked_seq
+FROM unnest($3::text[], $4::bigint[], $5::int[], $6::float8[], $7::text[], $8::bigint[])
+    AS given(key, after_seq, attempts, due_at, reason, parked_seq)
+ON CONFLICT (workspace_id, webhook_id, key) DO UPDATE SET after_seq = EXCLUDED.after_seq,
+    attempts = EXCLUDED.attempts, due_at = EXCLUDED.due_at, reason = EXCLUDED.reason, parked_seq = EXCLUDED.parked_seq
+"""
+_FORGET = "DELETE FROM mp_webhooks.waiting WHERE workspace_id = $1 AND webhook_id = $2 AND key = $3"
+_FORGET_ALL = "DELETE FROM mp_webhooks.waiting WHERE workspace_id = $1 AND webhook_id = $2"
+_BACK = """
+UPDATE mp_webhooks.positions SET position = $2 WHERE epoch < $1 AND position > $2 RETURNING workspace_id, webhook_id
+"""
+_FORGET_LOST = "DELETE FROM mp_webhooks.waiting WHERE (workspace_id, webhook_id) = ($1, $2) AND after_seq >= $3"
+
+
+class Positions(Archive):
+    """`ports.Store` on PostgreSQL, and the leases. Every method raises `Unavailable`."""
+
+    def __init__(self, database: Database, lease_seconds: float) -> None:
+        super().__init__(database)
+        self._lease_seconds = lease_seconds
+
+    async def attend(self, node: str) -> int:
+        """This worker is here, and every webhook has a row. Returns how many webhooks are this worker's share."""
+        async with self._database.connection() as connection:
+            await connection.execute(_PRESENT, node, self._lease_seconds)
+            await connection.execute(_ENSURE)
+            for table in ("positions", "waiting"):
+                await connection.execute(_REMOVED.format(table))
+            return int(await connection.fetchval(_SHARE))
+
+    async def claim(self, node: str, room: int) -> list[Lease]:
+        """Own what nobody owns any more, so many at most."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(_CLAIM, node, self._lease_seconds, room)
+        return [Lease(*row) for row in rows]
+
+    async def renew(self, leases: Sequence[tuple[Lease, Place]]) -> set[tuple[str, str]]:
+        """Keep these leases and save how far each has come. Returns the names of those that were still ours."""
+        columns = _columns(lease for lease, _ in leases)
+        positions, epochs = [place.position for _, place in leases], [place.epoch for _, place in leases]
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(_RENEW, *columns, positions, epochs, self._lease_seconds)
+        return {(row["workspace_id"], row["webhook_id"]) for row in rows}
+
+    async def release(self, leases: Sequence[Lease]) -> None:
+        """Give leases back."""
+        async with self._database.connection() as connection:
+            await connection.execute(_RELEASE, *_columns(leases))
+
+    async def leave(self, node: str) -> None:
+        """This worker works no more: the others' shares grow."""
+        async with self._database.connection() as connection:
+            await connection.execute(_FORGET_WORKER, node)
+
+    async def go_back(self, epoch: int, at_seq: int) -> int:
+        """The log was put back from a copy in this epoch: what stood beyond its end returns there. Returns how many."""
+        async with self._database.connection() as connection, connection.transaction():
+            rows = await connection.fetch(_BACK, epoch, at_seq)
+            for row in rows:
+                await connection.execute(_FORGET_LOST, *row, at_seq)
+        return len(rows)
+
+    async def place(self, lease: Lease) -> Place:
+        """See `ports.Store`."""
+        async with self._held(lease) as (_, place):
+            return place
+
+    async def waiting(self, lease: Lease) -> list[Waiting]:
+        """See `ports.Store`."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(_WAITING, *lease.name)
+        return [Waiting(**row) for row in rows]
+
+    async def begin(self, lease: Lease, place: Place) -> None:
+        """See `ports.Store`."""
+        async with self._held(lease) as (connection, _):
+            await connection.execute(_MOVE, *lease.name, *_place(place), 0, None)
+            await connection.execute(_FORGET_ALL, *lease.name)
+
+    async def advance(self, lease: Lease, place: Place, delivered: int, failed: Sequence[Waiting]) -> None:
+        """See `ports.Store`."""
+        failure = _told(failed[-1]) if failed else None
+        async with self._held(lease) as (connection, _):
+            if failed:
+                await connection.execute(_SAVE, *lease.name, *_saved(failed))
+            await connection.execute(_MOVE, *lease.name, *_place(place), delivered, failure)
+
+    async def save(self, lease: Lease, waiting: Waiting, delivered: int) -> None:
+        """See `ports.Store`."""
+        failure = None if delivered else _told(waiting)
+        async with self._held(lease) as (connection, place):
+            await connection.execute(_SAVE, *lease.name, *_saved([waiting]))
+            await connection.execute(_MOVE, *lease.name, *_place(place), delivered, failure)
+
+    async def forget(self, lease: Lease, key: str) -> None:
+        """See `ports.Store`."""
+        async with self._held(lease) as (connection, _):
+            await connection.execute(_FORGET, *lease.name, key)
+
+    @contextlib.asynccontextmanager
+    async def _held(self, lease: Lease) -> AsyncIterator[tuple[Any, Place]]:
+        """A transaction under the lease, which nobody can take meanwhile. Raises `LeaseLost`."""
+        async with self._database.connection() as connection, connection.transaction():
+            row = await connection.fetchrow(_HELD, *lease.name, lease.epoch)
+            if row is None:
+                raise LeaseLost(f"webhook {lease.webhook_id} of {lease.workspace_id} has another worker now")
+            yield connection, Place(**row)
+
+
+def _columns(leases: Iterable[Lease]) -> tuple[list[str], list[str], list[int]]:
+    listed = list(leases)
+    workspaces, webhooks = [lease.workspace_id for lease in listed], [lease.webhook_id for lease in listed]
+    return workspaces, webhooks, [lease.epoch for lease in listed]
+
+
+def _place(place: Place) -> tuple[int, int, int]:
+    return place.position, place.epoch, place.started_seq
+
+
+def _told(failed: Waiting) -> str:
+    return f"{failed.key}: {failed.reason}"
+
+
+def _saved(rows: Sequence[Waiting]) -> list[list[Any]]:
+    names = ("key", "after_seq", "attempts", "due_at", "reason", "parked_seq")
+    return [[getattr(row, name) for row in rows] for name in names]

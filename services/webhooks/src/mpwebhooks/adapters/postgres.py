@@ -1,0 +1,58 @@
+"""One pool of connections to PostgreSQL as the role mp_webhooks, and its errors as ours."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+
+from mpwebhooks.ports import Unavailable
+
+CONNECTIONS = 6
+COMMAND_SECONDS = 10.0
+_AWAY = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.UndefinedTableError,  # Another build takes over in this moment, or the migration has not run yet.
+    asyncpg.InsufficientPrivilegeError,
+    OSError,
+    TimeoutError,
+)
+
+
+class Database:
+    """Starts also while PostgreSQL is away, and finds it again by itself."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._pool: asyncpg.Pool | None = None
+
+    async def start(self) -> None:
+        """Prepare the pool; nothing connects before the first question."""
+        self._pool = await asyncpg.create_pool(
+            self._dsn,
+            min_size=0,
+            max_size=CONNECTIONS,
+            command_timeout=COMMAND_SECONDS,
+            timeout=COMMAND_SECONDS,
+            server_settings={"application_name": "mpwebhooks", "jit": "off"},
+        )
+
+    async def close(self) -> None:
+        """Close all connections; what still runs is given up."""
+        if self._pool is not None:
+            self._pool.terminate()
+
+    @contextlib.asynccontextmanager
+    async def connection(self) -> AsyncIterator[Any]:
+        """A connection for a moment. Raises `Unavailable` for what the world does to it."""
+        assert self._pool is not None, "the pool is started"
+        try:
+            async with self._pool.acquire() as connection:
+                yield connection
+        except _AWAY as error:
+            raise Unavailable(f"{type(error).__name__}: {error}") from error

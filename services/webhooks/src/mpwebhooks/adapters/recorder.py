@@ -1,0 +1,54 @@
+"""Tells the kernel what it shall record of the deliveries, as the service's own principal."""
+
+import msgspec
+import structlog
+from mpbus.errors import OutcomeTimeout, Overloaded, Unavailable
+from mpbus.ids import new_command_id
+from mpbus.producer import CommandProducer
+from mpschema.base import Command
+from mpschema.envelope import CommandEnvelope, Outcome
+from mpschema.webhook import WORKER, ClearKey, ParkKey, PauseWebhook
+
+from mpwebhooks.ports import Waiting, Webhook
+
+_REASON_MAX = 2_000
+_encode = msgspec.json.Encoder().encode
+log = structlog.get_logger(__name__)
+
+
+class KernelRecorder:
+    """`ports.Recorder` over the command stream."""
+
+    def __init__(self, producer: CommandProducer) -> None:
+        self._producer = producer
+
+    async def park(self, webhook: Webhook, waiting: Waiting, seq: int) -> Outcome | None:
+        """See `ports.Recorder`."""
+        arguments = ParkKey(waiting.key, seq, waiting.reason[:_REASON_MAX], waiting.attempts)
+        return await self._submit(webhook, "webhook.park", arguments)
+
+    async def clear(self, webhook: Webhook, key: str) -> Outcome | None:
+        """See `ports.Recorder`."""
+        return await self._submit(webhook, "webhook.clear", ClearKey(key))
+
+    async def pause(self, webhook: Webhook, reason: str) -> Outcome | None:
+        """See `ports.Recorder`."""
+        return await self._submit(webhook, "webhook.pause", PauseWebhook(reason[:_REASON_MAX]))
+
+    async def _submit(self, webhook: Webhook, kind: str, arguments: Command) -> Outcome | None:
+        envelope = CommandEnvelope(
+            command_id=new_command_id(),
+            type=kind,
+            workspace_id=webhook.workspace_id,
+            principal=WORKER,
+            target=webhook.id,
+            payload=msgspec.Raw(_encode(arguments)),
+        )
+        try:
+            outcome = await self._producer.submit(envelope)
+        except (Overloaded, Unavailable, OutcomeTimeout) as error:
+            log.warning("webhook.not_recorded", command=kind, webhook=webhook.id, reason=str(error))
+            return None
+        if not outcome.accepted:
+            log.info("webhook.refused", command=kind, webhook=webhook.id, code=outcome.code, detail=outcome.detail)
+        return outcome

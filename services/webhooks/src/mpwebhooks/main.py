@@ -1,0 +1,95 @@
+"""Where the deliveries meet the world: the composition of one process."""
+
+import asyncio
+import contextlib
+import secrets
+import signal
+import ssl
+
+import httpx
+import structlog
+import uvloop
+from mpbus.connect import connect
+from mpbus.ops import OpsServer
+from mpbus.producer import CommandProducer
+from mpbus.telemetry import configure
+from nats.errors import Error as NatsError
+
+from mpwebhooks.adapters.endpoint import EndpointSender
+from mpwebhooks.adapters.positions import Positions
+from mpwebhooks.adapters.postgres import Database
+from mpwebhooks.adapters.recorder import KernelRecorder
+from mpwebhooks.lane import Lane
+from mpwebhooks.ports import Lease, Parked, Webhook
+from mpwebhooks.service import MakeLane, Service
+from mpwebhooks.settings import WebhooksSettings
+
+log = structlog.get_logger(__name__)
+EXIT_NO_LOG = 1
+"""No NATS server answers."""
+EXIT_MISCONFIGURED = 2
+GRACE_SECONDS = 1.0
+"""Beyond the time of one attempt, for what is in flight when asked to stop."""
+
+
+async def serve(settings: WebhooksSettings) -> int:
+    """Deliver until a signal asks to stop. Returns the exit code."""
+    try:
+        nc = await connect(settings.nats_url, f"webhooks-{settings.node}", writer=True)
+    except (NatsError, OSError, TimeoutError) as error:
+        log.critical("webhooks.no_log", url=settings.nats_url, reason=str(error) or type(error).__name__)
+        return EXIT_NO_LOG
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(nc.close)
+        producer = CommandProducer(nc, settings.shard)
+        await producer.start()
+        stack.push_async_callback(producer.close)
+        database = Database(settings.postgres_dsn.get_secret_value())
+        await database.start()
+        stack.push_async_callback(database.close)
+        store = Positions(database, settings.webhooks_lease_seconds)
+        service = Service(
+            store,
+            lanes(settings, store, KernelRecorder(producer)),
+            f"{settings.node}-{secrets.token_hex(4)}",
+            poll_seconds=settings.webhooks_poll_seconds,
+            beat_seconds=min(1.0, settings.webhooks_lease_seconds / 4),
+            grace_seconds=settings.webhooks_timeout_seconds + GRACE_SECONDS,
+        )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, service.stop)
+        if settings.ops_port:
+            ops = OpsServer(settings.ops_host, settings.ops_port, service.health)
+            await ops.start()
+            stack.push_async_callback(ops.close)
+        await service.run()
+    return 0
+
+
+def lanes(settings: WebhooksSettings, store: Positions, recorder: KernelRecorder) -> MakeLane:
+    """What makes the lane of a webhook."""
+    # One context for all: to make one reads every certificate of the machine.
+    trust: ssl.SSLContext = httpx.create_ssl_context(trust_env=False)
+
+    def make(lease: Lease, webhook: Webhook, parked: list[Parked]) -> Lane:
+        sender = EndpointSender(
+            settings.webhook_key,
+            trust,
+            timeout_seconds=settings.webhooks_timeout_seconds,
+            connections=2 * settings.webhooks_concurrency,
+            allow_private=settings.webhooks_allow_private,
+        )
+        return Lane(lease, webhook, parked, store=store, sender=sender, recorder=recorder, policy=settings.policy)
+
+    return make
+
+
+def run(settings: WebhooksSettings) -> int:
+    """Entry point of the process."""
+    configure("webhooks", node=settings.node, level=settings.log_level, style=settings.log_format)
+    try:
+        settings.webhook_key  # noqa: B018 - read now, so that a missing file is told at the start
+    except OSError as error:
+        log.critical("webhooks.misconfigured", reason=str(error))
+        return EXIT_MISCONFIGURED
+    return uvloop.run(serve(settings))

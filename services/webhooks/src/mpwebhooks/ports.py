@@ -1,0 +1,241 @@
+"""What the deliveries are made of, and what they ask of the world. Times are seconds since the Unix epoch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from mpschema.envelope import Outcome
+
+
+class Unavailable(Exception):
+    """The database does not answer now: what was under way is done again later."""
+
+
+class LeaseLost(Exception):
+    """Another worker delivers this webhook now."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How patient and how busy the delivery of one webhook is."""
+
+    attempts_max: int = 8
+    backoff_seconds: float = 2.0
+    backoff_max_seconds: float = 600.0
+    concurrency: int = 16
+
+    def pause_after(self, attempts: int, dice: float, retry_after: float | None = None) -> float:
+        """How long to wait after so many failures: doubled each time, less up to half of it by chance (0 to 1).
+
+        An endpoint that says when it wants to be asked again is believed, up to the longest wait.
+        """
+        doubled = self.backoff_seconds * 2.0 ** min(attempts - 1, 32)
+        waited = min(doubled, self.backoff_max_seconds) * (1 - dice / 2)
+        return max(waited, min(retry_after or 0.0, self.backoff_max_seconds))
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """A webhook as its row says."""
+
+    workspace_id: str
+    id: str
+    endpoint: str
+    event_types: tuple[str, ...]
+    aggregates: tuple[str, ...]
+    state: str
+    generation: int
+    previous_until: float | None
+    after_seq: int
+    started_seq: int
+    last_seq: int
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """What tells it from every other webhook."""
+        return self.workspace_id, self.id
+
+
+@dataclass(frozen=True)
+class Parked:
+    """A key that is parked, or requeued, by the record of the kernel."""
+
+    key: str
+    state: str
+    seq: int
+    last_seq: int
+
+
+@dataclass(frozen=True)
+class Head:
+    """The end of what is archived."""
+
+    seq: int = 0
+    epoch: int = 0
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to deliver one webhook, as its `epoch` proves."""
+
+    workspace_id: str
+    webhook_id: str
+    epoch: int
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """Of its webhook."""
+        return self.workspace_id, self.webhook_id
+
+
+@dataclass(frozen=True)
+class Place:
+    """How far a webhook has come, and by which of its beginnings."""
+
+    position: int = 0
+    epoch: int = 0
+    started_seq: int = 0
+
+
+@dataclass
+class Waiting:
+    """A key whose events wait: everything of it up to `after_seq` is delivered."""
+
+    key: str
+    after_seq: int
+    attempts: int
+    due_at: float
+    reason: str
+    parked_seq: int | None = None
+    """The event that recorded that it is parked; None while it is tried again by itself."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """One event, ready to be sent."""
+
+    seq: int
+    epoch: int
+    key: str
+    body: bytes
+
+    @property
+    def id(self) -> str:
+        """`EPOCH:SEQ`: the same however often it is sent."""
+        return f"{self.epoch}:{self.seq}"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an endpoint made of a message."""
+
+    delivered: bool
+    reason: str = ""
+    retry_after: float | None = None
+    """How many seconds it wants to be left alone."""
+    final: bool = False
+    """Whether asking again is pointless: nothing may be sent there, or it is gone for good."""
+
+
+class Ledger(Protocol):
+    """Which webhooks there are, and who delivers them. Every method raises `Unavailable`."""
+
+    async def head(self) -> Head:
+        """The last event that is archived."""
+        ...
+
+    async def restoration(self) -> tuple[int, int]:
+        """The epoch in which the log was last put back from a copy, and the event that the copy ended at; or zeros."""
+        ...
+
+    async def go_back(self, epoch: int, at_seq: int) -> int:
+        """What stood beyond the end of that copy returns there. Returns how many did."""
+        ...
+
+    async def changed(self, after_seq: int) -> list[tuple[Webhook, list[Parked]]]:
+        """Webhooks that an event after this one changed, oldest change first, with all that is parked of each."""
+        ...
+
+    async def attend(self, node: str) -> int:
+        """This worker is here. Returns how many webhooks are its share."""
+        ...
+
+    async def claim(self, node: str, room: int) -> list[Lease]:
+        """Own what nobody owns any more, so many at most."""
+        ...
+
+    async def renew(self, leases: Sequence[tuple[Lease, Place]]) -> set[tuple[str, str]]:
+        """Keep these leases and save how far each has come. Returns the names of those that were still ours."""
+        ...
+
+    async def release(self, leases: Sequence[Lease]) -> None:
+        """Give leases back."""
+        ...
+
+    async def leave(self, node: str) -> None:
+        """This worker works no more."""
+        ...
+
+
+class Store(Protocol):
+    """Positions, and what waits, each fenced by the lease. Methods raise `Unavailable`, fenced ones `LeaseLost`."""
+
+    async def place(self, lease: Lease) -> Place:
+        """How far it has come."""
+        ...
+
+    async def waiting(self, lease: Lease) -> list[Waiting]:
+        """The keys that wait."""
+        ...
+
+    async def begin(self, lease: Lease, place: Place) -> None:
+        """Begin at another place: nothing waits any more."""
+        ...
+
+    async def advance(self, lease: Lease, place: Place, delivered: int, failed: Sequence[Waiting]) -> None:
+        """Everything up to the place is delivered, so many now, but for the keys that failed. In one transaction."""
+        ...
+
+    async def save(self, lease: Lease, waiting: Waiting, delivered: int) -> None:
+        """How a key fares, after so many more of its events were delivered."""
+        ...
+
+    async def forget(self, lease: Lease, key: str) -> None:
+        """The key waits no more."""
+        ...
+
+    async def messages(self, webhook: Webhook, after: int, limit: int) -> list[Message]:
+        """What the webhook is told after an event, in order."""
+        ...
+
+    async def next_of(self, webhook: Webhook, key: str, after: int, upto: int) -> Message | None:
+        """The first thing it is told about one key after one event and up to another."""
+        ...
+
+
+class Sender(Protocol):
+    """Sends to one webhook's endpoint."""
+
+    async def send(self, webhook: Webhook, message: Message) -> Answer:
+        """One attempt. Raises nothing for what an endpoint or the way to it does."""
+        ...
+
+    async def close(self) -> None:
+        """Close its connections."""
+        ...
+
+
+class Recorder(Protocol):
+    """Has the kernel record what people must know. Each returns None where the outcome is not known."""
+
+    async def park(self, webhook: Webhook, waiting: Waiting, seq: int) -> Outcome | None:
+        """The key waits until somebody requeues it."""
+        ...
+
+    async def clear(self, webhook: Webhook, key: str) -> Outcome | None:
+        """A key that was requeued has caught up."""
+        ...
+
+    async def pause(self, webhook: Webhook, reason: str) -> Outcome | None:
+        """Deliver nothing more until somebody resumes the webhook."""
+        ...

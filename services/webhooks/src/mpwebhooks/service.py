@@ -1,0 +1,219 @@
+"""One worker: finds out which webhooks are its to deliver, keeps a lane for each, and tells the lanes what is new."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from mpbus.ops import Health
+
+from mpwebhooks import metrics
+from mpwebhooks.lane import Lane
+from mpwebhooks.ports import Head, Lease, LeaseLost, Ledger, Parked, Place, Unavailable, Webhook
+
+RESTART_SECONDS = 2.0
+HALTED_SECONDS = 30.0
+"""When to try again where an event cannot be read: somebody has to deploy something first."""
+STALE_SECONDS = 15.0
+Name = tuple[str, str]
+MakeLane = Callable[[Lease, Webhook, list[Parked]], Lane]
+log = structlog.get_logger(__name__)
+
+
+@dataclass
+class _Running:
+    lane: Lane
+    task: "asyncio.Task[None]"
+
+
+@dataclass
+class _Rest:
+    """A webhook that is not delivered for now: until a moment, and until its row shows an event."""
+
+    until: float
+    seen_seq: int = 0
+    halted: bool = False
+
+
+class Service:
+    """Runs until stopped. One lane a webhook; one poll of the archive serves all of them."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        make_lane: MakeLane,
+        node: str,
+        *,
+        poll_seconds: float,
+        beat_seconds: float,
+        grace_seconds: float,
+    ) -> None:
+        self._ledger = ledger
+        self._make_lane = make_lane
+        self._node = node
+        self._poll_seconds, self._beat_seconds, self._grace_seconds = poll_seconds, beat_seconds, grace_seconds
+        self._known: dict[Name, tuple[Webhook, list[Parked]]] = {}
+        self._seen_seq = 0
+        self._leases: dict[Name, Lease] = {}
+        self._running: dict[Name, _Running] = {}
+        self._resting: dict[Name, _Rest] = {}
+        self._head = Head()
+        self._restored_epoch = 0
+        self._surplus: set[Name] = set()
+        self._next_beat = 0.0
+        self._told_at = -STALE_SECONDS
+        self._stopped = asyncio.Event()
+
+    def stop(self) -> None:
+        """Come to an end in order."""
+        self._stopped.set()
+
+    def health(self) -> Health:
+        """Ready while the database answers."""
+        lanes = [running.lane for running in self._running.values()]
+        waiting = [each for lane in lanes for each in lane.waiting.values()]
+        halted = sum(rest.halted for rest in self._resting.values())
+        ready = time.monotonic() - self._told_at < STALE_SECONDS
+        parked = sum(each.parked_seq is not None for each in waiting)
+        lag = max((lane.lag for lane in lanes), default=0)
+        metrics.LANES.set(len(lanes))
+        metrics.WAITING.set(len(waiting) - parked)
+        metrics.PARKED.set(parked)
+        metrics.LAG.set(lag)
+        metrics.HALTED.set(halted)
+        retried = len(waiting) - parked
+        return Health(
+            ready, {"webhooks": len(lanes), "waiting": retried, "parked": parked, "lag_events": lag, "halted": halted}
+        )
+
+    async def run(self) -> None:
+        """Until stopped."""
+        while not self._stopped.is_set():
+            try:
+                await self._turn()
+                self._told_at = time.monotonic()
+            except Unavailable as error:
+                log.warning("webhooks.database_away", reason=str(error))
+            self.health()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopped.wait(), self._poll_seconds)
+        await self._end()
+
+    async def _turn(self) -> None:
+        head = await self._ledger.head()
+        if head.epoch != self._head.epoch:
+            await self._check_restoration()
+        self._head = head
+        for webhook, parked in await self._ledger.changed(self._seen_seq):
+            self._learn(webhook, parked)
+        if time.monotonic() >= self._next_beat:
+            await self._beat()
+            self._next_beat = time.monotonic() + self._beat_seconds
+        self._collect()
+        for name, lease in self._leases.items():
+            self._attend(name, lease)
+        for running in self._running.values():
+            running.lane.wake(head)
+
+    async def _check_restoration(self) -> None:
+        """Positions in a part of the log that is lost go back to its end; so does what is known of webhooks."""
+        epoch, at_seq = await self._ledger.restoration()
+        if epoch <= self._restored_epoch:
+            return
+        tasks = [running.task for running in self._running.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        moved = await self._ledger.go_back(epoch, at_seq)
+        self._restored_epoch, self._seen_seq = epoch, 0
+        log.info("webhooks.log_restored", at_seq=at_seq, moved=moved)
+
+    def _learn(self, webhook: Webhook, parked: list[Parked]) -> None:
+        self._seen_seq = max(self._seen_seq, webhook.last_seq)
+        self._known[webhook.name] = (webhook, parked)
+        running = self._running.get(webhook.name)
+        if running is None:
+            return
+        if webhook.state == "active" and webhook.started_seq == running.lane.webhook.started_seq:
+            running.lane.refresh(webhook, parked)
+        else:
+            running.lane.stop()
+
+    async def _beat(self) -> None:
+        """Renew what is ours, give up what is more than our share, take what is nobody's."""
+        share = await self._ledger.attend(self._node)
+        kept = await self._ledger.renew(self._places())
+        for name in [name for name in self._leases if name not in kept]:
+            log.info("webhook.lease_ended", webhook=name[1])
+            del self._leases[name]
+            if name in self._running:
+                self._running[name].task.cancel()
+        await self._balance(share)
+
+    async def _balance(self, share: int) -> None:
+        surplus = list(self._leases)[share:] if share else list(self._leases)
+        for name in surplus:
+            if name in self._running:
+                self._running[name].lane.stop()
+        free = [name for name in surplus if name not in self._running]
+        if free:
+            await self._ledger.release([self._leases.pop(name) for name in free])
+        elif len(self._leases) < share:
+            for lease in await self._ledger.claim(self._node, share - len(self._leases)):
+                self._leases[lease.name] = lease
+        self._surplus = set(surplus)
+
+    def _attend(self, name: Name, lease: Lease) -> None:
+        """A lane for a webhook that is ours, active, and has none."""
+        known, rest = self._known.get(name), self._resting.get(name)
+        if known is None or known[0].state != "active" or name in self._running or name in self._surplus:
+            return
+        if rest is not None and (time.monotonic() < rest.until or known[0].last_seq < rest.seen_seq):
+            return
+        self._resting.pop(name, None)
+        lane = self._make_lane(lease, *known)
+        self._running[name] = _Running(lane, asyncio.create_task(lane.run(), name=f"webhook {name[1]}"))
+
+    def _collect(self) -> None:
+        """Lanes that came to an end: why, and when they may go on."""
+        for name, running in list(self._running.items()):
+            if running.task.done():
+                del self._running[name]
+                self._ended(name, running)
+
+    def _ended(self, name: Name, running: _Running) -> None:
+        error = None if running.task.cancelled() else running.task.exception()
+        if error is None:
+            paused = running.lane.paused_seq
+            if paused is not None:
+                self._resting[name] = _Rest(time.monotonic() + (0 if paused else RESTART_SECONDS), paused)
+            return
+        causes = error.exceptions if isinstance(error, BaseExceptionGroup) else (error,)
+        expected = all(isinstance(cause, LeaseLost | Unavailable) for cause in causes)
+        wait = RESTART_SECONDS if expected else HALTED_SECONDS
+        self._resting[name] = _Rest(time.monotonic() + wait, halted=not expected)
+        if any(isinstance(cause, LeaseLost) for cause in causes):
+            self._leases.pop(name, None)
+        said = "; ".join(f"{type(cause).__name__}: {cause}" for cause in causes)
+        (log.warning if expected else log.error)("webhook.lane_ended", webhook=name[1], workspace=name[0], reason=said)
+
+    def _places(self) -> list[tuple[Lease, Place]]:
+        """Every lease with how far its lane has come; a webhook that rests stays where it is."""
+        lanes = {name: running.lane for name, running in self._running.items()}
+        return [(lease, lanes[name].place if name in lanes else Place()) for name, lease in self._leases.items()]
+
+    async def _end(self) -> None:
+        for running in self._running.values():
+            running.lane.stop()
+        tasks = [running.task for running in self._running.values()]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=self._grace_seconds)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        with contextlib.suppress(Unavailable):
+            await self._ledger.renew(self._places())
+            await self._ledger.release(list(self._leases.values()))
+            await self._ledger.leave(self._node)

@@ -1,0 +1,43 @@
+"""What the service is told from outside: read from the environment, each name with the prefix `MP_`."""
+
+from functools import cached_property
+from pathlib import Path
+
+from mpbus.settings import BusSettings
+from pydantic import Field, SecretStr
+
+from mpwebhooks.ports import Policy
+
+
+class WebhooksSettings(BusSettings):
+    """Settings of a process that delivers webhooks."""
+
+    postgres_dsn: SecretStr = Field(description="PostgreSQL, as the role mp_webhooks")
+    secrets_dir: Path = Field(description="folder with the file `webhook_key`")
+    ops_host: str = Field("127.0.0.1", description="address of health and metrics")
+    ops_port: int = Field(0, ge=0, le=65_535, description="port of health and metrics; 0: none")
+    webhooks_allow_private: bool = Field(
+        False, description="deliver to plain http and to addresses of private networks, too"
+    )
+    webhooks_attempts: int = Field(8, ge=2, le=100, description="failures of one event after which its key is parked")
+    webhooks_backoff_seconds: float = Field(2.0, gt=0, le=3_600, description="wait after the first failure")
+    webhooks_backoff_max_seconds: float = Field(600.0, gt=0, le=86_400, description="longest wait between attempts")
+    webhooks_timeout_seconds: float = Field(15.0, gt=0, le=300, description="how long an endpoint may take to answer")
+    webhooks_concurrency: int = Field(16, ge=1, le=256, description="requests in flight to one endpoint")
+    webhooks_lease_seconds: float = Field(10.0, ge=1, le=300, description="how long a silent worker keeps its webhooks")
+    webhooks_poll_seconds: float = Field(0.2, gt=0, le=60, description="how often the archive is asked for news")
+
+    @cached_property
+    def webhook_key(self) -> bytes:
+        """The key that secrets derive from. Raises `OSError` when the file is missing."""
+        return (self.secrets_dir / "webhook_key").read_bytes()
+
+    @property
+    def policy(self) -> Policy:
+        """How one webhook is delivered."""
+        return Policy(
+            attempts_max=self.webhooks_attempts,
+            backoff_seconds=self.webhooks_backoff_seconds,
+            backoff_max_seconds=self.webhooks_backoff_max_seconds,
+            concurrency=self.webhooks_concurrency,
+        )

@@ -1,0 +1,113 @@
+"""Who may move a position, what a restored log does to it, and what the service's role cannot do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+from mpwebhooks.adapters.positions import Positions
+from mpwebhooks.adapters.postgres import Database as Pool
+from mpwebhooks.ports import LeaseLost, Place, Waiting
+
+from tests.support.database import Database
+
+HOOK = """
+INSERT INTO mp.webhooks (workspace_id, id, endpoint, event_types, aggregates, state, reason, generation, after_seq,
+    started_seq, version, created_seq, last_seq, created_at, updated_at)
+VALUES ($1, 'w1', 'https://ci.example', '{}', '{}', 'active', '', 1, 10, 11, 1, 11, 11, now(), now())
+"""
+ENDED = "UPDATE mp_webhooks.positions SET lease_until = now() - interval '1 second'"
+
+
+@pytest.fixture
+async def owner(database: Database) -> AsyncIterator[Any]:
+    """The owner of tables with three webhooks, of three workspaces."""
+    connection = await asyncpg.connect(database.owner_dsn)
+    for workspace_id in ("a", "b", "c"):
+        await connection.execute(HOOK, workspace_id)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def positions(database: Database, owner: Any) -> AsyncIterator[Positions]:
+    """The service's own way to them."""
+    pool = Pool(database.webhooks_dsn)
+    await pool.start()
+    yield Positions(pool, lease_seconds=30)
+    await pool.close()
+
+
+async def test_workers_share_and_nobody_takes_what_another_has(positions: Positions) -> None:
+    assert await positions.attend("one") == 3
+    assert await positions.attend("two") == 2
+    mine, theirs = await positions.claim("one", 2), await positions.claim("two", 5)
+    assert {lease.workspace_id for lease in [*mine, *theirs]} == {"a", "b", "c"}
+    assert await positions.claim("one", 5) == []
+    await positions.release(mine)
+    assert len(await positions.claim("two", 5)) == 2
+
+
+async def test_who_fell_silent_moves_nothing_any_more(positions: Positions, owner: Any) -> None:
+    await positions.attend("one")
+    (lease, *_) = await positions.claim("one", 3)
+    assert await positions.place(lease) == Place(10, 0, 11)
+    await positions.advance(lease, Place(20, 1, 11), 5, [])
+    await owner.execute(ENDED)
+    taken = {each.name: each for each in await positions.claim("two", 3)}[lease.name]
+    for late in (
+        positions.advance(lease, Place(30, 1, 11), 5, []),
+        positions.save(lease, Waiting("task/t1", 5, 1, time.time(), "x"), 0),
+        positions.forget(lease, "task/t1"),
+        positions.begin(lease, Place(0, 1, 12)),
+    ):
+        with pytest.raises(LeaseLost):
+            await late
+    assert (await positions.place(taken)).position == 20
+    assert await positions.renew([(lease, Place(99, 1, 11))]) == set()
+
+
+async def test_what_waits_is_kept_until_it_is_forgotten_or_all_begins_anew(positions: Positions) -> None:
+    await positions.attend("one")
+    (lease, *_) = await positions.claim("one", 3)
+    kept = [Waiting("task/a", 11, 1, 1_000.5, "no", None), Waiting("task/b", 12, 8, 2_000.0, "no", 44)]
+    await positions.advance(lease, Place(20, 1, 11), 3, kept)
+    assert sorted(await positions.waiting(lease), key=lambda each: each.key) == kept
+    await positions.forget(lease, "task/a")
+    assert [each.key for each in await positions.waiting(lease)] == ["task/b"]
+    await positions.begin(lease, Place(3, 1, 50))
+    assert (await positions.place(lease), await positions.waiting(lease)) == (Place(3, 1, 50), [])
+
+
+async def test_in_a_log_that_was_put_back_positions_return_to_the_end_of_the_copy(positions: Positions) -> None:
+    await positions.attend("one")
+    beyond, before, _ = sorted(await positions.claim("one", 3), key=lambda lease: lease.workspace_id)
+    lost = [Waiting("task/old", 90, 1, 0.0, "x"), Waiting("task/lost", 120, 1, 0.0, "x")]
+    await positions.advance(beyond, Place(130, 4, 11), 3, lost)
+    await positions.advance(before, Place(80, 4, 11), 3, [])
+    assert await positions.go_back(epoch=9, at_seq=100) == 1
+    assert (await positions.place(beyond)).position == 100
+    assert [each.key for each in await positions.waiting(beyond)] == ["task/old"]
+    assert (await positions.place(before)).position == 80
+    await positions.advance(beyond, Place(140, 9, 11), 1, [])
+    assert await positions.go_back(epoch=9, at_seq=100) == 0
+
+
+async def test_the_service_sees_no_keys_and_a_tenant_sees_its_own_positions_alone(
+    database: Database, positions: Positions
+) -> None:
+    await positions.attend("one")
+    service = await asyncpg.connect(database.webhooks_dsn)
+    for forbidden in ("SELECT * FROM mp.keys", "DELETE FROM mp.log_events", "UPDATE mp.webhooks SET state = 'x'"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await service.execute(forbidden)
+    await service.close()
+    gateway = await asyncpg.connect(database.gateway_dsn)
+    seen = "SELECT workspace_id FROM mp_webhooks.positions"
+    assert await gateway.fetch(seen) == []
+    await gateway.execute("SELECT set_config('mp.workspace', 'b', false)")
+    assert [row["workspace_id"] for row in await gateway.fetch(seen)] == ["b"]
+    await gateway.close()
