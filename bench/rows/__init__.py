@@ -1,12 +1,13 @@
 """All rows, in the order in which they are measured."""
 
-from bench.rows import commands_http, commands_nats, failover, lag, log, memory, sse
+from bench.rows import commands_http, commands_nats, failover, lag, log, memory, sse, verify
 from bench.rows.group import Group
 
 GROUPS: tuple[Group, ...] = (
     commands_nats.GROUP,
     commands_http.GROUP,
     log.GROUP,
+    verify.GROUP,
     lag.GROUP,
     failover.GROUP,
     sse.GROUP,

@@ -12,6 +12,7 @@ from bench.processes import Worker, cpu_seconds
 from bench.report import Row, Target, rate_row
 from bench.rows.group import Group, Options, check
 from bench.rows.rebuild import RATIO, REBUILD, rebuild_rows
+from bench.rows.verify import VERIFY, verify_row
 from bench.site import Site, site
 from bench.windows import Lane, in_turn
 
@@ -36,6 +37,7 @@ def measure(options: Options) -> list[Row]:
         here.stop("kernel-1")
         events = here.head().seq
         rows = [_replay(options, here, events)] if options.wants(REPLAY) else []
+        rows += [verify_row(VERIFY, options, here)] if options.wants(VERIFY) else []
         rows += rebuild_rows(options, here, events) if options.wants(REBUILD, RATIO) else []
         return [*rows, _catch_up(options, here, events)] if options.wants(CATCH_UP) else rows
 
@@ -110,6 +112,7 @@ async def _caught_up(dsn: str, events: int) -> Window:
 GROUP = Group(
     {
         REPLAY: "events/s of hash check, decode and evolve into kernel state, beside a bare drain of the same log",
+        VERIFY: "events/s whose hashes, links and positions `mpctl log verify` checks, beside a bare drain",
         REBUILD: "events/s rebuilt into new tables of all views, indexes too, beside reading and copying the log",
         RATIO: "the same as a share of the baseline: at most four times its time",
         CATCH_UP: "events/s folded into all views while catching up, beside COPY of the same bytes into one table",

@@ -96,7 +96,7 @@ class Kernel:
             self._leader.step_down("stopped")
 
     def health(self) -> Health:
-        """Ready while it leads or follows; with the facts an operator asks for."""
+        """Ready while it leads, or follows and has everything there was; with the facts an operator asks for."""
         position = self._leader.position if self._leader else self._memory.position if self._memory else GENESIS
         epoch = self._leader.epoch if self._leader else self._memory.shard.world.epoch if self._memory else 0
         facts: dict[str, str | int | float | bool | None] = {"role": self.role, "epoch": epoch, "seq": position.seq}
@@ -149,6 +149,7 @@ class Kernel:
             self._moved.set()
 
     async def _await_turn(self, memory: Memory) -> bool:
+        await self._warm_up(memory)
         while not self._stop.is_set():
             if await self._acquired():
                 return await self._caught_up(memory)
@@ -161,27 +162,42 @@ class Kernel:
         except LeaseUnavailable as error:
             log.info("lease.unavailable", reason=str(error))
             acquired = False
-        self.role = Role.STANDBY
         return acquired
+
+    async def _warm_up(self, memory: Memory) -> None:
+        """Fold what there is, before trying to lead: a cold kernel with the lease would keep a warm one from leading.
+
+        Who replaces kernels one by one waits for readiness, so that there is always a warm one to hand over to.
+        """
+        head = await self._head()
+        while head is not None and memory.position.stream_seq < head.stream_seq and not self._stop.is_set():
+            await self._folded_more()
+        self.role = Role.STANDBY
+
+    async def _head(self) -> LogPosition | None:
+        """Where the log ends, as soon as it says so. None when stopped first."""
+        while not self._stop.is_set():
+            try:
+                return await self._log.head()
+            except (NatsError, TimeoutError):
+                await _pause(self._stop, _POLL_SECONDS)
+        return None
+
+    async def _folded_more(self) -> None:
+        self._moved.clear()
+        await _wait_for(self._moved, _POLL_SECONDS)
 
     async def _caught_up(self, memory: Memory) -> bool:
         """Fold what is in the log still, holding the lease meanwhile. False when it cannot be held."""
         renewed_at = asyncio.get_running_loop().time()
-        while not self._stop.is_set():
-            try:
-                head = await self._log.head()
-            except (NatsError, TimeoutError):
-                await _pause(self._stop, _POLL_SECONDS)
-                continue
-            while memory.position.stream_seq < head.stream_seq and not self._stop.is_set():
-                self._moved.clear()
-                await _wait_for(self._moved, _POLL_SECONDS)
-                if asyncio.get_running_loop().time() - renewed_at > self._renew_seconds:
-                    renewed_at = asyncio.get_running_loop().time()
-                    if not await self._renewed():
-                        return False
-            return True
-        return False
+        head = await self._head()
+        while head is not None and memory.position.stream_seq < head.stream_seq and not self._stop.is_set():
+            await self._folded_more()
+            if asyncio.get_running_loop().time() - renewed_at > self._renew_seconds:
+                renewed_at = asyncio.get_running_loop().time()
+                if not await self._renewed():
+                    return False
+        return not self._stop.is_set()
 
     async def _lead(self, memory: Memory) -> None:
         leader, ended = self._make_leader(memory), asyncio.Event()
@@ -196,7 +212,7 @@ class Kernel:
             cause = _CAUSES[type(error)]
             log.warning("leader.failed", cause=cause, reason=str(error), epoch=leader.epoch)
         finally:
-            self.role = Role.STANDBY
+            self.role = Role.STARTING
             self._memory = None  # It may hold what was never stored.
             self._leader = None
             ended.set()
