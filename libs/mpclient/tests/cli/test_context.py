@@ -13,6 +13,7 @@ from mpclient.cli.context import (
     NoServer,
     Remembered,
     context_path,
+    local_path,
     recall,
     remember,
     resolve,
@@ -112,6 +113,14 @@ def test_a_stored_key_goes_to_its_own_server_however_that_was_named(place: Place
     remember(Remembered("x", url=REMOTE, token="mpk_r_1"), place.environment)
     assert place.found(url=LOCAL).token == "mpk_root_local"
     assert place.found(url=REMOTE + "/").token == "mpk_r_1"
+
+
+def test_a_workspace_of_another_local_installation_is_not_the_current_one(place: Place) -> None:
+    place.daemon()
+    remember(Remembered("theirs", home="/srv/another"), place.environment)
+    assert place.found().workspace is None
+    remember(Remembered("ours", home=str(local_path(place.environment).parent)), place.environment)
+    assert place.found().workspace == "ours"
 
 
 def test_the_remembered_context_is_private(place: Place) -> None:

@@ -39,6 +39,8 @@ class Remembered(msgspec.Struct, frozen=True, omit_defaults=True):
     folder: str | None = None
     url: str | None = None
     token: str | None = None
+    home: str | None = None
+    """The data folder of the local installation it was remembered with, where no server was named."""
 
 
 class _Local(msgspec.Struct, frozen=True):
@@ -89,6 +91,8 @@ def local_path(environment: Mapping[str, str]) -> Path:
 def resolve(asked: Asked, environment: Mapping[str, str], cwd: Path) -> Context:
     """Where to go, as whom, in which workspace. Raises `Misconfigured` or `NoServer`."""
     remembered = recall(environment)
+    if remembered and remembered.home and remembered.home != str(local_path(environment).parent):
+        remembered = None  # A workspace of another installation: this one does not know it.
     local = _read(local_path(environment), _Local)
     workspace, folder = _workspace(asked, environment, cwd, remembered)
     urls = (

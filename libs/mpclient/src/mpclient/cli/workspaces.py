@@ -12,7 +12,7 @@ from mpschema.queries import QUERIES
 from mpschema.rejections import Code
 
 from mpclient.cli import output
-from mpclient.cli.context import MARKER, Misconfigured, Remembered, read_folder, recall, remember
+from mpclient.cli.context import MARKER, Misconfigured, Remembered, local_path, read_folder, recall, remember
 from mpclient.cli.folders import workspace_id, write_files
 from mpclient.cli.invocation import Invocation, command
 from mpclient.cli.server import Flags, Server
@@ -120,4 +120,5 @@ def _make_current(invocation: Invocation, workspace: str, folder: Path | None) -
     if token:
         url = invocation.context.url
     place = str(folder.resolve()) if folder else None
-    return remember(Remembered(workspace, place, url, token), os.environ)
+    home = None if url else str(local_path(os.environ).parent)
+    return remember(Remembered(workspace, place, url, token, home), os.environ)
