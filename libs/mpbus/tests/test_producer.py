@@ -117,3 +117,16 @@ async def test_a_full_command_stream_is_an_overload(nc: Client, shard: str, prod
         await producer.enqueue(command())
     with pytest.raises(Overloaded):
         await producer.submit(command())
+
+
+async def test_another_request_under_the_same_id_is_sent_once_the_first_has_its_answer(
+    nc: Client, producer: CommandProducer, intake: Pull
+) -> None:
+    first = command("c-1")
+    other = msgspec.structs.replace(first, payload=msgspec.Raw(b'{"project_id":"core","title":"y"}'))
+    waiting = [asyncio.create_task(producer.submit(envelope)) for envelope in (first, first, other)]
+    for envelope in (first, other):
+        arrived = await intake.take(timeout_seconds=5)
+        assert [bytes(sent.payload) for sent in commands_in(arrived)] == [bytes(envelope.payload)]
+        await answer(nc, arrived)
+    assert [outcome.accepted for outcome in await asyncio.gather(*waiting)] == [True] * 3

@@ -90,13 +90,15 @@ class CommandProducer:
 
         Raises `Overloaded` (nothing was taken), `Unavailable` or `OutcomeTimeout` (repeat with the same key to learn).
         """
-        already = self._waiting.get(envelope.command_id)
-        if already is not None:
-            return await asyncio.shield(already.future)
+        line = codec.encode(envelope)
+        while (already := self._waiting.get(envelope.command_id)) is not None:
+            if already.line == line:
+                return await asyncio.shield(already.future)
+            await asyncio.wait([already.future])
+            await asyncio.sleep(0)  # Another request under the same id: it leaves, then this is told what the log says.
         self._admit()
         loop = asyncio.get_running_loop()
         now = loop.time()
-        line = codec.encode(envelope)
         waiting = _Waiting(line, loop.create_future(), now + timeout_seconds, now + _RESEND_SECONDS)
         self._waiting[envelope.command_id] = waiting
         self._pending.append(_Send(line, envelope.command_id))
