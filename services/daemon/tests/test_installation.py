@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import stat
 import subprocess
@@ -14,6 +15,7 @@ from mpd import logs
 from mpd.installation import AlreadyRunning, NotRunning, exclusive, read_state, running_pid, stop
 from mpd.keys import ensure_keys
 from mpd.ports import FIRST, HOST, LAST, PortBook, free_port, is_free, next_free_port
+from mpd.servers import PostgresServer
 
 HOLD = (
     "import sys, threading; from pathlib import Path; from mpd.installation import exclusive\n"
@@ -56,6 +58,16 @@ def test_secrets_are_generated_once_and_private(tmp_path: Path) -> None:
     assert len(keys.root_key) >= len("mpk_root_") + 43
     for name in ("pepper", "token_key", "webhook_key", "root_key", "signing_key"):
         assert stat.S_IMODE((tmp_path / "secrets" / name).stat().st_mode) == 0o600
+
+
+def test_a_role_that_is_newer_than_the_installation_gets_a_password_and_the_others_keep_theirs(tmp_path: Path) -> None:
+    known = PostgresServer(tmp_path).passwords
+    older = {role: password for role, password in known.items() if role != "mp_webhooks"}
+    (tmp_path / "passwords.json").write_text(json.dumps(older))
+    newer = PostgresServer(tmp_path).passwords
+    assert newer.keys() == known.keys()
+    assert newer | older == newer
+    assert PostgresServer(tmp_path).passwords == newer
 
 
 def test_two_installations_share_no_secret(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ SUBJECTS = {
     "task": "t1",
     "session": "lead",
     "channel": "talk",
+    "webhook": "ci",
 }
 SINGLE = [spec for spec in QUERIES.values() if not spec.many]
 
@@ -54,6 +55,8 @@ async def test_as_of_now_every_single_thing_is_what_it_is(door: Door, spec: Quer
     await door.done("/sessions?id=lead", {"blueprint": BLUEPRINT})
     await door.done("/sessions/lead/start")
     await door.done("/channels?id=talk", {"session_id": "lead", "scope": "subtree", "name": "talk"})
+    await door.done("/webhooks?id=ci", {"endpoint": "https://ci.example/hook"})
+    await door.done("/webhooks/ci/pause", {"reason": "moving"})
     last = await door.done("/channels/talk/post", {"kind": "note", "body": "hello"})
     subject = SUBJECTS.get(spec.aggregate, last["command_id"])
     path = spec.route.replace("{workspace_id}", door.workspace_id).replace("{id}", subject)

@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator
 
 from mpbus.reader import GENESIS, Commit, LogPosition, verify
-from mpschema import board, channel, codec, principal, project, session, system, task, workspace
+from mpschema import board, channel, codec, principal, project, session, system, task, webhook, workspace
 from mpschema.base import Event
 from mpschema.envelope import CommitHeader, EventRecord
 from mpschema.ids import uuid7
@@ -78,6 +78,9 @@ class LogStory:
         self._outcome(ws, ("board", "flow", board.BoardCreated(project_id="core", name="Flow", columns=columns)))
         self._outcome(ws, ("board", "flow", board.ColumnAdded(column="Done", states=(task.TaskState.DONE,))))
         self._outcome(ws, ("principal", "user:ada", principal.RoleBound(role=principal.Role.DEVELOPER)))
+        hooked = webhook.WebhookCreated(endpoint="https://ci.example/hook", after_seq=0, event_types=("TaskReady",))
+        parked = webhook.DeliveryParked(key="task/t-1", seq=1, reason="the receiver answered 500", attempts=8)
+        self._outcome(ws, ("webhook", "ci", hooked), ("webhook", "ci", parked))
 
     def _outcome(self, ws: str, *facts: tuple[str, str, Event], actor: str = "user:ada") -> None:
         """One command with its events."""

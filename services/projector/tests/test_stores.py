@@ -138,7 +138,7 @@ class StoreContract:
     async def test_projectors_share_the_projections(self) -> None:
         views = list(VIEWS.values())
         first, mine = await self.owned(*views, node="a")
-        assert len(mine) == 6
+        assert len(mine) == 7
         second, none = await self.owned(*views, node="b")
         assert none == {}
         excess = await first.excess("a", len(mine))

@@ -103,7 +103,11 @@ class Receiver:
         self.server.server_close()
 
     def _receive(self, handler: BaseHTTPRequestHandler) -> None:
-        body = handler.rfile.read(int(handler.headers["content-length"]))
+        length = int(handler.headers["content-length"])
+        body = handler.rfile.read(length)
+        if len(body) < length:  # Its sender was killed: nothing came.
+            handler.close_connection = True
+            return
         headers = {name.lower(): value for name, value in handler.headers.items()}
         key = str(json.loads(body).get("subject", "")) if body else ""
         with self._lock:

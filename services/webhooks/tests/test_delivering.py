@@ -9,7 +9,9 @@ from typing import Any
 
 import asyncpg
 import httpx
+import msgspec
 from mpd.stack import Stack
+from mpschema.queries import DeliveryRow, ParkedKeyRow, WaitingKeyRow
 
 from services.webhooks.tests.conftest import Tenant, ids, parked_key
 from services.webhooks.tests.receiver import Receiver, Reply
@@ -55,8 +57,9 @@ async def test_it_is_tried_again_until_it_is_heard(tenant: Tenant, receiver: Rec
     await tenant.task("t1", edits=2)
     await eventually(lambda: len(receiver.heard()) == 3)
     assert ids(receiver.requests) == [each for each in await tenant.task_events() for _ in range(3)]
-    (row,) = await tenant.items("/webhooks/w1/deliveries")
-    assert (row["delivered"], row["failure"]) == (3, "task/t1: the receiver answered 503")
+    await eventually(lambda: nothing_waits(tenant))
+    (row,) = msgspec.convert(await tenant.items("/webhooks/w1/deliveries"), list[DeliveryRow])
+    assert (row.delivered, row.failure) == (3, "task/t1: the receiver answered 503")
 
 
 async def test_only_the_key_that_fails_waits_and_is_delivered_in_order_when_requeued(
@@ -66,8 +69,10 @@ async def test_only_the_key_that_fails_waits_and_is_delivered_in_order_when_requ
     await tenant.hook(receiver)
     await tenant.task("bad", edits=2)
     await tenant.task("good", edits=3)
-    row = await parked_key(tenant, "task/bad")
-    assert (row["attempts"], row["reason"]) == (3, "the receiver answered 500")
+    row = msgspec.convert(await parked_key(tenant, "task/bad"), ParkedKeyRow)
+    assert (row.attempts, row.reason) == (3, "the receiver answered 500")
+    (waiting,) = msgspec.convert(await tenant.items("/webhooks/w1/waiting"), list[WaitingKeyRow])
+    assert (waiting.key, waiting.after_seq, waiting.parked_seq) == ("task/bad", row.seq - 1, row.last_seq)
     await eventually(lambda: len(ids(receiver.heard(), "task/good")) == 4)
     await tenant.task("good2")
     await eventually(lambda: ids(receiver.heard(), "task/good2") != [])

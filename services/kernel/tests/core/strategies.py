@@ -34,6 +34,16 @@ from mpschema.task import (
     UnblockTask,
     UnlinkTask,
 )
+from mpschema.webhook import (
+    WORKER,
+    ClearKey,
+    CreateWebhook,
+    ParkKey,
+    PauseWebhook,
+    RequeueKeys,
+    ResumeWebhook,
+    RotateWebhookSecret,
+)
 from mpschema.workspace import FreezeWorkspace
 
 from services.kernel.tests.core.story import (
@@ -100,5 +110,14 @@ governing_steps = st.sampled_from(
         Step(IssueKey("k1", "0" * 64), DEVELOPER, OWNER),
         Step(RevokeKey("k1"), DEVELOPER, OWNER),
         Step(CloseChannel(), "c1"),
+        Step(CreateWebhook("https://ci.example"), "w1", OWNER),
+        Step(ParkKey("task/t1", 1, "x", 1), "w1", WORKER),
+        Step(ParkKey("task/t2", 1, "x", 1), "w1", WORKER),
+        Step(RequeueKeys(), "w1", OWNER),
+        Step(ClearKey("task/t1"), "w1", WORKER),
+        Step(PauseWebhook("x"), "w1", WORKER),
+        Step(ResumeWebhook(), "w1", OWNER),
+        Step(ResumeWebhook(after_seq=0), "w1", OWNER),
+        Step(RotateWebhookSecret(), "w1", OWNER),
     ]
 )

@@ -94,10 +94,13 @@ class Lane:
         self._news.set()
         self._stirred.set()
 
-    def wake(self, head: Head) -> None:
-        """The archive holds everything up to here."""
+    def wake(self, head: Head, quiet_since: int | None = None) -> None:
+        """The archive holds everything up to here, and after `quiet_since` nothing of the webhook's workspace."""
         self._head = head
-        self._news.set()
+        if quiet_since is None or self.place.position < quiet_since or self._moving.locked():
+            self._news.set()
+        else:  # What a busy neighbour does costs no question.
+            self.place = Place(max(self.place.position, head.seq), head.epoch, self.place.started_seq)
 
     def refresh(self, webhook: Webhook, parked: Iterable[Parked]) -> None:
         """The webhook was changed, or something of it was requeued."""

@@ -144,6 +144,10 @@ class Ledger(Protocol):
         """The last event that is archived."""
         ...
 
+    async def busy(self, after: int, upto: int) -> set[str]:
+        """The workspaces that something happened in after one event and up to another."""
+        ...
+
     async def restoration(self) -> tuple[int, int]:
         """The epoch in which the log was last put back from a copy, and the event that the copy ended at; or zeros."""
         ...

@@ -17,6 +17,8 @@ RESTART_SECONDS = 2.0
 HALTED_SECONDS = 30.0
 """When to try again where an event cannot be read: somebody has to deploy something first."""
 STALE_SECONDS = 15.0
+NEAR_MAX = 50_000
+"""Beyond so many events at once every lane looks for itself."""
 Name = tuple[str, str]
 MakeLane = Callable[[Lease, Webhook, list[Parked]], Lane]
 log = structlog.get_logger(__name__)
@@ -105,7 +107,7 @@ class Service:
         head = await self._ledger.head()
         if head.epoch != self._head.epoch:
             await self._check_restoration()
-        self._head = head
+        before, self._head = self._head, head
         for webhook, parked in await self._ledger.changed(self._seen_seq):
             self._learn(webhook, parked)
         if time.monotonic() >= self._next_beat:
@@ -114,8 +116,14 @@ class Service:
         self._collect()
         for name, lease in self._leases.items():
             self._attend(name, lease)
-        for running in self._running.values():
-            running.lane.wake(head)
+        await self._wake(before)
+
+    async def _wake(self, before: Head) -> None:
+        """Tell the lanes how far the archive is now. At the start, and after a jump, nobody asks whom it concerns."""
+        head, near = self._head, 0 < before.seq <= self._head.seq <= before.seq + NEAR_MAX
+        busy = await self._ledger.busy(before.seq, head.seq) if near and head.seq > before.seq else set()
+        for (workspace_id, _), running in self._running.items():
+            running.lane.wake(head, before.seq if near and workspace_id not in busy else None)
 
     async def _check_restoration(self) -> None:
         """Positions in a part of the log that is lost go back to its end; so does what is known of webhooks."""

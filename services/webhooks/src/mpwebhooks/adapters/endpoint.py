@@ -31,6 +31,7 @@ class EndpointSender:
             transport=plain if allow_private else PublicTransport(plain),
             timeout=timeout_seconds,
             follow_redirects=False,
+            trust_env=False,
             headers={"user-agent": "ModuPrompt-Webhooks/1", "accept": "*/*", "content-type": MEDIA_TYPE},
         )
 

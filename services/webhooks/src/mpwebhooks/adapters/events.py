@@ -12,6 +12,7 @@ from mpwebhooks.adapters.postgres import Database
 from mpwebhooks.ports import Head, Message, Parked, Webhook
 
 _HEAD = "SELECT last_seq, epoch FROM mp.log_commits ORDER BY stream_seq DESC LIMIT 1"
+_BUSY = "SELECT DISTINCT workspace_id FROM mp.log_events WHERE seq > $1 AND seq <= $2"
 _CHANGED = """
 SELECT workspace_id, id, endpoint, event_types, aggregates, state, generation,
     extract(epoch FROM previous_until)::float8 AS previous_until, after_seq, started_seq, last_seq
@@ -50,6 +51,11 @@ class Archive:
         async with self._database.connection() as connection:
             row = await connection.fetchrow(_HEAD)
         return Head() if row is None else Head(row["last_seq"], row["epoch"])
+
+    async def busy(self, after: int, upto: int) -> set[str]:
+        """The workspaces that something happened in after one event and up to another."""
+        async with self._database.connection() as connection:
+            return {row["workspace_id"] for row in await connection.fetch(_BUSY, after, upto)}
 
     async def restoration(self) -> tuple[int, int]:
         """The epoch in which the log was last put back from a copy, and the event that the copy ended at; or zeros."""
