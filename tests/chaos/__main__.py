@@ -75,7 +75,7 @@ def blow_inside(order: Order) -> bool:
     if reason is None:
         command = order.command(order.faults).split()[1:]
         return subprocess.run([*in_namespace(), sys.executable, *command, "--inside"], check=False).returncode == 0
-    _console.print(f"LEFT OUT: log_disk_full and database_disk_full need small disks, and none can be made: {reason}")
+    _console.print(f"LEFT OUT: full disks (log, database) need small disks, and none can be made: {reason}")
     return blow(Order(LIMITS, order.faults, order.seed))
 
 

@@ -1,5 +1,7 @@
 """What can happen where things are kept: disks and limits that are reached, and room that is made again."""
 
+import asyncio
+
 from mpd.process import ChildProcess
 from nats.js import api
 from nats.js.errors import APIError
@@ -16,12 +18,26 @@ _NOTICED_SECONDS = 30.0
 
 async def log_disk_full(arena: Arena) -> None:
     """NATS's disk is full to the last byte; nothing is answered; room is made, and the supervisor sees to the rest."""
-    disk, said = arena.disks["nats"], _Said(arena.stack.nats)
-    disk.fill()
+    await _fill_log_disk(arena)
+    arena.disks["nats"].free()
+    await arena.healed()
+
+
+async def log_disk_full_at_start(arena: Arena) -> None:
+    """As before, and NATS is started again while there is no room yet."""
+    await _fill_log_disk(arena)
+    await asyncio.to_thread(arena.stack.nats.kill)
+    await asyncio.to_thread(arena.stack.nats.start)
+    await eventually(lambda: arena.stack.nats.monitor("/healthz") is None, _NOTICED_SECONDS)
+    arena.disks["nats"].free()
+    await arena.healed()
+
+
+async def _fill_log_disk(arena: Arena) -> None:
+    said = _Said(arena.stack.nats)
+    arena.disks["nats"].fill()
     await eventually(lambda: said.since("no space left on device"), _NOTICED_SECONDS)
     await eventually(lambda: arena.stack.nats.monitor("/healthz") is None, _NOTICED_SECONDS)
-    disk.free()
-    await arena.healed()
 
 
 async def database_disk_full(arena: Arena) -> None:
@@ -69,4 +85,4 @@ class _Said:
 
 
 ON_LIMITS: Faults = {log_limit_reached: 1}
-ON_DISKS: Faults = {**ON_LIMITS, log_disk_full: 2, database_disk_full: 2}
+ON_DISKS: Faults = {**ON_LIMITS, log_disk_full: 2, log_disk_full_at_start: 2, database_disk_full: 2}

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from mpbus.errors import ConsumerLost
 from mpbus.reader import GENESIS, Commit, LogPosition
 from mpkernel.adapters.memory import MemoryCommands, MemoryIntake, MemoryLease, MemoryLog, MemorySnapshots
-from mpkernel.ports import CommandMessage, LeaseUnavailable, SnapshotsUnavailable, Unknown
+from mpkernel.ports import CommandMessage, IntakeUnavailable, LeaseUnavailable, SnapshotsUnavailable, Unknown
 
 from tests.simulation.node import Node
 
@@ -70,6 +70,8 @@ class FaultyIntake:
     async def open(self, consumed: int) -> None:
         """See `Intake`."""
         await self._node.lag()
+        if self._node.happens("intake away", 0.1):
+            raise IntakeUnavailable("away")
         self._seen = consumed
         await self._intake.open(consumed)
 

@@ -3,10 +3,13 @@
 More seeds: `python -m tests.simulation --seeds 10000`. One of them again: `python -m tests.simulation --seed N`.
 """
 
+import asyncio
 from collections import Counter
 from dataclasses import replace
 
 import pytest
+from mpkernel.adapters.memory import MemoryCommands
+from mpkernel.ports import IntakeUnavailable
 from mpprojector.adapters.memory import MemoryLedger, MemoryReadModel
 from mpprojector.ports import Lease, ReadModel
 from mpviews.changes import View
@@ -42,6 +45,32 @@ def test_a_store_that_lets_every_owner_write_is_found_out() -> None:
     """The storms must be able to fail: here, without the fence that keeps read models whole."""
     with pytest.raises(AssertionError, match=r"went back|folds to|already"):
         _storms_without_a_fence()
+
+
+def test_a_command_stream_that_is_away_does_not_fill_the_log_with_elections() -> None:
+    assert 2 < simulate(1, FrozenWorld).epochs < 50
+
+
+class FrozenCommands(MemoryCommands):
+    """A command stream that answers nothing for a while, as on a full disk."""
+
+    until_seconds = 30
+
+    def purge(self, consumed: int) -> None:
+        if asyncio.get_running_loop().time() < self.until_seconds:
+            raise IntakeUnavailable("frozen")
+        super().purge(consumed)
+
+
+class FrozenWorld(World):
+    """Calm but for its command stream."""
+
+    def __post_init__(self) -> None:
+        self.commands = FrozenCommands()
+        super().__post_init__()
+
+    def _intensity(self) -> float:
+        return 0.0
 
 
 def _storms_without_a_fence() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -40,6 +41,12 @@ async def test_nats_keeps_acknowledged_messages_over_a_kill(own_nats: NatsServer
     own_nats.kill()
     own_nats.start()
     assert await _stored(own_nats.url, "KEPT") == 1
+
+
+def test_what_nats_may_keep_does_not_depend_on_how_full_the_disk_was_at_its_start(own_nats: NatsServer) -> None:
+    said = own_nats.monitor("/jsz")
+    assert said is not None
+    assert said["config"]["max_storage"] == shutil.disk_usage(own_nats.folder).total
 
 
 async def test_a_cluster_replicates_and_survives_the_loss_of_one_node(own_nats_cluster: NatsCluster) -> None:

@@ -1,12 +1,38 @@
 """How a service shows itself: structured logs on standard error, and traces where a collector is named."""
 
 import asyncio
+import contextlib
 import io
 import logging
 import signal
 import sys
+from typing import TextIO
 
 import structlog
+
+
+class LastingStream(io.TextIOBase):
+    """Where log lines go, whatever the disk says: a line that cannot be written must not end what it speaks of."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, or lose the line."""
+        with contextlib.suppress(OSError):
+            return self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Pass on what was written, as far as there is room."""
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+
+def log_factory(stream: TextIO) -> structlog.PrintLoggerFactory:
+    """Makes structlog's loggers write to this stream, lastingly."""
+    return structlog.PrintLoggerFactory(LastingStream(stream))  # type: ignore[arg-type]  # it writes and flushes, no more
 
 
 def configure(service: str, *, node: str = "", level: str = "info", style: str = "json") -> None:
@@ -24,7 +50,7 @@ def configure(service: str, *, node: str = "", level: str = "info", style: str =
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(chosen),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=log_factory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(

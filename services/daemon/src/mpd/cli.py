@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import NoReturn
 
 import click
+import structlog
+from mpbus.telemetry import log_factory
 from rich.console import Console
 from rich.table import Table
 
@@ -203,6 +205,7 @@ def _run(folder: Path, http_port: int | None, kernels: int, relay: bool, webhook
             webhooks=int(webhooks),
             on_progress=lambda step: err.print(step, style="dim"),
         )
+        structlog.configure(logger_factory=log_factory(sys.stdout))
         Supervisor(stack).run(on_ready=lambda: _announce(folder, as_json, detached=False))
     err.print("stopped")
 

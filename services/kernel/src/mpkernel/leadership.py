@@ -36,6 +36,9 @@ from mpkernel.sealing import open_snapshot
 log = structlog.get_logger(__name__)
 _POLL_SECONDS = 0.05
 """How often a standby looks whether the lease is free: on a hand-over nobody writes meanwhile."""
+_BACKOFF_FIRST_SECONDS = 0.2
+_BACKOFF_MAX_SECONDS = 5.0
+"""The longest rest after leaderships that decided nothing: each of them costs the log an election."""
 _CAUSES: dict[type[Exception], str] = {
     Deposed: "deposed",
     Unknown: "unknown_outcome",
@@ -87,6 +90,8 @@ class Kernel:
         self._moved = asyncio.Event()
         self._stop = asyncio.Event()
         self._leader: Leader | None = None
+        self._in_vain = 0
+        """Leaderships in a row that failed before they decided anything."""
         self.role = Role.STARTING
 
     def stop(self) -> None:
@@ -109,6 +114,7 @@ class Kernel:
             memory = await self._stand_by()
             if memory is not None:
                 await self._lead(memory)
+                await self._rest()
         self.role = Role.STOPPED
 
     async def _stand_by(self) -> Memory | None:
@@ -208,8 +214,10 @@ class Kernel:
             self.role = Role.LEADER
             self._metrics.leading(leader.epoch)
             cause = await leader.lead()
+            self._in_vain = 0
         except tuple(_CAUSES) as error:
             cause = _CAUSES[type(error)]
+            self._in_vain = 0 if leader.decided else self._in_vain + 1
             log.warning("leader.failed", cause=cause, reason=str(error), epoch=leader.epoch)
         finally:
             self.role = Role.STARTING
@@ -221,6 +229,12 @@ class Kernel:
             await self._release()
             self._metrics.stepped_down(cause)
             log.info("leader.stepped_down", cause=cause, epoch=leader.epoch, seq=leader.position.seq)
+
+    async def _rest(self) -> None:
+        """Not at all after a leadership that was of use: the next one should come at once."""
+        if self._in_vain > 1:
+            doubled = _BACKOFF_FIRST_SECONDS * 2 ** min(self._in_vain - 2, 10)
+            await _pause(self._stop, min(doubled, _BACKOFF_MAX_SECONDS))
 
     async def _keep_lease(self, leader: Leader, ended: asyncio.Event) -> None:
         while not ended.is_set():

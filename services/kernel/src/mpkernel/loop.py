@@ -88,6 +88,8 @@ class Leader:
         self._discarding: asyncio.Task[None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._ended: str | None = None
+        self.decided = False
+        """Whether anything but its election was stored."""
 
     @property
     def epoch(self) -> int:
@@ -203,7 +205,7 @@ class Leader:
         if turn.empty:
             self._answers.send(turn.replies, self._epoch)
             return
-        self._in_flight = asyncio.create_task(self._store(self._seal(turn)))
+        self._in_flight = asyncio.create_task(self._commit(self._seal(turn)))
         self._in_flight.add_done_callback(lambda _: self._wake.set())
 
     def _seal(self, turn: Turn) -> Sealed:
@@ -211,6 +213,10 @@ class Leader:
         sealed = turn.seal(self._position.hash)
         self._sealing.look(sealed, self._shard)
         return sealed
+
+    async def _commit(self, sealed: Sealed) -> None:
+        await self._store(sealed)
+        self.decided = True
 
     async def _store(self, sealed: Sealed) -> None:
         """One commit, stored. Whatever follows from it happens after."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -35,7 +36,7 @@ class NatsServer(ChildProcess):
         routes: tuple[int, ...] = (),
         store_bytes_max: int | None = None,
     ) -> None:
-        """`store_bytes_max` limits what JetStream keeps on disk; None leaves it to the server, which looks at the disk.
+        """`store_bytes_max` limits what JetStream keeps on disk; None: the disk does.
 
         `cluster_port` and `routes` (the cluster ports of all nodes) make it a node of a cluster.
         """
@@ -89,7 +90,8 @@ class NatsServer(ChildProcess):
             connection.close()
 
     def _config(self) -> str:
-        limit = "" if self.store_bytes_max is None else f", max_file_store: {self.store_bytes_max}"
+        # Left to itself the server takes most of what is free when it starts: of a full disk, nothing, for ever.
+        limit = self.store_bytes_max or shutil.disk_usage(self.folder).total
         lines = [
             f"server_name: {self.name}",
             f"listen: {HOST}:{self.port}",
@@ -97,7 +99,7 @@ class NatsServer(ChildProcess):
             f"max_payload: {PAYLOAD_BYTES_MAX}",
             "max_pending: 256MB",
             # An answered command is on disk: without `always` an acknowledged message may still be in memory.
-            f'jetstream {{ store_dir: "{self.folder / "jetstream"}", sync_interval: always{limit} }}',
+            f'jetstream {{ store_dir: "{self.folder / "jetstream"}", sync_interval: always, max_file_store: {limit} }}',
         ]
         if self.cluster_port is not None:
             routes = ", ".join(f'"nats://{HOST}:{port}"' for port in self.routes)
