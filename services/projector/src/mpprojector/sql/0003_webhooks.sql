@@ -1,9 +1,10 @@
 -- The delivery of webhooks: how far each has come, and what waits. No read model: it says what was done, and the log
 -- does not hold that. One row of mp_webhooks.positions is one lane, delivered by one worker at a time.
+-- So it outlives the read models, and may be there already where those are made anew.
 
-CREATE SCHEMA mp_webhooks;
+CREATE SCHEMA IF NOT EXISTS mp_webhooks;
 
-CREATE TABLE mp_webhooks.positions (
+CREATE TABLE IF NOT EXISTS mp_webhooks.positions (
     workspace_id text NOT NULL,
     webhook_id text NOT NULL,
     -- Every event up to this one was delivered, or waits with its key, or is none of the webhook's.
@@ -24,7 +25,7 @@ CREATE TABLE mp_webhooks.positions (
     PRIMARY KEY (workspace_id, webhook_id)
 ) WITH (fillfactor = 50);
 
-CREATE TABLE mp_webhooks.waiting (
+CREATE TABLE IF NOT EXISTS mp_webhooks.waiting (
     workspace_id text NOT NULL,
     webhook_id text NOT NULL,
     key text NOT NULL,
@@ -38,7 +39,7 @@ CREATE TABLE mp_webhooks.waiting (
     PRIMARY KEY (workspace_id, webhook_id, key)
 ) WITH (fillfactor = 50);
 
-CREATE TABLE mp_webhooks.workers (
+CREATE TABLE IF NOT EXISTS mp_webhooks.workers (
     node text PRIMARY KEY,
     lease_until timestamptz NOT NULL
 ) WITH (fillfactor = 20);
@@ -57,6 +58,9 @@ BEGIN
     FOREACH owned IN ARRAY ARRAY['positions', 'waiting'] LOOP
         EXECUTE format('ALTER TABLE mp_webhooks.%I ENABLE ROW LEVEL SECURITY', owned);
         EXECUTE format('ALTER TABLE mp_webhooks.%I FORCE ROW LEVEL SECURITY', owned);
+        EXECUTE format('DROP POLICY IF EXISTS webhooks_deliver ON mp_webhooks.%I', owned);
+        EXECUTE format('DROP POLICY IF EXISTS owner_mends ON mp_webhooks.%I', owned);
+        EXECUTE format('DROP POLICY IF EXISTS one_workspace ON mp_webhooks.%I', owned);
         EXECUTE format('CREATE POLICY webhooks_deliver ON mp_webhooks.%I TO mp_webhooks USING (true) WITH CHECK (true)', owned);
         EXECUTE format('CREATE POLICY owner_mends ON mp_webhooks.%I TO CURRENT_USER USING (true) WITH CHECK (true)', owned);
         EXECUTE format(
