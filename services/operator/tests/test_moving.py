@@ -125,7 +125,7 @@ def _rewrite(folder: Path, line: int, old: str, new: str) -> None:
 
 
 def test_a_byte_changed_in_a_segment_is_named(log: Log, copied: Path, verifier: Path, empty_nats: NatsServer) -> None:
-    _rewrite(copied, 30, "user:root", "user:Root")
+    _rewrite(copied, 30, '\\"actor\\":', '\\"Actor\\":')
     ran = offline(verifier, copied)
     assert ran.returncode == 1
     assert ran.stdout.startswith("WRONG: commit 31 ")

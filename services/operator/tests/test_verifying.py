@@ -117,7 +117,7 @@ def _copy_of_log(log: Log, url: str, change: dict[int, tuple[bytes, str]]) -> No
 
 def test_a_byte_changed_under_a_valid_checksum_is_named(log: Log, empty_nats: NatsServer) -> None:
     victim = log.commits()[30]
-    data = victim.data.replace(b'"actor":"user:root"', b'"actor":"user:Root"', 1)
+    data = victim.data.replace(b'"actor":', b'"Actor":', 1)
     assert data != victim.data
     _copy_of_log(log, empty_nats.url, {31: (data, victim.hash)})
     finding = log.mpctl("log", "verify", "--json", MP_NATS_URL=empty_nats.url).finding
@@ -125,9 +125,32 @@ def test_a_byte_changed_under_a_valid_checksum_is_named(log: Log, empty_nats: Na
     assert finding["detail"] == "the hash of the stored bytes is not the stated one"
 
 
+HALVED = "import mpoperator.halves as halves; halves.COMMITS_MIN = 20"
+"""Two processes check the log, each a half, as they do with a long one."""
+
+
+def test_two_processes_find_what_one_finds(log: Log) -> None:
+    alone, halved = (log.mpctl("log", "verify", "--json", patch=patch).json for patch in ("", HALVED))
+    assert {**halved, "events_per_second": 0} == {**alone, "events_per_second": 0}
+    halved = log.mpctl("log", "verify", "--from", "500", "--deep", "--json", patch=HALVED).json
+    assert halved["events"] == halved["last_seq"] - halved["first_seq"] + 1
+
+
+@pytest.mark.parametrize("bad", [(0.25,), (0.5,), (0.75,), (0.25, 0.75)])
+def test_two_processes_name_the_first_bad_commit_wherever_it_is(
+    log: Log, empty_nats: NatsServer, bad: tuple[float, ...]
+) -> None:
+    commits = log.commits()
+    victims = [commits[int((len(commits) - 1) * share)] for share in bad]
+    changed = {each.stream_seq: (each.data.replace(b'"actor":"', b'"actor":"x', 1), each.hash) for each in victims}
+    _copy_of_log(log, empty_nats.url, changed)
+    ran = log.mpctl("log", "verify", "--json", patch=HALVED, MP_NATS_URL=empty_nats.url)
+    assert (ran.finding["stream_seq"], ran.finding["seq"]) == (victims[0].stream_seq, victims[0].header.first_seq)
+
+
 def test_a_commit_written_anew_with_its_hash_breaks_the_next_link(log: Log, empty_nats: NatsServer) -> None:
     commits = log.commits()
-    data = commits[30].data.replace(b'"actor":"user:root"', b'"actor":"user:Root"', 1)
+    data = commits[30].data.replace(b'"actor":', b'"Actor":', 1)
     _copy_of_log(log, empty_nats.url, {31: (data, codec.commit_hash(commits[29].hash, commits[30].subject, data))})
     finding = log.mpctl("log", "verify", "--json", MP_NATS_URL=empty_nats.url).finding
     assert finding["stream_seq"] == commits[31].stream_seq

@@ -1,5 +1,7 @@
 """The chain, checked commit by commit, whichever copy of the log they come from. Pure."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NoReturn
@@ -38,6 +40,14 @@ class Chain:
         self._deep = deep
         self._epoch = 0
         self._time_ms = 0
+
+    def beyond(self, stored: Stored) -> Chain:
+        """Another chain of the same log: it begins after a commit, and believes it. Raises `MalformedCommit`."""
+        header, _ = codec.split_commit(stored.data)
+        last = header.first_seq + header.count - 1
+        chain = Chain(self.where, self._subject, LogPosition(stored.stream_seq, last, stored.hash), deep=self._deep)
+        chain._epoch, chain._time_ms = header.epoch, header.time_ms
+        return chain
 
     def take(self, stored: Stored) -> Commit:
         """The next commit, verified. Raises `Disproved`."""
