@@ -185,8 +185,10 @@ async def test_every_list_answers_with_rows_of_its_type(client: AsyncClient) -> 
     await client.sessions.spawn(id="s1", blueprint=BLUEPRINT, project_id="core")
     await client.channels.open(id="c1", session_id="s1", scope="lineage", name="Findings")
     await client.boards.create(id="b1", project_id="core", name="Flow")
+    hooked = await client.webhooks.create(id="ci", endpoint="https://ci.example/hook", aggregates=["task"])
+    assert hooked.secret.startswith("whsec_")
     after = await ready_task(client)
-    ids = {"principal": "user:root", "task": "t1", "session": "s1", "channel": "c1"}
+    ids = {"principal": "user:root", "task": "t1", "session": "s1", "channel": "c1", "webhook": "ci"}
     for spec in QUERIES.values():
         if spec.many:
             target = ids[spec.aggregate] if "{id}" in spec.route else ""
