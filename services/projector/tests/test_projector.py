@@ -172,6 +172,7 @@ async def test_a_projection_that_hangs_does_not_hold_the_others_back(log: Log, d
         await eventually(lambda: stand_at(database, log.end.seq, ALL - {"channels"}))
         assert (await projections(database))["channels"]["position"] == 0
         await eventually(lambda: "stalled" in projector.health().facts.values())
+        assert "channels" in projector.health().stuck
         await lock.rollback()
         await eventually(lambda: stand_at(database, log.end.seq))
         await eventually(lambda: projector.health().ready)

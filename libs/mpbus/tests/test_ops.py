@@ -1,0 +1,53 @@
+"""What a service says to whoever watches it: ready, alive, or stuck."""
+
+import httpx
+import pytest
+from mpbus.ops import Health, OpsServer, Progress
+from mpd.ports import free_port
+
+
+class Clock:
+    """A clock that is set."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("done", "due", "stalled"),
+    [(5, 9, True), (6, 9, False), (5, 5, False)],
+    ids=["nothing is done of what is due", "something is done", "nothing is due"],
+)
+def test_who_does_nothing_of_what_is_due_for_too_long_is_stalled(done: int, due: int, stalled: bool) -> None:
+    clock = Clock()
+    progress = Progress(10, clock)
+    progress.saw(5, 9)
+    clock.now += 11
+    progress.saw(done, due)
+    assert progress.stalled is stalled
+
+
+def test_the_time_in_which_a_server_is_away_does_not_count() -> None:
+    clock = Clock()
+    progress = Progress(10, clock)
+    progress.saw(5, 9)
+    clock.now += 11
+    progress.excused()
+    clock.now += 9
+    assert not progress.stalled
+
+
+async def test_not_ready_is_no_reason_to_restart_and_stuck_is() -> None:
+    health = Health(ready=False)
+    port = free_port()
+    server = OpsServer("127.0.0.1", port, lambda: health)
+    await server.start()
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+        assert [(await http.get(path)).status_code for path in ("/readyz", "/healthz")] == [503, 200]
+        health = Health(ready=False, stuck="nothing was folded for 15 s: work")
+        answer = await http.get("/healthz")
+    await server.close()
+    assert (answer.status_code, answer.json()["reason"]) == (503, "nothing was folded for 15 s: work")
