@@ -54,7 +54,7 @@ def test_every_command_goes_to_its_documented_route(spec: CommandSpec) -> None:
 @pytest.mark.parametrize("spec", QUERIES.values(), ids=list(QUERIES))
 def test_every_query_goes_to_its_documented_route(spec: QuerySpec) -> None:
     then = calls.as_of(4, dt.datetime(2026, 7, 30, 12, tzinfo=dt.UTC))
-    wanted = dict.fromkeys(spec.filters, "x") | ({"limit": 10, "cursor": "c"} if spec.many else then)
+    wanted = dict.fromkeys(spec.filters, "x") | ({"order": "desc", "limit": 10, "cursor": "c"} if spec.many else then)
     call = query_call("acme", spec.query_type, "t1", wanted, OUTCOME)
     documented = operation(call.method, call.path)
     assert documented["operationId"] == spec.query_type.replace(".", "_")
