@@ -74,18 +74,6 @@ async def test_what_arrives_together_travels_together(nc: Client, producer: Comm
     assert len(arrived) < 10
 
 
-async def test_of_many_in_flight_one_half_travels_while_the_other_is_decided(
-    producer: CommandProducer, intake: Pull
-) -> None:
-    waiting = [asyncio.create_task(producer.submit(command())) for _ in range(64)]
-    arrived: list[Msg] = []
-    while len(commands_in(arrived)) < len(waiting):
-        arrived += await intake.take(timeout_seconds=5)
-    assert [len(commands_in([msg])) for msg in arrived] == [32, 32]
-    for task in waiting:
-        task.cancel()
-
-
 async def test_a_lost_answer_is_asked_for_again(nc: Client, producer: CommandProducer, intake: Pull) -> None:
     waiting = asyncio.create_task(producer.submit(command("c-1")))
     first = await intake.take(timeout_seconds=5)

@@ -23,9 +23,6 @@ from mpbus.errors import OutcomeTimeout, Overloaded, Unavailable
 log = structlog.get_logger(__name__)
 REPLY_HEADER = "Mp-Reply"
 PACK_COMMANDS_MAX = 128
-PACK_COMMANDS_SPLIT = 16
-"""From here on a pack holds at most half of what is in flight: one half travels while the other is decided. With all of
-it in one pack, client, disk and kernel take turns (bench row `commands_nats_64`: a fifth less)."""
 PACK_BYTES_MAX = 256 * 1024
 _RESEND_SECONDS = 1.5
 _TICK_SECONDS = 0.25
@@ -134,11 +131,9 @@ class CommandProducer:
                 await self._publish(self._pack())
 
     def _pack(self) -> list[_Send]:
-        half = -(-max(len(self._waiting), len(self._pending)) // 2)
-        most = min(max(half, PACK_COMMANDS_SPLIT), PACK_COMMANDS_MAX)
         pack = [self._pending.popleft()]
         size = len(pack[0].line)
-        while self._pending and len(pack) < most and size < PACK_BYTES_MAX:
+        while self._pending and len(pack) < PACK_COMMANDS_MAX and size < PACK_BYTES_MAX:
             pack.append(self._pending.popleft())
             size += len(pack[-1].line)
         return pack
