@@ -113,6 +113,8 @@ async def _copies(cluster: Cluster, name: str, info: dict[str, Any]) -> Check:
     away = [peer["name"] for peer in peers if peer.get("offline") or not peer.get("current")]
     if away:
         return problem(label, f"{', '.join(away)} does not hold the newest", "nats server report jetstream")
+    if len(peers) < copies - 1:  # The leader is none of its own peers.
+        return problem(label, f"{len(peers) + 1} of {copies} are there so far", "nats server report jetstream")
     mend = cluster.module("mpbus provision", MP_REPLICAS=str(_REPLICATED))
     return judge_copies(label, copies, await _nodes(cluster, info), mend)
 
