@@ -11,6 +11,7 @@ import asyncpg
 import httpx
 import msgspec
 from mpd.stack import Stack
+from mpschema import levels
 from mpschema.queries import DeliveryRow, ParkedKeyRow, WaitingKeyRow
 
 from services.webhooks.tests.conftest import Tenant, ids, parked_key
@@ -222,3 +223,10 @@ async def test_one_worker_takes_over_from_another(delivering: Stack, tenant: Ten
 async def nothing_waits(tenant: Tenant) -> bool:
     """Whether a webhook has nothing parked and nothing to try again."""
     return await tenant.items("/webhooks/w1/parked") == [] == await tenant.items("/webhooks/w1/waiting")
+
+
+async def test_every_service_says_which_feature_level_it_reads(delivering: Stack) -> None:
+    async with httpx.AsyncClient() as http:
+        for service in delivering.services:
+            facts = (await http.get(f"{service.url}/readyz")).json()
+            assert facts["reads_level"] == levels.FEATURE_LEVEL, service.name

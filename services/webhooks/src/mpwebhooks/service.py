@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
-from mpbus.ops import Health
+from mpbus.ops import READS_LEVEL, Health
+from mpschema import levels
 
 from mpwebhooks import metrics
 from mpwebhooks.lane import Lane
@@ -85,10 +86,8 @@ class Service:
         metrics.PARKED.set(parked)
         metrics.LAG.set(lag)
         metrics.HALTED.set(halted)
-        retried = len(waiting) - parked
-        return Health(
-            ready, {"webhooks": len(lanes), "waiting": retried, "parked": parked, "lag_events": lag, "halted": halted}
-        )
+        facts = {"webhooks": len(lanes), "waiting": len(waiting) - parked, "parked": parked, "lag_events": lag}
+        return Health(ready, {**facts, "halted": halted, READS_LEVEL: levels.FEATURE_LEVEL})
 
     async def run(self) -> None:
         """Until stopped."""
