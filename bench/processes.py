@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import select
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import msgspec
 import psutil
@@ -19,6 +20,7 @@ ANSWER_SECONDS_MAX = 600.0
 STOP_SECONDS_MAX = 15.0
 QUIET_CORES = 0.3
 _LOOK_SECONDS = 0.5
+_MPCTL = "from mpclient.cli.main import main; main()"
 Answer = TypeVar("Answer")
 Pids = Callable[[], Mapping[str, int]]
 
@@ -83,6 +85,28 @@ class Worker:
         if not line:
             raise WorkerFailed(f"bench.load.{self.module} ended or fell silent")
         return msgspec.json.decode(line, type=answer)
+
+
+class Ran(NamedTuple):
+    """What a command answered, and what it took: processor time and the most memory one of its processes held."""
+
+    answer: dict[str, Any]
+    cpu_seconds: float
+    memory_mib: float
+
+
+def mpctl(environment: Mapping[str, str], *words: str) -> Ran:
+    """`mpctl WORDS --json`, run to its end. Raises WorkerFailed."""
+    command = [sys.executable, "-c", _MPCTL, *words, "--json"]
+    process = subprocess.Popen(command, env=os.environ | environment, stdout=subprocess.PIPE)
+    assert process.stdout is not None, "opened with a pipe"
+    with process.stdout as output:
+        said = output.read()
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise WorkerFailed(f"mpctl {' '.join(words)} ended with {process.returncode}: {said.decode()}")
+    return Ran(msgspec.json.decode(said), used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
 
 
 def cpu_seconds(pid: int) -> float:

@@ -10,17 +10,17 @@ from mpviews import VIEWS
 from bench.load.orders import Order, Window
 from bench.processes import Worker, cpu_seconds
 from bench.report import Row, Target, rate_row
+from bench.rows.filled import filled_log
 from bench.rows.group import Group, Options, check
 from bench.rows.rebuild import RATIO, REBUILD, rebuild_rows
 from bench.rows.verify import VERIFY, verify_row
-from bench.site import Site, site
+from bench.site import Site
 from bench.windows import Lane, in_turn
 
 REPLAY = "replay"
 CATCH_UP = "projection_catch_up"
 _IN_FLIGHT = 256
 _EVENTS_PER_SECOND = 80_000  # Events in the log for each second of a window: 320,000 at the default of four.
-_STEP_SECONDS = 2.0
 _POLL_SECONDS = 0.01
 _CATCH_UP_SECONDS_MAX = 300.0
 _POSITION = "SELECT min(position) FROM mp.projections HAVING count(*) = $1"
@@ -28,13 +28,7 @@ _POSITION = "SELECT min(position) FROM mp.projections HAVING count(*) = $1"
 
 def measure(options: Options) -> list[Row]:
     """Fill a log through the kernel, then read it in each way."""
-    with site("kernel-1") as here:
-        here.found()
-        with Worker("commands_nats", here.place()) as load:
-            while here.head().seq < _EVENTS_PER_SECOND * options.seconds:
-                made = load.window(Order(in_flight=_IN_FLIGHT, seconds=_STEP_SECONDS))
-                check(made.refused == 0, f"{made.refused} commands were refused")
-        here.stop("kernel-1")
+    with filled_log(_EVENTS_PER_SECOND * options.seconds, _IN_FLIGHT) as here:
         events = here.head().seq
         rows = [_replay(options, here, events)] if options.wants(REPLAY) else []
         rows += [verify_row(VERIFY, options, here)] if options.wants(VERIFY) else []

@@ -1,15 +1,11 @@
 """`mpctl log verify` beside a bare drain of the same log: one of large commits, and one of small ones."""
 
-import json
-import os
-import subprocess
-import sys
-
 from bench.load.orders import Order, Window
-from bench.processes import Worker
+from bench.processes import Worker, mpctl
 from bench.report import Row, Target, rate_row
+from bench.rows.filled import filled_log
 from bench.rows.group import Group, Options, check
-from bench.site import Site, site
+from bench.site import Site
 from bench.windows import Lane, in_turn
 
 VERIFY = "log_verify"
@@ -17,19 +13,11 @@ SMALL = "log_verify_small_commits"
 _TARGET = Target(what="value", least=300_000)
 _IN_FLIGHT = 16
 _EVENTS_PER_SECOND = 40_000  # Events in the log for each second of a window: 160,000 at the default of four.
-_STEP_SECONDS = 2.0
-_MPCTL = "from mpclient.cli.main import main; main()"
 
 
 def measure(options: Options) -> list[Row]:
     """Fill a log with few commands in flight, so that commits are small, and verify it."""
-    with site("kernel-1") as here:
-        here.found()
-        with Worker("commands_nats", here.place()) as load:
-            while here.head().seq < _EVENTS_PER_SECOND * options.seconds:
-                made = load.window(Order(in_flight=_IN_FLIGHT, seconds=_STEP_SECONDS))
-                check(made.refused == 0, f"{made.refused} commands were refused")
-        here.stop("kernel-1")
+    with filled_log(_EVENTS_PER_SECOND * options.seconds, _IN_FLIGHT) as here:
         return [verify_row(SMALL, options, here)]
 
 
@@ -52,11 +40,7 @@ def verify_row(name: str, options: Options, here: Site) -> Row:
 
 def _verified(here: Site, events: int) -> Window:
     """What it says of its own speed: starting a Python takes longer than such a log."""
-    command = [sys.executable, "-c", _MPCTL, "log", "verify", "--json"]
-    environment = os.environ | {"MP_NATS_URL": here.stack.nats_url, "MP_HOME": str(here.stack.folder)}
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
-    check(done.returncode == 0, f"mpctl log verify ended with {done.returncode}: {done.stdout}")
-    answer = json.loads(done.stdout)
+    answer = mpctl({"MP_NATS_URL": here.stack.nats_url, "MP_HOME": str(here.stack.folder)}, "log", "verify").answer
     check(answer["last_seq"] == events, f"{answer['last_seq']} of {events} events were verified")
     return Window(count=events, seconds=events / answer["events_per_second"])
 
