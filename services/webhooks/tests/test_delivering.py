@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from typing import Any
 
@@ -180,20 +181,22 @@ async def test_workers_that_are_killed_go_on_where_they_were(
     delivering: Stack, tenant: Tenant, receiver: Receiver
 ) -> None:
     heard_half = asyncio.Event()
+    killed = threading.Event()
     loop = asyncio.get_running_loop()
 
-    def slowly(_key: str, _before: int) -> Reply:
-        time.sleep(0.02)
-        if len(receiver.requests) == 60:
+    def until_killed(_key: str, _before: int) -> Reply:
+        if len(receiver.requests) >= 60:
             loop.call_soon_threadsafe(heard_half.set)
+            killed.wait(30)
         return Reply()
 
-    receiver.reply = slowly
+    receiver.reply = until_killed
     await asyncio.gather(*(tenant.task(f"t{number}", edits=9) for number in range(15)))
     await tenant.hook(receiver, after_seq=0)
     await asyncio.wait_for(heard_half.wait(), 20)
     for worker in delivering.webhooks:
         await asyncio.to_thread(worker.kill)
+    killed.set()
     before = len(receiver.requests)
     await asyncio.gather(*(asyncio.to_thread(worker.start) for worker in delivering.webhooks))
     told = await tenant.task_events()
