@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import os
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import psutil
 import pytest
 from mpbus.reader import Commit
 from mpclient.cli.exits import Exit
@@ -90,6 +92,39 @@ async def test_a_rebuild_makes_the_same_tables_beside_and_they_take_over(
     assert await serving(database) == fresh_fold(log.written)
 
 
+async def test_several_processes_fill_what_one_would(log: Log, database: Database, projection: Any) -> None:
+    await filled(log, database)
+    rebuilt = await projection("rebuild", "all", "--processes", "3")
+    assert {build["position"] for build in rebuilt["builds"]} == {log.end.seq}
+    await projection("compare", "all")
+    await projection("switch", "all")
+    assert await serving(database) == fresh_fold(log.written)
+
+
+async def test_a_rebuild_says_which_of_its_processes_was_ended(
+    log: Log, database: Database, projection: Any, servers: dict[str, str], tmp_path: Path
+) -> None:
+    await filled(log, database)
+    slowly = ("projection", "rebuild", "all", "--rate", "1000", "--processes", "2")
+    running_ = asyncio.create_task(asyncio.to_thread(mpctl, *slowly, home=tmp_path, **servers))
+    os.kill(await eventually(partial(beside, log.shard), 30), signal.SIGKILL)
+    ended = await running_
+    assert ended.code == Exit.REJECTED
+    assert "commands@2, work@2, channels@2 ended with -9: rebuild again, and it goes on" in ended.err
+    rebuilt = await projection("rebuild", "all")
+    assert {(build["build"], build["position"]) for build in rebuilt["builds"]} == {(2, log.end.seq)}
+    await projection("compare", "all")
+
+
+def beside(shard: str) -> int:
+    """The second process of a rebuild of this shard."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if "mpoperator.filling" in process.cmdline() and process.environ()["MP_SHARD"] == shard:
+                return process.pid
+    raise AssertionError("there is no second process")
+
+
 async def test_a_rollback_is_instant_and_what_was_kept_goes_when_dropped(
     log: Log,
     database: Database,
@@ -165,9 +200,10 @@ PostgresReadModel.write = write_and_die
 """
 
 
-@pytest.mark.parametrize("share", [0.10, 0.50, 0.99])
+@pytest.mark.parametrize(("share", "processes"), [(0.10, 1), (0.50, 1), (0.99, 1), (0.50, 3)])
 async def test_a_rebuild_that_is_killed_goes_on_where_it_was(
     share: float,
+    processes: int,
     log: Log,
     database: Database,
     projection: Any,
@@ -176,7 +212,7 @@ async def test_a_rebuild_that_is_killed_goes_on_where_it_was(
 ) -> None:
     await filled(log, database)
     due = round(EVENTS * share)
-    rebuild = ("projection", "rebuild", "all", "--rate", "4000")
+    rebuild = ("projection", "rebuild", "all", "--rate", "4000", "--processes", str(processes))
     killed = await asyncio.to_thread(mpctl, *rebuild, home=tmp_path, patch=KILLED_AT % due, **servers)
     assert killed.code == -signal.SIGKILL
     rebuilt = await projection("rebuild", "all")

@@ -1,32 +1,32 @@
-"""Rebuilds: new tables from the log at full speed, beside those that serve, until a projector can take them over."""
+"""Rebuilds: new tables from the log at full speed, beside those that serve, until a projector can take them over.
+
+Reading, folding and writing out keep one processor busy, however many builds are filled. So a long stretch is filled by
+several processes, each with builds of its own and its own reading of the log.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
-import math
 import os
 import secrets
 import socket
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass, replace
 
 import asyncpg
-from mpbus.reader import LogReader
+from mpbus.reader import LogPosition, LogReader
 from mpclient.cli.exits import Exit
-from mpprojector import rebuild
 from mpprojector.adapters.builds import Build, builds, finish, make
 from mpprojector.adapters.postgres_ledger import PostgresLedger
-from mpprojector.metrics import Metrics
 from mpprojector.ports import Lease, Report
-from mpprojector.worker import Worker
 from mpviews import VIEWS
 from mpviews.changes import View
 
 from mpoperator.connections import bus
 from mpoperator.errors import Refused
+from mpoperator.filling import Order, Standing, fill_beside, fill_here, spare_garbage_collection
 from mpoperator.owning import owner
 from mpoperator.places import seq_at
 from mpoperator.progress import Meter, meter
@@ -39,6 +39,10 @@ _TAKE_SECONDS = 20.0
 """Long enough for the lease of a rebuild that was killed to run out."""
 _CAUGHT_UP_EVENTS = 10_000
 """So near to the head a projector takes over: it has the rest within a second."""
+_SHORT_EVENTS = 100_000
+"""Up to here the second process would hardly have begun."""
+_PROCESSES_MAX = 4
+"""More only wait for PostgreSQL, and each reads the whole log."""
 
 
 class Rebuilt(Answer, frozen=True, kw_only=True):
@@ -96,7 +100,10 @@ class Goal:
 
     until: int | None = None
     label: str = ""
-    events_per_second: float = math.inf
+    events_per_second: float | None = None
+    """None: as fast as it goes."""
+    processes: int | None = None
+    """None: as many as pay."""
 
 
 @dataclass
@@ -106,11 +113,9 @@ class _Job:
     view: View
     build: Build
     lease: Lease
-    worker: Worker | None = None
-
-    @property
-    def error(self) -> str | None:
-        return self.worker.error if self.worker else None
+    written: LogPosition
+    error: str | None = None
+    deposed: bool = False
 
 
 async def rebuild_projections(
@@ -124,9 +129,7 @@ async def rebuild_projections(
         head = (await reader.head()).seq
         if goal.until is not None and goal.until > head:
             raise Refused(f"the log ends with event {head}: there is no state as of event {goal.until} yet")
-        # Rows of a batch live together and die together: looking for cycles among them costs a tenth of the folding.
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 100)
+        spare_garbage_collection()
         ledger = PostgresLedger(dsn, lease_seconds=_LEASE_SECONDS)
         run = _Run(reader, ledger, connection, dsn, goal)
         try:
@@ -147,7 +150,6 @@ class _Run:
         self._dsn = dsn
         self._goal = goal
         self._node = f"mpctl-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
-        self._metrics = Metrics()
 
     async def fill(self, views: Sequence[View]) -> Rebuilt:
         """From where each build stands to the goal."""
@@ -182,7 +184,7 @@ class _Run:
             if time.monotonic() > deadline:
                 raise Refused(f"{build.title} is being filled by {build.owner}")
             await asyncio.sleep(0.2)
-        return _Job(view, build, lease)
+        return _Job(view, build, lease, lease.position)
 
     async def _unfinished(self, view: View) -> Build | None:
         label, until = self._goal.label, self._goal.until
@@ -199,18 +201,31 @@ class _Run:
 
     async def _round(self, jobs: Sequence[_Job], until: int) -> bool:
         """Fill up to an event. Returns whether the log has moved on so far that another round is due."""
+        by_name = {job.view.name: job for job in jobs}
+
+        def told(standings: Sequence[Standing]) -> None:
+            for standing in standings:
+                job = by_name[standing.name]
+                job.written, job.error, job.deposed = standing.position, standing.error, standing.deposed
+
+        here, *beside = self._orders(jobs, until)
+        await _all_of(fill_here(self._reader, self._dsn, here, told), *(fill_beside(each, told) for each in beside))
         for job in jobs:
-            model = await self._ledger.open(job.lease, job.view)
-            job.worker = Worker(job.lease, job.view, model, rebuild.LIMITS, self._metrics)
-        workers = [job.worker for job in jobs if job.worker]
-        await rebuild.fill(rebuild.Stretch(self._reader, until, self._goal.events_per_second), workers)
-        for job, worker in zip(jobs, workers, strict=True):
-            job.lease = replace(job.lease, position=worker.written)
-            if worker.deposed:
+            if job.deposed:
                 raise Refused(f"{job.build.title} was taken over by another rebuild")
-        if any(worker.error for worker in workers):
+            job.lease = replace(job.lease, position=job.written)
+        if any(job.error for job in jobs):
             return False
         return await self._end() - until > _CAUGHT_UP_EVENTS
+
+    def _orders(self, jobs: Sequence[_Job], until: int) -> list[Order]:
+        """What each process fills."""
+        wanted = self._goal.processes
+        if wanted is None:
+            wanted = 1 if until - _slowest(jobs) < _SHORT_EVENTS else min(_cores(), _PROCESSES_MAX)
+        count = min(wanted, len(jobs))
+        parts = [[job.lease for job in jobs[number::count]] for number in range(count)]
+        return [Order(leases=part, until=until, events_per_second=self._goal.events_per_second) for part in parts]
 
     async def _complete(self, job: _Job) -> None:
         """Indexes and grants, on a connection of its own: they are made for all builds at the same time."""
@@ -243,7 +258,26 @@ class _Run:
 
 
 def _slowest(jobs: Sequence[_Job]) -> int:
-    return min((job.worker.written if job.worker else job.lease.position).seq for job in jobs)
+    return min(job.written.seq for job in jobs)
+
+
+def _cores() -> int:
+    """How many processors this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # Not on this system.
+        return os.cpu_count() or 1
+
+
+async def _all_of(*work: Coroutine[None, None, None]) -> None:
+    """All of it, or none any more: the first failure ends the rest and is raised."""
+    tasks = [asyncio.ensure_future(each) for each in work]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _report(job: _Job, rate: float) -> Report:

@@ -70,8 +70,7 @@ def command(
 
 def perform(tool: Tool, as_json: bool, given: dict[str, Any]) -> Exit:
     """Run a tool to its end, show what it found, and say how it ended."""
-    # What reconnects or retries says so in logs, which are for services. A person gets one answer.
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    say_nothing()
     try:
         with asyncio.Runner(loop_factory=fast_loop) as runner:
             answer = runner.run(_awaited(tool(**given)))
@@ -86,6 +85,11 @@ def perform(tool: Tool, as_json: bool, given: dict[str, Any]) -> Exit:
     else:
         answer.show()
     return answer.ending
+
+
+def say_nothing() -> None:
+    """What reconnects or retries says so in logs, which are for services. A person gets one answer."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
 def fast_loop() -> asyncio.AbstractEventLoop:

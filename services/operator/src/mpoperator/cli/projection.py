@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import click
@@ -41,6 +40,12 @@ async def builds_() -> Answer:
     "rebuild",
     _ONE,
     click.Option(["--rate"], type=click.FloatRange(1), metavar="N", help="Most events a second.  [default: no limit]"),
+    click.Option(
+        ["--processes"],
+        type=click.IntRange(1),
+        metavar="N",
+        help="How many fill at the same time, each some of the builds.  [default: as many as pay]",
+    ),
     click.Option(["--to-seq"], type=click.IntRange(1), metavar="SEQ", help="As of this event.  Needs --as."),
     click.Option(["--to-time"], metavar="TIME", help="As of this moment (RFC 3339).  Needs --as."),
     click.Option(["--as", "label"], metavar="LABEL", help="Keep what it makes in the schema mp_as_of_LABEL."),
@@ -50,7 +55,9 @@ async def builds_() -> Answer:
         "mpctl projection rebuild all --to-time 2026-07-01T00:00:00Z --as half_year",
     ],
 )
-async def rebuild(name: str, rate: float | None, to_seq: int | None, to_time: str | None, label: str | None) -> Answer:
+async def rebuild(
+    name: str, rate: float | None, processes: int | None, to_seq: int | None, to_time: str | None, label: str | None
+) -> Answer:
     """Fill new tables from the log while the old ones serve. Stopped half-way, it goes on where it was.
 
     Once filled, projectors keep them up to date until you switch. With --to-seq or --to-time: how things were then.
@@ -61,7 +68,7 @@ async def rebuild(name: str, rate: float | None, to_seq: int | None, to_time: st
         raise click.UsageError("--as goes with --to-seq or --to-time")
     if label is not None and not (label.isascii() and label.isidentifier() and label.islower() and len(label) <= 40):
         raise click.UsageError("--as takes small letters, digits and underscores, at most 40")
-    goal = Goal(to_seq, label or "", rate or math.inf)
+    goal = Goal(to_seq, label or "", rate, processes)
     time_ms = milliseconds(read_moment(to_time)) if to_time else None
     return await rebuild_projections(read_settings(), _names(name), goal, time_ms)
 
