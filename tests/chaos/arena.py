@@ -78,6 +78,7 @@ class Arena:
         """Every promise, once the load has ended. Returns how many events the log holds."""
         events = await self.check_log()
         await eventually(lambda: self._read_models_equal(events), timeout=180)
+        await eventually(self._feed_is_the_log, timeout=90)
         for watcher, watching in self.watchers.items():
             await eventually(partial(self._saw_everything, watcher, watching, events), timeout=90)
         return len(events)
@@ -88,6 +89,12 @@ class Arena:
         different = [name for name, rows in expected.items() if tables[name] != rows]
         assert not different, f"tables differ from a fresh fold: {different}"
         await asyncio.to_thread(check_rows, events, tables)
+
+    async def _feed_is_the_log(self) -> None:
+        log = await self.cluster.log()
+        expected = [(record.seq, record.id, commit.hash) for commit in log for record in commit.records]
+        feed = await self.cluster.feed()
+        assert feed == expected, f"the feed holds {len(feed)} messages, the log {len(expected)} events"
 
     def _saw_everything(self, watcher: Watcher, watching: "asyncio.Task[None]", events: list[Event]) -> None:
         if watching.done():
@@ -104,15 +111,15 @@ MakeStack = Callable[[Path, Settings], Stack]
 async def arena(
     folder: Path, seed: int, make_stack: MakeStack, *, nodes: int, disks: Mapping[str, int]
 ) -> AsyncIterator[Arena]:
-    """A stack whose kernels reach its NATS nodes through proxies; `disks` are folders of their own and their bytes."""
+    """A stack whose kernels and relays reach NATS through proxies; `disks` are folders of their own and their bytes."""
     network = Network(nodes)
     ports = await network.start()
-    kernel = {"MP_LEASE_TTL_SECONDS": str(LEASE_TTL_SECONDS), "MP_SNAPSHOT_EVERY": "3000"}
-    kernel["MP_NATS_URL"] = ",".join(f"nats://127.0.0.1:{port}" for port in ports)
+    proxied = {"MP_NATS_URL": ",".join(f"nats://127.0.0.1:{port}" for port in ports)}
+    kernel = {"MP_LEASE_TTL_SECONDS": str(LEASE_TTL_SECONDS), "MP_SNAPSHOT_EVERY": "3000", **proxied}
     small = {name: Disk(folder / name, size) for name, size in disks.items()}
     for disk in small.values():
         disk.mount()
-    stack = make_stack(folder, {"kernel": kernel})
+    stack = make_stack(folder, {"kernel": kernel, "relay": proxied})
     network.lead_to([node.port for node in stack.nats_nodes])
     async with AsyncExitStack() as leaving:
         leaving.push_async_callback(network.close)

@@ -73,6 +73,16 @@ async def projector_frozen(arena: Arena) -> None:
     await _frozen(arena, arena.dice.choice(arena.stack.projectors))
 
 
+async def relay_killed(arena: Arena) -> None:
+    """A relay dies in the middle of a batch, or of its wait for one."""
+    await _killed(arena.dice.choice(arena.stack.relays))
+
+
+async def relay_frozen(arena: Arena) -> None:
+    """A relay sleeps while the other goes on, and wakes with a batch for a place that is taken."""
+    await _frozen(arena, arena.dice.choice(arena.stack.relays))
+
+
 async def gateway_killed(arena: Arena) -> None:
     """The gateway dies under its streams."""
     await _killed(arena.stack.gateways[0])
@@ -109,6 +119,8 @@ ON_SERVICES: Faults = {
     lease_keeper_killed: 2,
     projector_killed: 4,
     projector_frozen: 2,
+    relay_killed: 3,
+    relay_frozen: 3,
     gateway_killed: 3,
     gateway_asked_to_go: 2,
     database_killed: 2,

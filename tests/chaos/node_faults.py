@@ -16,6 +16,7 @@ from tests.chaos.faults import (
     leader_killed,
     network_silent,
     projector_killed,
+    relay_killed,
 )
 from tests.support.waiting import eventually
 
@@ -104,6 +105,7 @@ ON_CLIENTS_OF_NODES: Faults = {
     connections_cut: 2,
     network_silent: 1,
     projector_killed: 1,
+    relay_killed: 1,
     gateway_killed: 1,
 }
 """Of the faults on services those that meet the nodes."""

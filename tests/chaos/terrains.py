@@ -34,17 +34,19 @@ class Terrain:
 
 
 def _one_node(folder: Path, settings: Settings) -> Stack:
-    return Stack(folder, kernels=2, projectors=2, gateways=1, settings=settings)
+    return Stack(folder, kernels=2, relays=2, projectors=2, gateways=1, settings=settings)
 
 
 def _three_nodes(folder: Path, settings: Settings) -> Stack:
     """With the lease in JetStream: leadership itself must survive the loss of a node."""
     kernel = {**settings["kernel"], "MP_LEASE": "jetstream"}
-    return Stack(folder, kernels=2, projectors=2, gateways=1, replicated=True, settings={**settings, "kernel": kernel})
+    return Stack(
+        folder, kernels=2, relays=2, projectors=2, gateways=1, replicated=True, settings={**settings, "kernel": kernel}
+    )
 
 
 def _small_disks(folder: Path, settings: Settings) -> Stack:
-    stack = Stack(folder, kernels=2, projectors=2, gateways=1, settings=settings)
+    stack = Stack(folder, kernels=2, relays=2, projectors=2, gateways=1, settings=settings)
     stack.nats.store_bytes_max = STORE_BYTES_MAX
     return stack
 

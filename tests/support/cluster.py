@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 import httpx
 from mpbus.connect import connect
 from mpbus.producer import CommandProducer
-from mpbus.reader import GENESIS, Commit, LogReader
+from mpbus.reader import GENESIS, HASH_HEADER, Commit, LogReader
 from mpd.services import ServiceProcess
 from mpd.stack import Stack
+from mpschema import subjects
 from nats.aio.client import Client
 
 from tests.support.load import Load, audit
@@ -61,6 +62,10 @@ class Cluster:
         """Every commit up to the present head, verified."""
         return await read_log(self.nc, self.stack.shard)
 
+    async def feed(self) -> list[tuple[int, str, str]]:
+        """Position, event id and commit hash of every message of the feed."""
+        return await read_feed(self.nc, self.stack.shard)
+
     async def audit(self) -> None:
         """Nothing lost, nothing doubled."""
         acknowledged = dict(self.load.acknowledged)  # Before the log is read, which then holds these at least.
@@ -79,6 +84,22 @@ async def read_log(nc: Client, shard: str) -> list[Commit]:
         if commits[-1].stream_seq >= head.stream_seq:
             return commits
     raise AssertionError("the log ended")
+
+
+async def read_feed(nc: Client, shard: str) -> list[tuple[int, str, str]]:
+    """Position, event id and commit hash of every message of a feed up to its present end."""
+    js = nc.jetstream()
+    last = (await js.stream_info(subjects.feed_stream(shard))).state.last_seq
+    if not last:
+        return []
+    feed = await js.subscribe(subjects.feed_subjects(shard), stream=subjects.feed_stream(shard), ordered_consumer=True)
+    messages: list[tuple[int, str, str]] = []
+    while not messages or messages[-1][0] < last:
+        msg = await feed.next_msg(timeout=10)
+        headers = msg.headers or {}
+        messages.append((msg.metadata.sequence.stream, headers["ce-id"], headers[HASH_HEADER]))
+    await feed.unsubscribe()
+    return messages
 
 
 @asynccontextmanager
