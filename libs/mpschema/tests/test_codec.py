@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mpschema import codec, examples, golden
 from mpschema.base import Command
 from mpschema.envelope import CommandEnvelope, EventRecord
+from mpschema.ids import is_id
 from mpschema.registry import COMMANDS, EVENTS
 from mpschema.rejections import Code, Rejection
 
@@ -137,6 +138,16 @@ def test_an_unknown_type_and_an_unknown_version_are_told_apart() -> None:
 def test_a_malformed_envelope_is_refused(change: dict[str, Any]) -> None:
     line = json.dumps(json.loads(golden.command_bytes(CLAIM)) | change).encode()
     assert isinstance(codec.decode_envelope(line), Rejection)
+
+
+@settings(max_examples=300, deadline=None)
+@given(ids=st.lists(st.text("a-_:@ \n\x00é", max_size=3) | st.just("x" * 129), min_size=3, max_size=3))
+def test_an_envelope_is_taken_when_each_of_its_ids_is_one(ids: list[str]) -> None:
+    change = dict(zip(("command_id", "workspace_id", "principal"), ids, strict=True))
+    answer = codec.decode_envelope(json.dumps(json.loads(golden.command_bytes(CLAIM)) | change).encode())
+    assert isinstance(answer, CommandEnvelope) == all(map(is_id, ids))
+    if isinstance(answer, Rejection):
+        assert f"$.{next(name for name, given in change.items() if not is_id(given))}" in answer.detail
 
 
 def test_a_hundred_thousand_levels_are_refused_and_crash_nothing() -> None:

@@ -69,9 +69,12 @@ def encode_lines(messages: Iterable[object]) -> bytes:
 def decode_envelope(line: bytes | memoryview) -> CommandEnvelope | Rejection:
     """One command line to its envelope, or why it is none."""
     try:
-        return _envelope.decode(line)
+        envelope = _envelope.decode(line)
     except _UNREADABLE as error:
         return Rejection(Code.SCHEMA_INVALID, f"the envelope is malformed: {_told(error)}")
+    if misfit := envelope.misfit:
+        return Rejection(Code.SCHEMA_INVALID, f"the envelope is malformed: {misfit}")
+    return envelope
 
 
 def decode_arguments(envelope: CommandEnvelope) -> Command | Rejection:
@@ -94,7 +97,7 @@ def decode_payload(decoder: msgspec.json.Decoder[Command], payload: bytes | msgs
         arguments = decoder.decode(raw)
     except _UNREADABLE as error:
         return Rejection(Code.SCHEMA_INVALID, _told(error))
-    if raw != b"{}" and _repeats_a_key(raw, arguments):
+    if raw != _encoder.encode(arguments) and _repeats_a_key(raw, arguments):
         return Rejection(Code.SCHEMA_INVALID, "an object has the same key twice")
     if b"\\u0000" in raw and b"\\u0000" in _encoder.encode(arguments).replace(b"\\\\", b""):
         return Rejection(Code.SCHEMA_INVALID, "text must not contain NUL characters")

@@ -1,11 +1,13 @@
 """What travels around a message: cause, correlation, time, version, and the answer to a command."""
 
 import enum
+import re
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
 from mpschema.base import ID_PATTERN, INT_MAX, Event
+from mpschema.ids import is_id
 from mpschema.levels import FIRST_LEVEL
 from mpschema.rejections import Code
 
@@ -18,6 +20,16 @@ ExpectedVersion = Annotated[int, msgspec.Meta(ge=0, le=INT_MAX)] | Literal["any"
 """The version the target must have (0: must not exist yet), or `any`."""
 
 
+_GivenId = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": ID_PATTERN})]
+"""The ids every command has. `codec.decode_envelope` looks at all three at once: each on its own costs as much."""
+_IDS = re.compile(r"{0}\n{0}\n{0}\Z".format(ID_PATTERN.removeprefix("^").removesuffix(r"\Z"))).match
+
+
+def _text_without_nul(length: int) -> msgspec.Meta:
+    """The same: `codec.decode_envelope` looks for NUL."""
+    return msgspec.Meta(max_length=length, extra_json_schema={"pattern": WITHOUT_NUL})
+
+
 class CommandEnvelope(
     msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 ):
@@ -27,12 +39,12 @@ class CommandEnvelope(
     `idempotency_key` defaults to the command's id, `correlation_id` likewise.
     """
 
-    command_id: EnvelopeId
-    type: Annotated[str, msgspec.Meta(max_length=200, pattern=WITHOUT_NUL)]
-    workspace_id: EnvelopeId
-    principal: EnvelopeId
+    command_id: _GivenId
+    type: Annotated[str, _text_without_nul(200)]
+    workspace_id: _GivenId
+    principal: _GivenId
     payload: msgspec.Raw = msgspec.Raw(b"{}")
-    target: Annotated[str, msgspec.Meta(max_length=128, pattern=WITHOUT_NUL)] = ""
+    target: Annotated[str, _text_without_nul(128)] = ""
     schema_version: int = 1
     expected_version: ExpectedVersion = "any"
     idempotency_key: IdempotencyKey = ""
@@ -41,6 +53,17 @@ class CommandEnvelope(
     correlation_id: EnvelopeId | None = None
     causation_id: EnvelopeId | None = None
     traceparent: Traceparent | None = None
+
+    @property
+    def misfit(self) -> str:
+        """What is wrong with it beyond its types; empty for nothing."""
+        if not _IDS(f"{self.command_id}\n{self.workspace_id}\n{self.principal}"):
+            wrong = next(name for name in ("command_id", "workspace_id", "principal") if not is_id(getattr(self, name)))
+            return f"Expected `str` matching regex {ID_PATTERN!r} - at `$.{wrong}`"
+        for name in ("type", "target"):
+            if "\x00" in getattr(self, name):
+                return f"Expected `str` matching regex {WITHOUT_NUL!r} - at `$.{name}`"
+        return ""
 
 
 class EventRecord(
