@@ -167,11 +167,13 @@ def done(what: str, *details: str) -> None:
 
 def complain(message: str) -> None:
     """One line for a person on standard error."""
+    sys.stdout.flush()  # Where both go into one file, lines stand in the order in which they were said.
     err().print(Text.assemble(("error", "bold red"), ": ", safe_lines(message)), soft_wrap=True)
 
 
 def hint(message: str) -> None:
     """What to try, on standard error."""
+    sys.stdout.flush()
     err().print(Text(message, style="dim"), soft_wrap=True)
 
 
