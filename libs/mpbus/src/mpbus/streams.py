@@ -1,9 +1,12 @@
 """The streams' settings, and the one function that makes them so."""
 
+import asyncio
+
 from mpschema import subjects
 from nats.aio.client import Client
+from nats.errors import TimeoutError as NatsTimeout
 from nats.js import api
-from nats.js.errors import NotFoundError
+from nats.js.errors import APIError, NotFoundError
 
 COMMAND_MESSAGES_MAX = 100_000
 COMMAND_BYTES_MAX = 512 * 1024 * 1024
@@ -12,6 +15,10 @@ LEASE_STREAM = "MP_LEASE"
 INTAKE_CONSUMER = "kernel"
 SNAPSHOT_BUCKET = "MP_SNAPSHOTS"
 _HOUR_SECONDS = 3600.0
+_NO_PEERS = 10005
+"""The server's code for: too few nodes are there to hold the copies, as in a cluster that has just started."""
+_CLUSTER_SECONDS = 30.0
+_AGAIN_SECONDS = 0.5
 
 
 def command_stream(shard: str, replicas: int) -> api.StreamConfig:
@@ -92,10 +99,23 @@ def intake_consumer() -> api.ConsumerConfig:
 
 
 async def provision(nc: Client, shard: str, replicas: int = 1) -> None:
-    """Make the streams of a shard what they should be. Safe to repeat.
+    """Make the streams of a shard what they should be. Safe to repeat. Waits for a cluster that has just started.
 
-    Raises `nats.js.errors.APIError` where the server refuses, say when fewer servers run than `replicas`.
+    Raises `nats.js.errors.APIError` where the server refuses, say when fewer servers run than `replicas`, and
+    `nats.errors.TimeoutError` where none answers.
     """
+    deadline = asyncio.get_running_loop().time() + _CLUSTER_SECONDS
+    while True:
+        try:
+            return await _provision(nc, shard, replicas)
+        except (APIError, NatsTimeout) as error:
+            passing = isinstance(error, NatsTimeout) or error.err_code == _NO_PEERS
+            if replicas == 1 or not passing or asyncio.get_running_loop().time() > deadline:
+                raise
+        await asyncio.sleep(_AGAIN_SECONDS)
+
+
+async def _provision(nc: Client, shard: str, replicas: int) -> None:
     js = nc.jetstream(timeout=10)
     for config in (
         command_stream(shard, replicas),
