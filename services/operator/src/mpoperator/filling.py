@@ -84,7 +84,8 @@ async def fill_beside(order: Order, told: Told) -> None:
     assert process.stdin is not None, "opened with a pipe"
     assert process.stdout is not None, "opened with a pipe"
     try:
-        process.stdin.write(msgspec.json.encode(order) + b"\n")
+        with contextlib.suppress(RuntimeError, ConnectionError):  # It was ended already: its exit code says so.
+            process.stdin.write(msgspec.json.encode(order) + b"\n")
         async for line in process.stdout:
             said = _said.decode(line)
             if said.failure is not None:
