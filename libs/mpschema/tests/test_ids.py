@@ -21,7 +21,7 @@ def test_the_fields_of_a_uuid7_are_where_rfc_9562_says(time_ms: int, random: byt
     assert (made.version, made.variant) == (7, uuid.RFC_4122)
 
 
-@given(TIMES, RANDOM, st.integers(0, 47) | st.integers(54, 79))
+@given(TIMES, RANDOM, st.integers(0, 47) | st.integers(52, 65) | st.integers(68, 79))
 def test_74_bits_of_a_uuid7_are_random(time_ms: int, random: bytes, bit: int) -> None:
     other = (int.from_bytes(random, "big") ^ 1 << bit).to_bytes(10, "big")
     assert uuid7(time_ms, random) != uuid7(time_ms, other)
@@ -29,7 +29,7 @@ def test_74_bits_of_a_uuid7_are_random(time_ms: int, random: bytes, bit: int) ->
 
 def test_a_uuid7_is_written_in_its_usual_form() -> None:
     # The example of RFC 9562, A.6: time 0x017F22E279B0, rand_a 0xCC3, rand_b 0x18C4 and 0xDC0C0C07398F.
-    random = (0xCC3 << 68 | 0x18C4 << 54 | 0xDC0C0C07398F).to_bytes(10, "big")
+    random = (0xCC3 << 68 | 0x18C4 << 52 | 0xDC0C0C07398F).to_bytes(10, "big")
     assert uuid7(0x017F22E279B0, random) == "017f22e2-79b0-7cc3-98c4-dc0c0c07398f"
 
 

@@ -8,8 +8,8 @@ import asyncio
 import contextlib
 import secrets
 from collections import deque
-from dataclasses import dataclass
 
+import msgspec
 import structlog
 from mpschema import codec, subjects
 from mpschema.envelope import CommandEnvelope, Outcome
@@ -18,6 +18,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js.errors import APIError
 
+from mpbus.acked import AckedPublisher
 from mpbus.errors import OutcomeTimeout, Overloaded, Unavailable
 
 log = structlog.get_logger(__name__)
@@ -31,8 +32,7 @@ _FULL = {10077, 10122}
 """The server's codes for a stream that is full: too many messages, too many bytes."""
 
 
-@dataclass(slots=True)
-class _Waiting:
+class _Waiting(msgspec.Struct):
     line: bytes
     future: "asyncio.Future[Outcome]"
     deadline: float
@@ -40,8 +40,7 @@ class _Waiting:
     resend_after: float = _RESEND_SECONDS
 
 
-@dataclass(slots=True)
-class _Send:
+class _Send(msgspec.Struct):
     line: bytes
     command_id: str
     stored: "asyncio.Future[None] | None" = None
@@ -52,7 +51,7 @@ class CommandProducer:
 
     def __init__(self, nc: Client, shard: str, *, in_flight_max: int = 4096) -> None:
         self._nc = nc
-        self._js = nc.jetstream(timeout=_PUBLISH_SECONDS)
+        self._publisher = AckedPublisher(nc, _PUBLISH_SECONDS)
         self._subject = subjects.command_subject(shard)
         self._reply = subjects.reply_subject(secrets.token_hex(8))
         self._headers = {REPLY_HEADER: self._reply}
@@ -141,7 +140,7 @@ class CommandProducer:
     async def _publish(self, pack: list[_Send]) -> None:
         data = b"\n".join([send.line for send in pack])
         try:
-            await self._js.publish(self._subject, data, headers=self._headers)
+            await self._publisher.publish(self._subject, data, self._headers)
         except APIError as error:
             full = error.err_code in _FULL
             self._fail(pack, Overloaded("the command stream is full") if full else Unavailable(str(error)))

@@ -5,6 +5,8 @@ import re
 from mpschema.base import ID_PATTERN
 
 _ID = re.compile(ID_PATTERN)
+_VARIANT = {f"{bits:x}": f"{0b1000 | bits & 0b11:x}" for bits in range(16)}
+"""Four bits in hex to the same with the first two set to the variant of RFC 9562."""
 
 
 def is_id(text: str) -> bool:
@@ -14,10 +16,8 @@ def is_id(text: str) -> bool:
 
 def uuid7(time_ms: int, random: bytes) -> str:
     """A UUIDv7 (RFC 9562, 5.7) of a time in milliseconds and ten random bytes, in its usual hyphenated form."""
-    bits = int.from_bytes(random[:10], "big")
-    head, low = 0x7000 | bits >> 68 & 0xFFF, bits & 0xFFFF_FFFF_FFFF
-    time = f"{time_ms & 0xFFFF_FFFF_FFFF:012x}"
-    return f"{time[:8]}-{time[8:]}-{head:04x}-{0x8000 | bits >> 54 & 0x3FFF:04x}-{low:012x}"
+    time, digits = f"{time_ms & 0xFFFF_FFFF_FFFF:012x}", random.hex()
+    return f"{time[:8]}-{time[8:]}-7{digits[:3]}-{_VARIANT[digits[3]]}{digits[4:7]}-{digits[8:20]}"
 
 
 def derived_id(aggregate: str, command_id: str) -> str:

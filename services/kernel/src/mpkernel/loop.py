@@ -142,6 +142,7 @@ class Leader:
     async def _wait(self) -> None:
         """Until something arrived, finished or is due. Wakes at intervals all the same, to notice a silent intake."""
         if not self._wake.is_set():
+            self._metrics.count()
             self._set_alarm()
             await self._wake.wait()
         self._wake.clear()
@@ -256,3 +257,4 @@ class Leader:
                 task.cancel()
         await asyncio.gather(*[t for t in (self._in_flight, self._discarding) if t], return_exceptions=True)
         await self._intake.close()
+        self._metrics.count()

@@ -30,9 +30,19 @@ class Metrics:
     def __init__(self) -> None:
         self._accepted = _COMMANDS.labels("accepted")
         self._rejected = _COMMANDS.labels("rejected")
+        self._uncounted: list[tuple[Sealed, float]] = []
 
     def committed(self, sealed: Sealed, seconds: float) -> None:
-        """A commit is stored."""
+        """A commit is stored. The next `count` counts it: whoever waits for its answers does not wait for that."""
+        self._uncounted.append((sealed, seconds))
+
+    def count(self) -> None:
+        """Count what was committed since, in a moment when nobody waits."""
+        for sealed, seconds in self._uncounted:
+            self._count(sealed, seconds)
+        self._uncounted.clear()
+
+    def _count(self, sealed: Sealed, seconds: float) -> None:
         accepted, rejected, repeats = _counts(sealed.replies)
         self._accepted.inc(accepted)
         self._rejected.inc(rejected)

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from mpbus.acked import AckedPublisher
 from mpbus.reader import HASH_HEADER, LogPosition
 from mpschema import subjects
 from nats.aio.client import Client
@@ -22,6 +23,7 @@ class JetStreamLogWriter:
 
     def __init__(self, nc: Client, shard: str) -> None:
         self._js = nc.jetstream(timeout=_PUBLISH_SECONDS)
+        self._publisher = AckedPublisher(nc, _PUBLISH_SECONDS)
         self._stream = subjects.log_stream(shard)
         self._subject = subjects.log_subject(shard)
 
@@ -32,8 +34,7 @@ class JetStreamLogWriter:
         unknown = "no answer"
         while asyncio.get_running_loop().time() < deadline:
             try:
-                ack = await self._js.publish(self._subject, data, headers=dict(headers))
-                return int(ack.seq)
+                return await self._publisher.publish(self._subject, data, headers)
             except APIError as error:
                 if error.err_code not in _WRONG_SEQUENCE:
                     unknown = str(error)

@@ -1,0 +1,36 @@
+"""Fresh ids never repeat: not in one process, not in its threads, not in what it forks."""
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+from mpbus.ids import new_command_id
+
+IDS = 20_000
+FORK = """
+import os
+from mpbus.ids import new_command_id
+print(new_command_id(), flush=True)  # Randomness for more of them is there now.
+child = os.fork()
+print(*(new_command_id() for _ in range(3)), sep="\\n", flush=True)
+if child:
+    os.waitpid(child, 0)
+"""
+
+
+def test_ids_sort_by_their_time() -> None:
+    made = [new_command_id() for _ in range(IDS)]
+    times = [one[:13] for one in made]
+    assert times == sorted(times)
+
+
+def test_ids_made_in_several_threads_are_all_different() -> None:
+    with ThreadPoolExecutor(4) as threads:
+        made = list(threads.map(lambda _: new_command_id(), range(IDS)))
+    assert len(set(made)) == IDS
+
+
+def test_a_forked_process_does_not_repeat_its_parents_ids() -> None:
+    run = subprocess.run([sys.executable, "-c", FORK], capture_output=True, text=True, check=True)
+    random_parts = [line[14:] for line in run.stdout.split()]
+    assert len(set(random_parts)) == len(random_parts) == 7
