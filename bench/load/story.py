@@ -5,7 +5,7 @@ Every command is accepted and becomes one event: so each baseline does the same 
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 from mpbus.ids import new_command_id
@@ -34,8 +34,7 @@ _CLAIM = codec.encode(task.ClaimTask(ttl_seconds=_DAY_SECONDS))
 _POST = codec.encode(channel.PostMessage(kind="status", body="Claimed; I begin with the test that shows it. " * 3))
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One command: its type, its target, and the exact bytes of its arguments."""
 
     type: str

@@ -106,9 +106,10 @@ def decode_payload(decoder: msgspec.json.Decoder[Command], payload: bytes | msgs
 
 def request_digest(envelope: CommandEnvelope) -> str:
     """What makes two requests under one idempotency key the same request: 32 hex digits of SHA-256."""
-    what = f"{envelope.type}\n{envelope.target}\n{envelope.expected_version}\n"
-    who = f"{envelope.principal}\n{envelope.session_id}\n"
-    return hashlib.sha256((what + who).encode() + bytes(envelope.payload)).hexdigest()[:32]
+    e = envelope
+    digest = hashlib.sha256(f"{e.type}\n{e.target}\n{e.expected_version}\n{e.principal}\n{e.session_id}\n".encode())
+    digest.update(e.payload)
+    return digest.hexdigest()[:32]
 
 
 def encode_outcomes(outcomes: list[Outcome]) -> bytes:

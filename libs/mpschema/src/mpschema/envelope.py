@@ -60,9 +60,9 @@ class CommandEnvelope(
         if not _IDS(f"{self.command_id}\n{self.workspace_id}\n{self.principal}"):
             wrong = next(name for name in ("command_id", "workspace_id", "principal") if not is_id(getattr(self, name)))
             return f"Expected `str` matching regex {ID_PATTERN!r} - at `$.{wrong}`"
-        for name in ("type", "target"):
-            if "\x00" in getattr(self, name):
-                return f"Expected `str` matching regex {WITHOUT_NUL!r} - at `$.{name}`"
+        if "\x00" in self.type or "\x00" in self.target:
+            wrong = "type" if "\x00" in self.type else "target"
+            return f"Expected `str` matching regex {WITHOUT_NUL!r} - at `$.{wrong}`"
         return ""
 
 

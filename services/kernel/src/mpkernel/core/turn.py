@@ -26,6 +26,7 @@ COMMANDS_MAX = 1_000
 BYTES_MAX = 512 * 1024
 FACTS_MAX = 8_192
 """Events one command may become. A larger cascade is refused: it must fit one commit."""
+_ACCEPTED = Status.ACCEPTED
 KERNEL = "kernel"
 """The actor of what the kernel does on its own account."""
 
@@ -149,12 +150,13 @@ class Turn:
     def _accept(self, envelope: CommandEnvelope, digest: str, target: str, facts: tuple[Fact, ...]) -> Outcome:
         first = self.shard.world.seq + 1
         version = self._store(envelope, digest, facts[0], 0)
-        for index, fact in enumerate(facts[1:], 1):
-            later = self._store(envelope, None, fact, index)
-            version = later if fact[:2] == facts[0][:2] else version
+        if len(facts) > 1:
+            for index, fact in enumerate(facts[1:], 1):
+                later = self._store(envelope, None, fact, index)
+                version = later if fact[:2] == facts[0][:2] else version
         return Outcome(
             command_id=envelope.command_id,
-            status=Status.ACCEPTED,
+            status=_ACCEPTED,
             epoch=self.epoch,
             first_seq=first,
             last_seq=self.shard.world.seq,
