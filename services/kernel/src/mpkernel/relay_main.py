@@ -23,22 +23,21 @@ from mpkernel.settings import KernelSettings
 log = structlog.get_logger(__name__)
 EXIT_UNUSABLE = 4
 """The log does not verify, or the feed does not fit it."""
+_ASK_AGAIN_SECONDS = 0.25
 
 
 async def serve(settings: KernelSettings) -> int:
     """Relay until a signal asks to stop. Returns the exit code."""
     nc = await connect(settings.nats_url, f"relay-{settings.node}", writer=True)
     relay = Relay(LogReader(nc, settings.shard), JetStreamFeed(nc, settings.shard), settings.shard)
-    running = asyncio.create_task(relay.run())
+    running, stop = asyncio.create_task(relay.run()), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     ops = OpsServer(settings.ops_host, settings.ops_port, relay.health) if settings.ops_port else None
     try:
         if ops is not None:
             await ops.start()
-        await running
-    except asyncio.CancelledError:
-        return 0
+        await _until_stopped(running, stop)
     except (FeedDiverged, ChainBroken, MalformedCommit) as error:
         log.critical("relay.halted", reason=str(error))
         return EXIT_UNUSABLE
@@ -48,6 +47,19 @@ async def serve(settings: KernelSettings) -> int:
         with contextlib.suppress(Exception):
             await nc.close()
     return 0
+
+
+async def _until_stopped(running: asyncio.Task[None], stop: asyncio.Event) -> None:
+    """Wait until asked to stop, or until it ends by itself: then raises what it ended with."""
+    asked = asyncio.create_task(stop.wait())
+    await asyncio.wait((running, asked), return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    while not running.done():
+        running.cancel()
+        # In Python 3.11 a cancellation that meets an answer gets lost inside the client library: ask again.
+        await asyncio.wait((running,), timeout=_ASK_AGAIN_SECONDS)
+    if not running.cancelled():
+        running.result()
 
 
 async def drop_feed(settings: KernelSettings) -> None:
