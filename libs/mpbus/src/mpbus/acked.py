@@ -1,7 +1,8 @@
 """Publishing to a stream until it is stored: one subscription for all acknowledgements, and no task for one.
 
-The client library's own `publish` wraps each wait in a task, a timer and a random subject: a fifth of what a small
-publish costs (`commands_nats_1` in `bench/` shows it). What travels is the same.
+The client library's own `publish` makes a random subject and a wrapped wait for each. On the path of every command that
+is time (`p50_1_vs_bare_publish` in `bench/`). What travels is the same. Make one for a connection and keep it: its
+subscription lasts as long.
 """
 
 import asyncio

@@ -8,7 +8,7 @@ from mpschema.ids import uuid7
 
 _RANDOM_BYTES = 10
 _AT_ONCE = 256
-"""Ids whose randomness is asked for in one call of the system: asking costs half of what an id costs."""
+"""Ids whose randomness is asked for in one call of the system."""
 _randomness: deque[bytes] = deque()
 os.register_at_fork(after_in_child=_randomness.clear)  # Else a child would repeat its parent's ids.
 

@@ -20,6 +20,7 @@ from nats.js.errors import APIError
 
 from mpbus.acked import AckedPublisher
 from mpbus.errors import OutcomeTimeout, Overloaded, Unavailable
+from mpbus.tasks import end
 
 log = structlog.get_logger(__name__)
 REPLY_HEADER = "Mp-Reply"
@@ -68,11 +69,7 @@ class CommandProducer:
 
     async def close(self) -> None:
         """Stop. Whoever still waits gets `Unavailable`."""
-        while not all(task.done() for task in self._tasks):
-            for task in self._tasks:
-                task.cancel()
-            # A cancellation that meets an answer gets lost inside the client library: ask again.
-            await asyncio.wait(self._tasks, timeout=_TICK_SECONDS)
+        await end(*self._tasks)
         for waiting in self._waiting.values():
             if not waiting.future.done():
                 waiting.future.set_exception(Unavailable("the producer was closed"))

@@ -68,6 +68,7 @@ def compose(settings: KernelSettings, nc: Client) -> Kernel:
     signer = _signer(settings)
     source = LogReader(nc, settings.shard)
     snapshots = ObjectSnapshots(nc, settings.shard)
+    writer = JetStreamLogWriter(nc, settings.shard)  # One for all leaderships: it listens for its acknowledgements.
     authorizer, digest, metrics = RoleAuthorizer(), reducer_digest(), Metrics()
     candidacy = Candidacy(
         node=settings.node,
@@ -83,7 +84,7 @@ def compose(settings: KernelSettings, nc: Client) -> Kernel:
             memory.shard,
             memory.position,
             clock=SystemClock(),
-            writer=JetStreamLogWriter(nc, settings.shard),
+            writer=writer,
             intake=JetStreamIntake(nc, settings.shard, wake),
             answers=Answers(source, CoreReplies(nc), memory.places),
             authorizer=authorizer,

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import structlog
 from mpbus.ops import READS_LEVEL, Health, Progress
 from mpbus.reader import GENESIS, Commit, LogPosition
+from mpbus.tasks import end
 from mpschema import levels, subjects
 from mpschema.cloudevents import cloudevent_bytes
 from mpschema.codec import MalformedCommit
@@ -59,8 +60,7 @@ class Relay:
         try:
             await self._relay_for_ever()
         finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+            await end(watching)
 
     async def _watch(self) -> None:
         """See how far the log is, so that standing still is noticed."""

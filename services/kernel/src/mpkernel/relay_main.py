@@ -11,6 +11,7 @@ from mpbus.errors import ChainBroken
 from mpbus.ops import OpsServer
 from mpbus.reader import LogReader
 from mpbus.streams import feed_stream
+from mpbus.tasks import end
 from mpbus.telemetry import configure
 from mpschema import subjects
 from mpschema.codec import MalformedCommit
@@ -23,7 +24,6 @@ from mpkernel.settings import KernelSettings
 log = structlog.get_logger(__name__)
 EXIT_UNUSABLE = 4
 """The log does not verify, or the feed does not fit it."""
-_ASK_AGAIN_SECONDS = 0.25
 
 
 async def serve(settings: KernelSettings) -> int:
@@ -53,11 +53,7 @@ async def _until_stopped(running: asyncio.Task[None], stop: asyncio.Event) -> No
     """Wait until asked to stop, or until it ends by itself: then raises what it ended with."""
     asked = asyncio.create_task(stop.wait())
     await asyncio.wait((running, asked), return_when=asyncio.FIRST_COMPLETED)
-    asked.cancel()
-    while not running.done():
-        running.cancel()
-        # In Python 3.11 a cancellation that meets an answer gets lost inside the client library: ask again.
-        await asyncio.wait((running,), timeout=_ASK_AGAIN_SECONDS)
+    await end(asked, running)
     if not running.cancelled():
         running.result()
 

@@ -1,0 +1,17 @@
+"""Ending tasks that speak to the stream server."""
+
+import asyncio
+from typing import Any
+
+_ASK_AGAIN_SECONDS = 0.25
+
+
+async def end(*tasks: "asyncio.Task[Any]") -> None:
+    """Cancel tasks and wait until all have ended. What they ended with stays with them.
+
+    In Python 3.11 a cancellation that meets an answer gets lost inside the client library. So it is asked for again.
+    """
+    while running := [task for task in tasks if not task.done()]:
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running, timeout=_ASK_AGAIN_SECONDS)

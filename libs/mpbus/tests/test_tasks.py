@@ -1,0 +1,37 @@
+"""Whoever is told to end ends, also one who did not hear it the first time."""
+
+import asyncio
+
+import pytest
+from mpbus.tasks import end
+
+
+async def hears_at(cancellation: int) -> None:
+    """Loses cancellations before this one."""
+    heard = 0
+    while True:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            heard += 1
+            if heard == cancellation:
+                raise
+
+
+async def test_a_cancellation_that_was_lost_is_asked_for_again() -> None:
+    tasks = [asyncio.create_task(hears_at(cancellation)) for cancellation in (1, 3)]
+    await asyncio.wait(tasks, timeout=0)  # Both have begun.
+    await end(*tasks)
+    assert all(task.cancelled() for task in tasks)
+
+
+async def test_what_a_task_ended_with_stays_with_it() -> None:
+    async def fail() -> None:
+        raise LookupError("gone")
+
+    failing = asyncio.create_task(fail())
+    await asyncio.wait([failing])
+    await end(failing)
+    with pytest.raises(LookupError, match="gone"):
+        failing.result()
+    await end()
