@@ -14,6 +14,7 @@ import structlog
 from mpbus.errors import ConsumerLost
 from mpbus.ops import READS_LEVEL, Health
 from mpbus.reader import GENESIS, LogPosition
+from mpbus.tasks import end
 from mpschema import levels
 from nats.errors import Error as NatsError
 
@@ -128,9 +129,7 @@ class Kernel:
                 following.result()
             return memory if waiting.result() else None
         finally:
-            following.cancel()
-            waiting.cancel()
-            await asyncio.gather(following, waiting, return_exceptions=True)
+            await end(following, waiting)
 
     async def _load(self) -> Memory:
         try:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import structlog
 from mpbus.reader import LogPosition
+from mpbus.tasks import end
 from mpschema import codec, levels
 from mpschema.system import FeatureLevelRaised, LeaderElected
 
@@ -252,9 +253,6 @@ class Leader:
     async def _close(self) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
-        for task in (self._in_flight, self._discarding):
-            if task is not None:
-                task.cancel()
-        await asyncio.gather(*[t for t in (self._in_flight, self._discarding) if t], return_exceptions=True)
+        await end(*[task for task in (self._in_flight, self._discarding) if task is not None])
         await self._intake.close()
         self._metrics.count()

@@ -10,6 +10,7 @@ import hashlib
 import msgspec
 import structlog
 from mpbus.reader import LogPosition
+from mpbus.tasks import end
 from mpschema.system import LogCheckpointed
 
 from mpkernel.core.shard import Shard
@@ -76,8 +77,7 @@ class Sealing:
     async def close(self) -> None:
         """Give up what is under way."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end(self._task)
 
     async def _write(self, frozen: Frozen, position: LogPosition) -> None:
         digest = hashlib.sha256()

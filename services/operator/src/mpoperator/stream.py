@@ -8,6 +8,7 @@ import msgspec
 from mpbus.errors import ConsumerLost
 from mpbus.pull import Pull, stream_sequence
 from mpbus.reader import GENESIS, HASH_HEADER, Commit, LogPosition
+from mpbus.tasks import end
 from mpschema import codec, subjects
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -189,8 +190,7 @@ async def follow(stream: LogStream, chain: Chain, last: int) -> AsyncGenerator[l
         if chain.position.stream_seq < last:
             chain.missing(last)
     finally:
-        arriving.cancel()
-        await asyncio.gather(arriving, return_exceptions=True)
+        await end(arriving)
         await reading.aclose()
 
 

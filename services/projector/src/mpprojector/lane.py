@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import structlog
 from mpbus.errors import ChainBroken
 from mpbus.reader import LogPosition
+from mpbus.tasks import end
 from mpschema.codec import MalformedCommit
 from mpviews.changes import Commit
 
@@ -45,7 +46,6 @@ class Lane:
         self._taken = asyncio.Event()
         self._broken: ChainBroken | MalformedCommit | None = None
         self._ended = False
-        self._closing = False
 
     @property
     def idle(self) -> bool:
@@ -62,9 +62,7 @@ class Lane:
             for worker in self.workers:
                 worker.halt(f"{type(error).__name__}: {error}")
         finally:
-            self._closing = True
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
+            await end(reading)
 
     async def _read(self, after: LogPosition) -> None:
         try:
@@ -72,8 +70,6 @@ class Lane:
                 self._buffer.extend(commits)
                 self._buffered_bytes += sum(len(commit.data) for commit in commits)
                 self._arrived.set()
-                if self._closing:  # A cancellation that met an arrival may have been lost on the way.
-                    return
                 while self._buffered_bytes > BUFFER_BYTES_MAX:
                     self._taken.clear()
                     await self._taken.wait()

@@ -75,7 +75,7 @@ class Clients:
         assert serving is not None, "a client is served by a task"
         watch = asyncio.create_task(_left(receive, serving))
         try:
-            reason = await self._steps(client, transport, write)
+            reason = await self._steps(client, transport, write, watch)
         except TimeoutError:
             reason = STALLED
         except asyncio.CancelledError:
@@ -88,11 +88,13 @@ class Clients:
             STREAMS_ENDED.labels(reason).inc()
         return reason
 
-    async def _steps(self, client: "Client", transport: str, write: Write) -> str:
+    async def _steps(self, client: "Client", transport: str, write: Write, watch: "asyncio.Task[None]") -> str:
         settings, events = self._settings, STREAM_EVENTS.labels(transport)
         written = checked = time.monotonic()
         async with aclosing(self.feed.follow(client.workspace_id, client.wanted, client.after)) as steps:
             async for step in steps:
+                if watch.done():  # The cancellation may have been lost on its way (`mpbus.tasks`).
+                    return "left"
                 now = time.monotonic()
                 if now - checked > settings.recheck_seconds:
                     checked = now

@@ -6,6 +6,7 @@ from contextlib import aclosing
 import structlog
 from mpbus.errors import ChainBroken
 from mpbus.reader import GENESIS, LogPosition, LogReader
+from mpbus.tasks import end
 from mpschema.codec import MalformedCommit
 
 from mpgateway.metrics import TAIL_POSITION
@@ -37,9 +38,7 @@ class Tail:
 
     async def close(self) -> None:
         """Stop reading."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
 
     @property
     def ready(self) -> bool:

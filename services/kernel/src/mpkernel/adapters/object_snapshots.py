@@ -3,6 +3,7 @@
 import asyncio
 
 from mpbus.streams import SNAPSHOT_BUCKET
+from mpbus.tasks import end
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js.errors import BucketNotFoundError, ObjectNotFoundError
@@ -48,7 +49,7 @@ class ObjectSnapshots:
                     return None
             return (await reading).data
         finally:
-            reading.cancel()
+            await end(reading)
 
     async def forget(self) -> None:
         """Delete what is stored, where something is: a log that was put back without its end has no use for it.
