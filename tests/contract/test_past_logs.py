@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from mpkernel.core.policy import RoleAuthorizer
 from mpkernel.core.shard import Shard
 from mpkernel.core.snapshot import Frozen, state_root, thaw
 from mpkernel.core.turn import Turn
+from mpkernel.core.undo import Undo
 from mpkernel.core.world import Fact
 from mpoperator.backup.verifying import verify
 from mpschema.registry import EVENTS
@@ -45,6 +47,24 @@ def test_a_kernel_of_this_build_takes_over_and_a_snapshot_keeps_everything(folde
     elected = LeaderElected(leader_epoch=epoch, node="kernel-2", operators=("user:root",))
     turn.note(Fact("log", "log", elected), f"election_{epoch}:0")
     assert turn.seal("0" * 64).header.epoch == shard.world.epoch == epoch
+
+
+@each_log
+def test_whatever_stands_in_it_can_be_undone(folder: Path) -> None:
+    shard = Shard()
+    for commit in commits_of(folder):
+        before, derived = state_root(shard), copy.deepcopy(_derived(shard))
+        undo = Undo(shard)
+        for record in commit.records:
+            undo.folded(record, shard.fold_record(record))
+        undo.run()
+        assert (state_root(shard), _derived(shard)) == (before, derived), commit.records
+        shard.fold(commit.header, commit.records)
+
+
+def _derived(shard: Shard) -> object:
+    indexes = {name: space.index for name, space in shard.world.workspaces.items()}
+    return indexes, shard.world.deadlines.due_of
 
 
 def test_every_event_type_stands_in_a_past_log() -> None:

@@ -59,7 +59,7 @@ class FaultyLog:
 
 
 class FaultyIntake:
-    """An intake that may be lost, deliver a message again, or fail to discard."""
+    """An intake that may be lost, deliver a message again, overhear nothing, or fail to discard."""
 
     def __init__(self, commands: MemoryCommands, wake: asyncio.Event, node: Node) -> None:
         self._intake = MemoryIntake(commands, wake)
@@ -84,6 +84,11 @@ class FaultyIntake:
         if fresh:
             self._seen = fresh[-1].position
         return fresh
+
+    def overhear(self) -> CommandMessage | None:
+        """See `Intake`."""
+        message = self._intake.overhear()
+        return None if self._node.happens("deaf", 0.1) else message
 
     async def discard(self, consumed: int) -> None:
         """See `Intake`."""

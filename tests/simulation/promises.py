@@ -18,11 +18,19 @@ async def check(world: World) -> None:
     commits = await world.all_commits()
     audit([record for commit in commits for record in commit.records], world.acknowledged)
     events = check_history(commits, world.acknowledged)
+    _check_order(commits, list(world.stored))
     fresh = _check_checkpoints(commits)
     _check_snapshot(await world.snapshots.load(), commits, state_root(fresh))
     rows = _dump(world)
     assert rows == fresh_fold(commits), "the read models are not what the log folds to"
     check_rows(events, rows)
+
+
+def _check_order(commits: list[Commit], stored: list[str]) -> None:
+    """Commands are decided in the order of their stream, and none that it never held."""
+    decided = [record.command_id for commit in commits for record in commit.records if record.digest is not None]
+    known = set(decided)
+    assert decided == [command_id for command_id in stored if command_id in known], "not in the stream's order"
 
 
 def _check_checkpoints(commits: list[Commit]) -> Shard:

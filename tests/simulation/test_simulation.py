@@ -38,7 +38,8 @@ def test_the_storms_are_storms() -> None:
     on_the_log = {"crash before the write", "crash after the write", "write lost", "acknowledgement lost"}
     on_the_way = {"answer lost", "answer doubled", "command doubled", "slept", "clock set", "leases forgotten"}
     on_the_rows = {"crash before the rows", "crash after the rows", "rows lost", "word of the rows lost"}
-    assert on_the_log | on_the_way | on_the_rows | {"database forgot", "asked to go"} <= set(faults)
+    ahead = {"stored late", "message refused", "deaf", "decided ahead", "undone"}
+    assert on_the_log | on_the_way | on_the_rows | ahead | {"database forgot", "asked to go"} <= set(faults)
 
 
 def test_a_store_that_lets_every_owner_write_is_found_out() -> None:

@@ -47,7 +47,18 @@ END_SECONDS = 600.0
 """By then every client has its answers, or the seed has found something."""
 PROJECTED_SECONDS = 120.0
 """By then, in calm, every projection has what is in the log."""
-_METRICS = Metrics()
+
+
+class CountingMetrics(Metrics):
+    """Counts among the faults what became of messages that were decided ahead."""
+
+    def __init__(self, faults: Counter[str]) -> None:
+        super().__init__()
+        self._faults = faults
+
+    def settled(self, *, stands: bool) -> None:
+        """See `Metrics`."""
+        self._faults["decided ahead" if stands else "undone"] += 1
 
 
 class Process(Protocol):
@@ -71,6 +82,8 @@ class World:
     commands: MemoryCommands = field(default_factory=MemoryCommands)
     snapshots: MemorySnapshots = field(default_factory=MemorySnapshots)
     store: MemoryStore = field(default_factory=MemoryStore)
+    stored: dict[str, None] = field(default_factory=dict)
+    """The commands, in the order in which their stream got them first."""
     replies: dict[str, asyncio.Queue[bytes]] = field(default_factory=dict)
     acknowledged: dict[str, Outcome] = field(default_factory=dict)
     faults: Counter[str] = field(default_factory=Counter)
@@ -81,6 +94,7 @@ class World:
     def __post_init__(self) -> None:
         self.dice = Random(self.seed)
         self.leases = MemoryLeases(self._now)
+        self.metrics = CountingMetrics(self.faults)
         self.reader = Reader(self.store, self.log.commits, self.faults)
 
     async def live(self) -> None:
@@ -186,7 +200,7 @@ class World:
                 answers=Answers(log, FaultyReplies(self.replies, node), memory.places),
                 authorizer=RoleAuthorizer(),
                 sealing=Sealing(snapshots, "simulated", SNAPSHOT_EVERY, wake),
-                metrics=_METRICS,
+                metrics=self.metrics,
                 wake=wake,
             )
 
@@ -197,7 +211,7 @@ class World:
             make_leader,
             reducer_digest="simulated",
             renew_seconds=LEASE_TTL_SECONDS / 3,
-            metrics=_METRICS,
+            metrics=self.metrics,
         )
 
     def _projector(self, name: str, node: Node) -> Process:
@@ -217,12 +231,11 @@ class World:
     async def _insist(self, name: str, inbox: asyncio.Queue[bytes], envelope: CommandEnvelope) -> Outcome:
         """Send until it is answered; sometimes more often than needed, the second one long after the answer."""
         while True:
-            data = codec.encode(envelope)
-            self.commands.publish(data, name)
+            await self._send(name, envelope)
             if self.dice.random() < 0.1:
                 self.faults["command doubled"] += 1
                 late = self.dice.uniform(0, LATE_SECONDS_MAX)
-                asyncio.get_running_loop().call_later(late, self.commands.publish, data, name)
+                asyncio.get_running_loop().call_later(late, self._store, name, envelope)
             try:
                 async with asyncio.timeout(self.dice.uniform(1, 4)):
                     while True:
@@ -231,6 +244,25 @@ class World:
                                 return outcome
             except TimeoutError:
                 continue
+
+    async def _send(self, name: str, envelope: CommandEnvelope) -> None:
+        """A message is heard on its way, or after it, or not at all; and mostly it is stored, though perhaps later."""
+        heard = self.dice.random()
+        if heard < 0.8:
+            self.commands.tell(codec.encode(envelope), name)
+        if self.dice.random() < 0.3:
+            self.faults["stored late"] += 1
+            await asyncio.sleep(self.dice.uniform(0, 0.5))
+        if self._intensity() and self.dice.random() < 0.05:
+            self.faults["message refused"] += 1
+            return
+        self._store(name, envelope)
+        if heard > 0.9:
+            self.commands.tell(codec.encode(envelope), name)
+
+    def _store(self, name: str, envelope: CommandEnvelope) -> None:
+        self.stored.setdefault(envelope.command_id)
+        self.commands.publish(codec.encode(envelope), name)
 
     async def all_commits(self) -> list[Commit]:
         """The log as it stands, through the verifying reader."""

@@ -7,6 +7,7 @@ from mpkernel.core.shard import Shard
 from mpkernel.core.snapshot import Frozen, state_root, thaw
 from mpkernel.core.timers import due, next_due
 from mpkernel.core.turn import Repeat, Reply, Sealed, Turn, conflict_outcome, recorded_outcome
+from mpkernel.core.undo import Undo
 from mpkernel.core.world import Fact
 from mpschema import codec
 from mpschema.base import Command
@@ -196,6 +197,31 @@ def test_an_overdue_lease_expires_by_a_recorded_fact(run: Run) -> None:
     records = codec.decode_records(codec.split_commit(run.seal(turn).data)[1])
     assert [record.name for record in records] == ["TimerFired", "TaskLeaseExpired"]
     assert next_due(run.shard.world) is None
+    assert state_root(run.replayed()) == state_root(run.shard)
+
+
+def test_what_was_decided_ahead_is_undone_without_a_trace(run: Run) -> None:
+    run.decide(*[line(f"c-{n}", CREATE, f"t{n}") for n in range(8)])
+    run.decide(*[line(f"r-{n}", MarkTaskReady(), f"t{n}") for n in range(0, 8, 2)])
+    before = state_root(run.shard)
+    lines = [
+        line("w-2", CreateWorkspace(name="Beta"), "acme"),
+        line("c-99", CREATE, key="a-key"),
+        line("c-1", CREATE, "t1"),
+        line("l-2", ClaimTask(ttl_seconds=10), "t2"),
+        line("l-3", ClaimTask(), "t3"),
+        line("c-99", CREATE, "elsewhere"),
+        b"junk",
+    ]
+    ahead = run.turn()
+    ahead.undo = Undo(run.shard)
+    ahead.take(run.position + 1, "replies", lines)
+    assert state_root(run.shard) != before
+    ahead.undo.run()
+    assert state_root(run.shard) == before
+    assert next_due(run.shard.world) is None
+    run.decide(*lines)
+    assert ahead.lines == run.sealed[-1].data.split(b"\n")[1:-1], "decided again, it is the same"
     assert state_root(run.replayed()) == state_root(run.shard)
 
 

@@ -3,6 +3,9 @@
 Exactly one commit is in flight. While it is, the next turn is decided on the speculative state. Any failure ends the
 leadership, and the state built on what was not stored is dropped with it.
 
+Where nothing waits, a message is decided ahead: while it is on its way to its stream. It is answered for only when the
+stream delivers it, next and the same; else it is undone, and what the stream says is decided.
+
 What if we stop right here? Before the commit: the commands still wait in their stream. After the commit and before the
 answer: the producer asks again and gets the recorded outcome. After the answer and before the discard: the next leader
 reads the consumed position from the log and discards for us.
@@ -25,6 +28,7 @@ from mpkernel.core.policy import Authorizer
 from mpkernel.core.shard import Shard
 from mpkernel.core.timers import due, next_due
 from mpkernel.core.turn import Sealed, Turn
+from mpkernel.core.undo import Undo
 from mpkernel.core.world import Fact
 from mpkernel.metrics import Metrics
 from mpkernel.ports import Clock, CommandMessage, Intake, IntakeUnavailable, LogWriter
@@ -37,6 +41,8 @@ DISCARD_EVERY_SECONDS = 0.2
 STEP_MESSAGES_MAX = 32
 """Messages decided before the loop looks up again, so that a finished commit never waits long."""
 BACKLOG_MESSAGES_MAX = 2_000
+AHEAD_SECONDS_MAX = 0.25
+"""How long what was decided ahead may wait for the stream to say it."""
 _CHECK_SECONDS = 0.5
 
 
@@ -82,6 +88,9 @@ class Leader:
         self._wake = wake
         self._backlog: deque[CommandMessage] = deque()
         self._turn: Turn | None = None
+        self._ahead: CommandMessage | None = None
+        """What the turn consists of, while the stream has not said it."""
+        self._ahead_until = 0.0
         self._in_flight: asyncio.Task[None] | None = None
         self._consumed = shard.command_position
         self._discarded = shard.command_position
@@ -151,7 +160,7 @@ class Leader:
     def _set_alarm(self) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
-        pause = _CHECK_SECONDS
+        pause = _CHECK_SECONDS if self._ahead is None else AHEAD_SECONDS_MAX
         soonest = next_due(self._shard.world)
         if soonest is not None:
             pause = min(pause, max(0, soonest - self._clock.now_ms()) / 1000)
@@ -163,9 +172,13 @@ class Leader:
             self._in_flight = None
         if len(self._backlog) < BACKLOG_MESSAGES_MAX:
             self._backlog.extend(self._intake.take_nowait())
-        self._fire_timers()
-        self._decide()
-        if self._in_flight is None:
+        self._settle()
+        if self._ahead is None:
+            self._fire_timers()
+            self._decide()
+        if self._turn is None:
+            self._decide_ahead()
+        if self._in_flight is None and self._ahead is None:
             self._begin_commit()
         self._begin_discard()
         if self._backlog and not (self._turn is not None and self._turn.full):
@@ -195,6 +208,32 @@ class Leader:
             turn.take(message.position, message.reply_to, message.data.split(b"\n"))
             if self._in_flight is None:
                 return  # The log is idle: store this now, decide the rest meanwhile.
+
+    def _decide_ahead(self) -> None:
+        message = self._intake.overhear()
+        if message is None:
+            return
+        turn = self._turn = self._new_turn()
+        turn.undo = Undo(self._shard)
+        turn.take(message.position, message.reply_to, message.data.split(b"\n"))
+        self._ahead, self._ahead_until = message, asyncio.get_running_loop().time() + AHEAD_SECONDS_MAX
+
+    def _settle(self) -> None:
+        """What was decided ahead stands if the stream says it next. If it says something else, or nothing, it goes."""
+        turn, message = self._turn, self._ahead
+        if turn is None or message is None or turn.undo is None:
+            return
+        said = self._backlog[0] if self._backlog else None
+        if said is None and asyncio.get_running_loop().time() < self._ahead_until:
+            return
+        self._ahead = None
+        if said == message:
+            self._backlog.popleft()
+            turn.undo = None
+        else:
+            turn.undo.run()
+            self._turn = None
+        self._metrics.settled(stands=said == message)
 
     def _begin_commit(self) -> None:
         turn, self._turn = self._turn, None

@@ -9,6 +9,7 @@ from mpkernel.core.turn import Reply, Sealed
 
 _COMMANDS = Counter("mp_kernel_commands_total", "Commands decided, by outcome.", ["status"])
 _REPEATS = Counter("mp_kernel_repeats_total", "Requests answered from the record.")
+_AHEAD = Counter("mp_kernel_ahead_total", "Messages decided on their way, by what came of it.", ["result"])
 _COMMITS = Counter("mp_kernel_commits_total", "Commits stored.")
 _EVENTS = Counter("mp_kernel_events_total", "Events stored.")
 _BYTES = Counter("mp_kernel_log_bytes_total", "Bytes of commits stored.")
@@ -30,17 +31,26 @@ class Metrics:
     def __init__(self) -> None:
         self._accepted = _COMMANDS.labels("accepted")
         self._rejected = _COMMANDS.labels("rejected")
+        self._ahead = {True: _AHEAD.labels("stands"), False: _AHEAD.labels("undone")}
+        self._settled: list[bool] = []
         self._uncounted: list[tuple[Sealed, float]] = []
 
     def committed(self, sealed: Sealed, seconds: float) -> None:
         """A commit is stored. The next `count` counts it: whoever waits for its answers does not wait for that."""
         self._uncounted.append((sealed, seconds))
 
+    def settled(self, *, stands: bool) -> None:
+        """What was decided ahead stands, or was undone. Counted by the next `count`."""
+        self._settled.append(stands)
+
     def count(self) -> None:
         """Count what was committed since, in a moment when nobody waits."""
         for sealed, seconds in self._uncounted:
             self._count(sealed, seconds)
         self._uncounted.clear()
+        for stands in self._settled:
+            self._ahead[stands].inc()
+        self._settled.clear()
 
     def _count(self, sealed: Sealed, seconds: float) -> None:
         accepted, rejected, repeats = _counts(sealed.replies)

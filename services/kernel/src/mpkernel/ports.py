@@ -79,6 +79,14 @@ class Intake(Protocol):
         """What has arrived, perhaps nothing. Raises `mpbus.errors.ConsumerLost`."""
         ...
 
+    def overhear(self) -> CommandMessage | None:
+        """A message on its way to the stream, if one was heard; each is told once.
+
+        Its position is the one it gets if it is stored next. It may be stored later than others, or never: only
+        `take_nowait` says what the stream holds.
+        """
+        ...
+
     async def discard(self, consumed: int) -> None:
         """Acknowledge everything up to a position at once. Raises `IntakeUnavailable`."""
         ...

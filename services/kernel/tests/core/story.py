@@ -15,6 +15,7 @@ from mpkernel.core.evolve import apply
 from mpkernel.core.policy import Authorizer, RoleAuthorizer
 from mpkernel.core.states import STATES, Task
 from mpkernel.core.timers import due, fire
+from mpkernel.core.undo import Undo
 from mpkernel.core.world import Decision, Fact, Space, World
 from mpschema import levels
 from mpschema.base import Command, Event
@@ -103,6 +104,8 @@ class Story:
         self.commands = 0
         self.told: list[tuple[str, Fact]] = []
         """Everything recorded, with its workspace."""
+        self.undo: Undo | None = None
+        """The way back, for what is recorded from now on."""
 
     def given(self, *steps: Step) -> Self:
         """These commands were accepted."""
@@ -136,20 +139,20 @@ class Story:
         """Fold facts as the log would carry them."""
         for fact in facts:
             self.told.append((workspace_id, fact))
-            apply(
-                self.world,
-                record_of(
-                    fact.event,
-                    seq=self.world.seq + 1,
-                    id=f"event:{self.world.seq + 1}",
-                    workspace_id=workspace_id,
-                    aggregate_id=fact.aggregate_id,
-                    version=self.world.version_of(workspace_id, fact.aggregate, fact.aggregate_id) + 1,
-                    time_ms=self.now_ms,
-                    epoch=1,
-                    actor="kernel",
-                ),
+            record = record_of(
+                fact.event,
+                seq=self.world.seq + 1,
+                id=f"event:{self.world.seq + 1}",
+                workspace_id=workspace_id,
+                aggregate_id=fact.aggregate_id,
+                version=self.world.version_of(workspace_id, fact.aggregate, fact.aggregate_id) + 1,
+                time_ms=self.now_ms,
+                epoch=1,
+                actor="kernel",
             )
+            replaced = apply(self.world, record)
+            if self.undo is not None:
+                self.undo.folded(record, replaced)
 
     @property
     def space(self) -> Space:

@@ -5,6 +5,7 @@ A random world is driven through `decide` and `apply` as the kernel drives them,
 
 import itertools
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -12,9 +13,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from mpkernel.core.indexes import rebuild_indexes
+from mpkernel.core.shard import Shard
 from mpkernel.core.states import STATES, Session, Task
 from mpkernel.core.task import LEASED, OPEN
 from mpkernel.core.task import RULES as TASK_RULES
+from mpkernel.core.undo import Undo
 from mpkernel.core.world import World
 from mpschema.base import Command
 from mpschema.channel import MessagePosted, OpenChannel, Scope
@@ -98,9 +101,22 @@ class AnyStory(RuleBasedStateMachine):
         first = self.story.ask(step)
         self.story.commands = commands
         assert picture(self.story.world) == before
+        self.undone(lambda: self.story.when(step))
         assert self.story.when(step).decision == first
         if isinstance(first, Rejection):
             assert picture(self.story.world) == before
+
+    def undone(self, happening: Callable[[], object]) -> None:
+        """Let something happen, and undo it: then it never happened."""
+        story = self.story
+        before, told, commands, now_ms = picture(story.world), len(story.told), story.commands, story.now_ms
+        story.undo = Undo(Shard(story.world))
+        happening()
+        story.undo.run()
+        assert picture(story.world) == before
+        assert story.world.deadlines.soonest() == reloaded(story.world).deadlines.soonest()
+        story.undo, story.commands, story.now_ms = None, commands, now_ms
+        del story.told[told:]
 
     @rule(task_id=task_ids, board_id=st.none() | st.just("b1"))
     def create_task(self, task_id: str, board_id: str | None) -> None:
@@ -168,6 +184,7 @@ class AnyStory(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([1, 60, 300, 600]))
     def wait(self, seconds: int) -> None:
+        self.undone(lambda: self.story.later(seconds))
         self.story.later(seconds)
 
     @invariant()

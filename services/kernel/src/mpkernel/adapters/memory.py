@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from mpbus.reader import GENESIS, Commit, LogPosition, verify
 from mpschema import subjects
 
+from mpkernel.hearing import Hearing
 from mpkernel.ports import CommandMessage, Deposed
 
 
@@ -74,6 +75,11 @@ class MemoryCommands:
         self._last = 0
         self._readers: list[MemoryIntake] = []
 
+    def tell(self, data: bytes, reply_to: str = "") -> None:
+        """A message is on its way, and may be stored later."""
+        for reader in self._readers:
+            reader.hear(reply_to, data)
+
     def publish(self, data: bytes, reply_to: str = "") -> int:
         """Store one message of packed commands; its position."""
         self._last += 1
@@ -108,10 +114,13 @@ class MemoryIntake:
         self._commands = commands
         self._wake = wake
         self._arrived: list[CommandMessage] = []
+        self._hearing = Hearing()
+        self._taken = 0
 
     async def open(self, consumed: int) -> None:
         """See the port."""
         self._commands.purge(consumed)
+        self._taken = consumed
         self._arrived = self._commands.after(consumed)
         self._commands.attach(self)
         self._wake.set()
@@ -124,7 +133,19 @@ class MemoryIntake:
     def take_nowait(self) -> list[CommandMessage]:
         """See the port."""
         taken, self._arrived = self._arrived, []
+        for message in taken:
+            self._taken = message.position
+            self._hearing.arrived(message)
         return taken
+
+    def hear(self, reply_to: str, data: bytes) -> None:
+        """A message was sent."""
+        self._hearing.hear(reply_to, data)
+        self._wake.set()
+
+    def overhear(self) -> CommandMessage | None:
+        """See the port."""
+        return self._hearing.next(self._taken + 1)
 
     async def discard(self, consumed: int) -> None:
         """See the port."""

@@ -1,4 +1,4 @@
-"""Facts to state: fold one recorded event into the world. A fact is never refused."""
+"""Facts to state, and back: fold one recorded event into the world, or undo it. A fact is never refused."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,12 +21,13 @@ _STEPS: dict[type[Event], tuple[str, Evolve, Reindex | None]] = {
 }
 
 
-def apply(world: World, record: EventRecord) -> None:
+def apply(world: World, record: EventRecord) -> Any:
     """Fold one event: the aggregate's state, what derives from it, and the world's position.
 
-    Raises nothing for a fact that a decision could have made; anything else is a bug, or not our log.
+    Returns the state that it replaced, None if there was none. Raises nothing for a fact that a decision could have
+    made; anything else is a bug, or not our log.
     """
-    event = record.data
+    event, old = record.data, None
     step = _STEPS.get(type(event))
     if step is not None:
         aggregate, evolve, reindex = step
@@ -48,3 +49,26 @@ def apply(world: World, record: EventRecord) -> None:
     world.seq = record.seq
     world.time_ms = record.time_ms
     world.epoch = record.epoch
+    return old
+
+
+def undo(world: World, record: EventRecord, before: Any) -> None:
+    """Take back the newest event that was folded; `before` is the state that it replaced.
+
+    The world's position, and what the log says about itself, are the caller's to put back.
+    """
+    step = _STEPS.get(type(record.data))
+    if step is None:
+        return
+    aggregate, _, reindex = step
+    space = world.workspaces[record.workspace_id]
+    states = space.states[aggregate]
+    after = states[record.aggregate_id]
+    if before is None:
+        del states[record.aggregate_id]
+    else:
+        states[record.aggregate_id] = before
+    if reindex is not None:
+        reindex(space, after, before)
+    if before is None and not any(space.states.values()):
+        del world.workspaces[record.workspace_id]

@@ -1,13 +1,14 @@
 """What derives from states, kept up to date by each change: the state before and the state after say what to change.
 
 The same functions rebuild everything, from no state before to the state that is: so both ways agree by construction.
+They also undo a change, from the state after it back to the one before, or to none.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from mpschema.principal import Role
-from mpschema.task import LinkKind
+from mpschema.task import LinkKind, TaskState
 
 from mpkernel.core import session as sessions
 from mpkernel.core import workspace as workspaces
@@ -19,6 +20,7 @@ TASK_LEASE = "task_lease"
 REPLY_BY = "reply_by"
 
 _BLOCKS = LinkKind.BLOCKS
+_NOTHING: Mapping[int, int] = {}
 _PROJECT_OPEN = ProjectState.OPEN
 
 
@@ -57,59 +59,75 @@ def _remove(sets: dict[str, set[str]], key: str, member: str) -> None:
         del sets[key]
 
 
-def _workspace(space: Space, _: Workspace | None, new: Workspace) -> None:
-    space.index.closed = workspaces.closed(new)
+def _workspace(space: Space, _: Workspace | None, new: Workspace | None) -> None:
+    space.index.closed = None if new is None else workspaces.closed(new)
 
 
-def _principal(space: Space, _: Principal | None, new: Principal) -> None:
-    index = space.index
-    if Role.OWNER in new.roles:
-        index.owners.add(new.id)
+def _principal(space: Space, old: Principal | None, new: Principal | None) -> None:
+    index, known, keys = space.index, new or old, {} if new is None else new.keys
+    assert known is not None, "a change has a state before or after"
+    if new is not None and Role.OWNER in new.roles:
+        index.owners.add(known.id)
     else:
-        index.owners.discard(new.id)
-    for key_id in new.keys:
-        index.keys[key_id] = new.id
+        index.owners.discard(known.id)
+    for key_id in keys:
+        index.keys[key_id] = known.id
+    for key_id in () if old is None else old.keys:
+        if key_id not in keys:
+            del index.keys[key_id]
 
 
-def _project(space: Space, old: Project | None, new: Project) -> None:
-    if new.state is _PROJECT_OPEN:
+def _project(space: Space, old: Project | None, new: Project | None) -> None:
+    if new is not None and new.state is _PROJECT_OPEN:
         space.index.project_names[new.name] = new.id
     elif old is not None and old.state is _PROJECT_OPEN:
         del space.index.project_names[old.name]
 
 
-def _task(space: Space, old: Task | None, new: Task) -> None:
+def _task(space: Space, old: Task | None, new: Task | None) -> None:
     old_state, old_due_ms = (None, 0) if old is None else (old.state, old.expires_at_ms)
-    if new.state is not old_state and new.board_id is not None:
-        counts = space.index.tasks_on_board.setdefault(new.board_id, {})
-        _count(counts, new.state, 1)
-        if old_state is not None:
-            _count(counts, old_state, -1)
-    if new.expires_at_ms != old_due_ms:
+    new_state, new_due_ms = (None, 0) if new is None else (new.state, new.expires_at_ms)
+    if new_state is not old_state:
+        _move(space.index.tasks_on_board, old, new)
+    if new_due_ms != old_due_ms:
         _lease(space, old, new)
-    if new.links or (old is not None and old.links):
+    if (new is not None and new.links) or (old is not None and old.links):
         _blockers(space, old, new)
 
 
-def _lease(space: Space, old: Task | None, new: Task) -> None:
+def _move(boards: dict[str, dict[TaskState, int]], old: Task | None, new: Task | None) -> None:
+    """A task came to its board, left it, or is in another state there. It never changes its board."""
+    known = new or old
+    if known is None or known.board_id is None:
+        return
+    counts = boards.setdefault(known.board_id, {})
+    if new is not None:
+        _count(counts, new.state, 1)
+    if old is not None:
+        _count(counts, old.state, -1)
+    if not counts:
+        del boards[known.board_id]
+
+
+def _lease(space: Space, old: Task | None, new: Task | None) -> None:
     """A lease began, was renewed, or ended. A claim passes from session to session only through its end."""
-    key = (space.id, TASK_LEASE, new.id, 0)
-    if new.expires_at_ms:
-        space.deadlines.set(key, new.expires_at_ms)
+    if new is not None and new.expires_at_ms:
+        space.deadlines.set((space.id, TASK_LEASE, new.id, 0), new.expires_at_ms)
         if new.session_id is not None and (old is None or not old.expires_at_ms):
             _add(space.index.claims, new.session_id, new.id)
-    else:
-        space.deadlines.clear(key)
-        if old is not None and old.session_id is not None:
-            _remove(space.index.claims, old.session_id, new.id)
+    elif old is not None:
+        space.deadlines.clear((space.id, TASK_LEASE, old.id, 0))
+        if old.session_id is not None:
+            _remove(space.index.claims, old.session_id, old.id)
 
 
-def _blockers(space: Space, old: Task | None, new: Task) -> None:
-    before, after = _blocked_by(old), _blocked_by(new)
+def _blockers(space: Space, old: Task | None, new: Task | None) -> None:
+    known, before, after = new or old, _blocked_by(old), _blocked_by(new)
+    assert known is not None, "a change has a state before or after"
     for task_id in after - before:
-        _add(space.index.blockers, task_id, new.id)
+        _add(space.index.blockers, task_id, known.id)
     for task_id in before - after:
-        _remove(space.index.blockers, task_id, new.id)
+        _remove(space.index.blockers, task_id, known.id)
 
 
 def _blocked_by(task: Task | None) -> set[str]:
@@ -119,30 +137,37 @@ def _blocked_by(task: Task | None) -> set[str]:
     return {other for kind, other in task.links if kind is _BLOCKS}
 
 
-def _session(space: Space, old: Session | None, new: Session) -> None:
-    index, parent_id = space.index, new.parent_id
-    if old is None and parent_id is not None:
-        _count(index.children, parent_id, 1)
-    lived, lives = old is not None and old.state in sessions.LIVE, new.state in sessions.LIVE
+def _session(space: Space, old: Session | None, new: Session | None) -> None:
+    index, known = space.index, new or old
+    assert known is not None, "a change has a state before or after"
+    parent_id = known.parent_id
+    if (old is None or new is None) and parent_id is not None:
+        _count(index.children, parent_id, -1 if new is None else 1)
+    lived, lives = old is not None and old.state in sessions.LIVE, new is not None and new.state in sessions.LIVE
     if lived == lives:
         return
-    _count(index.live_in_lineage, new.root_id, 1 if lives else -1)
-    if new.project_id is not None:
-        _count(index.live_in_project, new.project_id, 1 if lives else -1)
+    _count(index.live_in_lineage, known.root_id, 1 if lives else -1)
+    if known.project_id is not None:
+        _count(index.live_in_project, known.project_id, 1 if lives else -1)
     if parent_id is not None:
-        (_add if lives else _remove)(index.live_children, parent_id, new.id)
+        (_add if lives else _remove)(index.live_children, parent_id, known.id)
 
 
-def _channel(space: Space, old: Channel | None, new: Channel) -> None:
-    before = {} if old is None else old.awaited
-    if new.awaited is before:
+def _channel(space: Space, old: Channel | None, new: Channel | None) -> None:
+    before, after = _awaited(old), _awaited(new)
+    known = new or old
+    if after is before or known is None:
         return
-    for message_seq, due_ms in new.awaited.items():
+    for message_seq, due_ms in after.items():
         if message_seq not in before:
-            space.deadlines.set((space.id, REPLY_BY, new.id, message_seq), due_ms)
+            space.deadlines.set((space.id, REPLY_BY, known.id, message_seq), due_ms)
     for message_seq in before:
-        if message_seq not in new.awaited:
-            space.deadlines.clear((space.id, REPLY_BY, new.id, message_seq))
+        if message_seq not in after:
+            space.deadlines.clear((space.id, REPLY_BY, known.id, message_seq))
+
+
+def _awaited(channel: Channel | None) -> Mapping[int, int]:
+    return _NOTHING if channel is None else channel.awaited
 
 
 REINDEX: Mapping[str, Callable[[Space, Any, Any], None]] = {
@@ -153,4 +178,4 @@ REINDEX: Mapping[str, Callable[[Space, Any, Any], None]] = {
     "session": _session,
     "channel": _channel,
 }
-"""For each aggregate that anything derives from: what its change changes, of the state before (or None) and after."""
+"""For each aggregate that anything derives from: what its change changes, of the state before and after (or None)."""

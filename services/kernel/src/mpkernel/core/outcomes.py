@@ -23,6 +23,11 @@ class Outcomes:
         """Remember an outcome. The first one recorded under a key stays for ever (G4)."""
         self._places.setdefault(f"{workspace_id}/{key}", int(digest[:16], 16) << _SEQ_BITS | first_seq)
 
+    def forget_newest(self, kept: int) -> None:
+        """Forget again what was remembered last, until `kept` keys are left."""
+        while len(self._places) > kept:
+            self._places.popitem()
+
     def find(self, workspace_id: str, key: str) -> int | None:
         """The place recorded under a key, for `first_seq` and `same_request`; None if there is none."""
         return self._places.get(f"{workspace_id}/{key}")

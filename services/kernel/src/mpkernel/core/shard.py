@@ -1,5 +1,7 @@
 """The whole state of one shard: the world of aggregates, the outcomes, and how far both logs are consumed."""
 
+from typing import Any
+
 from mpschema.envelope import CommitHeader, EventRecord
 
 from mpkernel.core.evolve import apply
@@ -23,11 +25,12 @@ class Shard:
             self.fold_record(record)
         self.command_position = header.command_position
 
-    def fold_record(self, record: EventRecord) -> None:
-        """Take in one event."""
-        apply(self.world, record)
+    def fold_record(self, record: EventRecord) -> Any:
+        """Take in one event. Returns the state that it replaced, None if there was none."""
+        replaced = apply(self.world, record)
         if record.digest is not None:
             command_id = record.id[:-2]  # The first event of an outcome: its id ends with ":0".
             self.outcomes.add(record.workspace_id, command_id, record.digest, record.seq)
             if record.idempotency_key is not None:
                 self.outcomes.add(record.workspace_id, record.idempotency_key, record.digest, record.seq)
+        return replaced

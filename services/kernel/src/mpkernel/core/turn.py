@@ -20,6 +20,7 @@ from mpkernel.core.outcomes import first_seq, same_request
 from mpkernel.core.policy import Authorizer
 from mpkernel.core.shard import Shard
 from mpkernel.core.timers import Timer, fire
+from mpkernel.core.undo import Undo
 from mpkernel.core.world import Fact
 
 COMMANDS_MAX = 1_000
@@ -69,6 +70,8 @@ class Turn:
     size: int = 0
     commands: int = 0
     replies: dict[str, list[Reply]] = field(default_factory=dict)
+    undo: Undo | None = None
+    """The way back, while what is decided may have to be undone."""
 
     def __post_init__(self) -> None:
         self.now_ms = max(self.now_ms, self.shard.world.time_ms)  # Recorded time never runs backwards (G14).
@@ -232,7 +235,9 @@ class Turn:
         line = codec.encode(record)
         self.lines.append(line)
         self.size += len(line)
-        self.shard.fold_record(record)
+        replaced = self.shard.fold_record(record)
+        if self.undo is not None:
+            self.undo.folded(record, replaced)
 
 
 def _target(envelope: CommandEnvelope) -> str:
