@@ -1,0 +1,165 @@
+"""What every intake promises: messages in order, nothing twice, nothing skipped; and what is heard is only heard."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import pytest
+import pytest_asyncio
+from mpbus.connect import connect
+from mpbus.producer import REPLY_HEADER
+from mpbus.streams import provision
+from mpd.servers import NatsServer
+from mpkernel.adapters.jetstream_intake import JetStreamIntake
+from mpkernel.adapters.memory import MemoryCommands, MemoryIntake
+from mpkernel.ports import CommandMessage, Intake
+from mpschema import subjects
+from nats.aio.client import Client
+from nats.js.errors import APIError
+
+SHARD = "0"
+REPLIES = "replies.1"
+
+
+class Commands(Protocol):
+    """A command stream, from both sides."""
+
+    def reader(self, wake: asyncio.Event) -> Intake: ...
+    async def send(self, data: bytes) -> None: ...
+    async def send_in_vain(self, data: bytes) -> None: ...
+
+
+@dataclass
+class InMemory:
+    commands: MemoryCommands
+
+    def reader(self, wake: asyncio.Event) -> Intake:
+        return MemoryIntake(self.commands, wake)
+
+    async def send(self, data: bytes) -> None:
+        self.commands.tell(data, REPLIES)
+        self.commands.publish(data, REPLIES)
+
+    async def send_in_vain(self, data: bytes) -> None:
+        self.commands.tell(data, REPLIES)
+
+
+@dataclass
+class OnJetStream:
+    nc: Client
+
+    def reader(self, wake: asyncio.Event) -> Intake:
+        return JetStreamIntake(self.nc, SHARD, wake)
+
+    async def send(self, data: bytes) -> None:
+        headers = {REPLY_HEADER: REPLIES}
+        await self.nc.jetstream().publish(subjects.command_subject(SHARD), data, headers=headers)
+
+    async def send_in_vain(self, data: bytes) -> None:
+        headers = {REPLY_HEADER: REPLIES, "Nats-Expected-Last-Sequence": "999"}
+        with pytest.raises(APIError, match="wrong last sequence"):
+            await self.nc.jetstream().publish(subjects.command_subject(SHARD), data, headers=headers)
+
+
+class Reader:
+    """An intake, and patience."""
+
+    def __init__(self, commands: Commands) -> None:
+        self._wake = asyncio.Event()
+        self.intake = commands.reader(self._wake)
+
+    async def taken(self, count: int) -> list[CommandMessage]:
+        """What arrives, once it is so much."""
+        found = self.intake.take_nowait()
+        while len(found) < count:
+            await self._woken()
+            found += self.intake.take_nowait()
+        return found
+
+    async def heard(self) -> CommandMessage:
+        """What is heard, once something is."""
+        while (message := self.intake.overhear()) is None:
+            await self._woken()
+        return message
+
+    async def _woken(self) -> None:
+        async with asyncio.timeout(10):
+            await self._wake.wait()
+        self._wake.clear()
+
+
+@pytest_asyncio.fixture(params=["memory", "jetstream"])
+async def commands(request: pytest.FixtureRequest, own_nats: NatsServer) -> AsyncIterator[Commands]:
+    """An empty command stream."""
+    if request.param == "memory":
+        yield InMemory(MemoryCommands())
+        return
+    nc = await connect(own_nats.url, "tests", writer=True)
+    await provision(nc, SHARD)
+    yield OnJetStream(nc)
+    await nc.close()
+
+
+@pytest_asyncio.fixture
+async def reader(commands: Commands) -> AsyncIterator[Reader]:
+    """Its reader, from the start."""
+    reader = Reader(commands)
+    await reader.intake.open(0)
+    yield reader
+    await reader.intake.close()
+
+
+def said(position: int, data: bytes) -> CommandMessage:
+    return CommandMessage(position, REPLIES, data)
+
+
+async def test_messages_come_in_order(commands: Commands, reader: Reader) -> None:
+    for data in (b"a", b"b", b"b"):
+        await commands.send(data)
+    assert await reader.taken(3) == [said(1, b"a"), said(2, b"b"), said(3, b"b")]
+    assert reader.intake.take_nowait() == []
+
+
+async def test_whoever_comes_next_begins_after_what_is_consumed(commands: Commands, reader: Reader) -> None:
+    for data in (b"a", b"b", b"c"):
+        await commands.send(data)
+    await reader.taken(3)
+    await reader.intake.discard(1)
+    await reader.intake.close()
+    successor = Reader(commands)
+    await successor.intake.open(2)
+    assert await successor.taken(1) == [said(3, b"c")]
+    await successor.intake.close()
+
+
+async def test_a_message_is_heard_as_the_one_it_becomes(commands: Commands, reader: Reader) -> None:
+    for position, data in enumerate((b"a", b"b"), 1):
+        await commands.send(data)
+        heard = await reader.heard()
+        assert heard == said(position, data)
+        assert reader.intake.overhear() is None, "told once"
+        assert await reader.taken(1) == [heard]
+
+
+async def test_what_has_arrived_is_not_on_its_way(commands: Commands, reader: Reader) -> None:
+    await commands.send(b"a")
+    await commands.send(b"b")
+    assert len(await reader.taken(2)) == 2
+    await commands.send(b"c")
+    assert await reader.heard() == said(3, b"c")
+
+
+async def test_what_the_stream_refuses_is_heard_and_never_comes(commands: Commands, reader: Reader) -> None:
+    await commands.send_in_vain(b"a")
+    assert await reader.heard() == said(1, b"a")
+    await commands.send(b"b")
+    assert await reader.taken(1) == [said(1, b"b")]
+
+
+async def test_nobody_listens_after_the_end(commands: Commands, reader: Reader) -> None:
+    await reader.intake.close()
+    await commands.send(b"a")
+    await reader.intake.open(0)
+    assert await reader.taken(1) == [said(1, b"a")]
+    assert reader.intake.overhear() is None
