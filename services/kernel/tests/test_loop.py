@@ -8,7 +8,6 @@ import msgspec
 import pytest
 import pytest_asyncio
 from mpbus.reader import GENESIS
-from mpkernel.adapters.clock import SystemClock
 from mpkernel.adapters.memory import MemoryCommands, MemoryIntake, MemoryLog, MemorySnapshots
 from mpkernel.answers import Answers, Places
 from mpkernel.core.policy import RoleAuthorizer
@@ -18,7 +17,10 @@ from mpkernel.loop import Candidacy, Leader
 from mpkernel.metrics import Metrics
 from mpkernel.sealing import Sealing
 from mpschema import codec, subjects
+from mpschema.base import Command
 from mpschema.envelope import CommandEnvelope
+from mpschema.project import CreateProject
+from mpschema.task import ClaimTask, CreateTask, MarkTaskReady
 from mpschema.workspace import CreateWorkspace
 
 from tests.support import eventually
@@ -26,18 +28,47 @@ from tests.support import eventually
 ROOT = "user:root"
 
 
-def workspace(name: str) -> bytes:
-    """A command that makes a workspace."""
+def command(command_id: str, kind: str, workspace_id: str, target: str, arguments: Command) -> bytes:
+    """A command of the operator on the wire."""
     return codec.encode(
         CommandEnvelope(
-            command_id=f"w-{name}",
-            type="workspace.create",
-            workspace_id=name,
+            command_id=command_id,
+            type=kind,
+            workspace_id=workspace_id,
             principal=ROOT,
-            target=name,
-            payload=msgspec.Raw(codec.encode(CreateWorkspace(name=name))),
+            target=target,
+            payload=msgspec.Raw(codec.encode(arguments)),
         )
     )
+
+
+def workspace(name: str) -> bytes:
+    """A command that makes a workspace."""
+    return command(f"w-{name}", "workspace.create", name, name, CreateWorkspace(name=name))
+
+
+CLAIMED = b"\n".join(
+    [
+        workspace("acme"),
+        command("p", "project.create", "acme", "core", CreateProject(name="core")),
+        command("t", "task.create", "acme", "t1", CreateTask(project_id="core", title="Write it down")),
+        command("r", "task.mark_ready", "acme", "t1", MarkTaskReady()),
+        command("c", "task.claim", "acme", "t1", ClaimTask(ttl_seconds=60)),
+    ]
+)
+
+
+@dataclass
+class CountingClock:
+    """A clock that can be set, and knows how often it was read."""
+
+    set_ms: int = 1_750_000_000_000
+    reads: int = 0
+
+    def now_ms(self) -> int:
+        """See `Clock`."""
+        self.reads += 1
+        return self.set_ms
 
 
 @dataclass
@@ -47,6 +78,7 @@ class Place:
     shard: Shard = field(default_factory=Shard)
     log: MemoryLog = field(default_factory=MemoryLog)
     commands: MemoryCommands = field(default_factory=MemoryCommands)
+    clock: CountingClock = field(default_factory=CountingClock)
     answered: list[str] = field(default_factory=list)
 
     async def send(self, reply_to: str, data: bytes) -> None:
@@ -60,7 +92,7 @@ class Place:
             Candidacy("k1", subjects.log_subject("0"), (ROOT,), 5.0),
             self.shard,
             GENESIS,
-            clock=SystemClock(),
+            clock=self.clock,
             writer=self.log,
             intake=MemoryIntake(self.commands, wake),
             answers=Answers(self.log, self, Places()),
@@ -112,6 +144,19 @@ async def test_what_its_stream_never_says_is_undone(place: Place) -> None:
     await place.decided()
     assert state_root(place.shard) == before
     assert (len(place.log.commits), place.answered) == (1, [])
+
+
+async def test_a_timer_waits_for_what_was_decided_ahead_and_the_leader_sleeps_meanwhile(place: Place) -> None:
+    place.commands.publish(CLAIMED, "replies")
+    await eventually(lambda: place.answered[-1:] == ["c"])
+    place.commands.tell(workspace("beta"), "replies")
+    await place.decided("acme", "beta")
+    place.clock.set_ms += 61_000
+    place.clock.reads = 0
+    await eventually(lambda: len(place.log.commits) == 3)
+    assert [record.name for record in place.log.commits[-1].records] == ["TimerFired", "TaskLeaseExpired"]
+    assert place.clock.reads < 20
+    await place.decided("acme")
 
 
 @pytest.mark.parametrize("other", [b"junk", workspace("beta")])

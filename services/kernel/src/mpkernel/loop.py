@@ -160,11 +160,16 @@ class Leader:
     def _set_alarm(self) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
-        pause = _CHECK_SECONDS if self._ahead is None else AHEAD_SECONDS_MAX
+        self._alarm = asyncio.get_running_loop().call_later(self._pause(), self._wake.set)
+
+    def _pause(self) -> float:
+        """How long nothing is to be done, in seconds. No timer fires while something that was decided ahead waits."""
+        if self._ahead is not None:
+            return AHEAD_SECONDS_MAX
         soonest = next_due(self._shard.world)
-        if soonest is not None:
-            pause = min(pause, max(0, soonest - self._clock.now_ms()) / 1000)
-        self._alarm = asyncio.get_running_loop().call_later(pause, self._wake.set)
+        if soonest is None:
+            return _CHECK_SECONDS
+        return min(_CHECK_SECONDS, max(0, soonest - self._clock.now_ms()) / 1000)
 
     async def _step(self) -> None:
         if self._in_flight is not None and self._in_flight.done():
