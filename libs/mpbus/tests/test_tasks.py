@@ -25,6 +25,17 @@ async def test_a_cancellation_that_was_lost_is_asked_for_again() -> None:
     assert all(task.cancelled() for task in tasks)
 
 
+async def test_who_is_cancelled_while_ending_another_ends_it_first() -> None:
+    task = asyncio.create_task(hears_at(cancellation=2))
+    await asyncio.wait([task], timeout=0)
+    ending = asyncio.create_task(end(task))
+    await asyncio.wait([ending], timeout=0)
+    ending.cancel()
+    await asyncio.wait([ending])
+    assert ending.cancelled()
+    assert task.cancelled()
+
+
 async def test_what_a_task_ended_with_stays_with_it() -> None:
     async def fail() -> None:
         raise LookupError("gone")

@@ -153,6 +153,7 @@ async def test_a_timer_waits_for_what_was_decided_ahead_and_the_leader_sleeps_me
     place.clock.forward_ms = 59_900
     place.commands.tell(workspace("beta"), "replies")
     place.clock.reads = 0
+    await place.decided("acme", "beta")
     await eventually(lambda: len(place.log.commits) == 3)
     assert [record.name for record in place.log.commits[-1].records] == ["TimerFired", "TaskLeaseExpired"]
     assert place.clock.reads < 20
@@ -166,3 +167,4 @@ async def test_only_the_same_message_stands(place: Place, other: bytes) -> None:
     place.commands.publish(workspace("acme"), "replies")
     await eventually(lambda: place.answered == ["w-acme"])
     assert set(place.shard.world.workspaces) == {"acme"}
+    assert {record.command_id for record in place.log.commits[-1].records} == {"w-acme"}

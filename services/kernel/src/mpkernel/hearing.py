@@ -4,7 +4,8 @@ from collections import deque
 
 from mpkernel.ports import CommandMessage
 
-_KEPT = 32
+_KEPT = 8
+"""More than that is on its way only where much waits anyhow, and then nothing is decided ahead."""
 _Sent = tuple[str, bytes]
 
 

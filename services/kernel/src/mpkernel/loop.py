@@ -163,11 +163,11 @@ class Leader:
         self._alarm = asyncio.get_running_loop().call_later(self._pause(), self._wake.set)
 
     def _pause(self) -> float:
-        """How long nothing is to be done, in seconds. No timer fires while something that was decided ahead waits."""
+        """Seconds in which nothing is to be done. A turn that waits to be stored takes no timer of a later moment."""
         if self._ahead is not None:
-            return AHEAD_SECONDS_MAX
+            return max(0.0, self._ahead_until - asyncio.get_running_loop().time())
         soonest = next_due(self._shard.world)
-        if soonest is None:
+        if soonest is None or self._turn is not None:
             return _CHECK_SECONDS
         return min(_CHECK_SECONDS, max(0, soonest - self._clock.now_ms()) / 1000)
 
@@ -194,7 +194,7 @@ class Leader:
         return Turn(self._shard, self._epoch, self._clock.now_ms(), self._authorizer)
 
     def _fire_timers(self) -> None:
-        now_ms = self._clock.now_ms()
+        now_ms = self._clock.now_ms() if self._turn is None else self._turn.now_ms
         soonest = next_due(self._shard.world)
         if soonest is None or soonest > now_ms:
             return
@@ -205,6 +205,8 @@ class Leader:
             turn.fire(timer)
 
     def _decide(self) -> None:
+        if self._turn is not None and self._in_flight is None:
+            return  # It can be stored now.
         for _ in range(min(STEP_MESSAGES_MAX, len(self._backlog))):
             turn = self._turn = self._turn or self._new_turn()
             if turn.full:

@@ -225,8 +225,9 @@ def family() -> Story:
 def picture(world: World) -> object:
     """Everything that a world holds, as a value that can be compared."""
     spaces = {
-        name: ({kind: dict(space.states[kind]) for kind in STATES}, copy.deepcopy(space.index))
+        name: ({kind: list(space.states[kind].items()) for kind in STATES}, copy.deepcopy(space.index))
         for name, space in world.workspaces.items()
     }
     position = (world.seq, world.epoch, world.time_ms, world.log_version, world.operators)
-    return spaces, position, dict(world.deadlines.due_of)
+    level = (world.feature_level, world.fence_floor)
+    return spaces, position, level, dict(world.deadlines.due_of)

@@ -76,6 +76,8 @@ class Clients:
         watch = asyncio.create_task(_left(receive, serving))
         try:
             reason = await self._steps(client, transport, write, watch)
+            if watch.done():
+                serving.uncancel()
         except TimeoutError:
             reason = STALLED
         except asyncio.CancelledError:
