@@ -220,14 +220,15 @@ async def test_a_follower_and_a_writer_outlive_every_service(stack: Stack) -> No
         following = asyncio.create_task(_follow(client, begun, events))
         over = asyncio.Event()
         writing = asyncio.create_task(_write(client, over))
+        await eventually(lambda: following.done() or bool(events))  # A stream that never began may give up.
         for name in ("gateway-1", "kernel-1", "projector-1", "gateway-1"):
             process = stack.process(name)
             await asyncio.to_thread(process.kill)
             await asyncio.to_thread(process.start)
         over.set()
         outcomes = await writing
-        await eventually(lambda: len(events) >= len(outcomes), timeout=30)
-        following.cancel()
+        await eventually(lambda: following.done() or len(events) >= len(outcomes), timeout=30)
+        assert following.cancel(), following.exception()
     assert [event.seq for event in events] == [outcome.first_seq for outcome in outcomes]
     assert [event.aggregate_id for event in events] == [f"t{number}" for number in range(len(outcomes))]
 
