@@ -14,6 +14,7 @@ import tempfile
 import time
 import traceback
 from pathlib import Path
+from statistics import median
 
 import structlog
 from rich.console import Console
@@ -46,8 +47,10 @@ def blow(order: Order) -> bool:
     ):
         bar = progress.add_task(order.terrain.name, total=order.faults)
 
-        def show(fault: str) -> None:
-            progress.update(bar, advance=1, description=f"{order.terrain.name}: {fault}")
+        def show(fault: str, took: float | None) -> None:
+            progress.update(bar, advance=took is not None, description=f"{order.terrain.name}: {fault}")
+            if took is not None and not _console.is_terminal:
+                _console.print(f"{order.terrain.name}: {fault} {took:.1f} s")
 
         try:
             report = asyncio.run(storm(Path(folder), order, show))
@@ -60,13 +63,14 @@ def blow(order: Order) -> bool:
 
 
 def _tell(order: Order, report: Report) -> None:
-    each = report.seconds / max(1, report.inflicted.total())
+    each = report.seconds / max(1, report.faults)
     _console.print(
-        f"{order.terrain.name}: {report.inflicted.total()} faults in {report.seconds:.0f} s ({each:.1f} s each), "
-        f"{report.commands} commands, {report.events} events, no promise broken"
+        f"{order.terrain.name}: {report.faults} faults in {report.seconds:.0f} s ({each:.1f} s each, "
+        f"{report.check_seconds:.0f} s to check), {report.commands} commands, {report.events} events, no promise broken"
     )
-    for name, count in report.inflicted.most_common():
-        _console.print(f"  {count:>6}  {name}")
+    _console.print("   count  median  longest")
+    for name, took in sorted(report.took.items(), key=lambda item: -len(item[1])):
+        _console.print(f"  {len(took):>6} {median(took):>5.1f} s  {max(took):>5.1f} s  {name}")
 
 
 def blow_inside(order: Order) -> bool:

@@ -1,10 +1,9 @@
 """The arena: a whole stack under a steady load, with watchers of its events, and a network that can fail."""
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -32,7 +31,7 @@ PATIENCE_SECONDS = 90.0
 
 @dataclass
 class Arena:
-    """One storm: where it happens, its dice, and what was done so far."""
+    """One storm: where it happens, and its dice."""
 
     cluster: Cluster
     network: Network
@@ -40,7 +39,6 @@ class Arena:
     disks: dict[str, Disk]
     """Small disks, by the folder they are mounted at."""
     watchers: dict[Watcher, asyncio.Task[None]]
-    inflicted: Counter[str] = field(default_factory=Counter)
 
     @property
     def stack(self) -> Stack:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,10 +44,22 @@ class Order:
 class Report:
     """What a storm was that broke no promise."""
 
-    inflicted: Counter[str]
+    took: dict[str, list[float]]
+    """Seconds from each fault until all was well again, by its name."""
+    check_seconds: float
+    """How long it took to see that every promise was kept."""
     commands: int
     events: int
     seconds: float
+
+    @property
+    def faults(self) -> int:
+        """How many there were."""
+        return sum(map(len, self.took.values()))
+
+
+OnFault = Callable[[str, float | None], None]
+"""Told of each fault twice: when it begins, and when all is well again, with the seconds it took."""
 
 
 class PromiseBroken(Exception):
@@ -58,37 +70,40 @@ class PromiseBroken(Exception):
         super().__init__(f"fault {number}, {name}\n{logs}\nagain: {again}\nthis fault alone: {alone}")
 
 
-async def storm(folder: Path, order: Order, on_fault: Callable[[str], None] = lambda _: None) -> Report:
+async def storm(folder: Path, order: Order, on_fault: OnFault = lambda *_: None) -> Report:
     """Inflict, and check now and then and in the end. Raises PromiseBroken from what it found."""
     started, terrain = time.monotonic(), order.terrain
+    took: defaultdict[str, list[float]] = defaultdict(list)
     async with arena(folder, order.seed, terrain.make_stack, nodes=terrain.nodes, disks=terrain.disks) as made:
         over = asyncio.Event()
         working = asyncio.create_task(made.cluster.load.run(CLIENTS, CLIENTS, until=over))
-        fault = None
+        fault, number = None, 0
         try:
             for number in range(1, order.faults + 1):
-                fault = _next(made, order.choice)
-                on_fault(fault.__name__)
+                fault, began = _next(made, order.choice), time.monotonic()
+                on_fault(fault.__name__, None)
                 await fault(made)
                 await made.progressed()
                 await terrain.settled(made)
+                took[fault.__name__].append(time.monotonic() - began)
+                on_fault(fault.__name__, took[fault.__name__][-1])
                 if number % _CHECK_EVERY == 0:
                     await made.check_log()
             over.set()
             await working
+            checking = time.monotonic()
             events = await made.check()
         except Exception as error:
             name = fault.__name__ if fault else "nothing"
-            raise PromiseBroken(order, made.inflicted.total(), name, await _logs(made)) from error
+            raise PromiseBroken(order, number, name, await _logs(made)) from error
         finally:
             working.cancel()
-        return Report(made.inflicted, len(made.cluster.load.acknowledged), events, time.monotonic() - started)
+        now, commands = time.monotonic(), len(made.cluster.load.acknowledged)
+        return Report(took, now - checking, commands, events, now - started)
 
 
 def _next(made: Arena, choice: Faults) -> Fault:
-    fault = made.dice.choices(list(choice), list(choice.values()))[0]
-    made.inflicted[fault.__name__] += 1
-    return fault
+    return made.dice.choices(list(choice), list(choice.values()))[0]
 
 
 async def _logs(made: Arena) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
@@ -28,6 +29,12 @@ from tests.support.database import Database, migrate
 TEMPLATE = "migrated_template"
 
 _redis_databases = count(1)
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C. A run in the background ignores it, and so would what it starts: tests that interrupt would hang."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

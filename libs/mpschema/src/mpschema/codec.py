@@ -18,6 +18,8 @@ PAYLOAD_BYTES_MAX = 64 * 1024
 """The inline limit of a command's arguments. Larger things are referred to by digest."""
 GENESIS_HASH = "0" * 64
 _HASH_TAG = b"moduprompt/commit/v1\n"
+_BACKSLASH = b"\\"[0]
+"""As a number: to look for one is ten times faster than for bytes, and most requests have none."""
 _UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 
@@ -99,7 +101,7 @@ def decode_payload(decoder: msgspec.json.Decoder[Command], payload: bytes | msgs
         return Rejection(Code.SCHEMA_INVALID, _told(error))
     if raw != _encoder.encode(arguments) and _repeats_a_key(raw, arguments):
         return Rejection(Code.SCHEMA_INVALID, "an object has the same key twice")
-    if b"\\u0000" in raw and b"\\u0000" in _encoder.encode(arguments).replace(b"\\\\", b""):
+    if _BACKSLASH in raw and b"\\u0000" in raw and b"\\u0000" in _encoder.encode(arguments).replace(b"\\\\", b""):
         return Rejection(Code.SCHEMA_INVALID, "text must not contain NUL characters")
     return arguments
 

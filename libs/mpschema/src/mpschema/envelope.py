@@ -70,7 +70,6 @@ class EventRecord(
     msgspec.Struct,
     frozen=True,
     gc=False,
-    kw_only=True,
     forbid_unknown_fields=True,
     omit_defaults=True,
     tag_field="type",

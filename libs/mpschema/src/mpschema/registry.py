@@ -102,7 +102,6 @@ class EventSpec:
             tag_field="type",
             frozen=True,
             gc=False,
-            kw_only=True,
             forbid_unknown_fields=True,
             omit_defaults=True,
         )

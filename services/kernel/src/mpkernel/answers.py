@@ -3,6 +3,7 @@
 import asyncio
 from bisect import bisect_right
 from collections.abc import Coroutine
+from dataclasses import dataclass
 
 import structlog
 from mpbus.reader import Commit
@@ -36,6 +37,27 @@ class Places:
         return self._stream_seqs[index] if index >= 0 else None
 
 
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """What a turn has to say, by whom it goes to: fresh outcomes as bytes, and requests that have theirs in the log."""
+
+    fresh: list[tuple[str, bytes]]
+    repeats: list[tuple[str, list[Repeat]]]
+
+
+def pack(replies: dict[str, list[Reply]]) -> Packed:
+    """A turn's answers, ready to be sent. Needs nothing that is known only when the commit is stored."""
+    fresh: list[tuple[str, bytes]] = []
+    repeats: list[tuple[str, list[Repeat]]] = []
+    for reply_to, answers in replies.items():
+        outcomes = [answer for answer in answers if isinstance(answer, Outcome)]
+        if outcomes:
+            fresh.append((reply_to, codec.encode_outcomes(outcomes)))
+        if len(outcomes) < len(answers):
+            repeats.append((reply_to, [answer for answer in answers if isinstance(answer, Repeat)]))
+    return Packed(fresh, repeats)
+
+
 class Answers:
     """Sends what a turn has to say, once its commit is stored."""
 
@@ -50,15 +72,12 @@ class Answers:
         """A commit is stored there."""
         self._places.add(first_seq, stream_seq)
 
-    def send(self, replies: dict[str, list[Reply]], epoch: int) -> None:
+    def send(self, packed: Packed, epoch: int) -> None:
         """Send all answers of a turn. Does not wait: a lost answer is asked for again."""
-        for reply_to, answers in replies.items():
-            fresh = [answer for answer in answers if isinstance(answer, Outcome)]
-            repeats = [answer for answer in answers if isinstance(answer, Repeat)]
-            if fresh:
-                self._spawn(self._replies.send(reply_to, codec.encode_outcomes(fresh)))
-            if repeats:
-                self._spawn(self._send_recorded(reply_to, repeats, epoch))
+        for reply_to, outcomes in packed.fresh:
+            self._spawn(self._replies.send(reply_to, outcomes))
+        for reply_to, repeats in packed.repeats:
+            self._spawn(self._send_recorded(reply_to, repeats, epoch))
 
     async def close(self) -> None:
         """Wait for what is being sent."""

@@ -22,12 +22,12 @@ from mpbus.tasks import end
 from mpschema import codec, levels
 from mpschema.system import FeatureLevelRaised, LeaderElected
 
-from mpkernel.answers import Answers
+from mpkernel.answers import Answers, Packed, pack
 from mpkernel.core.log import LOG
 from mpkernel.core.policy import Authorizer
 from mpkernel.core.shard import Shard
 from mpkernel.core.timers import due, next_due
-from mpkernel.core.turn import Sealed, Turn
+from mpkernel.core.turn import Reply, Sealed, Turn
 from mpkernel.core.undo import Undo
 from mpkernel.core.world import Fact
 from mpkernel.metrics import Metrics
@@ -251,7 +251,7 @@ class Leader:
         if turn is None:
             return
         if turn.empty:
-            self._answers.send(turn.replies, self._epoch)
+            self._answers.send(pack(turn.replies), self._epoch)
             return
         self._in_flight = asyncio.create_task(self._commit(self._seal(turn)))
         self._in_flight.add_done_callback(lambda _: self._wake.set())
@@ -272,13 +272,21 @@ class Leader:
         commit_hash = codec.commit_hash(after.hash, self._candidacy.subject, sealed.data)
         deadline = self._candidacy.commit_deadline_seconds
         started = time.perf_counter()
+        packing = asyncio.create_task(self._pack(sealed.replies))
         stream_seq = await self._writer.append(sealed.data, commit_hash, after, deadline)
-        self._metrics.committed(sealed, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
         self._position = LogPosition(stream_seq, sealed.last_seq, commit_hash)
         self._consumed = sealed.header.command_position
         self._answers.stored(sealed.header.first_seq, stream_seq)
-        self._answers.send(sealed.replies, self._epoch)
+        self._answers.send(await packing, self._epoch)
+        self._metrics.committed(sealed, seconds)
         self._sealing.stored(self._position)
+
+    @staticmethod
+    async def _pack(replies: dict[str, list[Reply]]) -> Packed:
+        """Pack the answers while the commit is being stored: there is little else to do then."""
+        await asyncio.sleep(0)  # The commit leaves first.
+        return pack(replies)
 
     def _begin_discard(self) -> None:
         """Acknowledge in bulk, now and then. Late is harmless: the log says what is consumed."""
