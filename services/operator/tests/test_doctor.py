@@ -333,9 +333,9 @@ def test_a_log_with_one_copy_on_three_nodes_is_named_and_mended(
 
 
 async def _all_copies_are_current(nc: Client) -> bool:
-    infos = [info for info in await nc.jetstream().streams_info() if str(info.config.name).startswith("MP_")]
+    infos = [info for info in await nc.jetstream().streams_info() if "MP_" in str(info.config.name)]
     others = [(info.cluster and info.cluster.replicas) or [] for info in infos]
-    return len(infos) == 4 and all(len(peers) == 2 and all(peer.current for peer in peers) for peers in others)
+    return len(infos) == 5 and all(len(peers) == 2 and all(peer.current for peer in peers) for peers in others)
 
 
 def _copies(patient: Patient, settings: dict[str, str]) -> str:

@@ -5,7 +5,7 @@ import asyncio
 from mpschema import subjects
 from nats.aio.client import Client
 from nats.errors import TimeoutError as NatsTimeout
-from nats.js import api
+from nats.js import JetStreamContext, api
 from nats.js.errors import APIError, NotFoundError
 
 COMMAND_MESSAGES_MAX = 100_000
@@ -130,7 +130,15 @@ async def _provision(nc: Client, shard: str, replicas: int) -> None:
         else:
             await js.update_stream(config)
     await js.add_consumer(subjects.command_stream(shard), intake_consumer())
+    await _provision_bucket(js, replicas)
+
+
+async def _provision_bucket(js: JetStreamContext, replicas: int) -> None:
+    """The client makes the stream below a bucket, with settings of its own: all but the copies are left to it."""
     try:
-        await js.object_store(SNAPSHOT_BUCKET)
+        info = await js.stream_info(f"OBJ_{SNAPSHOT_BUCKET}")
     except NotFoundError:
         await js.create_object_store(SNAPSHOT_BUCKET, api.ObjectStoreConfig(replicas=replicas))
+    else:
+        if info.config.num_replicas != replicas:
+            await js.update_stream(info.config.evolve(num_replicas=replicas))
