@@ -74,15 +74,23 @@ class Arena:
 
     async def check(self) -> int:
         """Every promise, once the load has ended. Returns how many events the log holds."""
-        events = await self.check_log()
-        await eventually(lambda: self._read_models_equal(events), timeout=180)
+        await self.check_log()
+        # A log may grow without commands, by an election or a checkpoint: each look is at the log as it is then.
+        await eventually(self._read_models_equal, timeout=180)
         await eventually(self._feed_is_the_log, timeout=90)
         for watcher, watching in self.watchers.items():
-            await eventually(partial(self._saw_everything, watcher, watching, events), timeout=90)
-        return len(events)
+            await eventually(partial(self._saw_everything, watcher, watching), timeout=90)
+        return len(await self.check_log())
 
-    async def _read_models_equal(self, events: list[Event]) -> None:
-        expected = await asyncio.to_thread(fresh_fold, await self.cluster.log())
+    def check_running(self) -> None:
+        """Whatever a fault ended was started again, and nothing else ended."""
+        ended = [process.name for process in self.stack.processes if not process.running]
+        assert not ended, f"{', '.join(ended)} ended without being told to"
+
+    async def _read_models_equal(self) -> None:
+        log = await self.cluster.log()
+        events = await asyncio.to_thread(check_history, log, self.cluster.load.acknowledged)
+        expected = await asyncio.to_thread(fresh_fold, log)
         tables = await dump_tables(self.stack.postgres.dsn("mp_projector"))
         different = [name for name, rows in expected.items() if tables[name] != rows]
         assert not different, f"tables differ from a fresh fold: {different}"
@@ -94,7 +102,8 @@ class Arena:
         feed = await self.cluster.feed()
         assert feed == expected, f"the feed holds {len(feed)} messages, the log {len(expected)} events"
 
-    def _saw_everything(self, watcher: Watcher, watching: "asyncio.Task[None]", events: list[Event]) -> None:
+    async def _saw_everything(self, watcher: Watcher, watching: "asyncio.Task[None]") -> None:
+        events = await self.check_log()
         if watching.done():
             watching.result()
         workspace = self.cluster.load.workspace_id

@@ -9,6 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from nats.errors import Error as NatsError
+from nats.js.api import ClusterInfo, ConsumerInfo
+
 from tests.chaos.arena import CLIENTS, Arena, Fault, Faults, arena
 from tests.chaos.terrains import Terrain
 
@@ -85,6 +88,7 @@ async def storm(folder: Path, order: Order, on_fault: OnFault = lambda *_: None)
                 await fault(made)
                 await made.progressed()
                 await terrain.settled(made)
+                made.check_running()
                 took[fault.__name__].append(time.monotonic() - began)
                 on_fault(fault.__name__, took[fault.__name__][-1])
                 if number % _CHECK_EVERY == 0:
@@ -112,4 +116,31 @@ async def _logs(made: Arena) -> str:
         if kernel.running:
             os.kill(kernel.pid, signal.SIGUSR1)
     await asyncio.sleep(1)
-    return "\n".join(f"--- {process.name}\n{process.log_tail(_LOG_LINES)}" for process in made.stack.processes)
+    logs = [f"--- {process.name}\n{process.log_tail(_LOG_LINES)}" for process in made.stack.processes]
+    return "\n".join([*logs, "--- streams", await _streams(made)])
+
+
+async def _streams(made: Arena) -> str:
+    """Where every stream and its consumers are, and how far each copy is."""
+    js, lines = made.cluster.nc.jetstream(timeout=2), []
+    try:
+        for info in await js.streams_info():
+            name = str(info.config.name)
+            lines.append(f"{name} ends at {info.state.last_seq}, {_places(info.cluster)}")
+            lines += [_consumer(consumer) for consumer in await js.consumers_info(name)]
+    except (NatsError, TimeoutError) as error:
+        lines.append(f"not known: {error or type(error).__name__}")
+    return "\n".join(lines)
+
+
+def _consumer(info: ConsumerInfo) -> str:
+    delivered = info.delivered.stream_seq if info.delivered else 0
+    asked = f"{info.num_waiting} requests wait"
+    return f"  {info.name} is at {delivered}, {info.num_pending} to come, {asked}, {_places(info.cluster)}"
+
+
+def _places(cluster: ClusterInfo | None) -> str:
+    if cluster is None:
+        return "one copy"
+    others = [f"{peer.name} {'current' if peer.current else 'behind'} by {peer.lag}" for peer in cluster.replicas or []]
+    return f"led by {cluster.leader}; {', '.join(others) or 'no other copy'}"

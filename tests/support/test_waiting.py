@@ -41,6 +41,18 @@ async def test_a_check_that_hangs_is_cut_off() -> None:
         await eventually(asyncio.Event().wait, timeout=0.1)
 
 
+async def test_what_was_found_counts_more_than_that_the_last_attempt_was_cut_off() -> None:
+    attempts = iter([ValueError("wrong")])
+
+    async def check() -> None:
+        for error in attempts:
+            raise error
+        await asyncio.Event().wait()
+
+    with pytest.raises(AssertionError, match="ValueError: wrong"):
+        await eventually(check, timeout=0.1)
+
+
 def test_the_form_without_a_loop_does_the_same() -> None:
     answers = _answers(False, "yes")
     assert eventually_sync(lambda: next(answers)) == "yes"

@@ -22,12 +22,15 @@ async def eventually(check: Callable[[], T | Awaitable[T]], timeout: float = 10.
     `check` may be async. After `timeout` seconds the test fails with what went wrong last.
     """
     deadline = time.monotonic() + timeout
+    told: _NotYet | None = None
     while True:
         last = await _attempt(check, deadline)
         if not isinstance(last, _NotYet):
             return last
+        if told is None or not isinstance(last.error, TimeoutError):
+            told = last  # That the last attempt was cut off says less than what an earlier one found.
         if time.monotonic() > deadline:
-            raise AssertionError(f"not true within {timeout:g} s: {last.why}") from last.error
+            raise AssertionError(f"not true within {timeout:g} s: {told.why}") from told.error
         await asyncio.sleep(INTERVAL_SECONDS)
 
 

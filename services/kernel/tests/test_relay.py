@@ -1,9 +1,10 @@
-"""A relay that does not move while the log does says that it is stuck."""
+"""A relay that does not move while the log does says that it is stuck; one whose log is away waits for it."""
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 
+from mpbus.reader import Commit, LogPosition
+from mpbus.tasks import end
 from mpkernel.adapters.memory import MemoryLog
 from mpkernel.core.policy import RoleAuthorizer
 from mpkernel.core.shard import Shard
@@ -13,6 +14,8 @@ from mpkernel.ports import FeedMessage, FeedTail
 from mpkernel.relay import Relay
 from mpschema import codec, subjects
 from mpschema.system import LeaderElected
+from nats.errors import TimeoutError as NatsTimeout
+from nats.js.errors import NoStreamResponseError
 
 from tests.support import eventually
 
@@ -31,19 +34,60 @@ class HangingFeed:
         await self.let_go.wait()
 
 
+class ShyLog(MemoryLog):
+    """Does not say at first where things are, as a log whose servers elect a leader."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refusals: list[Exception] = [TimeoutError(), NatsTimeout(), NoStreamResponseError()]
+
+    async def position_before(self, seq: int) -> LogPosition:
+        if self.refusals:
+            raise self.refusals.pop()
+        return await super().position_before(seq)
+
+
+class FeedWithOne:
+    """A feed that ends with the first event of a log, and takes more."""
+
+    def __init__(self, first: Commit) -> None:
+        self.events = [FeedTail(1, first.records[0].id, first.hash)]
+
+    async def tail(self) -> FeedTail:
+        return self.events[-1]
+
+    async def append(self, messages: Sequence[FeedMessage]) -> None:
+        self.events += [FeedTail(message.seq, message.event_id, message.commit_hash) for message in messages]
+
+
+async def elect(log: MemoryLog, shard: Shard, epoch: int) -> None:
+    """A commit with the one event of an election."""
+    turn = Turn(shard, epoch, epoch, RoleAuthorizer())
+    turn.note(Fact("log", "log", LeaderElected(leader_epoch=epoch, node="k0")), f"election_{epoch}:0")
+    before = await log.head()
+    sealed = turn.seal(before.hash)
+    await log.append(sealed.data, codec.commit_hash(before.hash, subjects.log_subject("0"), sealed.data), before, 1.0)
+
+
+async def test_a_relay_whose_log_is_away_waits_for_it() -> None:
+    log, shard = ShyLog(), Shard()
+    await elect(log, shard, 1)
+    await elect(log, shard, 2)
+    feed = FeedWithOne(log.commits[0])
+    running = asyncio.create_task(Relay(log, feed, "0").run())
+    await eventually(lambda: running.done() or len(feed.events) == 2)
+    assert not log.refusals
+    assert feed.events[1] == FeedTail(2, "election_2:0", log.commits[1].hash)
+    await end(running)
+
+
 async def test_a_relay_whose_store_hangs_is_stuck_until_it_moves() -> None:
     log, feed = MemoryLog(), HangingFeed()
-    turn = Turn(Shard(), 1, 1, RoleAuthorizer())
-    turn.note(Fact("log", "log", LeaderElected(leader_epoch=1, node="k0")), "election_1:0")
-    sealed, before = turn.seal(codec.GENESIS_HASH), await log.head()
-    commit_hash = codec.commit_hash(before.hash, subjects.log_subject("0"), sealed.data)
-    await log.append(sealed.data, commit_hash, before, 1.0)
+    await elect(log, Shard(), 1)
     relay = Relay(log, feed, "0", stall_seconds=0.2)
     running = asyncio.create_task(relay.run())
     await eventually(lambda: "nothing was relayed after event 0" in relay.health().stuck)
     assert not relay.health().ready
     feed.let_go.set()
     await eventually(lambda: relay.health().ready and not relay.health().stuck)
-    running.cancel()
-    with suppress(asyncio.CancelledError):
-        await running
+    await end(running)

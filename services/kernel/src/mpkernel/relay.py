@@ -84,6 +84,9 @@ class Relay:
             except FeedUnavailable as error:
                 self._ready = False
                 log.info("relay.feed_away", reason=str(error))
+            except (NatsError, TimeoutError) as error:
+                self._ready = False
+                log.info("relay.log_away", reason=str(error) or type(error).__name__)
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def _relay(self, tail: FeedTail) -> None:
