@@ -168,3 +168,9 @@ async def test_only_the_same_message_stands(place: Place, other: bytes) -> None:
     await eventually(lambda: place.answered == ["w-acme"])
     assert set(place.shard.world.workspaces) == {"acme"}
     assert {record.command_id for record in place.log.commits[-1].records} == {"w-acme"}
+
+
+async def test_what_is_consumed_leaves_its_stream_when_nothing_more_comes(place: Place) -> None:
+    place.commands.publish(workspace("acme"), "replies")
+    await eventually(lambda: place.answered == ["w-acme"])
+    await eventually(lambda: not place.commands.after(0))

@@ -37,7 +37,12 @@ from mpkernel.sealing import Sealing
 log = structlog.get_logger(__name__)
 TIMERS_MAX = 500
 """Timers fired in one turn, at most."""
-DISCARD_EVERY_SECONDS = 0.2
+DISCARD_EVERY_SECONDS = 2.0
+"""Between two discards under load: one holds up the command stream for some milliseconds."""
+DISCARD_CALM_SECONDS = 0.2
+"""After so long without a commit what is consumed is discarded at once: nobody is held up."""
+DISCARD_BYTES = 32 << 20
+"""With more than that taken since the last discard the next is due: what is consumed must not fill the stream."""
 STEP_MESSAGES_MAX = 32
 """Messages decided before the loop looks up again, so that a finished commit never waits long."""
 BACKLOG_MESSAGES_MAX = 2_000
@@ -95,6 +100,9 @@ class Leader:
         self._consumed = shard.command_position
         self._discarded = shard.command_position
         self._discarded_at = 0.0
+        self._stored_at = 0.0
+        self._taken_bytes = 0
+        """Since the last discard."""
         self._discarding: asyncio.Task[None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._ended: str | None = None
@@ -176,7 +184,9 @@ class Leader:
             self._in_flight.result()
             self._in_flight = None
         if len(self._backlog) < BACKLOG_MESSAGES_MAX:
-            self._backlog.extend(self._intake.take_nowait())
+            taken = self._intake.take_nowait()
+            self._backlog.extend(taken)
+            self._taken_bytes += sum(len(message.data) for message in taken)
         self._settle()
         if self._ahead is None:
             self._fire_timers()
@@ -277,6 +287,7 @@ class Leader:
         seconds = time.perf_counter() - started
         self._position = LogPosition(stream_seq, sealed.last_seq, commit_hash)
         self._consumed = sealed.header.command_position
+        self._stored_at = asyncio.get_running_loop().time()
         self._answers.stored(sealed.header.first_seq, stream_seq)
         self._answers.send(await packing, self._epoch)
         self._metrics.committed(sealed, seconds)
@@ -290,11 +301,12 @@ class Leader:
 
     def _begin_discard(self) -> None:
         """Acknowledge in bulk, now and then. Late is harmless: the log says what is consumed."""
-        now = asyncio.get_running_loop().time()
-        if self._discarding is not None and not self._discarding.done():
+        if self._consumed == self._discarded or (self._discarding is not None and not self._discarding.done()):
             return
-        if self._consumed > self._discarded and now - self._discarded_at > DISCARD_EVERY_SECONDS:
-            self._discarded_at = now
+        now = asyncio.get_running_loop().time()
+        calm = now - self._stored_at > DISCARD_CALM_SECONDS
+        if calm or now - self._discarded_at > DISCARD_EVERY_SECONDS or self._taken_bytes > DISCARD_BYTES:
+            self._discarded_at, self._taken_bytes = now, 0
             self._discarding = asyncio.create_task(self._discard(self._consumed))
 
     async def _discard(self, consumed: int) -> None:
