@@ -1,7 +1,8 @@
 """Snapshots and checkpoints: every so many events the state is written down, and its root goes into the log.
 
 The look at the state is taken between two turns and costs a copy of dictionaries. The rest happens beside the loop, a
-millisecond at a time.
+millisecond at a time. A snapshot costs what the state holds; so the more it holds, the more events lie between two, and
+what snapshots cost an event stays the same however long the log becomes.
 """
 
 import asyncio
@@ -21,6 +22,8 @@ from mpkernel.signing import CheckpointSigner
 
 log = structlog.get_logger(__name__)
 _FORMAT = 1
+_GROWTH = 2
+"""The next snapshot waits until there are as many new events as the state holds outcomes, divided by this."""
 
 
 class SnapshotHeader(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +62,7 @@ class Sealing:
         """See the state directly after a turn, before the next is decided; freeze it when a snapshot is due."""
         self._since += sealed.header.count
         busy = self._task is not None and not self._task.done()
-        if self._every and self._since >= self._every and not busy:
+        if self._every and not busy and self._since >= max(self._every, len(shard.outcomes) // _GROWTH):
             self._since = 0
             self._frozen = Frozen(shard)
 

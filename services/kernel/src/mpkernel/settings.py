@@ -17,7 +17,9 @@ class KernelSettings(BusSettings):
     operators: Annotated[tuple[str, ...], NoDecode] = Field(
         ("user:root",), description="principals with operator rights everywhere, comma separated"
     )
-    snapshot_every: int = Field(100_000, ge=0, description="events between two snapshots; 0: none")
+    snapshot_every: int = Field(
+        100_000, ge=0, description="events between two snapshots, more in a large state; 0: none"
+    )
     signing_key_file: Path | None = Field(
         None, description="Ed25519 key that signs checkpoints: PEM, or its 32-byte seed in hex; none: unsigned"
     )

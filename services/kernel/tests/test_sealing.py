@@ -1,0 +1,34 @@
+"""When the state is written down: every so many events, and more seldom the more it holds."""
+
+import asyncio
+
+from mpbus.reader import LogPosition
+from mpkernel.adapters.memory import MemorySnapshots
+from mpkernel.core.outcomes import Outcomes
+from mpkernel.core.shard import Shard
+from mpkernel.core.turn import Sealed
+from mpkernel.sealing import Sealing
+from mpschema.envelope import CommitHeader
+
+EVERY = 10
+
+
+async def snapshots_after(events: int) -> list[int]:
+    """After which events there is one, if each event is the outcome of a command and a commit of its own."""
+    places: dict[str, int] = {}
+    shard, wake = Shard(outcomes=Outcomes(places)), asyncio.Event()
+    sealing, taken = Sealing(MemorySnapshots(), "digest", EVERY, wake), list[int]()
+    for seq in range(1, events + 1):
+        places[f"acme/{seq}"] = seq
+        header = CommitHeader(epoch=1, first_seq=seq, count=1, time_ms=1, previous_hash="0" * 64, command_position=seq)
+        sealing.look(Sealed(header, b"", {}), shard)
+        sealing.stored(LogPosition(seq, seq, "c" * 64))
+        for _ in range(10):
+            await asyncio.sleep(0)  # Until what is written has been written.
+        if (checkpoint := sealing.take_checkpoint()) is not None:
+            taken.append(checkpoint.at_seq)
+    return taken
+
+
+async def test_the_more_a_state_holds_the_more_events_lie_between_two_snapshots() -> None:
+    assert await snapshots_after(200) == [10, 20, 39, 77, 153]
