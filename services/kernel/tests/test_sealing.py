@@ -23,8 +23,8 @@ async def snapshots_after(events: int) -> list[int]:
         header = CommitHeader(epoch=1, first_seq=seq, count=1, time_ms=1, previous_hash="0" * 64, command_position=seq)
         sealing.look(Sealed(header, b"", {}), shard)
         sealing.stored(LogPosition(seq, seq, "c" * 64))
-        for _ in range(10):
-            await asyncio.sleep(0)  # Until what is written has been written.
+        if writing := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(writing)
         if (checkpoint := sealing.take_checkpoint()) is not None:
             taken.append(checkpoint.at_seq)
     return taken
