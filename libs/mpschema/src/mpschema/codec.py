@@ -19,7 +19,7 @@ PAYLOAD_BYTES_MAX = 64 * 1024
 GENESIS_HASH = "0" * 64
 _HASH_TAG = b"moduprompt/commit/v1\n"
 _BACKSLASH = b"\\"[0]
-"""As a number: to look for one is ten times faster than for bytes, and most requests have none."""
+"""As a number: to look for one is faster than to look for bytes, and most requests have none."""
 _UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 

@@ -194,7 +194,7 @@ class Turn:
         event: Event = fact.event
         version = world.version_of(envelope.workspace_id, fact.aggregate, fact.aggregate_id) + 1
         self._append(
-            # Two without names: Python passes more than 15 named arguments in a dictionary, at four times the cost.
+            # Two without names: Python passes more than 15 named arguments in a dictionary, which costs more.
             RECORDS[type(event)](
                 world.seq + 1,
                 f"{envelope.command_id}:{index}",
