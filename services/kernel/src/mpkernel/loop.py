@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 TIMERS_MAX = 500
 """Timers fired in one turn, at most."""
 DISCARD_EVERY_SECONDS = 2.0
-"""Between two discards under load: one holds up the command stream for some milliseconds."""
+"""Between two discards under load: each holds up the command stream for a moment."""
 DISCARD_CALM_SECONDS = 0.2
 """After so long without a commit what is consumed is discarded at once: nobody is held up."""
 DISCARD_BYTES = 32 << 20
