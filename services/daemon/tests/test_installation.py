@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import socket
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
@@ -35,6 +38,22 @@ def test_a_folder_has_one_owner_and_is_free_when_the_owner_is_killed(tmp_path: P
     assert running_pid(tmp_path) is None
     with exclusive(tmp_path):
         assert running_pid(tmp_path) is not None
+
+
+def test_one_who_looks_whether_a_folder_has_an_owner_does_not_keep_it_from_having_one(tmp_path: Path) -> None:
+    (tmp_path / "mpd.lock").touch()
+    with (tmp_path / "mpd.lock").open() as looking, ThreadPoolExecutor() as pool:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        owning = pool.submit(_own_for_a_moment, tmp_path)
+        with pytest.raises(TimeoutError):
+            owning.result(timeout=1)
+        fcntl.flock(looking, fcntl.LOCK_UN)
+        assert owning.result(timeout=10) == os.getpid()
+
+
+def _own_for_a_moment(folder: Path) -> int | None:
+    with exclusive(folder):
+        return running_pid(folder)
 
 
 def test_a_folder_on_which_nothing_runs_has_no_state_and_nothing_to_stop(tmp_path: Path) -> None:
@@ -81,6 +100,29 @@ def test_ports_are_remembered_until_somebody_takes_them(tmp_path: Path) -> None:
     assert PortBook(tmp_path / "ports.json").port("nats") == port
     with socket.create_server((HOST, port)):
         assert PortBook(tmp_path / "ports.json").port("nats") != port
+
+
+def test_no_two_names_have_the_same_port_before_anybody_listens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = next(port for port in range(FIRST - 5000, FIRST) if is_free(port) and is_free(port + 1))
+    monkeypatch.setattr("mpd.ports.FIRST", first)
+    monkeypatch.setattr("mpd.ports.LAST", first + 1)
+    ports = {PortBook(tmp_path / "one").port("nats"), PortBook(tmp_path / "two").port("nats")}
+    assert ports == {first, first + 1}
+    with pytest.raises(OSError, match="no free port"):
+        free_port()
+
+
+def test_a_port_that_two_names_or_others_have_is_given_up(tmp_path: Path) -> None:
+    path, doubled, others = tmp_path / "ports.json", free_port(), free_port()
+    path.write_text(json.dumps({"nats": doubled, "valkey": doubled, "postgres": others}))
+    book = PortBook(path, taken={others})
+    ports = {name: book.port(name) for name in ("nats", "valkey", "postgres")}
+    assert len(set(ports.values())) == 3
+    assert ports["valkey"] == doubled
+    assert ports["postgres"] != others
+    assert json.loads(path.read_text()) == ports
 
 
 def test_free_ports_stay_out_of_the_range_of_outgoing_connections() -> None:

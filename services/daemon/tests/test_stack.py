@@ -37,7 +37,10 @@ def _mpd_start(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "mpd", "start", "--data", str(folder), "--json", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
-            eventually_sync(lambda: _phase(folder) == "ready" or process.poll() is not None, START_SECONDS_MAX)
+            eventually_sync(lambda: process.poll() is not None or _phase(folder) == "ready", START_SECONDS_MAX)
+            if process.poll() is not None:
+                assert process.stdout is not None
+                pytest.fail(f"mpd ended with exit code {process.returncode}: {process.stdout.read()}")
             yield process
         finally:
             process.kill()

@@ -15,7 +15,7 @@ from typing import IO, Any
 from mpd.supervisor import state_path
 
 POLL_SECONDS = 0.05
-LOCK_SECONDS = 0.2
+LOOK_SECONDS_MAX = 10.0
 
 
 class AlreadyRunning(Exception):
@@ -58,11 +58,7 @@ def running_pid(folder: Path) -> int | None:
     except FileNotFoundError:
         return None
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return int(file.read() or 0)
-        return None
+        return None if _flock(file, fcntl.LOCK_SH) else int(file.read() or 0)
 
 
 def read_state(folder: Path) -> dict[str, Any]:
@@ -91,17 +87,24 @@ def stop(folder: Path, timeout: float) -> int:
 
 
 def _lock(file: IO[str]) -> bool:
-    """Take the lock for ourselves. Tries for a moment, because looking whether somebody runs takes it very shortly."""
-    deadline = time.monotonic() + LOCK_SECONDS
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(POLL_SECONDS)
-        else:
-            return True
+    """Take the lock for ourselves. False if it has an owner, or somebody looks whether it has one and does not end."""
+    deadline = time.monotonic() + LOOK_SECONDS_MAX
+    while not _flock(file, fcntl.LOCK_EX):
+        # Those who look share it, for as long as they take to look: on a busy machine longer than one would think.
+        if not _flock(file, fcntl.LOCK_SH) or time.monotonic() > deadline:
+            return False
+        fcntl.flock(file, fcntl.LOCK_UN)
+        time.sleep(POLL_SECONDS)
+    return True
+
+
+def _flock(file: IO[str], kind: int) -> bool:
+    """Whether the lock could be had at once."""
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _lock_path(folder: Path) -> Path:

@@ -54,7 +54,7 @@ class Stack:
         self._on_progress = on_progress
         self.folder.mkdir(parents=True, exist_ok=True)
         self.keys = ensure_keys(self.folder / "secrets")
-        self._ports = PortBook(self.folder / "ports.json")
+        self._ports = PortBook(self.folder / "ports.json", taken={http_port} if http_port else set())
         self.nats_cluster = NatsCluster(self.folder, port_of=self._ports.port) if replicated else None
         self.nats_nodes = self.nats_cluster.nodes if self.nats_cluster else [self._single_nats()]
         self.nats = self.nats_nodes[0]
