@@ -11,10 +11,9 @@ FORK = """
 import os
 from mpbus.ids import new_command_id
 print(new_command_id(), flush=True)  # Randomness for more of them is there now.
-child = os.fork()
+if child := os.fork():
+    os.waitpid(child, 0)  # One after the other: their lines must not meet.
 print(*(new_command_id() for _ in range(3)), sep="\\n", flush=True)
-if child:
-    os.waitpid(child, 0)
 """
 
 

@@ -19,6 +19,9 @@ _EXPIRES_SECONDS = 20
 _HEARTBEAT_SECONDS = 1
 _SILENCE_SECONDS = 3.5
 """Three missed heartbeats: the consumer, its server or the connection is gone."""
+_UNHEARD = "503"
+"""Nobody listens where the consumer should: it is so new that its node does not listen yet, or it is gone."""
+_UNHEARD_RETRY_SECONDS = 0.05
 _NANO = 1_000_000_000
 _TERMINAL = {"404", "408", "409"}
 _ACK_TOKENS = 9
@@ -73,7 +76,7 @@ class Pull:
     async def open(self) -> "Pull":
         """Subscribe and ask for the first messages."""
         self._subscription = await self._nc.subscribe(self._inbox, cb=self._on_message)
-        self._last_heard = asyncio.get_running_loop().time()
+        self._heard()
         await self._ask()
         return self
 
@@ -90,6 +93,7 @@ class Pull:
         self._waiting.clear()
         self._arrived.clear()
         if self._wants_more():
+            self._heard()
             self._asking = asyncio.ensure_future(self._ask())
         return messages
 
@@ -121,13 +125,20 @@ class Pull:
         if asyncio.get_running_loop().time() - self._last_heard > _SILENCE_SECONDS:
             raise ConsumerLost("the stream server fell silent")
 
+    def _heard(self) -> None:
+        """Count the silence from now on."""
+        self._last_heard = asyncio.get_running_loop().time()
+
     def _notify(self) -> None:
         self._arrived.set()
         self._wake.set()
 
     async def _on_message(self, msg: Msg) -> None:
-        self._last_heard = asyncio.get_running_loop().time()
         status = msg.headers.get("Status") if msg.headers and not msg.reply.startswith("$JS.ACK") else None
+        if status == _UNHEARD:
+            await self._ask_again()
+            return
+        self._heard()
         if status is None:
             self._demand -= 1
             self._waiting.append(msg)
@@ -135,6 +146,13 @@ class Pull:
         elif status in _TERMINAL:
             self._ended(msg)
         if self._wants_more():
+            await self._ask()
+
+    async def _ask_again(self) -> None:
+        """Ask once more in a moment. The silence goes on meanwhile: a consumer that is gone is given up."""
+        self._demand -= self._batch
+        await asyncio.sleep(_UNHEARD_RETRY_SECONDS)
+        if self._subscription is not None:
             await self._ask()
 
     def _ended(self, msg: Msg) -> None:
@@ -147,7 +165,6 @@ class Pull:
 
     async def _ask(self) -> None:
         self._demand += self._batch
-        self._last_heard = asyncio.get_running_loop().time()
         try:
             await self._nc.publish(self._subject, self._request, reply=self._inbox)
         except NatsError as error:
