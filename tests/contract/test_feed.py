@@ -55,7 +55,7 @@ async def complete(nc: Client, events: int) -> None:
     async def there() -> bool:
         return (await js.stream_info(subjects.feed_stream(SHARD))).state.last_seq >= events
 
-    await eventually(there, timeout=20)
+    await eventually(there)
     assert await feed_ids(nc) == [(n, f"c{n}:0") for n in range(1, events + 1)]
 
 
@@ -167,7 +167,7 @@ async def received(url: str, seed: str, user: FeedUser, filter_subject: str) -> 
     """The events a user gets with a filter. Raises when the server does not let it."""
     nc = await nats.connect(url, nkeys_seed_str=seed, inbox_prefix=user.inbox_prefix, error_cb=_ignore)
     try:
-        js = nc.jetstream(timeout=1)
+        js = nc.jetstream(timeout=3)
         config = api.ConsumerConfig(
             durable_name=user.consumer,
             name=user.consumer,
@@ -178,7 +178,7 @@ async def received(url: str, seed: str, user: FeedUser, filter_subject: str) -> 
         await js.add_consumer(stream, config)
         subscription = await js.pull_subscribe_bind(user.consumer, stream)
         try:
-            messages = await subscription.fetch(10, timeout=1)
+            messages = await subscription.fetch(10, timeout=3)
         except TimeoutError:
             return []
         for message in messages:

@@ -84,7 +84,7 @@ class Reader:
         return message
 
     async def _woken(self) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await self._wake.wait()
         self._wake.clear()
 

@@ -49,7 +49,7 @@ class Cluster:
         """The epoch of whoever leads."""
         return (await self.health(await self.leader()))["epoch"]
 
-    async def progressed(self, commands: int, timeout: float = 30.0) -> None:
+    async def progressed(self, commands: int, timeout: float = 90.0) -> None:
         """Wait until so many more commands are acknowledged."""
         goal = len(self.load.acknowledged) + commands
         await eventually(lambda: len(self.load.acknowledged) >= goal, timeout)
@@ -95,7 +95,7 @@ async def read_feed(nc: Client, shard: str) -> list[tuple[int, str, str]]:
     feed = await js.subscribe(subjects.feed_subjects(shard), stream=subjects.feed_stream(shard), ordered_consumer=True)
     messages: list[tuple[int, str, str]] = []
     while not messages or messages[-1][0] < last:
-        msg = await feed.next_msg(timeout=10)
+        msg = await feed.next_msg(timeout=30)
         headers = msg.headers or {}
         messages.append((msg.metadata.sequence.stream, headers["ce-id"], headers[HASH_HEADER]))
     await feed.unsubscribe()

@@ -16,7 +16,7 @@ INTERVAL_SECONDS = 0.02
 async def eventually(check: Callable[[], Awaitable[T]], timeout: float = ...) -> T: ...
 @overload
 async def eventually(check: Callable[[], T], timeout: float = ...) -> T: ...
-async def eventually(check: Callable[[], T | Awaitable[T]], timeout: float = 10.0) -> T:
+async def eventually(check: Callable[[], T | Awaitable[T]], timeout: float = 30.0) -> T:
     """Call `check` until it neither raises nor returns False, and return what it returned.
 
     `check` may be async. After `timeout` seconds the test fails with what went wrong last.
@@ -34,7 +34,7 @@ async def eventually(check: Callable[[], T | Awaitable[T]], timeout: float = 10.
         await asyncio.sleep(INTERVAL_SECONDS)
 
 
-def eventually_sync(check: Callable[[], T], timeout: float = 10.0) -> T:
+def eventually_sync(check: Callable[[], T], timeout: float = 30.0) -> T:
     """The same for tests without an event loop."""
     deadline = time.monotonic() + timeout
     while True:

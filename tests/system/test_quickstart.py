@@ -32,7 +32,7 @@ def test_the_quickstart_works_as_written(tmp_path: Path, stack: Stack) -> None:
     made = terminal.mpctl("workspace", "init", "./my-workspace")
     assert made.code == 0, made.err
     with terminal.keep_running(*WATCH) as watch:
-        eventually_sync(lambda: _is_watched(stack), timeout=20)
+        eventually_sync(lambda: _is_watched(stack), timeout=60)
         assert terminal.mpctl(*CREATE).code == 0
         spawned = terminal.mpctl(*SPAWN)
         assert spawned.code == 0, spawned.err

@@ -18,7 +18,7 @@ from tests.support.chain import Chain
 async def first(commits: AsyncIterator[list[Commit]], count: int) -> list[Commit]:
     """The first `count` commits, within ten seconds."""
     seen: list[Commit] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         async for batch in commits:
             seen += batch
             if len(seen) >= count:

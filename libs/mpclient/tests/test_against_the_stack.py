@@ -168,7 +168,7 @@ async def test_events_are_followed_from_the_start_from_a_place_and_live(client: 
     assert {event.workspace_id for event in first} == {client.workspace}
     async with aclosing(client.events(ready, type="TaskClaimed")) as events:
         claimed = await client.tasks.claim("t1", ttl_seconds=77)
-        event = await asyncio.wait_for(anext(events), 10)
+        event = await asyncio.wait_for(anext(events), 30)
     assert (event.seq, event.aggregate_id) == (claimed.first_seq, "t1")
     assert isinstance(event.event, TaskClaimed)
     assert event.event.ttl_seconds == 77
@@ -177,7 +177,7 @@ async def test_events_are_followed_from_the_start_from_a_place_and_live(client: 
 async def test_a_position_of_another_log_is_told_apart(client: AsyncClient) -> None:
     async with aclosing(client.events("1:999999999")) as events:
         with pytest.raises(errors.ResyncRequired) as required:
-            await asyncio.wait_for(anext(events), 20)
+            await asyncio.wait_for(anext(events), 30)
     assert required.value.head
 
 

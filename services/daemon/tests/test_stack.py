@@ -28,7 +28,7 @@ from mpd.supervisor import Supervisor, state_path
 from tests.support import eventually_sync
 from tests.support.plugin import StackFactory
 
-START_SECONDS_MAX = 60.0
+START_SECONDS_MAX = 120.0
 
 
 @contextmanager
@@ -55,7 +55,7 @@ def _process(folder: Path, name: str) -> dict[str, Any]:
 
 
 def _api(stack: Stack) -> httpx.Client:
-    return httpx.Client(base_url=stack.url, headers={"Authorization": f"Bearer {stack.root_key}"}, timeout=10)
+    return httpx.Client(base_url=stack.url, headers={"Authorization": f"Bearer {stack.root_key}"}, timeout=30)
 
 
 def _was_restarted(folder: Path, name: str) -> bool:

@@ -43,7 +43,7 @@ class Log:
 
 
 async def _next(steps: Steps) -> Step:
-    return await asyncio.wait_for(anext(steps), 10)
+    return await asyncio.wait_for(anext(steps), 30)
 
 
 def _seqs(step: Step) -> list[int]:
@@ -159,7 +159,7 @@ async def test_waiters_for_anything_are_woken_by_any_commit() -> None:
     waiting = asyncio.ensure_future(ring.changed(ANY))
     await asyncio.sleep(0)
     ring.extend([log.commit("b")])
-    await asyncio.wait_for(waiting, 10)
+    await asyncio.wait_for(waiting, 30)
 
 
 def test_cursors_are_read_as_they_are_written() -> None:

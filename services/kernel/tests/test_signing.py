@@ -78,7 +78,7 @@ async def test_the_checkpoint_of_a_snapshot_is_signed_where_there_is_a_key(signe
     header = CommitHeader(epoch=1, first_seq=1, count=1, time_ms=1, previous_hash="0" * 64, command_position=0)
     sealing.look(Sealed(header, b"", {}), Shard())
     sealing.stored(LogPosition(1, 1, "c" * 64))
-    await asyncio.wait_for(wake.wait(), 10)
+    await asyncio.wait_for(wake.wait(), 30)
     checkpoint = sealing.take_checkpoint()
     assert checkpoint is not None
     assert (checkpoint.at_seq, checkpoint.head, checkpoint.state_root) == (1, "c" * 64, state_root(Shard()))

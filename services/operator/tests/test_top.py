@@ -94,12 +94,12 @@ def test_a_look_at_a_cluster_under_load_tells_rates_and_places(stack: Stack) -> 
 def test_who_listens_is_counted(stack: Stack) -> None:
     headers = {"authorization": f"Bearer {stack.root_key}"}
     with (
-        httpx.Client(base_url=stack.url, headers=headers, timeout=20) as client,
+        httpx.Client(base_url=stack.url, headers=headers, timeout=30) as client,
         client.stream("GET", "/v1/workspaces/acme/events") as answer,
     ):
         assert answer.status_code == 200
         assert top(stack)["streams"] == 1
-    eventually_sync(lambda: top(stack)["streams"] == 0, timeout=20)
+    eventually_sync(lambda: top(stack)["streams"] == 0)
 
 
 def test_a_halted_projection_stands_out_with_its_reason(stack: Stack) -> None:
@@ -151,10 +151,10 @@ def test_it_draws_again_and_again_until_interrupted(stack: Stack) -> None:
         process.send_signal(signal.SIGINT)
         with ThreadPoolExecutor(1) as pool:
             pool.submit(_drain, ours)
-            assert process.wait(timeout=20) == 0
+            assert process.wait(timeout=30) == 0
     finally:
         process.kill()
-        process.wait(timeout=10)
+        process.wait(timeout=30)
 
 
 def _drain(terminal: int) -> None:

@@ -139,9 +139,9 @@ async def _check_that_the_older_release_halts(cluster: Cluster) -> None:
         assert f"the log is at feature level {NEWEST}, this build reads up to level {BEFORE}" in service.log_tail()
     assert await cluster.epoch() == epoch, "it never led"
     await cluster.load.run(clients=2, commands=20)
-    halted = await eventually(lambda: _says(projector, "reads up to level"), timeout=15)
+    halted = await eventually(lambda: _says(projector, "reads up to level"), timeout=30)
     assert halted["ready"] is False
-    broken = await eventually(lambda: _says(gateway, "reads up to level"), timeout=15)
+    broken = await eventually(lambda: _says(gateway, "reads up to level"), timeout=30)
     assert broken["status"] == "failing"
 
 

@@ -97,7 +97,7 @@ def delivering(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 async def tenant(delivering: Stack) -> AsyncIterator[Tenant]:
     """A fresh workspace with the project `core`."""
     headers = {"authorization": f"Bearer {delivering.root_key}"}
-    async with httpx.AsyncClient(base_url=delivering.url, headers=headers, timeout=20) as http:
+    async with httpx.AsyncClient(base_url=delivering.url, headers=headers, timeout=30) as http:
         workspace_id = f"ws-{secrets.token_hex(4)}"
         (await http.post("/v1/workspaces", json={"name": workspace_id}, params={"id": workspace_id})).raise_for_status()
         found = Tenant(http, workspace_id)

@@ -193,14 +193,14 @@ async def test_workers_that_are_killed_go_on_where_they_were(
     receiver.reply = until_killed
     await asyncio.gather(*(tenant.task(f"t{number}", edits=9) for number in range(15)))
     await tenant.hook(receiver, after_seq=0)
-    await asyncio.wait_for(heard_half.wait(), 20)
+    await asyncio.wait_for(heard_half.wait(), 60)
     for worker in delivering.webhooks:
         await asyncio.to_thread(worker.kill)
     killed.set()
     before = len(receiver.requests)
     await asyncio.gather(*(asyncio.to_thread(worker.start) for worker in delivering.webhooks))
     told = await tenant.task_events()
-    await eventually(lambda: set(ids(receiver.heard())) == set(told), timeout=20)
+    await eventually(lambda: set(ids(receiver.heard())) == set(told), timeout=60)
     assert before < len(told), "the kill came half-way"
     assert len(receiver.requests) - len(told) <= 16, "only what was in flight comes twice"
     for number in range(15):
@@ -219,7 +219,7 @@ async def test_one_worker_takes_over_from_another(delivering: Stack, tenant: Ten
     worker = delivering.process(node.rpartition("-")[0])
     await asyncio.to_thread(worker.kill)
     await tenant.task("t2")
-    await eventually(lambda: len(receiver.heard()) == 2, timeout=20)
+    await eventually(lambda: len(receiver.heard()) == 2, timeout=60)
     await asyncio.to_thread(worker.start)
 
 

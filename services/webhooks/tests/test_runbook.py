@@ -60,7 +60,7 @@ def test_every_command_of_the_runbook_prints_what_the_page_shows(
     assert len(shown) >= 13
     for step in shown:
         if READS.match(step.command):
-            eventually_sync(partial(perform, step, tmp_path, environment), timeout=15)
+            eventually_sync(partial(perform, step, tmp_path, environment), timeout=30)
         else:
             perform(step, tmp_path, environment)
     secret = json.loads((tmp_path / "answer.json").read_text())["secret"]

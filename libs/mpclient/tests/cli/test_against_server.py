@@ -151,7 +151,7 @@ def test_an_enqueued_command_is_found_by_its_id(terminal: Terminal) -> None:
         row = json.loads(terminal.mpctl("command", "get", enqueued["command_id"], "--json").out)
         return str(row["status"])
 
-    assert eventually_sync(recorded, timeout=20) == "accepted"
+    assert eventually_sync(recorded) == "accepted"
 
 
 def test_a_batch_is_counted_and_ends_with_the_first_refusal(terminal: Terminal) -> None:

@@ -230,7 +230,7 @@ async def test_whoever_waits_for_a_picture_is_woken_by_the_event_that_matters() 
     await picture.follow(_stream(*(_event(fact, name) for fact, name in HISTORY[:6])))
     assert not waiting.done()
     await picture.follow(_stream(_event(*HISTORY[6])))
-    await asyncio.wait_for(waiting, 10)
+    await asyncio.wait_for(waiting, 30)
 
 
 def test_a_story_calls_things_by_their_names() -> None:

@@ -31,7 +31,7 @@ from mpd.supervisor import Supervisor
 
 FAILED = 1
 WRONG_STATE = 3
-DETACH_SECONDS_MAX = 120.0
+DETACH_SECONDS_MAX = 240.0
 STOP_SECONDS_MAX = 90.0
 
 NEXT_STEPS = (

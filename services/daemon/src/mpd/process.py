@@ -56,7 +56,7 @@ class ChildProcess:
 
     stop_signal = signal.SIGTERM
     death_signal = signal.SIGKILL
-    start_seconds_max = 30.0
+    start_seconds_max = 60.0
     stop_seconds_max = 15.0
     stuck_seconds_max: float | None = None
     """How long it may run without being alive before a supervisor starts it again; None: that would mend nothing."""

@@ -44,7 +44,7 @@ return {granted, 0}
 class Rate:
     """So many a second, and so many at once."""
 
-    per_second: int
+    per_second: float
     burst: int
 
 

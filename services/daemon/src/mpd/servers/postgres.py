@@ -117,7 +117,11 @@ class PostgresServer(ChildProcess):
     def _client(self, program: str, *arguments: str) -> str:
         command = [str(self.programs / program), "-h", HOST, "-p", str(self.port), "-U", OWNER, *arguments]
         environment = os.environ | {"PGPASSWORD": self.passwords[OWNER]}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+        limit = self.start_seconds_max
+        try:
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=limit, check=False)
+        except subprocess.TimeoutExpired:
+            raise ServerFailed(program, f"was not done after {limit:g} s", None, "") from None
         if done.returncode != 0:
             raise ServerFailed(program, f"ended with exit code {done.returncode}", done.returncode, done.stderr)
         return done.stdout
