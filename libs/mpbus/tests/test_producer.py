@@ -66,7 +66,7 @@ async def test_what_arrives_together_travels_together(nc: Client, producer: Comm
     waiting = [asyncio.create_task(producer.submit(c)) for c in sent]
     arrived: list[Msg] = []
     while len(commands_in(arrived)) < len(sent):
-        arrived += await intake.take(timeout_seconds=5)
+        arrived += await intake.take(timeout_seconds=30)
     await answer(nc, arrived)
     outcomes = await asyncio.gather(*waiting)
     assert [outcome.command_id for outcome in outcomes] == [c.command_id for c in sent]
@@ -76,8 +76,8 @@ async def test_what_arrives_together_travels_together(nc: Client, producer: Comm
 
 async def test_a_lost_answer_is_asked_for_again(nc: Client, producer: CommandProducer, intake: Pull) -> None:
     waiting = asyncio.create_task(producer.submit(command("c-1")))
-    first = await intake.take(timeout_seconds=5)
-    again = await intake.take(timeout_seconds=5)
+    first = await intake.take(timeout_seconds=30)
+    again = await intake.take(timeout_seconds=30)
     assert first[0].data == again[0].data
     await answer(nc, again)
     assert (await waiting).command_id == "c-1"
@@ -92,7 +92,7 @@ async def test_without_an_outcome_it_says_so_in_time(producer: CommandProducer) 
 async def test_a_full_producer_takes_nothing(nc: Client, shard: str) -> None:
     small = CommandProducer(nc, shard, in_flight_max=1)
     await small.start()
-    first = asyncio.create_task(small.submit(command(), timeout_seconds=5))
+    first = asyncio.create_task(small.submit(command(), timeout_seconds=30))
     await asyncio.sleep(0)
     with pytest.raises(Overloaded):
         await small.submit(command())
@@ -126,7 +126,7 @@ async def test_another_request_under_the_same_id_is_sent_once_the_first_has_its_
     other = msgspec.structs.replace(first, payload=msgspec.Raw(b'{"project_id":"core","title":"y"}'))
     waiting = [asyncio.create_task(producer.submit(envelope)) for envelope in (first, first, other)]
     for envelope in (first, other):
-        arrived = await intake.take(timeout_seconds=5)
+        arrived = await intake.take(timeout_seconds=30)
         assert [bytes(sent.payload) for sent in commands_in(arrived)] == [bytes(envelope.payload)]
         await answer(nc, arrived)
     assert [outcome.accepted for outcome in await asyncio.gather(*waiting)] == [True] * 3
