@@ -60,7 +60,7 @@ schema = bound()
 
 
 @schema.parametrize()  # type: ignore[untyped-decorator]  # its operations are known at run time only
-@settings(max_examples=6, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_every_operation_keeps_its_word(case: Case[Any], stack: Stack) -> None:
     if isinstance(case.body, dict):
         case.body = _whole(case.body)

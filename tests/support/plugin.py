@@ -16,6 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import Protocol
 
+import hypothesis
 import pytest
 from mpbus.connect import connect
 from mpd.ports import free_port
@@ -32,7 +33,15 @@ _redis_databases = count(1)
 
 
 def pytest_configure() -> None:
-    """Hear Ctrl-C. A run in the background ignores it, and so would what it starts: tests that interrupt would hang."""
+    """Make ready for any machine, and for a run in the background.
+
+    Hypothesis gives no verdict on how fast an example was: on a busy machine that is about the machine. A run in the
+    background ignores Ctrl-C, and so would what it starts: tests that interrupt would hang.
+    """
+    hypothesis.settings.register_profile(
+        "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )
+    hypothesis.settings.load_profile("any machine")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

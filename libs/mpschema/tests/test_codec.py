@@ -140,7 +140,7 @@ def test_a_malformed_envelope_is_refused(change: dict[str, Any]) -> None:
     assert isinstance(codec.decode_envelope(line), Rejection)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(ids=st.lists(st.text("a-_:@ \n\x00é", max_size=3) | st.just("x" * 129), min_size=3, max_size=3))
 def test_an_envelope_is_taken_when_each_of_its_ids_is_one(ids: list[str]) -> None:
     change = dict(zip(("command_id", "workspace_id", "principal"), ids, strict=True))
@@ -182,14 +182,14 @@ JSON = st.recursive(
 FIELDS = sorted({name for spec in COMMANDS.values() for name in spec.arguments.__struct_fields__})
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(spec=st.sampled_from(list(COMMANDS.values())), raw=st.binary(max_size=300))
 def test_any_bytes_are_arguments_or_a_refusal(spec: Any, raw: bytes) -> None:
     assert isinstance(codec.decode_payload(spec.decoder, raw), (spec.arguments, Rejection))
     assert isinstance(codec.decode_envelope(raw), (CommandEnvelope, Rejection))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(spec=st.sampled_from(list(COMMANDS.values())), fields=st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=5))
 def test_any_json_is_a_refusal_or_arguments_that_survive_the_journey(spec: Any, fields: dict[str, Any]) -> None:
     answer = codec.decode_payload(spec.decoder, json.dumps(fields).encode())
@@ -198,7 +198,7 @@ def test_any_json_is_a_refusal_or_arguments_that_survive_the_journey(spec: Any, 
         assert codec.decode_payload(spec.decoder, codec.encode(answer)) == answer
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_a_damaged_commit_is_read_or_refused_but_never_surprises(data: st.DataObject) -> None:
     damaged = bytearray(EVENT)

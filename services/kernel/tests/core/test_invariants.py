@@ -323,9 +323,7 @@ def reloaded(world: World) -> World:
 
 
 TestAnyStory = AnyStory.TestCase
-TestAnyStory.settings = settings(
-    max_examples=100, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
-)
+TestAnyStory.settings = settings(max_examples=100, stateful_step_count=50, suppress_health_check=list(HealthCheck))
 
 
 def test_a_reload_changes_nothing() -> None:
