@@ -61,6 +61,16 @@ class Candidacy:
     commit_deadline_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """A message that was decided while its stream had not said it: the turn it makes, the way back, and until when."""
+
+    message: CommandMessage
+    turn: Turn
+    undo: Undo
+    until: float
+
+
 class Leader:
     """One leadership, from election to step-down. Never reused."""
 
@@ -93,9 +103,8 @@ class Leader:
         self._wake = wake
         self._backlog: deque[CommandMessage] = deque()
         self._turn: Turn | None = None
-        self._ahead: CommandMessage | None = None
+        self._ahead: _Ahead | None = None
         """What the turn consists of, while the stream has not said it."""
-        self._ahead_until = 0.0
         self._in_flight: asyncio.Task[None] | None = None
         self._consumed = shard.command_position
         self._discarded = shard.command_position
@@ -173,7 +182,7 @@ class Leader:
     def _pause(self) -> float:
         """Seconds in which nothing is to be done. A turn that waits to be stored takes no timer of a later moment."""
         if self._ahead is not None:
-            return max(0.0, self._ahead_until - asyncio.get_running_loop().time())
+            return max(0.0, self._ahead.until - asyncio.get_running_loop().time())
         soonest = next_due(self._shard.world)
         if soonest is None or self._turn is not None:
             return _CHECK_SECONDS
@@ -231,26 +240,27 @@ class Leader:
         if message is None:
             return
         turn = self._turn = self._new_turn()
-        turn.undo = Undo(self._shard)
+        turn.undo = undo = Undo(self._shard)
         turn.take(message.position, message.reply_to, message.data.split(b"\n"))
-        self._ahead, self._ahead_until = message, asyncio.get_running_loop().time() + AHEAD_SECONDS_MAX
+        self._ahead = _Ahead(message, turn, undo, asyncio.get_running_loop().time() + AHEAD_SECONDS_MAX)
 
     def _settle(self) -> None:
         """What was decided ahead stands if the stream says it next. If it says something else, or nothing, it goes."""
-        turn, message = self._turn, self._ahead
-        if turn is None or message is None or turn.undo is None:
+        ahead = self._ahead
+        if ahead is None:
             return
         said = self._backlog[0] if self._backlog else None
-        if said is None and asyncio.get_running_loop().time() < self._ahead_until:
+        if said is None and asyncio.get_running_loop().time() < ahead.until:
             return
         self._ahead = None
-        if said == message:
+        stands = said == ahead.message
+        if stands:
             self._backlog.popleft()
-            turn.undo = None
+            ahead.turn.undo = None
         else:
-            turn.undo.run()
+            ahead.undo.run()
             self._turn = None
-        self._metrics.settled(stands=said == message)
+        self._metrics.settled(stands=stands)
 
     def _begin_commit(self) -> None:
         turn, self._turn = self._turn, None
