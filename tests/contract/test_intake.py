@@ -133,6 +133,18 @@ async def test_whoever_comes_next_begins_after_what_is_consumed(commands: Comman
     await successor.intake.close()
 
 
+async def test_what_is_given_to_one_who_reads_no_more_comes_to_the_next(commands: Commands, reader: Reader) -> None:
+    """A paused leader does not know yet that it is none: the stream serves what it asked for."""
+    successor = Reader(commands)
+    await successor.intake.open(0)
+    await commands.send(b"0")
+    assert await successor.taken(1) == [said(1, b"0")], "the newest, with nothing behind it"
+    for number in range(1, 10):
+        await commands.send(b"%d" % number)
+    assert await successor.taken(9) == [said(number + 1, b"%d" % number) for number in range(1, 10)]
+    await successor.intake.close()
+
+
 async def test_a_message_is_heard_as_the_one_it_becomes(commands: Commands, reader: Reader) -> None:
     for position, data in enumerate((b"a", b"b"), 1):
         await commands.send(data)

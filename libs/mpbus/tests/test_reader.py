@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 import pytest
 from mpbus.connect import connect
 from mpbus.errors import ChainBroken
+from mpbus.pull import Pull
 from mpbus.reader import GENESIS, Commit, LogPosition, LogReader
 from mpbus.streams import provision
 from mpd.servers import NatsServer
+from mpschema import subjects
 from nats.aio.client import Client
 
 from tests.support import eventually
@@ -16,7 +18,7 @@ from tests.support.chain import Chain
 
 
 async def first(commits: AsyncIterator[list[Commit]], count: int) -> list[Commit]:
-    """The first `count` commits, within ten seconds."""
+    """The first `count` commits, within half a minute."""
     seen: list[Commit] = []
     async with asyncio.timeout(30):
         async for batch in commits:
@@ -100,6 +102,22 @@ async def test_a_count_that_lies_is_refused(nc: Client, shard: str) -> None:
         shorter.replace(b'"first_seq":1', b'"first_seq":3').replace(b"0" * 64, commit.hash.encode()), 3
     )
     assert "holds 2 events, not 3" in str(await broken(nc, shard))
+
+
+async def test_the_newest_commit_is_read_again_when_it_was_lost_on_its_way(nc: Client, shard: str) -> None:
+    """As when a connection breaks at that moment, and is back before the server drops what was asked for."""
+    chain, follow = Chain(nc, shard), LogReader(nc, shard).follow()
+    await chain.append(1)
+    await first(follow, 1)
+    stream = subjects.log_stream(shard)
+    (consumer,) = await nc.jetstream().consumers_info(stream)
+    thief = await Pull(nc, stream, consumer.name).open()
+    reading = asyncio.create_task(first(follow, 2))
+    for _ in range(2):
+        await chain.append(1)
+    assert [commit.header.first_seq for commit in await reading] == [2, 3]
+    assert len(await thief.take()) == 1
+    await thief.close()
 
 
 async def test_it_reads_on_after_the_server_restarts(own_nats: NatsServer) -> None:

@@ -23,6 +23,7 @@ _UNHEARD = "503"
 """Nobody listens where the consumer should: it is so new that its node does not listen yet, or it is gone."""
 _UNHEARD_RETRY_SECONDS = 0.05
 _NANO = 1_000_000_000
+_HEARTBEAT = "100"
 _TERMINAL = {"404", "408", "409"}
 _ACK_TOKENS = 9
 _ACK_TOKENS_WITH_DOMAIN = 11
@@ -34,12 +35,24 @@ def stream_sequence(msg: Msg) -> int:
     return int(tokens[5 if len(tokens) < _ACK_TOKENS_WITH_DOMAIN else 7])
 
 
+def _consumer_sequence(reply: str) -> int:
+    """How many messages the consumer had sent with this one, to anybody."""
+    tokens = reply.split(".")
+    return int(tokens[6 if len(tokens) < _ACK_TOKENS_WITH_DOMAIN else 8])
+
+
 class Pull:
     """Messages of one pull consumer, in the order the server sends them.
 
-    `take` waits for at least one and gives all that wait. Raises `ConsumerLost` when the server falls silent; the
-    caller then makes a new consumer or a new `Pull`.
+    `take` waits for at least one and gives all that wait. Raises `ConsumerLost` when the server falls silent, or says
+    to have sent what did not arrive; the caller then makes a new consumer or a new `Pull`.
+
+    The consumer must be fresh, or reset: its heartbeats tell how much it sent since then, to anybody.
     """
+
+    lacking = 0
+    """The stream position up to which something that was sent did not arrive. It was lost with a connection, or went
+    to somebody else who asked the same consumer. 0: nothing is known to be lacking."""
 
     def __init__(
         self,
@@ -67,6 +80,8 @@ class Pull:
         self._waiting: deque[Msg] = deque()
         self._arrived = asyncio.Event()
         self._wake = wake or self._arrived
+        self._newest = ""
+        """Where the newest message that arrived says its place."""
         self._last_heard = 0.0
         self._lost: str | None = None
         self._asking: asyncio.Future[None] | None = None
@@ -107,6 +122,8 @@ class Pull:
         deadline = None if timeout_seconds is None else loop.time() + timeout_seconds
         while not self._waiting:
             self.check()
+            if self.lacking:
+                raise ConsumerLost(f"not all up to position {self.lacking} arrived")
             now = loop.time()
             silence = self._last_heard + _SILENCE_SECONDS - now
             if deadline is not None and deadline <= now:
@@ -141,12 +158,23 @@ class Pull:
         self._heard()
         if status is None:
             self._demand -= 1
+            self._newest = msg.reply
             self._waiting.append(msg)
             self._notify()
+        elif status == _HEARTBEAT:
+            self._compare(msg)
         elif status in _TERMINAL:
             self._ended(msg)
         if self._wants_more():
             await self._ask()
+
+    def _compare(self, heartbeat: Msg) -> None:
+        """A heartbeat comes after all that was sent, on the same way."""
+        headers = heartbeat.headers or {}
+        sent, arrived = int(headers["Nats-Last-Consumer"]), _consumer_sequence(self._newest) if self._newest else 0
+        if sent > arrived:
+            self.lacking = int(headers["Nats-Last-Stream"])
+            self._notify()
 
     async def _ask_again(self) -> None:
         """Ask once more in a moment. The silence goes on meanwhile: a consumer that is gone is given up."""

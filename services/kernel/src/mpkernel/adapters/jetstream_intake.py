@@ -2,10 +2,14 @@
 
 import asyncio
 import contextlib
+from collections import deque
 
+import structlog
+from mpbus.errors import ConsumerLost
 from mpbus.producer import REPLY_HEADER
 from mpbus.pull import Pull, stream_sequence
 from mpbus.streams import INTAKE_CONSUMER
+from mpbus.tasks import end
 from mpschema import subjects
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -16,10 +20,15 @@ from mpkernel.hearing import Hearing
 from mpkernel.ports import CommandMessage, IntakeUnavailable
 
 _BATCH = 256
+log = structlog.get_logger(__name__)
 
 
 class JetStreamIntake:
-    """The `Intake` of a cluster. `wake` is set when something arrives."""
+    """The `Intake` of a cluster. `wake` is set when something arrives.
+
+    What does not arrive is fetched: a message may be lost with a connection, or go to a leader that was paused and does
+    not know yet that it is none, because the stream serves what it asked for.
+    """
 
     def __init__(self, nc: Client, shard: str, wake: asyncio.Event) -> None:
         self._nc = nc
@@ -28,6 +37,11 @@ class JetStreamIntake:
         self._subject = subjects.command_subject(shard)
         self._wake = wake
         self._taken = 0
+        self._complete = 0
+        """Up to here nothing is lacking that was not taken or held: it was fetched, or was deleted."""
+        self._held: deque[CommandMessage] = deque()
+        """What arrived and was not taken: something before it is lacking."""
+        self._fetching: asyncio.Task[list[CommandMessage]] | None = None
         self._pull: Pull | None = None
         self._hearing = Hearing()
         self._listening: Subscription | None = None
@@ -37,7 +51,7 @@ class JetStreamIntake:
         await self.discard(consumed)
         try:
             await self._js.reset_consumer(self._stream, INTAKE_CONSUMER)
-            self._taken = consumed
+            self._taken = self._complete = consumed
             self._listening = await self._nc.subscribe(self._subject, cb=self._on_sent)
             self._pull = await Pull(self._nc, self._stream, INTAKE_CONSUMER, batch=_BATCH, wake=self._wake).open()
         except (NatsError, TimeoutError) as error:
@@ -47,23 +61,56 @@ class JetStreamIntake:
     def take_nowait(self) -> list[CommandMessage]:
         """See the port."""
         assert self._pull is not None
-        messages = [self._message(msg) for msg in self._pull.take_nowait()]
+        messages = self._pull.take_nowait()
         if not messages:
             self._pull.check()
-        for message in messages:
-            self._hearing.arrived(message)
-        return [message for message in messages if self._is_next(message)]
+        self._held.extend(map(_message, messages))
+        if self._fetching is not None:
+            if not self._fetching.done():
+                return []
+            self._held.extendleft(reversed(self._fetching.result()))
+            self._fetching = None
+        taken = self._take_held()
+        self._begin_fetch(self._held[0].position if self._held else self._pull.lacking + 1)
+        return taken
 
     def overhear(self) -> CommandMessage | None:
         """See the port. The server hands a message to whoever listens while it stores it."""
         return self._hearing.next(self._taken + 1)
 
-    def _is_next(self, message: CommandMessage) -> bool:
-        """Whether the message is new. One that was delivered before comes again only after a very late redelivery."""
-        if message.position <= self._taken:
-            return False
-        self._taken = message.position
-        return True
+    def _take_held(self) -> list[CommandMessage]:
+        """All up to the next gap. What was taken before comes again only after a very late redelivery."""
+        taken: list[CommandMessage] = []
+        while self._held and self._held[0].position <= max(self._taken, self._complete) + 1:
+            message = self._held.popleft()
+            if message.position > self._taken:
+                self._taken = message.position
+                self._hearing.arrived(message)
+                taken.append(message)
+        return taken
+
+    def _begin_fetch(self, before: int) -> None:
+        first = max(self._taken, self._complete) + 1
+        if first < before:
+            self._fetching = asyncio.create_task(self._fetch(first, before))
+            self._fetching.add_done_callback(lambda _: self._wake.set())
+
+    async def _fetch(self, first: int, before: int) -> list[CommandMessage]:
+        """What the stream holds from one position up to another. Raises `ConsumerLost`."""
+        found: list[CommandMessage] = []
+        try:
+            while first < before:
+                stored = await self._js.get_msg(self._stream, seq=first, subject=self._subject, next=True)
+                position = int(stored.seq or 0)
+                if position < before:
+                    reply_to = (stored.headers or {}).get(REPLY_HEADER, "")
+                    found.append(CommandMessage(position, reply_to, stored.data or b""))
+                first = position + 1
+        except (NatsError, TimeoutError) as error:
+            raise ConsumerLost(f"position {first} of the command stream did not arrive: {error}") from error
+        self._complete = before - 1
+        log.info("intake.fetched", messages=len(found), up_to=self._complete)
+        return found
 
     async def discard(self, consumed: int) -> None:
         """See the port. One purge: acknowledging message by message would cost a flush each."""
@@ -80,6 +127,10 @@ class JetStreamIntake:
             with contextlib.suppress(NatsError):  # The connection is gone, and the subscription with it.
                 await self._listening.unsubscribe()
         self._listening = None
+        if self._fetching is not None:
+            await end(self._fetching)
+            self._fetching = None
+        self._held.clear()
         if self._pull is not None:
             await self._pull.close()
             self._pull = None
@@ -88,9 +139,9 @@ class JetStreamIntake:
         self._hearing.hear(_reply_to(msg), msg.data)
         self._wake.set()
 
-    @staticmethod
-    def _message(msg: Msg) -> CommandMessage:
-        return CommandMessage(stream_sequence(msg), _reply_to(msg), msg.data)
+
+def _message(msg: Msg) -> CommandMessage:
+    return CommandMessage(stream_sequence(msg), _reply_to(msg), msg.data)
 
 
 def _reply_to(msg: Msg) -> str:
