@@ -75,6 +75,7 @@ class Arena:
     async def check(self) -> int:
         """Every promise, once the load has ended. Returns how many events the log holds."""
         await self.check_log()
+        await self.cluster.decided()
         # A log may grow without commands, by an election or a checkpoint: each look is at the log as it is then.
         await eventually(self._read_models_equal, timeout=180)
         await eventually(self._feed_is_the_log, timeout=90)

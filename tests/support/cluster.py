@@ -66,8 +66,20 @@ class Cluster:
         """Position, event id and commit hash of every message of the feed."""
         return await read_feed(self.nc, self.stack.shard)
 
+    async def decided(self) -> None:
+        """Wait until every command that was left has an outcome in the log."""
+        left = set(self.load.left)
+
+        async def all_of_them() -> None:
+            records = [record for commit in await self.log() for record in commit.records]
+            waiting = left - {record.command_id for record in records if record.digest is not None}
+            assert not waiting, f"{len(waiting)} of {len(left)} commands that were durable are not decided"
+
+        await eventually(all_of_them, 90)
+
     async def audit(self) -> None:
         """Nothing lost, nothing doubled."""
+        await self.decided()
         acknowledged = dict(self.load.acknowledged)  # Before the log is read, which then holds these at least.
         records = [record for commit in await self.log() for record in commit.records]
         audit(records, acknowledged)

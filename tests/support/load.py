@@ -48,6 +48,8 @@ class Load:
     pause_seconds: float = 0.0
     """What a client rests between two commands."""
     acknowledged: dict[str, Outcome] = field(default_factory=dict)
+    left: set[str] = field(default_factory=set)
+    """Commands that are durable and whose outcome nobody waits for: nobody will ask for them again."""
     waits: list[tuple[float, float]] = field(default_factory=list)
     """When each command was sent and how long it took, in seconds of the monotonic clock."""
 
@@ -68,6 +70,17 @@ class Load:
         self.waits.append((started, time.monotonic() - started))
         self.acknowledged[envelope.command_id] = outcome
         return outcome
+
+    async def leave(self, arguments: Command, *, target: str) -> None:
+        """Send one command and wait no longer than until it is durable."""
+        envelope = command(self.workspace_id, target, arguments)
+        while envelope.command_id not in self.left:
+            try:
+                await self.producer.enqueue(envelope)
+            except BusError:
+                await asyncio.sleep(0.02)
+            else:
+                self.left.add(envelope.command_id)
 
     async def run(self, clients: int, commands: int, until: asyncio.Event | None = None) -> None:
         """`commands` in all, spread over so many clients; more, until the event is set, where one is given."""
@@ -97,6 +110,7 @@ class Load:
             await self.act(arguments, target=target)
             if self.pause_seconds:
                 await asyncio.sleep(self.pause_seconds)
+        await self.leave(channel.PostMessage(kind="note", body=f"done with {name}"), target="talk")
         return min(limit, len(script))
 
 
