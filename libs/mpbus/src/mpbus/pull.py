@@ -36,7 +36,9 @@ def stream_sequence(msg: Msg) -> int:
 
 
 def _consumer_sequence(reply: str) -> int:
-    """How many messages the consumer had sent with this one, to anybody."""
+    """How many messages the consumer had sent with this one, to anybody; 0 before the first."""
+    if not reply:
+        return 0
     tokens = reply.split(".")
     return int(tokens[6 if len(tokens) < _ACK_TOKENS_WITH_DOMAIN else 8])
 
@@ -171,7 +173,7 @@ class Pull:
     def _compare(self, heartbeat: Msg) -> None:
         """A heartbeat comes after all that was sent, on the same way."""
         headers = heartbeat.headers or {}
-        sent, arrived = int(headers["Nats-Last-Consumer"]), _consumer_sequence(self._newest) if self._newest else 0
+        sent, arrived = int(headers.get("Nats-Last-Consumer", 0)), _consumer_sequence(self._newest)
         if sent > arrived:
             self.lacking = int(headers["Nats-Last-Stream"])
             self._notify()
