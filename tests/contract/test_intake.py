@@ -142,7 +142,22 @@ async def test_what_is_given_to_one_who_reads_no_more_comes_to_the_next(commands
     for number in range(1, 10):
         await commands.send(b"%d" % number)
     assert await successor.taken(9) == [said(number + 1, b"%d" % number) for number in range(1, 10)]
+    assert reader.intake.take_nowait(), "some were given to it"
     await successor.intake.close()
+
+
+async def test_what_was_deleted_is_passed_over(own_nats: NatsServer) -> None:
+    nc = await connect(own_nats.url, "tests", writer=True)
+    await provision(nc, SHARD)
+    commands, stream = OnJetStream(nc), subjects.command_stream(SHARD)
+    for data in (b"a", b"b", b"c"):
+        await commands.send(data)
+    await nc.jetstream().delete_msg(stream, 2)
+    reader = Reader(commands)
+    await reader.intake.open(0)
+    assert await reader.taken(2) == [said(1, b"a"), said(3, b"c")]
+    await reader.intake.close()
+    await nc.close()
 
 
 async def test_a_message_is_heard_as_the_one_it_becomes(commands: Commands, reader: Reader) -> None:

@@ -45,9 +45,11 @@ class Cluster:
 
         return await eventually(find)
 
-    async def epoch(self) -> object:
+    async def epoch(self) -> int:
         """The epoch of whoever leads."""
-        return (await self.health(await self.leader()))["epoch"]
+        epoch = (await self.health(await self.leader()))["epoch"]
+        assert isinstance(epoch, int)
+        return epoch
 
     async def progressed(self, commands: int, timeout: float = 90.0) -> None:
         """Wait until so many more commands are acknowledged."""

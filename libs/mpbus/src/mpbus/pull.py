@@ -171,17 +171,20 @@ class Pull:
             await self._ask()
 
     def _compare(self, heartbeat: Msg) -> None:
-        """A heartbeat comes after all that was sent, on the same way."""
+        """A heartbeat comes after all that was sent, on the same way.
+
+        Where deliveries are replicated it may overtake some. Somebody else's reset lets the consumer count anew.
+        """
         headers = heartbeat.headers or {}
         sent, arrived = int(headers.get("Nats-Last-Consumer", 0)), _consumer_sequence(self._newest)
-        if sent > arrived:
+        if sent != arrived:
             self.lacking = int(headers["Nats-Last-Stream"])
             self._notify()
 
     async def _ask_again(self) -> None:
         """Ask once more in a moment. The silence goes on meanwhile: a consumer that is gone is given up."""
-        self._demand -= self._batch
         await asyncio.sleep(_UNHEARD_RETRY_SECONDS)
+        self._demand -= self._batch
         if self._subscription is not None:
             await self._ask()
 

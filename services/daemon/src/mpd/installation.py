@@ -91,9 +91,11 @@ def _lock(file: IO[str]) -> bool:
     deadline = time.monotonic() + LOOK_SECONDS_MAX
     while not _flock(file, fcntl.LOCK_EX):
         # Those who look share it, for as long as they take to look: on a busy machine longer than one would think.
-        if not _flock(file, fcntl.LOCK_SH) or time.monotonic() > deadline:
+        if not _flock(file, fcntl.LOCK_SH):
             return False
         fcntl.flock(file, fcntl.LOCK_UN)
+        if time.monotonic() > deadline:
+            return False
         time.sleep(POLL_SECONDS)
     return True
 

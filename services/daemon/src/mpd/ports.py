@@ -44,6 +44,7 @@ def next_free_port(first: int, taken: Set[int] = frozenset()) -> int:
     """The first free port at or after `first` that is not in `taken`. Raises OSError."""
     for port in range(first, min(first + 1000, 65536)):
         if port not in taken and is_free(port):
+            _given.add(port)
             return port
     raise OSError(f"no free port in the thousand after {first}")
 
@@ -69,7 +70,10 @@ class PortBook:
 
     def _kept(self, name: str) -> int | None:
         known = self._ports.get(name)
-        return known if known is not None and known not in self._others(name) and is_free(known) else None
+        if known is None or known in self._others(name) or not is_free(known):
+            return None
+        _given.add(known)
+        return known
 
     def _others(self, name: str) -> Set[int]:
         return self._taken | {port for other, port in self._ports.items() if other != name}

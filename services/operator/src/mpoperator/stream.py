@@ -104,6 +104,7 @@ class LogStream:
                 if not messages and await self.next_at(after + 1) is None:
                     return
                 batch = [stored for stored in map(_stored, messages) if after < stored.stream_seq <= last]
+                await self._check_arrived(after, batch)
                 if batch:
                     yield batch
                     after = batch[-1].stream_seq
@@ -111,6 +112,15 @@ class LogStream:
                     return  # Everything that came is beyond the end.
         finally:
             await pull.close()  # The server forgets the consumer by itself.
+
+    async def _check_arrived(self, after: int, batch: list[Stored]) -> None:
+        """What is not in the batch is not in the stream. Raises `ConsumerLost` when it was lost on its way."""
+        for stored in batch:
+            if stored.stream_seq != after + 1:
+                there = await self.next_at(after + 1)
+                if there is not None and there.stream_seq < stored.stream_seq:
+                    raise ConsumerLost(f"position {there.stream_seq} did not arrive")
+            after = stored.stream_seq
 
     async def next_at(self, stream_seq: int) -> Stored | None:
         """The first commit at or after a stream position; None if there is none."""

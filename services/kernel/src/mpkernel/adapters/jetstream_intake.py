@@ -15,11 +15,14 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
+from nats.js.api import RawStreamMsg
 
 from mpkernel.hearing import Hearing
 from mpkernel.ports import CommandMessage, IntakeUnavailable
 
 _BATCH = 256
+_FETCH_SECONDS_MAX = 5.0
+_FETCH_RETRY_SECONDS = 0.1
 log = structlog.get_logger(__name__)
 
 
@@ -38,7 +41,7 @@ class JetStreamIntake:
         self._wake = wake
         self._taken = 0
         self._complete = 0
-        """Up to here nothing is lacking that was not taken or held: it was fetched, or was deleted."""
+        """Up to here nothing is lacking: it was taken, it was fetched, or the stream holds later messages alone."""
         self._held: deque[CommandMessage] = deque()
         """What arrived and was not taken: something before it is lacking."""
         self._fetching: asyncio.Task[list[CommandMessage]] | None = None
@@ -61,15 +64,16 @@ class JetStreamIntake:
     def take_nowait(self) -> list[CommandMessage]:
         """See the port."""
         assert self._pull is not None
+        if self._fetching is not None:
+            if not self._fetching.done():
+                self._pull.check()
+                return []
+            self._held.extendleft(reversed(self._fetching.result()))
+            self._fetching = None
         messages = self._pull.take_nowait()
         if not messages:
             self._pull.check()
         self._held.extend(map(_message, messages))
-        if self._fetching is not None:
-            if not self._fetching.done():
-                return []
-            self._held.extendleft(reversed(self._fetching.result()))
-            self._fetching = None
         taken = self._take_held()
         self._begin_fetch(self._held[0].position if self._held else self._pull.lacking + 1)
         return taken
@@ -98,19 +102,28 @@ class JetStreamIntake:
     async def _fetch(self, first: int, before: int) -> list[CommandMessage]:
         """What the stream holds from one position up to another. Raises `ConsumerLost`."""
         found: list[CommandMessage] = []
-        try:
-            while first < before:
-                stored = await self._js.get_msg(self._stream, seq=first, subject=self._subject, next=True)
-                position = int(stored.seq or 0)
-                if position < before:
-                    reply_to = (stored.headers or {}).get(REPLY_HEADER, "")
-                    found.append(CommandMessage(position, reply_to, stored.data or b""))
-                first = position + 1
-        except (NatsError, TimeoutError) as error:
-            raise ConsumerLost(f"position {first} of the command stream did not arrive: {error}") from error
+        while first < before:
+            stored = await self._next_stored(first)
+            position = int(stored.seq or 0)
+            if position < before:
+                reply_to = (stored.headers or {}).get(REPLY_HEADER, "")
+                found.append(CommandMessage(position, reply_to, stored.data or b""))
+            first = position + 1
         self._complete = before - 1
         log.info("intake.fetched", messages=len(found), up_to=self._complete)
         return found
+
+    async def _next_stored(self, first: int) -> RawStreamMsg:
+        """The first message at a position or after it. A stream may be without a leader just now: asks again."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _FETCH_SECONDS_MAX
+        while True:
+            try:
+                return await self._js.get_msg(self._stream, seq=first, subject=self._subject, next=True)
+            except (NatsError, TimeoutError) as error:
+                if loop.time() > deadline:
+                    raise ConsumerLost(f"position {first} of the command stream did not arrive: {error}") from error
+            await asyncio.sleep(_FETCH_RETRY_SECONDS)
 
     async def discard(self, consumed: int) -> None:
         """See the port. One purge: acknowledging message by message would cost a flush each."""
@@ -127,13 +140,13 @@ class JetStreamIntake:
             with contextlib.suppress(NatsError):  # The connection is gone, and the subscription with it.
                 await self._listening.unsubscribe()
         self._listening = None
-        if self._fetching is not None:
-            await end(self._fetching)
-            self._fetching = None
-        self._held.clear()
         if self._pull is not None:
             await self._pull.close()
             self._pull = None
+        self._held.clear()
+        if self._fetching is not None:
+            await end(self._fetching)
+            self._fetching = None
 
     async def _on_sent(self, msg: Msg) -> None:
         self._hearing.hear(_reply_to(msg), msg.data)
