@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest_asyncio
@@ -14,21 +13,14 @@ from tests.support import eventually
 from tests.support.cluster import Cluster, running
 
 TTL_SECONDS = 1.5
-LONG_TTL_SECONDS = 20.0
-BUSY_SECONDS = 8.0
-"""What a busy machine and asking again may add. The promise itself is measured: `failover_p99_ms` of the bench."""
-
-
-def _two_kernels(folder: Path, ttl_seconds: float) -> AbstractAsyncContextManager[Cluster]:
-    """A prepared workspace on two kernels."""
-    settings = {"kernel": {"MP_LEASE_TTL_SECONDS": str(ttl_seconds), "MP_SNAPSHOT_EVERY": "1000"}}
-    return running(Stack(folder, kernels=2, projectors=0, gateways=0, settings=settings))
 
 
 @pytest_asyncio.fixture
 async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
-    """With a short lease."""
-    async with _two_kernels(tmp_path, TTL_SECONDS) as cluster:
+    """A prepared workspace on two kernels with a short lease."""
+    settings = {"kernel": {"MP_LEASE_TTL_SECONDS": str(TTL_SECONDS), "MP_SNAPSHOT_EVERY": "1000"}}
+    stack = Stack(tmp_path, kernels=2, projectors=0, gateways=0, settings=settings)
+    async with running(stack) as cluster:
         yield cluster
 
 
@@ -39,7 +31,7 @@ async def test_a_killed_leader_is_replaced_within_the_lease(cluster: Cluster) ->
     killed_at = time.monotonic()
     leader.kill()
     await working
-    assert cluster.longest_wait(killed_at) < TTL_SECONDS + BUSY_SECONDS
+    assert cluster.longest_wait(killed_at) < TTL_SECONDS + 1 + 2  # The producer asks again after up to 1.5 s.
     await cluster.audit()
 
 
@@ -55,25 +47,24 @@ async def test_a_leader_that_slept_past_its_lease_cannot_append(cluster: Cluster
     await working
     await eventually(lambda: _is_standby(cluster, leader))
     await cluster.audit()
-    assert await cluster.epoch() > epoch, "and after the election of its successor it stored nothing: the audit says so"
+    assert {commit.header.epoch for commit in await cluster.log()} == {epoch, (await cluster.epoch())}
 
 
 async def _is_standby(cluster: Cluster, kernel: ServiceProcess) -> bool:
     return (await cluster.health(kernel)).get("role") == "standby"
 
 
-async def test_a_leader_that_is_asked_to_go_hands_over_long_before_its_lease_ends(tmp_path: Path) -> None:
-    async with _two_kernels(tmp_path, LONG_TTL_SECONDS) as cluster:
-        working = asyncio.create_task(cluster.load.run(clients=16, commands=4_000))
-        await cluster.progressed(500)
-        leader = await cluster.leader()
-        asked_at = time.monotonic()
-        leader.ask_to_stop()
-        await asyncio.to_thread(leader.wait, LONG_TTL_SECONDS)
-        await working
-        assert leader.exit_code == 0
-        assert cluster.longest_wait(asked_at) < LONG_TTL_SECONDS / 2
-        await cluster.audit()
+async def test_a_leader_that_is_asked_to_go_hands_over_at_once(cluster: Cluster) -> None:
+    working = asyncio.create_task(cluster.load.run(clients=16, commands=4_000))
+    await cluster.progressed(500)
+    leader = await cluster.leader()
+    asked_at = time.monotonic()
+    leader.ask_to_stop()
+    await asyncio.to_thread(leader.wait, 10)
+    await working
+    assert leader.exit_code == 0
+    assert cluster.longest_wait(asked_at) < TTL_SECONDS
+    await cluster.audit()
 
 
 async def test_a_new_kernel_starts_from_a_snapshot_and_decides_alike(cluster: Cluster) -> None:
