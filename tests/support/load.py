@@ -3,7 +3,10 @@
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
 
 import msgspec
 from mpbus.errors import BusError
@@ -13,6 +16,8 @@ from mpschema import channel, codec, project, session, task, workspace
 from mpschema.base import Command
 from mpschema.envelope import CommandEnvelope, EventRecord, Outcome
 from mpschema.registry import COMMANDS
+
+T = TypeVar("T")
 
 ROOT = "user:root"
 _TYPES = {spec.arguments: spec.command_type for spec in COMMANDS.values()}
@@ -30,11 +35,11 @@ def command(workspace_id: str, target: str, arguments: Command, *, command_id: s
     )
 
 
-async def insist(producer: CommandProducer, envelope: CommandEnvelope) -> Outcome:
-    """The outcome of a command, however often it must be sent. Always under the same id."""
+async def insist(send: Callable[[], Awaitable[T]]) -> T:
+    """What comes of sending a command, however often it must be sent. Always under the same id."""
     while True:
         try:
-            return await producer.submit(envelope, timeout_seconds=4)
+            return await send()
         except BusError:
             await asyncio.sleep(0.02)
 
@@ -66,7 +71,7 @@ class Load:
         """Send one command and keep its outcome."""
         envelope = command(self.workspace_id, target, arguments)
         started = time.monotonic()
-        outcome = await insist(self.producer, envelope)
+        outcome = await insist(partial(self.producer.submit, envelope, timeout_seconds=4))
         self.waits.append((started, time.monotonic() - started))
         self.acknowledged[envelope.command_id] = outcome
         return outcome
@@ -74,13 +79,8 @@ class Load:
     async def leave(self, arguments: Command, *, target: str) -> None:
         """Send one command and wait no longer than until it is durable."""
         envelope = command(self.workspace_id, target, arguments)
-        while envelope.command_id not in self.left:
-            try:
-                await self.producer.enqueue(envelope)
-            except BusError:
-                await asyncio.sleep(0.02)
-            else:
-                self.left.add(envelope.command_id)
+        await insist(partial(self.producer.enqueue, envelope))
+        self.left.add(envelope.command_id)
 
     async def run(self, clients: int, commands: int, until: asyncio.Event | None = None) -> None:
         """`commands` in all, spread over so many clients; more, until the event is set, where one is given."""
