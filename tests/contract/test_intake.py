@@ -19,7 +19,7 @@ from nats.aio.client import Client
 from nats.js.errors import APIError
 
 SHARD = "0"
-REPLIES = "replies.1"
+REPLIES = subjects.reply_subject("gateway", "1")
 
 
 class Commands(Protocol):
@@ -27,6 +27,7 @@ class Commands(Protocol):
 
     def reader(self, wake: asyncio.Event) -> Intake: ...
     async def send(self, data: bytes) -> None: ...
+    async def send_as(self, service: str, data: bytes) -> None: ...
     async def send_in_vain(self, data: bytes) -> None: ...
 
 
@@ -40,6 +41,10 @@ class InMemory:
     async def send(self, data: bytes) -> None:
         self.commands.tell(data, REPLIES)
         self.commands.publish(data, REPLIES)
+
+    async def send_as(self, service: str, data: bytes) -> None:
+        self.commands.tell(data, sender=f"system:{service}:main")
+        self.commands.publish(data, sender=f"system:{service}:main")
 
     async def send_in_vain(self, data: bytes) -> None:
         self.commands.tell(data, REPLIES)
@@ -55,6 +60,9 @@ class OnJetStream:
     async def send(self, data: bytes) -> None:
         headers = {REPLY_HEADER: REPLIES}
         await self.nc.jetstream().publish(subjects.command_subject(SHARD), data, headers=headers)
+
+    async def send_as(self, service: str, data: bytes) -> None:
+        await self.nc.jetstream().publish(subjects.service_subject(SHARD, service, "main"), data)
 
     async def send_in_vain(self, data: bytes) -> None:
         headers = {REPLY_HEADER: REPLIES, "Nats-Expected-Last-Sequence": "999"}
@@ -191,3 +199,37 @@ async def test_nobody_listens_after_the_end(commands: Commands, reader: Reader) 
     await reader.intake.open(0)
     assert await reader.taken(1) == [said(1, b"b")]
     assert reader.intake.overhear() is None
+
+
+async def test_a_service_is_known_by_its_subject(commands: Commands, reader: Reader) -> None:
+    await commands.send_as("webhooks", b"a")
+    sent = CommandMessage(1, "", b"a", "system:webhooks:main")
+    assert await reader.heard() == sent
+    assert await reader.taken(1) == [sent]
+    await commands.send(b"b")
+    assert await reader.taken(1) == [said(2, b"b")]
+
+
+async def test_what_services_sent_is_fetched_like_the_rest(commands: Commands, reader: Reader) -> None:
+    successor = Reader(commands)
+    await successor.intake.open(0)
+    for number in range(8):
+        await commands.send_as("webhooks", b"%d" % number)
+    found = await successor.taken(8)
+    assert [(message.position, message.sender) for message in found] == [
+        (number + 1, "system:webhooks:main") for number in range(8)
+    ]
+    await successor.intake.close()
+
+
+@pytest.mark.parametrize("elsewhere", ["mp.v1.log.0", "mp.v1.cmd.0", "mp.v1.reply.*"])
+async def test_answers_are_not_sent_where_none_are_awaited(own_nats: NatsServer, elsewhere: str) -> None:
+    """The kernel may publish into the log: a message must not make it do so."""
+    nc = await connect(own_nats.url, "tests", writer=True)
+    await provision(nc, SHARD)
+    reader = Reader(OnJetStream(nc))
+    await reader.intake.open(0)
+    await nc.jetstream().publish(subjects.command_subject(SHARD), b"a", headers={REPLY_HEADER: elsewhere})
+    assert await reader.taken(1) == [CommandMessage(1, "", b"a")]
+    await reader.intake.close()
+    await nc.close()

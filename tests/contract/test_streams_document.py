@@ -27,7 +27,10 @@ def test_commits_and_events_carry_the_hash() -> None:
 def test_addresses_are_the_subjects() -> None:
     address = {name: channel["address"] for name, channel in CHANNELS.items()}
     assert address["commands"].format(shard="0") == subjects.command_subject("0")
-    assert address["replies"].format(producer="p1") == subjects.reply_subject("p1")
+    assert address["serviceCommands"].format(shard="0", service="webhooks", instance="main") == (
+        subjects.service_subject("0", "webhooks", "main")
+    )
+    assert address["replies"].format(user="gateway", producer="p1") == subjects.reply_subject("gateway", "p1")
     assert address["log"].format(shard="0") == subjects.log_subject("0")
     places = {"shard": "0", "workspace": "acme", "aggregate": "task", "id": "t1"}
     assert address["feed"].format(**places) == subjects.feed_subject("0", "acme", "task", "t1")

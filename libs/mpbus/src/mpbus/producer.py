@@ -50,11 +50,14 @@ class _Send(msgspec.Struct):
 class CommandProducer:
     """Sends commands to one shard's kernel and hears their outcomes. One a process is enough."""
 
-    def __init__(self, nc: Client, shard: str, *, in_flight_max: int = 4096) -> None:
+    def __init__(
+        self, nc: Client, shard: str, *, user: str = "gateway", instance: str = "", in_flight_max: int = 4096
+    ) -> None:
+        """`user` is who the connection is of. With `instance` it is a service, and sends on a subject of its own."""
         self._nc = nc
         self._publisher = AckedPublisher(nc, _PUBLISH_SECONDS)
-        self._subject = subjects.command_subject(shard)
-        self._reply = subjects.reply_subject(secrets.token_hex(8))
+        self._subject = subjects.service_subject(shard, user, instance) if instance else subjects.command_subject(shard)
+        self._reply = subjects.reply_subject(user, secrets.token_hex(8))
         self._headers = {REPLY_HEADER: self._reply}
         self._in_flight_max = in_flight_max
         self._waiting: dict[str, _Waiting] = {}

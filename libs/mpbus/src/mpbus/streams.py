@@ -25,7 +25,7 @@ def command_stream(shard: str, replicas: int) -> api.StreamConfig:
     """Where commands wait: a bounded work queue that refuses what does not fit, instead of dropping what waits."""
     return api.StreamConfig(
         name=subjects.command_stream(shard),
-        subjects=[subjects.command_subject(shard)],
+        subjects=[subjects.command_subject(shard), subjects.service_subjects(shard)],
         retention=api.RetentionPolicy.WORK_QUEUE,
         storage=api.StorageType.FILE,
         discard=api.DiscardPolicy.NEW,

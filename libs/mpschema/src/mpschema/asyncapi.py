@@ -49,7 +49,7 @@ def document() -> Json:
 
 
 def _operation_name(channel: str) -> str:
-    return ("receive" if channel == "commands" else "send") + channel[0].upper() + channel[1:]
+    return ("receive" if channel in {"commands", "serviceCommands"} else "send") + channel[0].upper() + channel[1:]
 
 
 def _channels() -> Json:
@@ -59,7 +59,13 @@ def _channels() -> Json:
     filters = ", ".join(f"`{name}`" for name in EVENT_FILTERS)
     return {
         "commands": _channel("nats", "mp.v1.cmd.{shard}", "Commands that wait for their outcome.", ["commands"]),
-        "replies": _channel("nats", "mp.v1.reply.{producer}", "Outcomes, to whoever asked.", ["outcomes"]),
+        "serviceCommands": _channel(
+            "nats",
+            "mp.v1.svc.{shard}.{service}.{instance}",
+            "Commands of a service of the system, which the subject names.",
+            ["commands"],
+        ),
+        "replies": _channel("nats", "mp.v1.reply.{user}.{producer}", "Outcomes, to whoever asked.", ["outcomes"]),
         "log": _channel("nats", "mp.v1.log.{shard}", "What happened: the source of truth.", ["commit"]),
         "feed": _channel(
             "nats",
@@ -76,7 +82,13 @@ def _channels() -> Json:
 
 
 def _channel(server: str, address: str, summary: str, messages: list[str], places: Json | None = None) -> Json:
-    known = {"shard": "The shard, `0` unless there are many.", "producer": "The producer's own id."} | (places or {})
+    known = {
+        "shard": "The shard, `0` unless there are many.",
+        "producer": "The producer's own id.",
+        "user": "The user of NATS who asked.",
+        "service": "A service of the system.",
+        "instance": "The instance of the service.",
+    } | (places or {})
     return {
         "address": address,
         "summary": summary,

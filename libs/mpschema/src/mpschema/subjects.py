@@ -4,12 +4,25 @@ import re
 
 PREFIX = "mp.v1"
 _SHARD = re.compile(r"^[A-Za-z0-9_-]{1,64}\Z")
+_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,49}\Z")
+"""A service, an instance of one, a user of NATS: one token of a subject, and part of a principal's id."""
+_REPLY = re.compile(rf"^{re.escape(PREFIX)}\.reply(\.[A-Za-z0-9_-]{{1,64}}){{1,2}}\Z")
+SYSTEM_PREFIX = "system:"
+"""A principal of this form is a service of the system itself. It has no role and no key: nobody can be it."""
+UNNAMED_SENDER = "system:unnamed"
+"""Who sent on a service's subject that names none. No table knows it."""
 
 
 def _checked(shard: str) -> str:
     if not _SHARD.match(shard):
         raise ValueError(f"shard {shard!r} is not 1 to 64 letters, digits, _ or -")
     return shard
+
+
+def _name(name: str) -> str:
+    if not _NAME.match(name):
+        raise ValueError(f"{name!r} is not 1 to 50 letters, digits, _ or -")
+    return name
 
 
 def command_stream(shard: str) -> str:
@@ -27,6 +40,27 @@ def command_subject(shard: str) -> str:
     return f"{PREFIX}.cmd.{_checked(shard)}"
 
 
+def service_subject(shard: str, service: str, instance: str) -> str:
+    """Subject of packed commands of one service's instance, which nobody else may publish."""
+    return f"{PREFIX}.svc.{_checked(shard)}.{_name(service)}.{_name(instance)}"
+
+
+def service_subjects(shard: str, service: str = "*") -> str:
+    """Subject filter of what all services command, or all instances of one."""
+    return f"{PREFIX}.svc.{_checked(shard)}.{service}.*"
+
+
+def sender(subject: str) -> str:
+    """The principal whose subject it is: `system:{service}:{instance}`; empty where a gateway sends."""
+    prefix, _, rest = subject.partition(".svc.")
+    if prefix != PREFIX or not rest:
+        return ""
+    shard, *names = rest.split(".")
+    if len(names) != 2 or not all(_NAME.match(name) for name in names) or not _SHARD.match(shard):
+        return UNNAMED_SENDER
+    return SYSTEM_PREFIX + ":".join(names)
+
+
 def log_subject(shard: str) -> str:
     """Subject of commits."""
     return f"{PREFIX}.log.{_checked(shard)}"
@@ -37,9 +71,21 @@ def lease_subject(name: str) -> str:
     return f"{PREFIX}.lease.{_checked(name)}"
 
 
-def reply_subject(producer_id: str) -> str:
-    """Core subject on which a producer hears outcomes."""
-    return f"{PREFIX}.reply.{producer_id}"
+def reply_subject(user: str, producer_id: str) -> str:
+    """Core subject on which a producer hears outcomes. The user whose connection it is may hear it, nobody else."""
+    return f"{PREFIX}.reply.{_name(user)}.{producer_id}"
+
+
+def reply_subjects(user: str) -> str:
+    """Subject filter of every answer to one user's producers."""
+    return f"{PREFIX}.reply.{_name(user)}.>"
+
+
+def answerable(reply_to: str, sender: str) -> bool:
+    """Whether answers may go there. A message says where, so it could name the log, or what another waits on."""
+    if not _REPLY.match(reply_to):
+        return False
+    return not sender or reply_to.startswith(f"{PREFIX}.reply.{sender.split(':')[1]}.")
 
 
 def feed_stream(shard: str) -> str:

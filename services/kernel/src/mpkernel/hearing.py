@@ -6,7 +6,8 @@ from mpkernel.ports import CommandMessage
 
 _KEPT = 8
 """More than that is on its way only where much waits anyhow, and then nothing is decided ahead."""
-_Sent = tuple[str, bytes]
+_Sent = tuple[str, bytes, str]
+"""Where to answer, the data, and the sender."""
 
 
 class Hearing:
@@ -18,16 +19,17 @@ class Hearing:
         self._came: deque[_Sent] = deque(maxlen=_KEPT)
         """What arrived and was not heard yet."""
 
-    def hear(self, reply_to: str, data: bytes) -> None:
+    def hear(self, reply_to: str, data: bytes, sender: str = "") -> None:
         """A message was sent."""
-        if (reply_to, data) in self._came:
-            self._came.remove((reply_to, data))
+        sent = (reply_to, data, sender)
+        if sent in self._came:
+            self._came.remove(sent)
         else:
-            self._heard.append((reply_to, data))
+            self._heard.append(sent)
 
     def arrived(self, message: CommandMessage) -> None:
         """The stream delivered it."""
-        sent = (message.reply_to, message.data)
+        sent = (message.reply_to, message.data, message.sender)
         if sent == self._told:
             self._told = None
         elif sent in self._heard:

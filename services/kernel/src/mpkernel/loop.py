@@ -231,7 +231,7 @@ class Leader:
             if turn.full:
                 return
             message = self._backlog.popleft()
-            turn.take(message.position, message.reply_to, message.data.split(b"\n"))
+            turn.take(message.position, message.reply_to, message.data.split(b"\n"), message.sender)
             if self._in_flight is None:
                 return  # The log is idle: store this now, decide the rest meanwhile.
 
@@ -241,7 +241,7 @@ class Leader:
             return
         turn = self._turn = self._new_turn()
         turn.undo = undo = Undo(self._shard)
-        turn.take(message.position, message.reply_to, message.data.split(b"\n"))
+        turn.take(message.position, message.reply_to, message.data.split(b"\n"), message.sender)
         self._ahead = _Ahead(message, turn, undo, asyncio.get_running_loop().time() + AHEAD_SECONDS_MAX)
 
     def _settle(self) -> None:

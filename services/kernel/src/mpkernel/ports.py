@@ -17,11 +17,15 @@ class Unknown(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CommandMessage:
-    """One message of the command stream: its position, who wants the answers, and the packed command lines."""
+    """One message of the command stream: its position, who wants the answers, and the packed command lines.
+
+    `sender` is the principal that the subject names, for a service; empty for a gateway, whose messages name theirs.
+    """
 
     position: int
     reply_to: str
     data: bytes
+    sender: str = ""
 
 
 class IntakeUnavailable(Exception):

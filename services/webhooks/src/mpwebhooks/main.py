@@ -25,6 +25,8 @@ from mpwebhooks.service import MakeLane, Service
 from mpwebhooks.settings import WebhooksSettings
 
 log = structlog.get_logger(__name__)
+SERVICE = "webhooks"
+"""Its name in subjects: the kernel knows the sender by it."""
 EXIT_NO_LOG = 1
 """No NATS server answers."""
 EXIT_MISCONFIGURED = 2
@@ -41,7 +43,7 @@ async def serve(settings: WebhooksSettings) -> int:
         return EXIT_NO_LOG
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(nc.close)
-        producer = CommandProducer(nc, settings.shard)
+        producer = CommandProducer(nc, settings.shard, user=SERVICE, instance=settings.instance)
         await producer.start()
         stack.push_async_callback(producer.close)
         database = Database(settings.postgres_dsn.get_secret_value())

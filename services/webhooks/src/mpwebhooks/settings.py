@@ -12,6 +12,9 @@ from mpwebhooks.ports import Policy
 class WebhooksSettings(BusSettings):
     """Settings of a process that delivers webhooks."""
 
+    instance: str = Field(
+        "main", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,49}$", description="the instance whose subject it commands on"
+    )
     postgres_dsn: SecretStr = Field(description="PostgreSQL, as the role mp_webhooks")
     secrets_dir: Path = Field(description="folder with the file `webhook_key`")
     ops_host: str = Field("127.0.0.1", description="address of health and metrics")

@@ -8,6 +8,7 @@ import string
 
 import asyncpg
 from mpschema.ids import is_id
+from mpschema.subjects import SYSTEM_PREFIX
 
 from mpgateway.auth.identity import ROOT, Identity
 from mpgateway.database import CaughtUp, ReadModels, scoped
@@ -15,8 +16,6 @@ from mpgateway.database import CaughtUp, ReadModels, scoped
 PREFIX = "mpk_"
 ROOT_KEY_ID = "root"
 SECRET_LETTERS = 43
-SYSTEM_PREFIX = "system:"
-"""Principals that are services of the system itself. No key speaks for one, whenever it was issued."""
 _BASE62 = string.ascii_letters + string.digits
 _LOOK_UP = scoped(
     "mp.key_id",

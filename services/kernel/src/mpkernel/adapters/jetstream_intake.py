@@ -23,6 +23,7 @@ from mpkernel.ports import CommandMessage, IntakeUnavailable
 _BATCH = 256
 _FETCH_SECONDS_MAX = 5.0
 _FETCH_RETRY_SECONDS = 0.1
+_ANY = ">"
 log = structlog.get_logger(__name__)
 
 
@@ -37,7 +38,7 @@ class JetStreamIntake:
         self._nc = nc
         self._js = nc.jetstream(timeout=2)
         self._stream = subjects.command_stream(shard)
-        self._subject = subjects.command_subject(shard)
+        self._subjects = (subjects.command_subject(shard), subjects.service_subjects(shard))
         self._wake = wake
         self._taken = 0
         self._complete = 0
@@ -47,7 +48,7 @@ class JetStreamIntake:
         self._fetching: asyncio.Task[list[CommandMessage]] | None = None
         self._pull: Pull | None = None
         self._hearing = Hearing()
-        self._listening: Subscription | None = None
+        self._listening: list[Subscription] = []
 
     async def open(self, consumed: int) -> None:
         """See the port: purge what is consumed, reset the consumer so that the rest comes again in order, and pull."""
@@ -55,7 +56,8 @@ class JetStreamIntake:
         try:
             await self._js.reset_consumer(self._stream, INTAKE_CONSUMER)
             self._taken = self._complete = consumed
-            self._listening = await self._nc.subscribe(self._subject, cb=self._on_sent)
+            for subject in self._subjects:
+                self._listening.append(await self._nc.subscribe(subject, cb=self._on_sent))
             self._pull = await Pull(self._nc, self._stream, INTAKE_CONSUMER, batch=_BATCH, wake=self._wake).open()
         except (NatsError, TimeoutError) as error:
             await self.close()
@@ -106,8 +108,7 @@ class JetStreamIntake:
             stored = await self._next_stored(first)
             position = int(stored.seq or 0)
             if position < before:
-                reply_to = (stored.headers or {}).get(REPLY_HEADER, "")
-                found.append(CommandMessage(position, reply_to, stored.data or b""))
+                found.append(_command(position, str(stored.subject), stored.headers, stored.data or b""))
             first = position + 1
         self._complete = before - 1
         log.info("intake.fetched", messages=len(found), up_to=self._complete)
@@ -119,7 +120,7 @@ class JetStreamIntake:
         deadline = loop.time() + _FETCH_SECONDS_MAX
         while True:
             try:
-                return await self._js.get_msg(self._stream, seq=first, subject=self._subject, next=True)
+                return await self._js.get_msg(self._stream, seq=first, subject=_ANY, next=True)
             except (NatsError, TimeoutError) as error:
                 if loop.time() > deadline:
                     raise ConsumerLost(f"position {first} of the command stream did not arrive: {error}") from error
@@ -136,10 +137,11 @@ class JetStreamIntake:
 
     async def close(self) -> None:
         """See the port."""
-        if self._listening is not None and not self._nc.is_closed:
-            with contextlib.suppress(NatsError):  # The connection is gone, and the subscription with it.
-                await self._listening.unsubscribe()
-        self._listening = None
+        for subscription in self._listening:
+            if not self._nc.is_closed:
+                with contextlib.suppress(NatsError):  # The connection is gone, and the subscription with it.
+                    await subscription.unsubscribe()
+        self._listening.clear()
         if self._pull is not None:
             await self._pull.close()
             self._pull = None
@@ -149,13 +151,16 @@ class JetStreamIntake:
             self._fetching = None
 
     async def _on_sent(self, msg: Msg) -> None:
-        self._hearing.hear(_reply_to(msg), msg.data)
+        heard = _command(0, msg.subject, msg.headers, msg.data)
+        self._hearing.hear(heard.reply_to, heard.data, heard.sender)
         self._wake.set()
 
 
 def _message(msg: Msg) -> CommandMessage:
-    return CommandMessage(stream_sequence(msg), _reply_to(msg), msg.data)
+    return _command(stream_sequence(msg), msg.subject, msg.headers, msg.data)
 
 
-def _reply_to(msg: Msg) -> str:
-    return (msg.headers or {}).get(REPLY_HEADER, "")
+def _command(position: int, subject: str, headers: dict[str, str] | None, data: bytes) -> CommandMessage:
+    """A message with its sender from its subject. Where it wants its answers is believed only if they may go there."""
+    sender, reply_to = subjects.sender(subject), (headers or {}).get(REPLY_HEADER, "")
+    return CommandMessage(position, reply_to if subjects.answerable(reply_to, sender) else "", data, sender)

@@ -75,15 +75,15 @@ class MemoryCommands:
         self._last = 0
         self._readers: list[MemoryIntake] = []
 
-    def tell(self, data: bytes, reply_to: str = "") -> None:
+    def tell(self, data: bytes, reply_to: str = "", sender: str = "") -> None:
         """A message is on its way, and may be stored later."""
         for reader in self._readers:
-            reader.hear(reply_to, data)
+            reader.hear(reply_to, data, sender)
 
-    def publish(self, data: bytes, reply_to: str = "") -> int:
+    def publish(self, data: bytes, reply_to: str = "", sender: str = "") -> int:
         """Store one message of packed commands; its position."""
         self._last += 1
-        message = self._waiting[self._last] = CommandMessage(self._last, reply_to, data)
+        message = self._waiting[self._last] = CommandMessage(self._last, reply_to, data, sender)
         for reader in self._readers:
             reader.deliver(message)
         return self._last
@@ -138,9 +138,9 @@ class MemoryIntake:
             self._hearing.arrived(message)
         return taken
 
-    def hear(self, reply_to: str, data: bytes) -> None:
+    def hear(self, reply_to: str, data: bytes, sender: str = "") -> None:
         """A message was sent."""
-        self._hearing.hear(reply_to, data)
+        self._hearing.hear(reply_to, data, sender)
         self._wake.set()
 
     def overhear(self) -> CommandMessage | None:

@@ -9,11 +9,12 @@ import msgspec
 from mpschema.principal import BindRole, IssueKey, Role, UnbindRole
 from mpschema.registry import COMMANDS
 from mpschema.rejections import Code, Rejection
+from mpschema.subjects import SYSTEM_PREFIX
 from mpschema.webhook import WORKER
 
 from mpkernel.core import agents
 from mpkernel.core.authority import denied, rank
-from mpkernel.core.principal import AGENT_PREFIX, RANK, SYSTEM_PREFIX
+from mpkernel.core.principal import AGENT_PREFIX, RANK
 from mpkernel.core.rules import AccessRequest
 
 
@@ -49,6 +50,12 @@ ROLE_COMMANDS: Mapping[Role, frozenset[str]] = {
 SYSTEM_COMMANDS: Mapping[str, frozenset[str]] = {WORKER: _DELIVERY | {"webhook.pause"}}
 """What the system's own services may command, in every workspace and without a role in it."""
 
+
+def service_of(principal: str) -> str:
+    """The service a principal is an instance of: `system:webhooks` of `system:webhooks:eu1`."""
+    return ":".join(principal.split(":")[:2])
+
+
 _GRANTS = frozenset({BindRole, UnbindRole, IssueKey})
 _AGENT = Role.AGENT
 
@@ -78,7 +85,7 @@ class RoleAuthorizer:
                 return denied(envelope)
             return agents.authorize(request, principal.removeprefix(AGENT_PREFIX))
         if principal.startswith(SYSTEM_PREFIX):
-            return None if kind in SYSTEM_COMMANDS.get(principal, ()) else denied(envelope)
+            return None if kind in SYSTEM_COMMANDS.get(service_of(principal), ()) else denied(envelope)
         if principal in request.world.operators and kind in self._anywhere:
             return _ungrantable(request) if type(request.arguments) in _GRANTS else None
         state = request.space.principals.get(principal)

@@ -16,6 +16,7 @@ from mpschema.principal import (
     UnbindRole,
 )
 from mpschema.rejections import Code, Rejection
+from mpschema.subjects import SYSTEM_PREFIX
 from msgspec.structs import replace
 
 from mpkernel.core.rules import AccessRequest, Evolve, Rule, Rules
@@ -24,8 +25,6 @@ from mpkernel.core.world import Decision, Fact
 
 AGENT_PREFIX = "agent:"
 """A principal of this form is the agent that runs the session of that id."""
-SYSTEM_PREFIX = "system:"
-"""A principal of this form is a service of the system itself. It has no role and no key: nobody can be it."""
 RESERVED_KEYS = frozenset({"root"})
 """Key ids that no workspace may issue: they name the keys a deployment starts with."""
 RANK = {Role.OWNER: 5, Role.OPERATOR: 4, Role.DEVELOPER: 3, Role.AGENT: 2, Role.VIEWER: 1}

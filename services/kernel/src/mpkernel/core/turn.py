@@ -18,6 +18,7 @@ from mpkernel.core.decide import decide
 from mpkernel.core.log import LOG
 from mpkernel.core.outcomes import first_seq, same_request
 from mpkernel.core.policy import Authorizer
+from mpkernel.core.senders import attributed, usurped
 from mpkernel.core.shard import Shard
 from mpkernel.core.timers import Timer, fire
 from mpkernel.core.undo import Undo
@@ -86,8 +87,11 @@ class Turn:
         """Whether the turn must be stored before it takes more."""
         return self.commands >= COMMANDS_MAX or self.size >= BYTES_MAX
 
-    def take(self, position: int, reply_to: str, lines: Iterable[bytes]) -> None:
-        """Decide every command of one message of the command stream. A line nobody can read is refused and recorded."""
+    def take(self, position: int, reply_to: str, lines: Iterable[bytes], sender: str = "") -> None:
+        """Decide every command of one message of the command stream. A line nobody can read is refused and recorded.
+
+        `sender` is the service whose message it is; empty for a gateway.
+        """
         replies = self.replies.setdefault(reply_to, []) if reply_to else []
         for index, line in enumerate(lines):
             self.commands += 1
@@ -95,7 +99,7 @@ class Turn:
             if isinstance(envelope, Rejection):
                 self._unreadable(f"unreadable_{position}_{index}", envelope)
             else:
-                replies.append(self._command(envelope))
+                replies.append(self._command(attributed(envelope, sender, self.shard.world.feature_level), sender))
         self.shard.command_position = position
 
     def fire(self, timer: Timer) -> None:
@@ -122,11 +126,14 @@ class Turn:
         data = b"\n".join([codec.encode(header), *self.lines, b""])
         return Sealed(header, data, self.replies)
 
-    def _command(self, envelope: CommandEnvelope) -> Reply:
+    def _command(self, envelope: CommandEnvelope, sender: str) -> Reply:
         digest = codec.request_digest(envelope)
         repeat = self._repeat(envelope, digest)
         if repeat is not None:
             return repeat
+        refused = usurped(envelope, sender, self.shard.world.feature_level)
+        if refused is not None:
+            return self._reject(envelope, digest, envelope.target, refused)
         arguments = codec.decode_arguments(envelope)
         if isinstance(arguments, Rejection):
             return self._reject(envelope, digest, envelope.target, arguments)

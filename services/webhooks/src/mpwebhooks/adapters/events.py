@@ -26,7 +26,8 @@ _TOLD = """
 SELECT event.seq, event.event, made.hash, made.previous_hash
 FROM mp.log_events AS event JOIN mp.log_commits AS made USING (stream_seq)
 WHERE event.workspace_id = $1 AND event.seq > $2 AND event.seq <= $3
-    AND event.aggregate <> 'webhook' AND NOT (event.aggregate = 'command' AND event.actor = $4)
+    AND event.aggregate <> 'webhook'
+    AND NOT (event.aggregate = 'command' AND (event.actor = $4 OR starts_with(event.actor, $4 || ':')))
     AND ($5::text[] IS NULL OR event.event_type = ANY($5)) AND ($6::text[] IS NULL OR event.aggregate = ANY($6))
 """
 """Webhooks are not told about webhooks, nor what the worker was refused: news of failures would make more failures."""
