@@ -10,7 +10,7 @@ _AS_OF_LEVEL = """
 import runpy, sys
 from mpschema import levels, registry
 levels.FEATURE_LEVEL = int(sys.argv[1])
-for table in (registry.COMMANDS, registry.LOG_COMMANDS, registry.EVENTS):
+for table in (registry.COMMANDS, registry.LOG_COMMANDS, registry.ALL_COMMANDS, registry.EVENTS):
     for name in [name for name, spec in table.items() if spec.since_level > levels.FEATURE_LEVEL]:
         del table[name]
 del sys.argv[:2]

@@ -7,7 +7,7 @@ from mpclient import generate, generated
 from mpclient.calls import CommandOptions
 from mpclient.generate import NOUNS
 from mpschema.queries import QUERIES
-from mpschema.registry import COMMANDS
+from mpschema.registry import ALL_COMMANDS
 
 
 def methods(noun: str) -> set[str]:
@@ -27,7 +27,7 @@ def test_the_check_says_so_by_its_exit_code(capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize("prefix", ["Async", ""])
 def test_every_command_and_query_is_a_method_of_its_noun(prefix: str) -> None:
     for aggregate, plural in NOUNS.items():
-        commands = {spec.action for spec in COMMANDS.values() if spec.aggregate == aggregate}
+        commands = {spec.action for spec in ALL_COMMANDS.values() if spec.aggregate == aggregate}
         queries = [spec for spec in QUERIES.values() if spec.aggregate == aggregate]
         pagers = {f"iterate_{spec.action}".removesuffix("_list") for spec in queries if spec.many}
         assert methods(f"{prefix}{plural.title()}") == commands | {spec.action for spec in queries} | pagers
@@ -35,7 +35,7 @@ def test_every_command_and_query_is_a_method_of_its_noun(prefix: str) -> None:
 
 def test_no_argument_of_a_command_hides_one_of_its_method() -> None:
     own = {"self", "id", "options", *CommandOptions.__annotations__}
-    assert [spec.command_type for spec in COMMANDS.values() if own & set(spec.arguments.__struct_fields__)] == []
+    assert [spec.command_type for spec in ALL_COMMANDS.values() if own & set(spec.arguments.__struct_fields__)] == []
 
 
 def test_both_clients_have_the_same_methods() -> None:

@@ -22,7 +22,7 @@ from mpschema.openapi.commands import ANSWERS
 from mpschema.openapi.doors import BATCH, EVENT_STREAM, NEW_KEY
 from mpschema.problems import Problem
 from mpschema.queries import QUERIES
-from mpschema.registry import COMMANDS
+from mpschema.registry import ALL_COMMANDS
 
 from mpclient.transport import Call, decoded
 
@@ -37,7 +37,7 @@ Arguments = Command | Mapping[str, Any]
 Answer = Outcome | Problem
 
 _NDJSON = "application/x-ndjson"
-_ARGUMENTS: dict[type[Command], str] = {spec.arguments: spec.command_type for spec in COMMANDS.values()}
+_ARGUMENTS: dict[type[Command], str] = {spec.arguments: spec.command_type for spec in ALL_COMMANDS.values()}
 
 
 class CommandOptions(TypedDict, total=False):
@@ -72,7 +72,7 @@ def command_call(
     prefer: str = "",
 ) -> Call:
     """The call of one command. Raises `ValueError` where the workspace or the target is missing."""
-    spec = COMMANDS[command_type]
+    spec = ALL_COMMANDS[command_type]
     headers = _command_headers(options, creates=spec.creates) | ({"Prefer": prefer} if prefer else {})
     params = {"id": target} if spec.creates and target else {}
     path = _path(spec.route, workspace, target, about_workspace=spec.aggregate == "workspace")

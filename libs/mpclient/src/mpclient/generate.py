@@ -19,10 +19,11 @@ from mpschema.api import Page
 from mpschema.envelope import Outcome
 from mpschema.openapi.commands import ANSWERS
 from mpschema.queries import QUERIES, QuerySpec
-from mpschema.registry import AGGREGATES, COMMANDS, CommandSpec
+from mpschema.registry import AGGREGATES, ALL_COMMANDS, LOG_COMMANDS, CommandSpec
+from mpschema.system import LOG
 
 TARGET = Path(__file__).parent / "generated.py"
-NOUNS = AGGREGATES | {"command": "commands", "event": "history", "projection": "projections"}
+NOUNS = AGGREGATES | {LOG: LOG, "command": "commands", "event": "history", "projection": "projections"}
 """Aggregate to the attribute of the client; the stream itself is `client.events`."""
 _HEAD = '''"""A typed method per command and query. Written by `python -m mpclient.generate`: never edited by hand."""
 '''
@@ -113,12 +114,13 @@ def command_method(spec: CommandSpec, flavour: Flavour, imports: Imports) -> str
         for field in msgspec.structs.fields(spec.arguments)
     ]
     own = spec.aggregate == "workspace" and not spec.creates
-    target = ("id: str | None = None" if own else "id: str") if not spec.creates else ""
+    fixed = spec.command_type in LOG_COMMANDS
+    target = ("id: str | None = None" if own else "id: str") if not spec.creates and not fixed else ""
     keywords = ", ".join(filter(None, ["id: str | None = None" if spec.creates else "", signature(fields)]))
     parts = ["self", target, f"*, {keywords}" if keywords else "", "**options: Unpack[CommandOptions]"]
     arguments = ", ".join(f"{name}={_converted(shape, name)}" for name, shape, _ in fields)
     answer = imports.name(ANSWERS.get(spec.command_type, Outcome))
-    place = "id" if target == "id: str" else 'id or ""'
+    place = "LOG" if fixed else "id" if target == "id: str" else 'id or ""'
     sent = f'"{spec.command_type}", {place}, {imports.name(spec.arguments)}({arguments}), **options'
     call = f"{flavour.awaiting}self._client.command({sent})"
     returned = call if answer == "Outcome" else f"cast({answer}, {call})"
@@ -153,7 +155,7 @@ def query_methods(spec: QuerySpec, flavour: Flavour, imports: Imports) -> Iterat
 def noun(aggregate: str, flavour: Flavour, imports: Imports) -> str:
     """The class of one noun."""
     plural = NOUNS[aggregate]
-    methods = [command_method(spec, flavour, imports) for spec in COMMANDS.values() if spec.aggregate == aggregate]
+    methods = [command_method(spec, flavour, imports) for spec in ALL_COMMANDS.values() if spec.aggregate == aggregate]
     for query in QUERIES.values():
         if query.aggregate == aggregate:
             methods += query_methods(query, flavour, imports)
@@ -212,6 +214,7 @@ def _render() -> str:
         "from typing import Any, Literal, Protocol, TypeAlias, Unpack, cast\n",
         *imports.lines(),
         "",
+        "from mpschema.system import LOG\n",
         "from mpclient.calls import After, Arguments, CommandOptions, Order, R\n",
         *(f"{name}: TypeAlias = Literal[{words}]" for name, words in sorted(imports.literals.items())),
     ]

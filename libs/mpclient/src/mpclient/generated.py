@@ -44,6 +44,7 @@ from mpschema.session import (
     SpawnSession,
     StartSession,
 )
+from mpschema.system import RaiseFeatureLevel
 from mpschema.task import (
     AcceptTask,
     BlockTask,
@@ -79,6 +80,8 @@ from mpschema.webhook import (
     WebhookState,
 )
 from mpschema.workspace import ArchiveWorkspace, CreateWorkspace, FreezeWorkspace, RenameWorkspace, ThawWorkspace
+
+from mpschema.system import LOG
 
 from mpclient.calls import After, Arguments, CommandOptions, Order, R
 
@@ -1168,6 +1171,17 @@ class AsyncWebhooks:
         return self._client.pages(WaitingKeyRow, "webhook.waiting", id, order=order, limit=limit, after=after)
 
 
+class AsyncLog:
+    """Commands and queries about log."""
+
+    def __init__(self, client: AsyncCaller) -> None:
+        self._client = client
+
+    async def raise_feature_level(self, *, level: int, **options: Unpack[CommandOptions]) -> Outcome:
+        """Let the log hold what came with a later feature level: builds of earlier levels halt from here on."""
+        return await self._client.command("log.raise_feature_level", LOG, RaiseFeatureLevel(level=level), **options)
+
+
 class AsyncCommands:
     """Commands and queries about commands."""
 
@@ -1325,6 +1339,7 @@ class AsyncNouns:
         self.sessions = AsyncSessions(client)
         self.channels = AsyncChannels(client)
         self.webhooks = AsyncWebhooks(client)
+        self.log = AsyncLog(client)
         self.commands = AsyncCommands(client)
         self.history = AsyncHistory(client)
         self.projections = AsyncProjections(client)
@@ -2360,6 +2375,17 @@ class Webhooks:
         return self._client.pages(WaitingKeyRow, "webhook.waiting", id, order=order, limit=limit, after=after)
 
 
+class Log:
+    """Commands and queries about log."""
+
+    def __init__(self, client: Caller) -> None:
+        self._client = client
+
+    def raise_feature_level(self, *, level: int, **options: Unpack[CommandOptions]) -> Outcome:
+        """Let the log hold what came with a later feature level: builds of earlier levels halt from here on."""
+        return self._client.command("log.raise_feature_level", LOG, RaiseFeatureLevel(level=level), **options)
+
+
 class Commands:
     """Commands and queries about commands."""
 
@@ -2515,6 +2541,7 @@ class Nouns:
         self.sessions = Sessions(client)
         self.channels = Channels(client)
         self.webhooks = Webhooks(client)
+        self.log = Log(client)
         self.commands = Commands(client)
         self.history = History(client)
         self.projections = Projections(client)

@@ -9,7 +9,7 @@ import msgspec
 from mpschema.base import Command
 from mpschema.cloudevents import SCHEMA_URN
 from mpschema.queries import QUERIES
-from mpschema.registry import COMMANDS, EVENTS, CommandSpec, EventSpec
+from mpschema.registry import ALL_COMMANDS, EVENTS, CommandSpec, EventSpec
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 TEXT_PATTERN = r"^[^\u0000]*$"
@@ -47,7 +47,7 @@ def event_schema(spec: EventSpec) -> Schema:
 
 def documents() -> dict[str, Schema]:
     """Every schema document by its path below `schemas/`."""
-    commands = {f"commands/{spec.command_type}.v{spec.version}": command_schema(spec) for spec in COMMANDS.values()}
+    commands = {f"commands/{spec.command_type}.v{spec.version}": command_schema(spec) for spec in ALL_COMMANDS.values()}
     events = {f"events/{spec.event_type}": event_schema(spec) for spec in EVENTS.values()}
     rows = {f"queries/{spec.row.__name__}": standalone(spec.row, spec.row.__name__) for spec in QUERIES.values()}
     return {f"{name}.json": schema for name, schema in (commands | events | rows).items()}

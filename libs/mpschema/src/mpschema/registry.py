@@ -71,6 +71,8 @@ class CommandSpec:
     @property
     def route(self) -> str:
         """The HTTP path, with `{workspace_id}` and, where the target exists already, `{id}`."""
+        if self.aggregate == system.LOG:
+            return f"/v1/{system.LOG}/{self.action}"
         if self.aggregate == "workspace":
             return "/v1/workspaces" if self.creates else f"/v1/workspaces/{{workspace_id}}/{self.action}"
         base = f"/v1/workspaces/{{workspace_id}}/{AGGREGATES[self.aggregate]}"
@@ -197,7 +199,10 @@ LOG_COMMANDS: dict[str, CommandSpec] = {
     spec.command_type: spec
     for spec in (_command("log.raise_feature_level", system.RaiseFeatureLevel, system.FeatureLevelRaised),)
 }
-"""Commands about the log itself, in the workspace `system`. Operators send them over NATS; they have no route."""
+"""Commands about the log itself, in the workspace `system`, which is no tenant's: for operators of the deployment."""
+
+ALL_COMMANDS: dict[str, CommandSpec] = COMMANDS | LOG_COMMANDS
+"""Whatever can be commanded, by its type: each has a route."""
 
 _EVENT_DATA: dict[str, tuple[type[Event], ...]] = {
     "workspace": (

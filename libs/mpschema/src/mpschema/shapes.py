@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mpschema.jsonschemas import command_schema, event_schema
-from mpschema.registry import COMMANDS, EVENTS
+from mpschema.registry import ALL_COMMANDS, EVENTS
 
 LOCK = "shapes.lock"
 HOW = "a published shape changed; add a version instead (mpschema/shapes.py says how)"
@@ -35,7 +35,7 @@ class ShapeChanged(Exception):
 
 def current() -> Lock:
     """The lock as the registry would have it."""
-    commands = {f"{spec.command_type}.v{spec.version}": command_schema(spec) for spec in COMMANDS.values()}
+    commands = {f"{spec.command_type}.v{spec.version}": command_schema(spec) for spec in ALL_COMMANDS.values()}
     events = {spec.event_type: event_schema(spec) for spec in EVENTS.values()}
     lock: Lock = {}
     for name, schema in (commands | events).items():

@@ -10,6 +10,8 @@ from mpschema.rejections import Code
 
 SYSTEM_WORKSPACE = "system"
 """The reserved workspace of events that belong to no tenant."""
+LOG = "log"
+"""The aggregate of the log itself, and its one id."""
 Level = Annotated[int, msgspec.Meta(gt=FIRST_LEVEL)]
 """A feature level to which a log can be raised (`mpschema.levels`)."""
 

@@ -18,6 +18,7 @@ from mpschema.ids import derived_id, is_id
 from mpschema.problems import EdgeCode
 from mpschema.registry import CommandSpec
 from mpschema.rejections import Code, Rejection
+from mpschema.system import LOG, SYSTEM_WORKSPACE
 
 from mpgateway.auth.access import check_bounds
 from mpgateway.http import JSON, Answer, Headers, HttpRequest, trace_id
@@ -77,9 +78,7 @@ class Commanding:
         command_id = new_command_id()
         key = idempotency_key(request)
         given = _given_id(spec, request)
-        workspace_id = (
-            request.params.get("workspace_id") or given or _new_workspace_id(identity.principal, key, command_id)
-        )
+        workspace_id = _workspace_id(spec, request) or given or _new_workspace_id(identity.principal, key, command_id)
         check_path_id(workspace_id)
         check_bounds(identity, workspace_id)
         return CommandEnvelope(
@@ -171,8 +170,19 @@ def _correlation_id(request: HttpRequest) -> str | None:
     return value
 
 
+def _workspace_id(spec: CommandSpec, request: HttpRequest) -> str:
+    """The workspace of the path, the system's for the log. Raises `Refused` where an operator alone may ask."""
+    if spec.aggregate != LOG:
+        return request.params.get("workspace_id", "")
+    if not request.identity.operator:
+        raise Refused(Code.DENIED, f"{spec.command_type} is for operators of this deployment")
+    return SYSTEM_WORKSPACE
+
+
 def _given_id(spec: CommandSpec, request: HttpRequest) -> str:
     query = request.query(_NEW_ID if spec.creates else _NOTHING)
+    if spec.aggregate == LOG:
+        return LOG
     if not spec.creates:
         given = request.params.get("id", "")
         if given or spec.aggregate != "workspace":
@@ -199,6 +209,8 @@ def _expected_version(spec: CommandSpec, request: HttpRequest) -> ExpectedVersio
         return 0
     if b"if-match" not in headers:
         return "any"
+    if spec.aggregate == LOG:
+        raise Refused(EdgeCode.MALFORMED, "the log has no version: leave If-Match out")
     found = _ETAG.match(request.header(b"if-match"))
     if found is None or spec.creates or int(found[1]) > INT_MAX:
         raise Refused(EdgeCode.MALFORMED, 'If-Match is a version in quotes, such as "4", of something that exists')

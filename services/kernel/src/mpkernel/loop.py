@@ -20,10 +20,9 @@ import structlog
 from mpbus.reader import LogPosition
 from mpbus.tasks import end
 from mpschema import codec, levels
-from mpschema.system import FeatureLevelRaised, LeaderElected
+from mpschema.system import LOG, FeatureLevelRaised, LeaderElected
 
 from mpkernel.answers import Answers, Packed, pack
-from mpkernel.core.log import LOG
 from mpkernel.core.policy import Authorizer
 from mpkernel.core.shard import Shard
 from mpkernel.core.timers import due, next_due

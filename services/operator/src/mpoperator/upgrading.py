@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from http import HTTPStatus
+from pathlib import Path
 
 import httpx
 import msgspec
-from mpbus.errors import BusError
-from mpbus.ids import new_command_id
 from mpbus.ops import READS_LEVEL
-from mpbus.producer import CommandProducer
 from mpbus.reader import LogReader
-from mpschema import codec, levels
-from mpschema.envelope import CommandEnvelope, Outcome
-from mpschema.system import SYSTEM_WORKSPACE, RaiseFeatureLevel
+from mpclient.cli.context import Asked, Misconfigured, NoServer, resolve
+from mpclient.client import AsyncClient
+from mpclient.errors import ClientError, ProblemError, Rejected, Unauthenticated
+from mpschema import levels
+from mpschema.envelope import Outcome
 from nats.aio.client import Client
 
 from mpoperator.connections import bus
-from mpoperator.errors import Refused, ServerGone
+from mpoperator.errors import NotConfigured, Refused, ServerGone
 from mpoperator.running import Answer
 from mpoperator.settings import OperatorSettings
 
-ROOT = "user:root"
 _DOOR_SECONDS = 3.0
-_OUTCOME_SECONDS = 10.0
+_NOT_THIS_ONE = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,21 +106,20 @@ async def look_at_upgrade(settings: OperatorSettings) -> UpgradeStatus:
     )
 
 
-async def finalize_upgrade(
-    settings: OperatorSettings, level: int, without: frozenset[str], principal: str
-) -> Finalized:
-    """Raise the log, once everybody reads the level. Raises `Refused` with every obstacle there is."""
+async def finalize_upgrade(settings: OperatorSettings, level: int, without: frozenset[str], asked: Asked) -> Finalized:
+    """Raise the log, once everybody reads the level: by a gateway, as whom `asked` or the environment says.
+
+    Raises `Refused` with every obstacle there is.
+    """
     async with bus(settings.nats_url) as nc:
         was = await _log_level(nc, settings.shard)
         if was >= level:
             return Finalized(shard=settings.shard, level=level, was=was, seq=None)
         services = await _ask_all(settings)
-        asked = [each for each in services if each.answers or each.name not in without]
-        if obstacles := [text for each in asked if (text := each.obstacle(level))]:
+        needed = [each for each in services if each.answers or each.name not in without]
+        if obstacles := [text for each in needed if (text := each.obstacle(level))]:
             raise Refused(f"the log stays at feature level {was}: {'; '.join(obstacles)}")
-        outcome = await _raise(nc, settings.shard, level, principal)
-    if not outcome.accepted:
-        raise Refused(f"the log stays at feature level {was}: {outcome.detail} ({outcome.code})")
+    outcome = await _raise(level, was, asked)
     return Finalized(shard=settings.shard, level=level, was=was, seq=outcome.first_seq)
 
 
@@ -155,23 +155,24 @@ async def _ask(http: httpx.AsyncClient, name: str, url: str) -> Service:
     )
 
 
-async def _raise(nc: Client, shard: str, level: int, principal: str) -> Outcome:
-    producer = CommandProducer(nc, shard)
-    await producer.start()
-    envelope = CommandEnvelope(
-        command_id=new_command_id(),
-        type="log.raise_feature_level",
-        workspace_id=SYSTEM_WORKSPACE,
-        principal=principal,
-        target="log",
-        payload=msgspec.Raw(codec.encode(RaiseFeatureLevel(level=level))),
-    )
+async def _raise(level: int, was: int, asked: Asked) -> Outcome:
     try:
-        return await producer.submit(envelope, _OUTCOME_SECONDS)
-    except BusError as error:
-        raise ServerGone(f"no kernel answered: {error}; `mpctl upgrade status` tells whether it was raised") from error
-    finally:
-        await producer.close()
+        context = resolve(asked, os.environ, Path.cwd())
+    except (Misconfigured, NoServer) as error:
+        raise NotConfigured(str(error)) from error
+    try:
+        async with AsyncClient(context.url, context.token) as client:
+            return await client.log.raise_feature_level(level=level)
+    except (Rejected, Unauthenticated) as refused:
+        raise Refused(f"the log stays at feature level {was}: {_why(refused)}") from refused
+    except ClientError as error:
+        raise ServerGone(f"{error}; `mpctl upgrade status` tells whether the log was raised") from error
+
+
+def _why(refused: ProblemError) -> str:
+    """What was answered, and what would be needed where it is the credential."""
+    needed = ": an operator's key is needed, by --token or MPCTL_TOKEN" if refused.status in _NOT_THIS_ONE else ""
+    return f"{refused.detail} ({refused.code}){needed}"
 
 
 def _reads(service: Service) -> str:

@@ -1,6 +1,6 @@
 """An example of every command's arguments."""
 
-from mpschema import board, channel, principal, project, session, task, webhook, workspace
+from mpschema import board, channel, principal, project, session, system, task, webhook, workspace
 from mpschema.base import Command
 from mpschema.examples import story
 from mpschema.task import TaskState
@@ -90,4 +90,5 @@ COMMANDS: tuple[Command, ...] = (
     webhook.ParkKey(key=story.WEBHOOK_KEY, seq=1042, reason="the receiver answered 500", attempts=8),
     webhook.RequeueKeys(key=story.WEBHOOK_KEY),
     webhook.ClearKey(key=story.WEBHOOK_KEY),
+    system.RaiseFeatureLevel(level=2),
 )

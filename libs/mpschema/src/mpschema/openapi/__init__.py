@@ -8,6 +8,7 @@ from mpschema.openapi.parts import PARAMETERS, SECURITY, SECURITY_SCHEMES, schem
 from mpschema.openapi.queries import query_paths
 from mpschema.openapi.refusals import RESPONSES
 from mpschema.registry import AGGREGATES
+from mpschema.system import LOG
 
 API_VERSION = "1.0.0"
 _DESCRIPTION = """\
@@ -45,6 +46,7 @@ def _tags() -> list[dict[str, str]]:
     nouns = [{"name": plural, "description": f"Commands and queries about {plural}."} for plural in AGGREGATES.values()]
     return [
         *nouns,
+        {"name": LOG, "description": "Commands about the log itself, for operators of the deployment."},
         {"name": "commands", "description": "Outcomes of commands, and commands in batches."},
         {"name": "events", "description": "What happened: as it happens, and as history."},
         {"name": "operations", "description": "Health, metrics and projections."},

@@ -10,7 +10,8 @@ from mpschema.envelope import Outcome, Status
 from mpschema.openapi.parts import Json, plain, ref, success
 from mpschema.openapi.refusals import problems
 from mpschema.problems import STATUS, EdgeCode
-from mpschema.registry import AGGREGATES, COMMANDS, RECORDS, CommandSpec
+from mpschema.registry import AGGREGATES, ALL_COMMANDS, LOG_COMMANDS, RECORDS, CommandSpec
+from mpschema.system import LOG
 
 ANSWERS: dict[str, type[Outcome]] = {
     "session.issue_token": api.IssuedToken,
@@ -22,6 +23,7 @@ _SECRETS: dict[type[Outcome], Json] = {
     api.IssuedToken: {"token": "eyJhbGciOiJIUzI1NiJ9.e30.c2ln"},
     api.IssuedSecret: {"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwqrTwjUPD8IL="},
 }
+_TARGETS = {"task": "fix-login", LOG: LOG}
 _NEVER_OF_A_COMMAND = (EdgeCode.METHOD_NOT_ALLOWED, EdgeCode.NOT_ACCEPTABLE)
 CODES: tuple[str, ...] = tuple(code for code in STATUS if code not in _NEVER_OF_A_COMMAND)
 """What a command may be refused with."""
@@ -29,7 +31,7 @@ CODES: tuple[str, ...] = tuple(code for code in STATUS if code not in _NEVER_OF_
 
 def command_paths() -> Iterator[tuple[str, Json]]:
     """Path and operation of every command."""
-    for spec in COMMANDS.values():
+    for spec in ALL_COMMANDS.values():
         yield spec.route, {"post": _operation(spec)}
 
 
@@ -46,7 +48,7 @@ def outcome_example(spec: CommandSpec) -> dict[str, Any]:
         epoch=3,
         first_seq=1042,
         last_seq=1041 + len(spec.emits),
-        target="fix-login" if spec.aggregate == "task" else f"{spec.aggregate}-1",
+        target=_TARGETS.get(spec.aggregate, f"{spec.aggregate}-1"),
         version=1 if spec.creates else 4,
     )
     fields: Json = plain(outcome)
@@ -57,7 +59,7 @@ def _operation(spec: CommandSpec) -> Json:
     facts = ", ".join(f"`{RECORDS[event].event_type}`" for event in spec.emits)
     return {
         "operationId": operation_id(spec.command_type),
-        "tags": [AGGREGATES[spec.aggregate]],
+        "tags": [AGGREGATES.get(spec.aggregate, spec.aggregate)],
         "summary": spec.summary,
         "description": f"Command `{spec.command_type}`, version {spec.version}. Accepted, it becomes {facts}.",
         "parameters": _parameters(spec),
@@ -68,7 +70,8 @@ def _operation(spec: CommandSpec) -> Json:
 
 def _parameters(spec: CommandSpec) -> list[Json]:
     names = [name for name, mark in (("WorkspaceId", "{workspace_id}"), ("Id", "{id}")) if mark in spec.route]
-    names += ["NewId", "IfNoneMatch"] if spec.creates else ["IfMatch"]
+    if spec.command_type not in LOG_COMMANDS:  # The log has no version that one could expect.
+        names += ["NewId", "IfNoneMatch"] if spec.creates else ["IfMatch"]
     names += ["IdempotencyKey", "Prefer", "CorrelationId", "Traceparent"]
     return [ref("parameters", name) for name in names]
 

@@ -11,7 +11,7 @@ from mpschema.envelope import Outcome
 from mpschema.jsonschemas import components
 from mpschema.problems import Problem
 from mpschema.queries import QUERIES
-from mpschema.registry import COMMANDS
+from mpschema.registry import ALL_COMMANDS
 
 Json = dict[str, Any]
 
@@ -60,7 +60,7 @@ def page_name(row: type) -> str:
 def schemas() -> Json:
     """Every named schema: arguments, rows and their pages, and the bodies of the API."""
     rows = {spec.row for spec in QUERIES.values()}
-    arguments = [spec.arguments for spec in COMMANDS.values()]
+    arguments = [spec.arguments for spec in ALL_COMMANDS.values()]
     by_name = sorted([*rows, *arguments, *_BODIES], key=lambda kind: kind.__name__)
     pages = {page_name(spec.row): _page(spec.row) for spec in QUERIES.values() if spec.many}
     return dict(sorted((components(by_name, "#/components/schemas/{name}") | pages).items()))

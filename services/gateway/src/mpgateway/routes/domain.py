@@ -5,7 +5,7 @@ from functools import partial
 
 from mpschema.openapi.doors import BATCH, NEW_KEY
 from mpschema.queries import QUERIES
-from mpschema.registry import COMMANDS
+from mpschema.registry import ALL_COMMANDS
 
 from mpgateway.batch import Batches
 from mpgateway.commanding import Commanding
@@ -25,7 +25,7 @@ def command_routes(commanding: Commanding, credentials: Credentials) -> Iterator
         "webhook.create": credentials.issue_secret,
         "webhook.rotate_secret": credentials.issue_secret,
     }
-    for spec in COMMANDS.values():
+    for spec in ALL_COMMANDS.values():
         answer = secretive.get(spec.command_type, commanding.command)
         yield spec.route, "POST", Operation(spec.command_type, partial(answer, spec))
     yield NEW_KEY, "POST", Operation("principal.new_key", credentials.issue_key)

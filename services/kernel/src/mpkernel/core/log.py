@@ -4,13 +4,10 @@ from mpschema import levels
 from mpschema.envelope import CommandEnvelope
 from mpschema.registry import CommandSpec
 from mpschema.rejections import Code, Rejection
-from mpschema.system import SYSTEM_WORKSPACE, FeatureLevelRaised, RaiseFeatureLevel
+from mpschema.system import LOG, SYSTEM_WORKSPACE, FeatureLevelRaised, RaiseFeatureLevel
 
 from mpkernel.core.authority import denied
 from mpkernel.core.world import Decision, Fact, World
-
-LOG = "log"
-"""The aggregate, and its one id."""
 
 
 def raise_feature_level(world: World, envelope: CommandEnvelope, target: str, arguments: RaiseFeatureLevel) -> Decision:

@@ -12,10 +12,9 @@ from mpschema.envelope import CommandEnvelope, CommitHeader, EventRecord, Outcom
 from mpschema.ids import derived_id
 from mpschema.registry import COMMANDS, LOG_COMMANDS, RECORDS
 from mpschema.rejections import Code, Rejection
-from mpschema.system import SYSTEM_WORKSPACE, CommandRejected
+from mpschema.system import LOG, SYSTEM_WORKSPACE, CommandRejected
 
 from mpkernel.core.decide import decide
-from mpkernel.core.log import LOG
 from mpkernel.core.outcomes import first_seq, same_request
 from mpkernel.core.policy import Authorizer
 from mpkernel.core.senders import attributed, usurped

@@ -12,21 +12,17 @@ from typing import TypeVar
 
 from mpbus.connect import connect
 from mpbus.errors import BusError
-from mpbus.ids import new_command_id
-from mpbus.producer import CommandProducer
 from mpbus.reader import Commit, LogReader
 from mpclient.cli.output import err
+from mpclient.client import AsyncClient
+from mpclient.errors import ClientError, Rejected
 from mpd.ports import free_port
 from mpd.process import ServerFailed
 from mpd.servers.wheels import WheelMissing
 from mpd.stack import Stack
 from mpprojector.adapters.dump import dump_tables
 from mpprojector.ports import Unavailable
-from mpschema import codec
-from mpschema.envelope import CommandEnvelope
-from mpschema.workspace import CreateWorkspace
 from mpviews.rows import Dump, fresh_fold
-from msgspec import Raw
 from nats.aio.client import Client
 
 from mpoperator.backup import manifest as files
@@ -40,7 +36,6 @@ from mpoperator.running import Answer
 from mpoperator.settings import OperatorSettings
 
 T = TypeVar("T")
-_OPERATOR = "user:root"
 _BEHIND = "SELECT count(*) FROM mp.projections WHERE position < $1"
 _HALTED = "SELECT name, error FROM mp.projections WHERE state = 'halted'"
 _FOLD_SECONDS_MAX = 600.0
@@ -120,11 +115,11 @@ async def _source(settings: OperatorSettings, folder: Path | None, place: Path) 
 async def _rehearse(settings: OperatorSettings, source: Path, place: Path, *, compare: bool, keep: bool) -> Drilled:
     backup = files.read(source)
     rpo_events, rpo_seconds = await _behind(settings, backup)
-    stack = Stack(place / "cluster", gateways=0, shard=backup.shard, http_port=free_port())
+    stack = Stack(place / "cluster", shard=backup.shard, http_port=free_port())
     watch = _Watch()
     try:
         restored = await _restore(stack, source, watch)
-        await watch.step("kernel and projector", asyncio.to_thread(_start, stack, services=True))
+        await watch.step("services", asyncio.to_thread(_start, stack, services=True))
         await watch.step("first command", _decide(stack))
         rto_seconds = watch.total
         tables = await watch.step("read models", _compare(stack)) if compare else {}
@@ -185,28 +180,15 @@ async def _behind(settings: OperatorSettings, backup: Backup) -> tuple[int | Non
 
 
 async def _decide(stack: Stack) -> None:
-    """One command, from a client to its outcome."""
-    nc = await connect(stack.nats_url, "drill", writer=True)
-    producer = CommandProducer(nc, stack.shard)
-    await producer.start()
+    """One command, from a client to its outcome, by the way that clients take."""
     try:
-        name = new_command_id()
-        envelope = CommandEnvelope(
-            command_id=name,
-            type="workspace.create",
-            workspace_id=f"drill-{name}",
-            principal=_OPERATOR,
-            target=f"drill-{name}",
-            payload=Raw(codec.encode(CreateWorkspace(name="Drill"))),
-        )
-        outcome = await producer.submit(envelope, timeout_seconds=30)
-    except BusError as error:
+        async with AsyncClient(stack.url, stack.root_key) as client:
+            await client.workspaces.create(name="Drill")
+    except Rejected as refused:
+        detail = f"a command was refused: {refused.code} {refused.detail}"
+        raise Disproved(Finding(where="state", detail=detail)) from refused
+    except ClientError as error:
         raise ServerGone(f"the throw-away cluster decided no command: {error}") from error
-    finally:
-        await producer.close()
-        await nc.close()
-    if not outcome.accepted:
-        raise Disproved(Finding(where="state", detail=f"a command was refused: {outcome.code} {outcome.detail}"))
 
 
 async def _compare(stack: Stack) -> Dump:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import click
+from mpclient.cli.context import Asked
 from mpschema import levels
 
 from mpoperator.running import Answer, command
 from mpoperator.settings import read_settings
-from mpoperator.upgrading import ROOT, finalize_upgrade, look_at_upgrade
+from mpoperator.upgrading import finalize_upgrade, look_at_upgrade
 
 
 @click.group()
@@ -37,20 +38,21 @@ async def status() -> Answer:
     click.Option(
         ["--without"], multiple=True, metavar="SERVICE", help="It does not answer and is gone for good. Repeatable."
     ),
-    click.Option(
-        ["--principal"], default=ROOT, help=f"Who raises it: one of the kernels' operators.  [default: {ROOT}]"
-    ),
+    click.Option(["--url"], metavar="URL", help="Address of a gateway.  [env: MPCTL_URL]"),
+    click.Option(["--token"], metavar="KEY", help="API key of an operator of the deployment.  [env: MPCTL_TOKEN]"),
     examples=[
         "mpctl upgrade finalize",
         "mpctl upgrade finalize --json",
-        "mpctl upgrade finalize --without kernel-3 --principal user:ops",
+        "mpctl upgrade finalize --without kernel-3",
     ],
 )
-async def finalize(to: int, without: tuple[str, ...], principal: str) -> Answer:
+async def finalize(to: int, without: tuple[str, ...], url: str | None, token: str | None) -> Answer:
     """Raise the log's feature level: from then on what came with it may be recorded. There is no way back.
 
     Refused while a service reads less, or does not answer. A build that reads less halts at the log from then on.
 
+    The command goes through a gateway, in the name of the key's principal, who must be an operator of the deployment.
+
     Exits with 3 when it is refused, with 0 when the log was there already.
     """
-    return await finalize_upgrade(read_settings(), to, frozenset(without), principal)
+    return await finalize_upgrade(read_settings(), to, frozenset(without), Asked(url, token))
