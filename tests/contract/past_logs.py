@@ -31,7 +31,7 @@ from mpoperator.segments import Writer, read_commits, read_manifest
 from mpschema import codec, levels, subjects
 from mpschema.base import Event
 from mpschema.envelope import CommandEnvelope
-from mpschema.system import FeatureLevelRaised, LeaderElected, LogCheckpointed, LogRestored
+from mpschema.system import FeatureLevelRaised, LeaderElected, LineSurvived, LineTried, LogCheckpointed, LogRestored
 from mpschema.webhook import WORKER
 from mpviews import VIEWS
 from mpviews.rows import fresh_fold
@@ -143,9 +143,10 @@ class Recorder:
                 self._let_time_pass()
             else:
                 self._command(kind, target, payload)
+        self._try_a_line()
         at, root = self.position, state_root(self.shard)
         checkpoint = LogCheckpointed(at_seq=at.seq, head=at.hash, state_root=root)
-        self._note(1, checkpoint, f"checkpoint_{at.seq}:0")
+        self._note(3, checkpoint, f"checkpoint_{at.seq}:0")
         at, root = self.position, state_root(self.shard)
         restored = LogRestored(at_seq=at.seq, head=at.hash, state_root=root, source="backup", copied_at_ms=START_MS)
         self._note(1_795_000_300, restored, "restoration_1795000300:0")
@@ -158,14 +159,26 @@ class Recorder:
             command_id=f"cmd-{self._number}",
             type=kind,
             workspace_id=workspace_id,
-            principal=WORKER if kind in ("webhook.park", "webhook.clear") else ROOT,
+            principal=ROOT,
             target=target,
             idempotency_key=f"key-{self._number}" if self._number % 3 == 0 else "",
             payload=msgspec.Raw(msgspec.json.encode(payload)),
         )
         turn = self._turn(1)
-        turn.take(self._number, "", [codec.encode(envelope)])
+        sender = f"{WORKER}:1" if kind in ("webhook.park", "webhook.clear") else ""
+        turn.take(self._number, "", [codec.encode(envelope)], sender)
         self._seal(turn)
+
+    def _try_a_line(self) -> None:
+        """Two leaders come no further than one line; the first of them lives, and says so."""
+        for epoch, process in ((2, "kernel-2-a"), (3, "kernel-2-b")):
+            self._note(
+                epoch, LeaderElected(leader_epoch=epoch, node="kernel-2", operators=(ROOT,)), f"election_{epoch}:0"
+            )
+            tried = LineTried(position=self._number + 1, line=0, process=process)
+            self._note(epoch, tried, f"try_{epoch}_{self._number + 1}_0:0")
+        survived = LineSurvived(position=self._number + 1, line=0, process="kernel-2-a")
+        self._note(3, survived, "survived_3:0")
 
     def _let_time_pass(self) -> None:
         self.now_ms += 300_000

@@ -96,7 +96,8 @@ class _History:
     hash: str = "0" * 64
     epoch: int = 0
     time_ms: int = 0
-    command_position: int = 0
+    consumed: tuple[int, int] = (0, 0)
+    """Of the command stream: a position, and lines of the message after it."""
     versions: dict[tuple[str, str, str], int] = field(default_factory=dict)
     ids: set[str] = field(default_factory=set)
     keys: set[tuple[str, str]] = field(default_factory=set)
@@ -110,9 +111,10 @@ class _History:
         assert header["previous_hash"] == self.hash, f"commit {stored.stream_seq} names another before it"
         assert (header["first_seq"], header["count"]) == (len(self.events) + 1, len(events))
         self._led(header, events)
-        assert header["command_position"] >= self.command_position, "commands were taken back"
+        consumed = header["command_position"], header.get("command_line", 0)
+        assert consumed >= self.consumed, "commands were taken back"
         assert header["time_ms"] >= self.time_ms, "recorded time ran backwards"
-        self.command_position, self.time_ms = header["command_position"], header["time_ms"]
+        self.consumed, self.time_ms = consumed, header["time_ms"]
         self.stream_seq, self.hash = stored.stream_seq, stored.hash
         open_outcome = ""
         for event in events:

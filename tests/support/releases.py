@@ -8,11 +8,25 @@ from mpd.services import PROGRAMS, ServiceProcess
 
 _AS_OF_LEVEL = """
 import runpy, sys
-from mpschema import levels, registry
+from mpschema import codec, levels, registry, rejections
 levels.FEATURE_LEVEL = int(sys.argv[1])
 for table in (registry.COMMANDS, registry.LOG_COMMANDS, registry.ALL_COMMANDS, registry.EVENTS):
     for name in [name for name, spec in table.items() if spec.since_level > levels.FEATURE_LEVEL]:
         del table[name]
+split_commit, decode_records = codec.split_commit, codec.decode_records
+def split(data):
+    header, body = split_commit(data)
+    if levels.FEATURE_LEVEL < 3 and header.command_line:
+        raise codec.MalformedCommit("commit header: Object contains unknown field `command_line`")
+    return header, body
+def decode(body):
+    records = decode_records(body)
+    for record in records:
+        since, _ = rejections.SINCE_LEVEL.get(getattr(record.data, "code", None), (1, None))
+        if since > levels.FEATURE_LEVEL:
+            raise codec.MalformedCommit(f"an event does not fit its schema: Invalid enum value {record.data.code}")
+    return records
+codec.split_commit, codec.decode_records = split, decode
 del sys.argv[:2]
 runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 """

@@ -7,7 +7,7 @@ from mpschema import base, board, channel, levels, principal, project, session, 
 from mpschema.problems import STATUS, EdgeCode, title
 from mpschema.queries import QUERIES
 from mpschema.registry import AGGREGATES, COMMANDS, EVENTS, LOG_COMMANDS
-from mpschema.rejections import Code
+from mpschema.rejections import SINCE_LEVEL, Code, Rejection
 
 MODULES = (board, channel, principal, project, session, system, task, webhook, workspace)
 
@@ -72,3 +72,48 @@ def test_a_command_needs_the_level_of_what_it_becomes() -> None:
     (raise_level,) = LOG_COMMANDS.values()
     assert raise_level.since_level == EVENTS["mp.log.FeatureLevelRaised.v1"].since_level == 2
     assert COMMANDS["task.create"].since_level == levels.FIRST_LEVEL
+
+
+BEFORE_LEVELS = {
+    "schema_invalid",
+    "unknown_type",
+    "unknown_version",
+    "too_large",
+    "denied",
+    "not_found",
+    "already_exists",
+    "name_taken",
+    "invalid_state",
+    "stale_version",
+    "stale_fence",
+    "stale_epoch",
+    "idempotency_conflict",
+    "frozen",
+    "blocked",
+    "cycle",
+    "wip_limit_reached",
+    "depth_exceeded",
+    "fanout_exceeded",
+    "authority_exceeded",
+    "session_ended",
+    "not_a_member",
+    "last_owner",
+    "overloaded",
+    "unavailable",
+}
+"""The codes that builds of feature levels 1 and 2 can read."""
+
+
+def test_every_code_that_came_later_names_its_level_and_what_stands_in_for_it_below() -> None:
+    assert set(Code) - BEFORE_LEVELS == set(SINCE_LEVEL)
+    for code, (level, stand_in) in SINCE_LEVEL.items():
+        assert 2 < level <= levels.FEATURE_LEVEL, code
+        assert stand_in in BEFORE_LEVELS, code
+
+
+def test_below_its_level_a_code_is_the_old_one_and_the_detail_names_it() -> None:
+    refusal = Rejection(Code.UNDECIDABLE, "why not")
+    assert refusal.as_of(3) is refusal
+    assert refusal.as_of(2) == Rejection(Code.INVALID_STATE, "undecidable: why not")
+    old = Rejection(Code.DENIED, "no")
+    assert old.as_of(1) is old

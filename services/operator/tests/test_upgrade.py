@@ -119,9 +119,8 @@ async def _check_the_log(cluster: Cluster) -> None:
     assert seen == sorted(seen)
     assert set(seen) == {BEFORE, NEWEST}
     records = [record for commit in await cluster.log() for record in commit.records]
-    assert [each.event for each in records if isinstance(each.event, FeatureLevelRaised)] == [
-        FeatureLevelRaised(level=NEWEST)
-    ]
+    raised = [each.event for each in records if isinstance(each.event, FeatureLevelRaised)]
+    assert raised == [FeatureLevelRaised(level=level) for level in (BEFORE, NEWEST)]
 
 
 async def _check_that_the_older_release_halts(cluster: Cluster) -> None:

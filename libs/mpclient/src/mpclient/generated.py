@@ -111,6 +111,7 @@ CodeWord: TypeAlias = Literal[
     "last_owner",
     "overloaded",
     "unavailable",
+    "undecidable",
 ]
 LinkKindWord: TypeAlias = Literal["blocks", "parent", "discovered_from", "relates"]
 RoleWord: TypeAlias = Literal["owner", "operator", "developer", "agent", "viewer"]

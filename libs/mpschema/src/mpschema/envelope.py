@@ -135,6 +135,8 @@ class CommitHeader(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_u
     commands: int = 0
     feature_level: int = FIRST_LEVEL
     """What whoever reads this commit and those after it must be able to read (`mpschema.levels`)."""
+    command_line: int = 0
+    """Of the message at the next position: so many of its lines have their outcome in the log, too. From level 3."""
 
 
 class Status(enum.StrEnum):

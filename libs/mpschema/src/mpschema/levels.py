@@ -9,9 +9,10 @@ its own.
 | --- | --- |
 | 1 | the first release |
 | 2 | the log says its feature level; webhooks |
+| 3 | a message may end in a later commit than it began in; a line is tried by itself; codes of refusals with a level |
 """
 
 FIRST_LEVEL = 1
 """Of every log that says nothing else."""
-FEATURE_LEVEL = 2
+FEATURE_LEVEL = 3
 """The newest level that this build reads, and writes once the log is there."""

@@ -34,6 +34,8 @@ SINCE_LEVEL: dict[type[Event], int] = {
     webhook.DeliveryParked: 2,
     webhook.DeliveryRequeued: 2,
     webhook.DeliveryCleared: 2,
+    system.LineTried: 3,
+    system.LineSurvived: 3,
 }
 """The feature level that each event came with, where it is not the first: builds of lower levels cannot read it."""
 
@@ -272,7 +274,14 @@ _EVENT_DATA: dict[str, tuple[type[Event], ...]] = {
     ),
     "command": (system.CommandRejected,),
     "timer": (system.TimerFired,),
-    "log": (system.LeaderElected, system.LogCheckpointed, system.LogRestored, system.FeatureLevelRaised),
+    "log": (
+        system.LeaderElected,
+        system.LogCheckpointed,
+        system.LogRestored,
+        system.FeatureLevelRaised,
+        system.LineTried,
+        system.LineSurvived,
+    ),
 }
 
 PAST_EVENTS: tuple[EventSpec, ...] = ()

@@ -33,6 +33,13 @@ class Code(enum.StrEnum):
     LAST_OWNER = "last_owner"
     OVERLOADED = "overloaded"
     UNAVAILABLE = "unavailable"
+    UNDECIDABLE = "undecidable"
+
+
+SINCE_LEVEL: dict[Code, tuple[int, Code]] = {
+    Code.UNDECIDABLE: (3, Code.INVALID_STATE),
+}
+"""The feature level that each code came with, where it is not the first, and the code that stands in for it below."""
 
 
 class Rejection(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
@@ -40,3 +47,10 @@ class Rejection(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=Tru
 
     code: Code
     detail: str
+
+    def as_of(self, level: int) -> "Rejection":
+        """The same, as builds of a feature level can read it: below its code's level another code stands in for it."""
+        since = SINCE_LEVEL.get(self.code)
+        if since is None or since[0] <= level:
+            return self
+        return Rejection(since[1], f"{self.code}: {self.detail}")

@@ -46,6 +46,27 @@ class CommandRejected(Event, frozen=True):
     target: Annotated[str, msgspec.Meta(max_length=200)] = ""
 
 
+class LineTried(Event, frozen=True):
+    """A leader is about to decide one line by itself, because leaders before it came no further than there.
+
+    Stored before the line is decided, so that a line that ends every process leaves a trace. `process` is one start of
+    one kernel; the epoch is the record's.
+    """
+
+    position: Annotated[int, msgspec.Meta(ge=1)]
+    """Of the message in the command stream."""
+    line: Annotated[int, msgspec.Meta(ge=0)]
+    process: Id
+
+
+class LineSurvived(Event, frozen=True):
+    """The process that tried a line lives, though the line has no outcome: something else ended that leadership."""
+
+    position: Annotated[int, msgspec.Meta(ge=1)]
+    line: Annotated[int, msgspec.Meta(ge=0)]
+    process: Id
+
+
 class TimerFired(Event, frozen=True):
     """A moment that was waited for has passed. Time passes in the log only so."""
 

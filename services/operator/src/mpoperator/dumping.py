@@ -133,7 +133,7 @@ async def stepped(
             for record in commit.records:
                 shard.fold_record(record)
                 yield record
-            shard.command_position = commit.header.command_position
+            shard.consume(commit.header.command_position, commit.header.command_line)
         if bar is not None:
             bar.advance(_count(commits))
 

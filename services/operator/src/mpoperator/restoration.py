@@ -68,7 +68,7 @@ def restoration(shard: Shard, position: LogPosition, origin: Origin, now_ms: int
         copied_at_ms=origin.copied_at_ms,
     )
     turn = Turn(shard, epoch, now_ms, RoleAuthorizer())
-    shard.command_position = origin.command_position
+    shard.consume(origin.command_position)
     turn.note(Fact("log", "log", event), f"restoration_{epoch}:0")
     return turn.seal(position.hash)
 

@@ -62,7 +62,7 @@ def lines(shard: Shard) -> Iterator[Line]:
 def log_state(shard: Shard) -> dict[str, Any]:
     """What the shard knows beside its aggregates and outcomes."""
     world = shard.world
-    return {
+    known = {
         "seq": world.seq,
         "epoch": world.epoch,
         "time_ms": world.time_ms,
@@ -70,6 +70,12 @@ def log_state(shard: Shard) -> dict[str, Any]:
         "operators": sorted(world.operators),
         "command_position": shard.command_position,
     }
+    newer = {
+        "command_line": shard.command_line,
+        "unmoved_elections": world.unmoved_elections,
+        "tries": [each._asdict() for each in world.tries],
+    }
+    return known | {name: value for name, value in newer.items() if value}  # Earlier builds do not know them.
 
 
 def state_of(shard: Shard, key: Key) -> dict[str, Any] | None:

@@ -122,4 +122,6 @@ EVENTS: tuple[Event, ...] = (
         at_seq=4096, head="12" * 32, state_root="34" * 32, source="backup", copied_at_ms=story.EXPIRES_AT_MS
     ),
     system.FeatureLevelRaised(level=2),
+    system.LineTried(position=4711, line=3, process="kernel-a-1f0c9d2e"),
+    system.LineSurvived(position=4711, line=3, process="kernel-a-1f0c9d2e"),
 )

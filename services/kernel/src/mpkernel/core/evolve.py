@@ -5,13 +5,15 @@ from typing import Any
 
 from mpschema.base import Event
 from mpschema.envelope import EventRecord
-from mpschema.system import FeatureLevelRaised, LeaderElected, LogRestored
+from mpschema.system import FeatureLevelRaised, LeaderElected, LineSurvived, LineTried, LogRestored
 
 from mpkernel.core.aggregates import MODULES
 from mpkernel.core.indexes import REINDEX
 from mpkernel.core.rules import Evolve
-from mpkernel.core.world import Space, World
+from mpkernel.core.world import Space, Try, World
 
+COUNTS_ELECTIONS = 3
+"""The feature level from which the state counts elections that came no further: earlier roots stay what they were."""
 Reindex = Callable[[Space, Any, Any], None]
 
 _STEPS: dict[type[Event], tuple[str, Evolve, Reindex | None]] = {
@@ -39,17 +41,27 @@ def apply(world: World, record: EventRecord) -> Any:
         if reindex is not None:
             reindex(space, old, new)
     elif record.aggregate == "log":
-        world.log_version = record.version
-        if type(event) is LeaderElected:
-            world.operators = frozenset(event.operators)
-        elif type(event) is LogRestored:
-            world.fence_floor = record.epoch
-        elif type(event) is FeatureLevelRaised:
-            world.feature_level = event.level
+        _of_the_log(world, record)
     world.seq = record.seq
     world.time_ms = record.time_ms
     world.epoch = record.epoch
     return old
+
+
+def _of_the_log(world: World, record: EventRecord) -> None:
+    event = record.data
+    world.log_version = record.version
+    if type(event) is LeaderElected:
+        world.operators = frozenset(event.operators)
+        world.unmoved_elections += world.feature_level >= COUNTS_ELECTIONS
+    elif type(event) is LogRestored:
+        world.fence_floor = record.epoch
+    elif type(event) is FeatureLevelRaised:
+        world.feature_level = event.level
+    elif type(event) is LineTried:
+        world.tries = (*world.tries, Try(event.position, event.line, event.process))
+    elif type(event) is LineSurvived:
+        world.tries = tuple(each for each in world.tries if each.process != event.process)
 
 
 def undo(world: World, record: EventRecord, before: Any) -> None:

@@ -16,7 +16,7 @@ from mpkernel.core.indexes import rebuild_indexes
 from mpkernel.core.outcomes import Outcomes
 from mpkernel.core.shard import Shard
 from mpkernel.core.states import Board, Channel, Principal, Project, Session, Task, Webhook, Workspace
-from mpkernel.core.world import World
+from mpkernel.core.world import Try, World
 
 CHUNK = 2_000
 """States encoded in one go: about a millisecond."""
@@ -47,7 +47,10 @@ class Preamble(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fence_floor: int = 0
     """Left out while it is 0, so that logs from before it keep their recorded roots."""
     feature_level: int = FIRST_LEVEL
-    """Likewise."""
+    """Likewise; and what follows too."""
+    command_line: int = 0
+    unmoved_elections: int = 0
+    tries: tuple[Try, ...] = ()
 
 
 class Frozen:
@@ -64,6 +67,9 @@ class Frozen:
             command_position=shard.command_position,
             fence_floor=world.fence_floor,
             feature_level=world.feature_level,
+            command_line=shard.command_line,
+            unmoved_elections=world.unmoved_elections,
+            tries=world.tries,
         )
         self.states = [
             (space.id, kind, list(space.states[kind].values()))
@@ -127,7 +133,9 @@ def _shard_of(preamble: Preamble, world: World, places: dict[str, int]) -> Shard
     world.operators = frozenset(preamble.operators)
     world.fence_floor = preamble.fence_floor
     world.feature_level = preamble.feature_level
-    return Shard(world, Outcomes(places), preamble.command_position)
+    world.unmoved_elections = preamble.unmoved_elections
+    world.tries = preamble.tries
+    return Shard(world, Outcomes(places), preamble.command_position, preamble.command_line)
 
 
 def _fill(world: World, workspace_id: str, kind: str, body: bytes) -> None:

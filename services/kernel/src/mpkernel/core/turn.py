@@ -99,7 +99,7 @@ class Turn:
                 self._unreadable(f"unreadable_{position}_{index}", envelope)
             else:
                 replies.append(self._command(attributed(envelope, sender, self.shard.world.feature_level), sender))
-        self.shard.command_position = position
+        self.shard.consume(position)
 
     def fire(self, timer: Timer) -> None:
         """Record that a timer's moment has passed, and what follows from it."""
@@ -121,6 +121,7 @@ class Turn:
             command_position=self.shard.command_position,
             commands=self.commands,
             feature_level=self.shard.world.feature_level,
+            command_line=self.shard.command_line,
         )
         data = b"\n".join([codec.encode(header), *self.lines, b""])
         return Sealed(header, data, self.replies)
@@ -174,6 +175,7 @@ class Turn:
         )
 
     def _reject(self, envelope: CommandEnvelope, digest: str, target: str, why: Rejection) -> Outcome:
+        why = why.as_of(self.shard.world.feature_level)
         event = CommandRejected(
             code=why.code, detail=why.detail[:2_000], command_type=envelope.type, target=target[:200]
         )
@@ -191,6 +193,7 @@ class Turn:
         )
 
     def _unreadable(self, command_id: str, why: Rejection) -> None:
+        why = why.as_of(self.shard.world.feature_level)
         event = CommandRejected(code=why.code, detail=why.detail[:2_000], command_type="")
         self._record(Fact("command", command_id, event), SYSTEM_WORKSPACE, f"{command_id}:0", KERNEL)
 

@@ -7,18 +7,28 @@ from mpschema.envelope import EventRecord
 from mpkernel.core.evolve import undo
 from mpkernel.core.shard import Shard
 
-_PLACE = ("seq", "epoch", "time_ms", "log_version", "feature_level", "fence_floor", "operators")
+_PLACE = (
+    "seq",
+    "epoch",
+    "time_ms",
+    "log_version",
+    "feature_level",
+    "fence_floor",
+    "operators",
+    "unmoved_elections",
+    "tries",
+)
 """What a world knows beside its workspaces."""
 
 
 class Undo:
     """Remembers how a shard is now, and what each event that is folded from here on replaced. States never change."""
 
-    __slots__ = ("_command_position", "_outcomes", "_place", "_replaced", "_shard")
+    __slots__ = ("_consumed", "_outcomes", "_place", "_replaced", "_shard")
 
     def __init__(self, shard: Shard) -> None:
         self._shard = shard
-        self._command_position = shard.command_position
+        self._consumed = shard.command_position, shard.command_line
         self._outcomes = len(shard.outcomes)
         self._place = [getattr(shard.world, name) for name in _PLACE]
         self._replaced: list[tuple[EventRecord, Any]] = []
@@ -35,4 +45,4 @@ class Undo:
         for name, value in zip(_PLACE, self._place, strict=True):
             setattr(world, name, value)
         self._shard.outcomes.forget_newest(self._outcomes)
-        self._shard.command_position = self._command_position
+        self._shard.command_position, self._shard.command_line = self._consumed

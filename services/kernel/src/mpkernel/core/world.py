@@ -24,6 +24,14 @@ class Fact(NamedTuple):
     event: Event
 
 
+class Try(NamedTuple):
+    """One start of a kernel was about to decide this line by itself, and no outcome came of it."""
+
+    position: int
+    line: int
+    process: str
+
+
 Decision = tuple[Fact, ...] | Rejection
 """The answer to a command: facts to record, or why not."""
 
@@ -113,6 +121,8 @@ class World:
         "operators",
         "seq",
         "time_ms",
+        "tries",
+        "unmoved_elections",
         "workspaces",
     )
 
@@ -128,6 +138,10 @@ class World:
         """What may be recorded: see `mpschema.levels`."""
         self.log_version = 0
         """How many events the log has about itself."""
+        self.unmoved_elections = 0
+        """Elections since a command was consumed, counted from feature level 3."""
+        self.tries: tuple[Try, ...] = ()
+        """Of the line that is next, without an outcome so far."""
         self.operators = operators
         """Principals with an operator's rights in every workspace; they alone create workspaces."""
         self.workspaces: dict[str, Space] = {}
