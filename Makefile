@@ -8,6 +8,11 @@ ARGS ?=
 UV := $(or $(shell command -v uv),.tools/bin/uv)
 BIN := .venv/bin
 PROJECTS := pyproject.toml uv.lock $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
+# Without a home that can be written to, what is fetched is kept here.
+ifeq ($(XDG_CACHE_HOME)$(shell test -w "$$HOME" && echo home),)
+export UV_CACHE_DIR ?= $(CURDIR)/.tools/cache
+export PIP_NO_CACHE_DIR ?= 1
+endif
 SYNC = UV_PYTHON_DOWNLOADS=never $(UV) sync --locked --all-packages --inexact --quiet
 
 help: ## List the targets

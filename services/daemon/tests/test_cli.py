@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from pathlib import Path
 
@@ -58,3 +59,21 @@ def test_logs_of_an_unknown_process_name_those_that_exist(tmp_path: Path) -> Non
     unknown = _mpd("logs", "--data", str(tmp_path), "kernel-7")
     assert unknown.exit_code == 1
     assert "there are: nats" in unknown.output
+
+
+def test_without_a_home_it_asks_for_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MP_HOME", raising=False)
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+    for command in ("start", "status", "stop", "logs"):
+        result = _mpd(command)
+        assert result.exit_code == 2
+        assert "this user has no home folder: say by --data or MP_HOME where the data go" in result.output
+
+
+@pytest.mark.parametrize("mode", [[], ["--detach"]])
+def test_a_folder_that_cannot_be_made_is_told_with_what_to_do(tmp_path: Path, mode: list[str]) -> None:
+    (tmp_path / "file").touch()
+    result = _mpd("start", "--data", str(tmp_path / "file" / "data"), *mode)
+    assert result.exit_code == 1
+    assert "cannot be made (Not a directory): say by --data or MP_HOME where the data go" in result.output

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mpd import installation, logs
-from mpd.installation import AlreadyRunning, NotRunning
+from mpd.installation import AlreadyRunning, NoFolder, NotRunning
 from mpd.keys import new_environment
 from mpd.ports import is_free
 from mpd.process import ServerFailed
@@ -44,11 +44,19 @@ NEXT_STEPS = (
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
+
+def _default_folder() -> Path:
+    try:
+        return installation.default_folder()
+    except NoFolder as nowhere:
+        raise click.UsageError(str(nowhere)) from None
+
+
 data_option = click.option(
     "--data",
     "folder",
     type=click.Path(file_okay=False, path_type=Path),
-    default=installation.default_folder,
+    default=_default_folder,
     help="Folder of all data.  [default: $MP_HOME or ~/.moduprompt]",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -91,6 +99,7 @@ def start(
       mpd start --detach --json
     """
     try:
+        installation.make_folder(folder)
         if http_port is not None and installation.running_pid(folder) is None and not is_free(http_port):
             raise click.BadParameter(f"port {http_port} is taken", param_hint="--http-port")
         if detach:
@@ -100,6 +109,8 @@ def start(
             _run(folder, http_port, kernels, relay, webhooks, as_json)
     except AlreadyRunning as running:
         _fail(str(running), WRONG_STATE, hint="mpd status shows how it is, mpd stop stops it")
+    except NoFolder as nowhere:
+        _fail(str(nowhere), FAILED)
     except (ServerFailed, WheelMissing, OSError) as failure:
         _fail(str(failure), FAILED, hint=f"the logs are in {folder / 'logs'}")
 
@@ -260,7 +271,7 @@ def _announce(folder: Path, as_json: bool, detached: bool) -> None:
     if as_json:
         click.echo(json.dumps({"url": url, "data": str(folder.absolute()), "client_file": str(client_path)}))
         return
-    home = "" if folder == installation.default_folder() else f"MP_HOME={folder.absolute()} "
+    home = "" if folder == _default_folder() else f"MP_HOME={folder.absolute()} "
     out.print(
         f"\n[bold green]ModuPrompt is running[/] at [bold]{url}[/]   (data in {folder}, API pages at {url}/docs)\n"
     )

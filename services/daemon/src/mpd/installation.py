@@ -33,9 +33,29 @@ class NotRunning(Exception):
         super().__init__(f"nothing is running on {folder}")
 
 
+class NoFolder(Exception):
+    """There is no place for the data. Says how to name one."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason}: say by --data or MP_HOME where the data go")
+
+
 def default_folder() -> Path:
-    """Where the data is unless told otherwise: MP_HOME, or .moduprompt in the home folder."""
-    return Path(os.environ.get("MP_HOME") or Path.home() / ".moduprompt")
+    """Where the data is unless told otherwise: MP_HOME, or .moduprompt in the home folder. Raises NoFolder."""
+    try:
+        return Path(os.environ.get("MP_HOME") or Path.home() / ".moduprompt")
+    except RuntimeError:
+        raise NoFolder("this user has no home folder") from None
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of all data where it is missing. Raises NoFolder."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NoFolder(f"{folder} cannot be made ({error.strerror})") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise NoFolder(f"{folder} may not be written to")
 
 
 @contextmanager

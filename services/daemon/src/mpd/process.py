@@ -41,11 +41,11 @@ class ServerFailed(Exception):
 
 @dataclass(frozen=True)
 class User:
-    """Whom a child runs as. `search` lets it walk through folders closed to it (see `launch`)."""
+    """Whom a child runs as. `folder` is handed to it open, though it may be closed to this user (see `launch`)."""
 
     uid: int = -1
     gid: int = -1
-    search: bool = False
+    folder: Path | None = None
 
 
 class ChildProcess:
@@ -111,16 +111,20 @@ class ChildProcess:
         self.spawn()
         self.wait_ready()
 
+    def prepare(self) -> None:
+        """Make what it needs and see that it can run here, before anything is started. Raises ServerFailed, OSError."""
+
     def spawn(self) -> None:
-        """Start without waiting."""
+        """Start without waiting. Raises ServerFailed, OSError."""
         assert not self.running, f"{self.name} is running already"
+        self.prepare()
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         _keep_log_bounded(self.log_path)
         self._process = _spawner.submit(self._fork).result()
 
     def _fork(self) -> subprocess.Popen[bytes]:
         user = self.user
-        tie = [os.getpid(), int(self.death_signal), user.uid, user.gid, int(user.search)]
+        tie = [os.getpid(), int(self.death_signal), user.uid, user.gid, user.folder or ""]
         launch = [sys.executable, "-I", "-S", str(LAUNCHER), *map(str, tie), "--", *self.command]
         with self.log_path.open("ab") as log:
             self._log_begin = log.tell()

@@ -168,6 +168,8 @@ class Stack:
         if processes:
             self._on_progress("starting " + ", ".join(process.name for process in processes))
         for process in processes:
+            process.prepare()
+        for process in processes:
             process.spawn()
         for process in processes:
             process.wait_ready()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pwd
 import secrets
 import shutil
 import signal
@@ -13,8 +12,9 @@ from pathlib import Path
 
 from mpd.keys import write_private
 from mpd.ports import HOST, free_port
-from mpd.process import ChildProcess, ServerFailed, User
+from mpd.process import ChildProcess, ServerFailed
 from mpd.servers import wheels
+from mpd.servers.account import account, check_known, readable_by, seen_by
 
 OWNER = "mp_owner"
 ROLES = (OWNER, "mp_projector", "mp_gateway", "mp_webhooks")
@@ -43,10 +43,9 @@ class PostgresServer(ChildProcess):
             "unix_socket_directories": "",
             "max_connections": str(CONNECTIONS_MAX),
         }
-        command = [str(self.programs / "postgres"), "-D", str(self.data)]
-        for setting, value in settings.items():
-            command += ["-c", f"{setting}={value}"]
-        super().__init__(name, command, folder / "postgres.log", user=_user_for(folder, self.programs))
+        self._settings = [word for setting, value in settings.items() for word in ("-c", f"{setting}={value}")]
+        super().__init__(name, [], folder / "postgres.log")
+        self._server_programs = self.programs
         self._passwords: dict[str, str] | None = None
 
     @property
@@ -65,9 +64,21 @@ class PostgresServer(ChildProcess):
         """Connection string of one of ROLES."""
         return f"postgresql://{role}:{self.passwords[role]}@{HOST}:{self.port}/{database}"
 
+    def prepare(self) -> None:
+        """Find whom it may run as, and bring to that user what it may not reach. Raises ServerFailed."""
+        self.user = account(self.folder)
+        check_known(self.user)
+        self._server_programs = readable_by(self.user, self.programs)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self.user.folder is not None:
+            self.folder.chmod(0o711)  # Walked through, not listed: what is private in it has modes of its own.
+        data = seen_by(self.user, self.folder) / self.data.name
+        self.command = [str(self._server_programs / "postgres"), "-D", str(data), *self._settings]
+
     def spawn(self) -> None:
         """Start, creating the cluster first when it is not there. Raises ServerFailed."""
         if not self.data.exists():
+            self.prepare()
             self._create_cluster()
         super().spawn()
 
@@ -92,14 +103,16 @@ class PostgresServer(ChildProcess):
         # Made beside and moved into place when complete: to be killed half-way leaves nothing half made.
         draft = self.folder / "data.new"
         shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True, mode=0o700)
+        draft.mkdir(mode=0o700)
         password_file = self.folder / "owner-password"
-        password_file.write_text(self.passwords[OWNER])
+        write_private(password_file, self.passwords[OWNER])
         if self.user.uid >= 0:
             for path in (draft, password_file):
                 os.chown(path, self.user.uid, self.user.gid)
-        arguments = ["--no-locale", "-E", "UTF8", "-U", OWNER, "-A", "scram-sha-256", f"--pwfile={password_file}"]
-        command = [str(self.programs / "initdb"), "-D", str(draft), *arguments]
+        seen = seen_by(self.user, self.folder)
+        arguments = ["--no-locale", "-E", "UTF8", "-U", OWNER, "-A", "scram-sha-256"]
+        arguments += ["-D", str(seen / draft.name), f"--pwfile={seen / password_file.name}"]
+        command = [str(self._server_programs / "initdb"), *arguments]
         initdb = ChildProcess("initdb", command, self.log_path, user=self.user)
         try:
             initdb.spawn()
@@ -125,17 +138,3 @@ class PostgresServer(ChildProcess):
         if done.returncode != 0:
             raise ServerFailed(program, f"ended with exit code {done.returncode}", done.returncode, done.stderr)
         return done.stdout
-
-
-def _user_for(*folders: Path) -> User:
-    """Whom postgres runs as: ourselves, or, because it refuses to be root, `nobody`."""
-    if os.geteuid() != 0:
-        return User()
-    nobody = pwd.getpwnam("nobody")
-    closed = any(not _may_enter(parent) for path in folders for parent in path.absolute().parents)
-    return User(nobody.pw_uid, nobody.pw_gid, search=closed)
-
-
-def _may_enter(folder: Path) -> bool:
-    """Whether everybody may walk through this folder (one that does not exist yet will be made open)."""
-    return not folder.exists() or bool(folder.stat().st_mode & 0o001)
