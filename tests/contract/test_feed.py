@@ -126,15 +126,6 @@ async def test_a_feed_that_does_not_fit_the_log_is_refused_until_rebuilt(own_nat
     await nc.close()
 
 
-class Guarded(NatsServer):
-    """A nats-server on which each workspace has a user of its own."""
-
-    users: str = ""
-
-    def _config(self) -> str:
-        return super()._config() + f"\nauthorization {{ users: [ {self.users} ] }}\n"
-
-
 def key_pair() -> tuple[str, str]:
     """A new user nkey: seed and public key."""
     pair = nkeys.from_seed(nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER))
@@ -144,9 +135,8 @@ def key_pair() -> tuple[str, str]:
 async def test_a_workspace_user_sees_its_own_events_and_no_others(tmp_path: Path) -> None:
     seeds = dict(zip(("admin", "acme", "other"), (key_pair() for _ in range(3)), strict=True))
     acme, other = (FeedUser(name, SHARD, seeds[name][1]) for name in ("acme", "other"))
-    server = Guarded(tmp_path / "nats")
     admin_user = f"{{ nkey: {seeds['admin'][1]} }}"
-    server.users = ", ".join([admin_user, acme.server_config(), other.server_config()])
+    server = NatsServer(tmp_path / "nats", users=[admin_user, acme.server_config(), other.server_config()])
     await asyncio.to_thread(server.start)
     admin = await nats.connect(server.url, nkeys_seed_str=seeds["admin"][0])
     await provision(admin, SHARD)

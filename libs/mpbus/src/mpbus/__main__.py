@@ -4,12 +4,13 @@ import asyncio
 import sys
 
 from mpbus.connect import connect
+from mpbus.identities import PROVISION
 from mpbus.settings import BusSettings
 from mpbus.streams import provision
 
 
 async def _provision(settings: BusSettings) -> None:
-    nc = await connect(settings.nats_url, "provision")
+    nc = await connect(settings.nats(PROVISION), "provision")
     try:
         await provision(nc, settings.shard, settings.replicas)
     finally:

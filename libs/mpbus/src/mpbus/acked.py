@@ -13,6 +13,9 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.errors import APIError, NoStreamResponseError
 
+from mpbus.connect import BusClient
+from mpbus.errors import Denied
+
 _NO_RESPONDERS = "503"
 
 
@@ -36,16 +39,20 @@ class AckedPublisher:
         self._numbers = itertools.count()
         self._inbox = nc.new_inbox()
         self._subscribed = False
+        self._watched: set[str] = set()
 
     async def publish(self, subject: str, data: bytes, headers: dict[str, str]) -> int:
         """Store a message and return its position in the stream.
 
-        Raises `APIError` if the server refuses it, `NoStreamResponseError` if no stream takes it, `TimeoutError` if
-        nothing is heard in time (it may be stored), and what the client raises without a connection.
+        Raises `APIError` if the stream refuses it, `Denied` if we may not, `NoStreamResponseError` if no stream takes
+        it, `TimeoutError` if nothing is heard in time (it may be stored), and what the client raises without a
+        connection.
         """
         if not self._subscribed:
             await self._subscribe()
         loop = asyncio.get_running_loop()
+        if subject not in self._watched:
+            self._watch(subject)
         number = str(next(self._numbers))
         future = self._waiting[number] = loop.create_future()
         timer = loop.call_later(self._timeout_seconds, self._give_up, number)
@@ -55,6 +62,17 @@ class AckedPublisher:
         finally:
             timer.cancel()
             self._waiting.pop(number, None)
+
+    def _watch(self, subject: str) -> None:
+        """Fail those who wait, should the server refuse us the subject: it answers no publish that it refuses."""
+        self._watched.add(subject)
+        if isinstance(self._nc, BusClient):
+            self._nc.on_denied(subject, self._refused)
+
+    def _refused(self, error: Denied) -> None:
+        for future in list(self._waiting.values()):
+            if not future.done():
+                future.set_exception(error)
 
     async def _subscribe(self) -> None:
         self._subscribed = True  # First, so that nobody else does it while we wait.

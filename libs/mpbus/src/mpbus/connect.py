@@ -1,14 +1,100 @@
 """One way to connect to NATS: reconnects for ever, reports what goes wrong, never re-sends old writes in silence."""
 
-import nats
+import asyncio
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
 import structlog
 from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import AuthorizationError
+
+from mpbus.errors import Denied
+from mpbus.options import NatsOptions
+from mpbus.settings import redacted
 
 log = structlog.get_logger(__name__)
+_VIOLATION = re.compile(r"permissions violation for (publish|subscription) to \"([^\"]+)\"")
+_AUTHORIZATION = re.compile("authorization violation|authentication (expired|timeout|revoked)", re.IGNORECASE)
+_SAID_AGAIN_SECONDS = 10.0
+"""A connection that is tried ten times a second says the same thing not more often than this."""
+OnDenied = Callable[[Denied], None]
 
 
-async def _on_error(error: Exception) -> None:
-    log.warning("nats.error", error=str(error) or type(error).__name__)
+class BusClient(Client):
+    """The client library's, with two differences.
+
+    A refusal by the server's permissions is an error of whoever asked, where it would be a silence that looks like a
+    server that is away. A connection whose credential the server refuses is tried again, where it would be given up
+    for ever: credentials are renewed while services run.
+    """
+
+    def __init__(self, options: NatsOptions) -> None:
+        super().__init__()
+        self.options_given = options
+        self._refusable: dict[str, set[OnDenied]] = {}
+        self._said: dict[str, float] = {}
+
+    def on_denied(self, subject: str, callback: OnDenied) -> Callable[[], None]:
+        """Call back when the server refuses to let us publish on a subject. Returns what ends it."""
+        callbacks = self._refusable.setdefault(subject.lower(), set())
+        callbacks.add(callback)
+
+        def end() -> None:
+            callbacks.discard(callback)
+            if not callbacks and self._refusable.get(subject.lower()) is callbacks:
+                del self._refusable[subject.lower()]
+
+        return end
+
+    async def request(self, subject: str, *arguments: Any, **options: Any) -> Msg:
+        """See the base class. Raises `Denied` as soon as the server refuses it."""
+        denied: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        end = self.on_denied(subject, lambda error: None if denied.done() else denied.set_exception(error))
+        asking: asyncio.Future[Any] = asyncio.ensure_future(super().request(subject, *arguments, **options))
+        try:
+            await asyncio.wait({asking, denied}, return_when=asyncio.FIRST_COMPLETED)
+            if not asking.done():
+                denied.result()
+            found: Msg = await asking
+            return found
+        finally:
+            end()
+            denied.cancel()
+            asking.cancel()
+
+    async def reported(self, error: Exception) -> None:
+        """What the client library reports beside answers."""
+        said = str(error) or type(error).__name__
+        found = _VIOLATION.search(said.lower())
+        if found is not None:
+            refused = Denied(self.options_given.user, found[1].replace("subscription", "subscribe"), found[2])
+            log.error("nats.denied", user=refused.user, action=refused.action, subject=refused.subject)
+            for callback in list(self._refusable.get(refused.subject, ())):
+                callback(refused)
+        elif self._is_news(said):
+            if isinstance(error, AuthorizationError) or _AUTHORIZATION.search(said):
+                url = redacted(self.options_given.url)
+                log.error("nats.credential_refused", user=self.options_given.user, url=url, error=said)
+            else:
+                log.warning("nats.error", error=said)
+
+    async def _process_err(self, err_msg: str) -> None:
+        """Overrides how the library takes an error of a connection that stands: it would close it for good."""
+        if _AUTHORIZATION.search(err_msg):
+            await self.reported(AuthorizationError())
+            await self._process_op_err(AuthorizationError())
+            return
+        await super()._process_err(err_msg)
+
+    def _is_news(self, said: str) -> bool:
+        now = time.monotonic()
+        if now - self._said.get(said, -_SAID_AGAIN_SECONDS) < _SAID_AGAIN_SECONDS:
+            return False
+        self._said[said] = now
+        return True
 
 
 async def _on_disconnected() -> None:
@@ -19,23 +105,28 @@ async def _on_reconnected() -> None:
     log.info("nats.reconnected")
 
 
-async def connect(url: str, name: str, *, writer: bool = False) -> Client:
-    """A connection to the servers in `url` (comma separated).
+async def connect(options: NatsOptions | str, name: str, *, writer: bool = False) -> BusClient:
+    """A connection as `options` say; an address alone is a server that asks nobody who they are.
 
     With `writer`, publishing while disconnected raises instead of buffering: the client library would otherwise send
-    the buffer after a reconnect, when the world has moved on. Raises the client's errors when no server answers first.
+    the buffer after a reconnect, when the world has moved on. Raises the client's errors when no server answers first,
+    and `Unusable` when a credential or certificate cannot be read.
     """
-    return await nats.connect(
-        [part.strip() for part in url.split(",")],
+    given = NatsOptions(options) if isinstance(options, str) else options
+    client = BusClient(given)
+    await client.connect(
+        [part.strip() for part in given.url.split(",")],
         name=name,
         pending_size=0 if writer else 2 * 1024 * 1024,
         allow_reconnect=True,
         max_reconnect_attempts=-1,
-        reconnect_time_wait=0.1,
+        reconnect_time_wait=0.1,  # type: ignore[arg-type]  # it takes parts of a second
         connect_timeout=2,
         ping_interval=5,
         max_outstanding_pings=2,
-        error_cb=_on_error,
+        error_cb=client.reported,
         disconnected_cb=_on_disconnected,
         reconnected_cb=_on_reconnected,
+        **given.client_options(),
     )
+    return client

@@ -5,8 +5,12 @@ BusError
 ├── Overloaded           the intake is full; try again after `retry_after_seconds`
 ├── OutcomeTimeout       the command is durable, its outcome did not come in time
 ├── ConsumerLost         a pull consumer went away; open a new one
-└── ChainBroken          the log does not verify: stop, do not go on
+├── ChainBroken          the log does not verify: stop, do not go on
+├── Denied               the stream server refuses this user this subject; repeating is in vain
+└── Unusable             a credential or certificate cannot be read
 """
+
+from nats.errors import Error as NatsError
 
 
 class BusError(Exception):
@@ -31,6 +35,21 @@ class OutcomeTimeout(BusError):
     def __init__(self, command_id: str) -> None:
         super().__init__(f"no outcome yet for command {command_id}")
         self.command_id = command_id
+
+
+class Denied(BusError, NatsError):
+    """NATS refuses a user a subject. Also an error of NATS, so that it passes for one where any is waited for."""
+
+    def __init__(self, user: str, action: str, subject: str) -> None:
+        told = f"NATS refuses this user {user or '(without a name)'}: {action} to {subject}"
+        super().__init__(f"{told}; see context/operations/credentials.md")
+        self.user = user
+        self.action = action
+        self.subject = subject
+
+
+class Unusable(BusError):
+    """A credential or certificate for NATS cannot be read."""
 
 
 class ConsumerLost(BusError):

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from mpschema import subjects
 
+from mpbus.identities import server_entry
+
 
 @dataclass(frozen=True)
 class FeedUser:
@@ -49,9 +51,4 @@ class FeedUser:
 
     def server_config(self) -> str:
         """The entry for `authorization { users: [ … ] }` of nats-server."""
-        publish = ", ".join(f'"{subject}"' for subject in self.publish_permissions())
-        subscribe = ", ".join(f'"{subject}"' for subject in self.subscribe_permissions())
-        return (
-            f"{{ nkey: {self.public_key}, permissions: {{ publish: {{ allow: [{publish}] }}, "
-            f"subscribe: {{ allow: [{subscribe}] }} }} }}"
-        )
+        return server_entry(self.public_key, self.publish_permissions(), self.subscribe_permissions())

@@ -81,6 +81,11 @@ def reply_subjects(user: str) -> str:
     return f"{PREFIX}.reply.{_name(user)}.>"
 
 
+def every_reply() -> str:
+    """Subject filter of all answers. Whoever decides publishes them, nobody else."""
+    return f"{PREFIX}.reply.>"
+
+
 def answerable(reply_to: str, sender: str) -> bool:
     """Whether answers may go there. A message says where, so it could name the log, or what another waits on."""
     if not _REPLY.match(reply_to):

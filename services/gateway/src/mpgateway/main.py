@@ -8,6 +8,7 @@ import structlog
 import uvloop
 from mpbus import telemetry
 from mpbus.connect import connect
+from mpbus.identities import GATEWAY
 from mpbus.producer import CommandProducer
 from mpbus.reader import LogReader
 from prometheus_client import disable_created_metrics
@@ -51,12 +52,12 @@ async def _connect(settings: GatewaySettings, stack: AsyncExitStack) -> World:
     tracing = Tracing(settings.otlp_endpoint, settings.node) if settings.otlp_endpoint else None
     if tracing is not None:
         stack.callback(tracing.close)
-    commands = await connect(settings.nats_url, f"{settings.node} commands", writer=True)
+    commands = await connect(settings.nats(GATEWAY), f"{settings.node} commands", writer=True)
     stack.push_async_callback(commands.close)
     producer = CommandProducer(commands, settings.shard)
     await producer.start()
     stack.push_async_callback(producer.close)
-    log_connection = await connect(settings.nats_url, f"{settings.node} log")
+    log_connection = await connect(settings.nats(GATEWAY), f"{settings.node} log")
     stack.push_async_callback(log_connection.close)
     reader, ring = LogReader(log_connection, settings.shard), Ring(settings.stream_ring_bytes)
     tail = Tail(ring, reader, settings.stream_heartbeat_seconds / 2)

@@ -11,6 +11,7 @@ import structlog
 import uvloop
 from mpbus.connect import connect
 from mpbus.errors import ChainBroken
+from mpbus.identities import KERNEL
 from mpbus.ops import OpsServer
 from mpbus.reader import LogReader
 from mpbus.telemetry import configure, dump_tasks_on_signal
@@ -106,7 +107,7 @@ def compose(settings: KernelSettings, nc: Client) -> Kernel:
 
 async def serve(settings: KernelSettings) -> int:
     """Run one kernel until a signal asks it to stop. Returns the exit code."""
-    nc = await connect(settings.nats_url, f"kernel-{settings.node}", writer=True)
+    nc = await connect(settings.nats(KERNEL), f"kernel-{settings.node}", writer=True)
     try:
         kernel = compose(settings, nc)
     except UnusableKey as error:

@@ -8,6 +8,7 @@ import structlog
 import uvloop
 from mpbus.connect import connect
 from mpbus.errors import ChainBroken
+from mpbus.identities import RELAY
 from mpbus.ops import OpsServer
 from mpbus.reader import LogReader
 from mpbus.streams import feed_stream
@@ -28,7 +29,7 @@ EXIT_UNUSABLE = 4
 
 async def serve(settings: KernelSettings) -> int:
     """Relay until a signal asks to stop. Returns the exit code."""
-    nc = await connect(settings.nats_url, f"relay-{settings.node}", writer=True)
+    nc = await connect(settings.nats(RELAY), f"relay-{settings.node}", writer=True)
     relay = Relay(LogReader(nc, settings.shard), JetStreamFeed(nc, settings.shard), settings.shard)
     running, stop = asyncio.create_task(relay.run()), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -60,7 +61,7 @@ async def _until_stopped(running: asyncio.Task[None], stop: asyncio.Event) -> No
 
 async def drop_feed(settings: KernelSettings) -> None:
     """Delete the feed and make an empty one; a running relay fills it again from the log."""
-    nc = await connect(settings.nats_url, "feed-rebuild", writer=True)
+    nc = await connect(settings.nats(RELAY), "feed-rebuild", writer=True)
     js = nc.jetstream(timeout=10)
     with contextlib.suppress(NotFoundError):
         await js.delete_stream(subjects.feed_stream(settings.shard))

@@ -9,8 +9,10 @@ import signal
 import structlog
 import uvloop
 from mpbus.connect import connect
+from mpbus.identities import PROJECTOR
 from mpbus.ops import OpsServer
 from mpbus.reader import LogReader
+from mpbus.settings import redacted
 from mpbus.telemetry import configure
 from mpviews import VIEWS
 from nats.errors import Error as NatsError
@@ -31,9 +33,9 @@ EXIT_SCHEMA = 3
 async def serve(settings: ProjectorSettings) -> int:
     """Run one projector until a signal asks it to stop. Returns the exit code."""
     try:
-        nc = await connect(settings.nats_url, f"projector-{settings.node}")
+        nc = await connect(settings.nats(PROJECTOR), f"projector-{settings.node}")
     except (NatsError, OSError, TimeoutError) as error:
-        log.critical("projector.no_log", url=settings.nats_url, reason=str(error) or type(error).__name__)
+        log.critical("projector.no_log", url=redacted(settings.nats_url), reason=str(error) or type(error).__name__)
         return EXIT_NO_LOG
     ledger = PostgresLedger(settings.postgres_dsn.get_secret_value(), lease_seconds=settings.projection_lease_seconds)
     pace = Pace(

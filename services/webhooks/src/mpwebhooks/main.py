@@ -10,8 +10,10 @@ import httpx
 import structlog
 import uvloop
 from mpbus.connect import connect
+from mpbus.identities import WEBHOOKS
 from mpbus.ops import OpsServer
 from mpbus.producer import CommandProducer
+from mpbus.settings import redacted
 from mpbus.telemetry import configure
 from nats.errors import Error as NatsError
 
@@ -25,8 +27,6 @@ from mpwebhooks.service import MakeLane, Service
 from mpwebhooks.settings import WebhooksSettings
 
 log = structlog.get_logger(__name__)
-SERVICE = "webhooks"
-"""Its name in subjects: the kernel knows the sender by it."""
 EXIT_NO_LOG = 1
 """No NATS server answers."""
 EXIT_MISCONFIGURED = 2
@@ -37,13 +37,13 @@ GRACE_SECONDS = 1.0
 async def serve(settings: WebhooksSettings) -> int:
     """Deliver until a signal asks to stop. Returns the exit code."""
     try:
-        nc = await connect(settings.nats_url, f"webhooks-{settings.node}", writer=True)
+        nc = await connect(settings.nats(WEBHOOKS), f"webhooks-{settings.node}", writer=True)
     except (NatsError, OSError, TimeoutError) as error:
-        log.critical("webhooks.no_log", url=settings.nats_url, reason=str(error) or type(error).__name__)
+        log.critical("webhooks.no_log", url=redacted(settings.nats_url), reason=str(error) or type(error).__name__)
         return EXIT_NO_LOG
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(nc.close)
-        producer = CommandProducer(nc, settings.shard, user=SERVICE, instance=settings.instance)
+        producer = CommandProducer(nc, settings.shard, user=WEBHOOKS, instance=settings.instance)
         await producer.start()
         stack.push_async_callback(producer.close)
         database = Database(settings.postgres_dsn.get_secret_value())

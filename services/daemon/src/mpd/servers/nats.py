@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from mpd.keys import write_private
 from mpd.ports import HOST, free_port
 from mpd.process import POLL_SECONDS, ChildProcess
 from mpd.servers import wheels
@@ -35,8 +37,11 @@ class NatsServer(ChildProcess):
         cluster_port: int | None = None,
         routes: tuple[int, ...] = (),
         store_bytes_max: int | None = None,
+        users: Sequence[str] = (),
+        routes_password: str = "",
     ) -> None:
-        """`store_bytes_max` limits what JetStream keeps on disk; None: the disk does.
+        """`users` are entries of its configuration; without any it asks nobody who they are. So do routes without a
+        password. `store_bytes_max` limits what JetStream keeps on disk; None: the disk does.
 
         `cluster_port` and `routes` (the cluster ports of all nodes) make it a node of a cluster.
         """
@@ -46,6 +51,8 @@ class NatsServer(ChildProcess):
         self.cluster_port = cluster_port
         self.routes = routes
         self.store_bytes_max = store_bytes_max
+        self.users = tuple(users)
+        self.routes_password = routes_password
         self.config_path = folder / "nats.conf"
         super().__init__(name, [str(wheels.nats_server()), "--config", str(self.config_path)], folder / "nats.log")
 
@@ -65,8 +72,13 @@ class NatsServer(ChildProcess):
         config = self._config()
         # What stands there already is not written again: on a full disk that would leave an empty file.
         if not self.config_path.exists() or self.config_path.read_text() != config:
-            self.config_path.write_text(config)
+            write_private(self.config_path, config)
         super().spawn()
+
+    def reload(self) -> None:
+        """Let it read its users anew, while it serves."""
+        write_private(self.config_path, self._config())
+        os.kill(self.pid, signal.SIGHUP)
 
     def is_ready(self) -> bool:
         """Whether JetStream answers, which in a cluster includes knowing the meta leader."""
@@ -102,10 +114,16 @@ class NatsServer(ChildProcess):
             f'jetstream {{ store_dir: "{self.folder / "jetstream"}", sync_interval: always, max_file_store: {limit} }}',
         ]
         if self.cluster_port is not None:
-            routes = ", ".join(f'"nats://{HOST}:{port}"' for port in self.routes)
+            login = f"route:{self.routes_password}@" if self.routes_password else ""
+            routes = ", ".join(f'"nats://{login}{HOST}:{port}"' for port in self.routes)
             # Clients know all nodes from their settings, and perhaps by other addresses than the nodes know each other.
             options = f"name: moduprompt, listen: {HOST}:{self.cluster_port}, no_advertise: true, routes: [{routes}]"
+            if self.routes_password:
+                options += f", authorization {{ user: route, password: {self.routes_password} }}"
             lines.append(f"cluster {{ {options} }}")
+        if self.users:
+            entries = "".join(f"  {entry}\n" for entry in self.users)
+            lines.append(f"authorization {{ users: [\n{entries}] }}")
         return "\n".join(lines) + "\n"
 
 
@@ -115,7 +133,14 @@ class NatsCluster:
     `port_of` gives the port for a name (nats-1, nats-1-monitor, nats-1-cluster and so on); left out, any free one.
     """
 
-    def __init__(self, folder: Path, *, port_of: Callable[[str], int] = lambda _: free_port()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port_of: Callable[[str], int] = lambda _: free_port(),
+        users: Sequence[str] = (),
+        routes_password: str = "",
+    ) -> None:
         names = [f"nats-{number}" for number in range(1, 4)]
         routes = tuple(port_of(f"{name}-cluster") for name in names)
         self.nodes = [
@@ -126,6 +151,8 @@ class NatsCluster:
                 monitor_port=port_of(f"{name}-monitor"),
                 cluster_port=cluster_port,
                 routes=routes,
+                users=users,
+                routes_password=routes_password,
             )
             for name, cluster_port in zip(names, routes, strict=True)
         ]

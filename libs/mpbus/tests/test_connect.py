@@ -1,0 +1,119 @@
+"""Who may not is told so at once, who is not known is tried again, and no secret stands in a line of a log."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import nkeys
+import pytest
+import structlog
+from mpbus.acked import AckedPublisher
+from mpbus.connect import connect
+from mpbus.errors import Denied, Unusable
+from mpbus.identities import server_entry
+from mpbus.options import NatsOptions
+from mpbus.settings import NatsSettings, redacted
+from mpd.servers import NatsServer
+
+from tests.support.waiting import eventually
+
+ALLOWED = ("_INBOX.probe.>",)
+
+
+def key_pair(folder: Path, name: str) -> tuple[Path, str]:
+    """A seed in a file, and its public key."""
+    pair = nkeys.from_seed(nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER))
+    path = folder / f"{name}.seed"
+    path.write_text(pair.seed.decode() + "\n")
+    return path, pair.public_key.decode()
+
+
+@pytest.fixture
+async def guarded(tmp_path: Path) -> AsyncIterator[tuple[NatsServer, NatsOptions]]:
+    seed, public = key_pair(tmp_path, "probe")
+    server = NatsServer(tmp_path / "nats", users=[server_entry(public, ["allowed"], ALLOWED)])
+    await asyncio.to_thread(server.start)
+    yield server, NatsOptions(server.url, "probe", nkey_seed_file=seed)
+    server.kill()
+
+
+async def test_a_request_that_is_refused_says_so_at_once(guarded: tuple[NatsServer, NatsOptions]) -> None:
+    nc = await connect(guarded[1], "test")
+    with structlog.testing.capture_logs() as lines:
+        with pytest.raises(Denied, match=r"NATS refuses this user probe: publish to \$js.api.info; see .*credentials"):
+            await nc.request("$JS.API.INFO", b"", timeout=60)
+        with pytest.raises(Denied):
+            await nc.jetstream(timeout=60).account_info()
+    assert {(line["event"], line["log_level"]) for line in lines} == {("nats.denied", "error")}
+    await nc.close()
+
+
+async def test_a_publish_that_is_refused_says_so_at_once(guarded: tuple[NatsServer, NatsOptions]) -> None:
+    nc = await connect(guarded[1], "test")
+    publisher = AckedPublisher(nc, 60)
+    for _ in range(2):
+        with pytest.raises(Denied, match=r"publish to mp\.v1\.log\.0"):
+            await publisher.publish("mp.v1.log.0", b"x", {})
+    await nc.close()
+
+
+async def test_who_is_not_known_tries_on_and_comes_in_once_known(
+    guarded: tuple[NatsServer, NatsOptions], tmp_path: Path
+) -> None:
+    server, options = guarded
+    other, public = key_pair(tmp_path, "other")
+    with structlog.testing.capture_logs() as lines:
+        coming = asyncio.create_task(connect(replace(options, nkey_seed_file=other), "test"))
+        await eventually(lambda: any(line["event"] == "nats.credential_refused" for line in lines))
+        assert not coming.done()
+        server.users += (server_entry(public, ["allowed"], ALLOWED),)
+        await asyncio.to_thread(server.restart)
+        nc = await asyncio.wait_for(coming, 60)
+    await nc.close()
+
+
+async def test_who_is_forgotten_while_connected_comes_back_once_known_again(
+    guarded: tuple[NatsServer, NatsOptions],
+) -> None:
+    server, options = guarded
+    nc = await connect(options, "test")
+    known, (_, public) = server.users, key_pair(server.folder, "stranger")
+    await reload(server, (server_entry(public, ["allowed"], ALLOWED),))
+    await eventually(lambda: not nc.is_connected)
+    assert not nc.is_closed
+    await reload(server, known)
+    await eventually(lambda: nc.is_connected)
+    await nc.close()
+
+
+async def reload(server: NatsServer, entries: tuple[str, ...]) -> None:
+    server.users = entries
+    await asyncio.to_thread(server.reload)
+
+
+@pytest.mark.parametrize("content", [None, "", "not a seed"])
+async def test_a_credential_that_cannot_be_read_is_named(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "seed"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(Unusable, match=str(path)):
+        await connect(NatsOptions("nats://127.0.0.1:1", "probe", nkey_seed_file=path), "test")
+
+
+def test_settings_are_the_options_and_show_no_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MP_NATS_URL", "tls://a:1,tls://b:2")
+    monkeypatch.setenv("MP_NATS_USER", "me")
+    monkeypatch.setenv("MP_NATS_PASSWORD_FILE", str(tmp_path / "password"))
+    monkeypatch.setenv("MP_NATS_CREDS_FILE", "")
+    (tmp_path / "password").write_text("hush\n")
+    options = NatsSettings().nats("kernel")
+    assert options.client_options() == {"user": "me", "password": "hush", "inbox_prefix": "_INBOX.kernel"}
+    assert "hush" not in repr(options)
+
+
+def test_an_address_is_shown_without_what_stands_before_it() -> None:
+    assert redacted("nats://mp:pass/word@a:1,nats://t@b:2").count("***") == 2
+    assert "word" not in redacted("nats://mp:pass/w#ord@a:1")
+    assert redacted("nats://a:1,nats://b:2") == "nats://a:1,nats://b:2"
