@@ -155,6 +155,11 @@ class FaultySnapshots:
         await self._node.lag()
         await self._snapshots.store(data)
 
+    async def store_access(self, data: bytes) -> None:
+        """See `Snapshots`."""
+        await self._node.lag()
+        await self._snapshots.store_access(data)
+
 
 class FaultyReplies:
     """Answers that come late, twice, or never."""

@@ -199,7 +199,7 @@ class World:
                 intake=FaultyIntake(self.commands, wake, node),
                 answers=Answers(log, FaultyReplies(self.replies, node), memory.places),
                 authorizer=RoleAuthorizer(),
-                sealing=Sealing(snapshots, "simulated", SNAPSHOT_EVERY, wake),
+                sealing=Sealing(snapshots, "simulated", SNAPSHOT_EVERY, wake, access=memory.access),
                 metrics=self.metrics,
                 wake=wake,
             )

@@ -9,13 +9,13 @@ from mpkernel.core.timers import due, next_due
 from mpkernel.core.turn import Repeat, Reply, Sealed, Turn, conflict_outcome, recorded_outcome
 from mpkernel.core.undo import Undo
 from mpkernel.core.world import Fact
-from mpschema import codec
+from mpschema import codec, levels
 from mpschema.base import Command
 from mpschema.envelope import CommandEnvelope, Outcome, Status
 from mpschema.project import CreateProject
 from mpschema.registry import COMMANDS
 from mpschema.rejections import Code
-from mpschema.system import CommandRejected, LeaderElected, LogRestored
+from mpschema.system import CommandRejected, FeatureLevelRaised, LeaderElected, LogRestored
 from mpschema.task import ClaimTask, CreateTask, MarkTaskReady
 from mpschema.workspace import CreateWorkspace
 
@@ -51,6 +51,12 @@ class Run:
         turn.note(Fact("log", "log", LeaderElected(leader_epoch=1, node="k1", operators=(ROOT,))), "election_1:0")
         self.seal(turn)
         self.decide(line("w", CreateWorkspace(name="Acme"), "acme"), line("p", CreateProject(name="core"), "core"))
+
+    def raise_level(self) -> None:
+        """From here on the log is at the newest feature level."""
+        turn = self.turn()
+        turn.note(Fact("log", "log", FeatureLevelRaised(level=levels.FEATURE_LEVEL)), "upgrade:0")
+        self.seal(turn)
 
     def turn(self, now_ms: int = NOW_MS) -> Turn:
         return Turn(self.shard, 1, now_ms, RoleAuthorizer())
@@ -144,6 +150,86 @@ def test_a_key_never_answers_for_another_request(run: Run, other: bytes) -> None
     assert reply.conflict
     assert run.shard.world.seq == seq, "nothing is written for a conflict"
     assert conflict_outcome("c-1", 1, seq).code is Code.IDEMPOTENCY_CONFLICT
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        line("c-1", CreateTask(project_id="core", title="Something else")),
+        line("c-1", CREATE, "elsewhere"),
+        line("c-1", CREATE, key="another-key"),
+        line("c-2", CreateTask(project_id="core", title="Something else"), key="c-1"),
+    ],
+    ids=["body", "target", "key", "the id as a key"],
+)
+def test_a_principals_own_key_never_answers_for_another_request(run: Run, other: bytes) -> None:
+    run.raise_level()
+    run.decide(line("c-1", CREATE))
+    seq = run.shard.world.seq
+    (reply,) = run.decide(other)
+    assert isinstance(reply, Repeat)
+    assert reply.conflict
+    assert run.shard.world.seq == seq, "nothing is written for a conflict"
+
+
+def test_nobody_spends_the_key_of_another(run: Run) -> None:
+    run.raise_level()
+    burnt = only(run.decide(line("e-1", CREATE, key="deploy-42", principal="user:eve")))
+    meant = only(run.decide(line("r-1", CREATE, "t1", key="deploy-42")))
+    assert (burnt.code, meant.status) == (Code.DENIED, Status.ACCEPTED)
+    again = run.decide(
+        line("r-2", CREATE, "t1", key="deploy-42"), line("e-2", CREATE, key="deploy-42", principal="user:eve")
+    )
+    assert again == [Repeat("r-2", meant.first_seq, conflict=False), Repeat("e-2", burnt.first_seq, conflict=False)]
+    run.decide(line("r-3", CREATE))
+    assert state_root(run.replayed()) == state_root(run.shard)
+
+
+@pytest.mark.parametrize("key", ["", "deploy-42"])
+def test_nobody_spends_the_command_id_of_another(run: Run, key: str) -> None:
+    run.raise_level()
+    burnt = only(run.decide(line("c-1", CREATE, principal="user:eve")))
+    meant = only(run.decide(line("c-1", CREATE, key=key)))
+    assert meant.status is Status.ACCEPTED
+    assert (meant.request_id, meant.command_id == "c-1") == ("c-1", False)
+    asked = [line("c-1", CREATE, key=key), line("c-1", CREATE, principal="user:eve")]
+    repeats = [Repeat("c-1", meant.first_seq, conflict=False), Repeat("c-1", burnt.first_seq, conflict=False)]
+    assert run.decide(*asked) == repeats
+    run.shard = thaw(b"".join(Frozen(run.shard).chunks()))
+    assert run.decide(*asked) == repeats
+    (other,) = run.decide(line("c-1", CreateTask(project_id="core", title="Something else"), key=key))
+    assert isinstance(other, Repeat)
+    assert other.conflict
+    ids = [record.id for sealed in run.sealed for record in codec.decode_records(codec.split_commit(sealed.data)[1])]
+    assert len(ids) == len(set(ids))
+
+
+def test_keys_recorded_at_an_older_level_hold_as_they_were_recorded(run: Run) -> None:
+    first = only(run.decide(line("c-1", CREATE, key="k")))
+    root = state_root(run.shard)
+    assert state_root(run.replayed()) == root
+    run.raise_level()
+    same, other = run.decide(line("c-2", CREATE, key="k"), line("e-1", CREATE, key="k", principal="user:eve"))
+    assert same == Repeat("c-2", first.first_seq, conflict=False)
+    assert other == Repeat("e-1", first.first_seq, conflict=True)
+    assert only(run.decide(line("e-2", CREATE, key="k2", principal="user:eve"))).code is Code.DENIED
+    assert only(run.decide(line("c-3", CREATE, "t3", key="k2"))).accepted
+    assert state_root(run.replayed()) == state_root(run.shard)
+
+
+def test_the_outcome_of_one_id_in_two_workspaces_of_a_commit_is_not_mixed_up(run: Run) -> None:
+    beta = CommandEnvelope(
+        command_id="c-1",
+        type="workspace.create",
+        workspace_id="beta",
+        principal=ROOT,
+        target="beta",
+        payload=msgspec.Raw(codec.encode(CreateWorkspace(name="Beta"))),
+    )
+    ours, _ = run.decide(line("c-1", CREATE, "t1"), codec.encode(beta))
+    records = codec.decode_records(codec.split_commit(run.sealed[-1].data)[1])
+    assert isinstance(ours, Outcome)
+    assert msgspec.structs.replace(recorded_outcome(records, "c-1"), duplicate=False) == ours
 
 
 def test_a_recorded_outcome_reads_like_the_first_answer(run: Run) -> None:

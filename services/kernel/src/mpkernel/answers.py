@@ -101,8 +101,7 @@ class Answers:
             return conflict_outcome(repeat.request_id, epoch, repeat.first_seq)
         commit = await self._commit_of(repeat.first_seq)
         records = commit.records[repeat.first_seq - commit.header.first_seq :]
-        command_id = records[0].command_id
-        return recorded_outcome([r for r in records if r.command_id == command_id], repeat.request_id)
+        return recorded_outcome(records, repeat.request_id)
 
     async def _commit_of(self, seq: int) -> Commit:
         stream_seq = self._places.find(seq)

@@ -16,6 +16,7 @@ from mpbus.ops import READS_LEVEL, Health
 from mpbus.reader import GENESIS, LogPosition
 from mpbus.tasks import end
 from mpschema import levels
+from mpviews.access import AccessSlice
 from nats.errors import Error as NatsError
 
 from mpkernel.answers import Places
@@ -32,7 +33,7 @@ from mpkernel.ports import (
     SnapshotsUnavailable,
     Unknown,
 )
-from mpkernel.sealing import open_snapshot
+from mpkernel.sealing import open_access, open_snapshot
 
 log = structlog.get_logger(__name__)
 _POLL_SECONDS = 0.05
@@ -64,6 +65,8 @@ class Memory:
     shard: Shard = field(default_factory=Shard)
     position: LogPosition = GENESIS
     places: Places = field(default_factory=Places)
+    access: AccessSlice = field(default_factory=AccessSlice)
+    """For the doors alone: nothing is decided by it."""
 
 
 class Kernel:
@@ -138,15 +141,17 @@ class Kernel:
             log.info("snapshot.unavailable", reason=str(error))
             data = None
         opened = open_snapshot(data, self._reducer_digest) if data else None
-        if opened is None:
+        access = open_access(data) if data and opened else None
+        if opened is None or access is None:
             return Memory()
         log.info("snapshot.loaded", seq=opened[1].seq)
-        return Memory(*opened)
+        return Memory(*opened, access=access)
 
     async def _follow(self, memory: Memory) -> None:
         async for commits in self._log.follow(memory.position):
             for commit in commits:
                 memory.shard.fold(commit.header, commit.records)
+                memory.access.fold_all(commit.records)
                 memory.places.add(commit.header.first_seq, commit.stream_seq)
                 memory.position = commit.position
                 await asyncio.sleep(0)  # A commit is a whole: this is the only place to stop at.

@@ -89,7 +89,7 @@ def compose(settings: KernelSettings, nc: Client) -> Kernel:
             intake=JetStreamIntake(nc, settings.shard, wake),
             answers=Answers(source, CoreReplies(nc), memory.places),
             authorizer=authorizer,
-            sealing=Sealing(snapshots, digest, settings.snapshot_every, wake, signer),
+            sealing=Sealing(snapshots, digest, settings.snapshot_every, wake, signer, memory.access),
             metrics=metrics,
             wake=wake,
         )

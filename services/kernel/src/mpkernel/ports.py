@@ -143,6 +143,10 @@ class Snapshots(Protocol):
         """Keep this one as the newest. Raises `SnapshotsUnavailable`."""
         ...
 
+    async def store_access(self, data: bytes) -> None:
+        """Keep this access slice as the newest, where gateways find it. Raises `SnapshotsUnavailable`."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class FeedMessage:

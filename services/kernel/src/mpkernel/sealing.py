@@ -7,12 +7,17 @@ what snapshots cost an event stays the same however long the log becomes.
 
 import asyncio
 import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import structlog
 from mpbus.reader import LogPosition
 from mpbus.tasks import end
 from mpschema.system import LogCheckpointed
+from mpviews import access
+from mpviews.access import AccessSlice
 
 from mpkernel.core.shard import Shard
 from mpkernel.core.snapshot import Frozen, thaw
@@ -21,7 +26,7 @@ from mpkernel.ports import Snapshots, SnapshotsUnavailable
 from mpkernel.signing import CheckpointSigner
 
 log = structlog.get_logger(__name__)
-_FORMAT = 1
+_FORMAT = 2
 _GROWTH = 2
 """The next snapshot waits until there are as many new events as the state holds outcomes, divided by this."""
 
@@ -35,10 +40,23 @@ class SnapshotHeader(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     hash: str
     state_root: str
+    access_bytes: int
+    """How long the access slice is that follows the state. It is no part of the root: no decision rests on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What is to be written down, as it was between two turns."""
+
+    state: Frozen
+    access: list[tuple[str, list[Any]]]
 
 
 class Sealing:
-    """Takes snapshots of a leading kernel's state, and offers a checkpoint for each, signed where there is a key."""
+    """Takes snapshots of a leading kernel's state, and offers a checkpoint for each, signed where there is a key.
+
+    The access slice stands in the snapshot, for the next kernel, and once more by itself, for the gateways.
+    """
 
     def __init__(
         self,
@@ -47,24 +65,29 @@ class Sealing:
         every: int,
         wake: asyncio.Event,
         signer: CheckpointSigner | None = None,
+        access: AccessSlice | None = None,
     ) -> None:
+        self._access = AccessSlice() if access is None else access
         self._signer = signer
         self._snapshots = snapshots
         self._reducer_digest = reducer_digest
         self._every = every
         self._wake = wake
         self._since = 0
-        self._frozen: Frozen | None = None
+        self._frozen: _Look | None = None
         self._checkpoint: LogCheckpointed | None = None
         self._task: asyncio.Task[None] | None = None
 
     def look(self, sealed: Sealed, shard: Shard) -> None:
         """See the state directly after a turn, before the next is decided; freeze it when a snapshot is due."""
+        for record in sealed.access:
+            self._access.fold(record)
+        self._access.seq = sealed.last_seq
         self._since += sealed.header.count
         busy = self._task is not None and not self._task.done()
         if self._every and not busy and self._since >= max(self._every, len(shard.outcomes) // _GROWTH):
             self._since = 0
-            self._frozen = Frozen(shard)
+            self._frozen = _Look(Frozen(shard), self._access.pieces())
 
     def stored(self, position: LogPosition) -> None:
         """The turn last looked at is in the log: what was frozen there is fact."""
@@ -82,14 +105,10 @@ class Sealing:
         if self._task is not None:
             await end(self._task)
 
-    async def _write(self, frozen: Frozen, position: LogPosition) -> None:
-        digest = hashlib.sha256()
-        chunks = []
-        for chunk in frozen.chunks():
-            digest.update(chunk)
-            chunks.append(chunk)
-            await asyncio.sleep(0)
-        root = digest.hexdigest()
+    async def _write(self, look: _Look, position: LogPosition) -> None:
+        state = await _joined(look.state.chunks())
+        doors = access.part(await _joined(access.chunks(look.access)), position)
+        root = hashlib.sha256(state).hexdigest()
         header = SnapshotHeader(
             format=_FORMAT,
             reducer_digest=self._reducer_digest,
@@ -97,23 +116,35 @@ class Sealing:
             seq=position.seq,
             hash=position.hash,
             state_root=root,
+            access_bytes=len(doors),
         )
         try:
-            await self._snapshots.store(msgspec.json.encode(header) + b"\n" + b"".join(chunks))
+            await self._snapshots.store(msgspec.json.encode(header) + b"\n" + state + doors)
+            await self._snapshots.store_access(doors)
         except SnapshotsUnavailable as error:
             log.warning("snapshot.failed", seq=position.seq, reason=str(error))
             return
-        log.info("snapshot.stored", seq=position.seq, bytes=sum(map(len, chunks)))
+        log.info("snapshot.stored", seq=position.seq, bytes=len(state), access_bytes=len(doors))
         checkpoint = LogCheckpointed(at_seq=position.seq, head=position.hash, state_root=root)
         self._checkpoint = self._signer.signed(checkpoint) if self._signer else checkpoint
         self._wake.set()
 
 
+async def _joined(chunks: Iterator[bytes]) -> bytes:
+    """The chunks as one, made beside the loop."""
+    joined = bytearray()
+    for chunk in chunks:
+        joined += chunk
+        await asyncio.sleep(0)
+    return bytes(joined)
+
+
 def open_snapshot(data: bytes, reducer_digest: str) -> tuple[Shard, LogPosition] | None:
     """The state and position a snapshot holds; None if it is damaged or made by other reducers."""
-    line, _, body = data.partition(b"\n")
+    line, _, rest = data.partition(b"\n")
     try:
         header = msgspec.json.decode(line, type=SnapshotHeader)
+        body = rest[: len(rest) - header.access_bytes]
         if header.format != _FORMAT or header.reducer_digest != reducer_digest:
             return None
         if hashlib.sha256(body).hexdigest() != header.state_root:
@@ -121,3 +152,11 @@ def open_snapshot(data: bytes, reducer_digest: str) -> tuple[Shard, LogPosition]
         return thaw(body), LogPosition(header.stream_seq, header.seq, header.hash)
     except msgspec.DecodeError:
         return None
+
+
+def open_access(data: bytes) -> AccessSlice | None:
+    """The access slice in a snapshot that `open_snapshot` opened; None if it is damaged, or of another version."""
+    line, _, rest = data.partition(b"\n")
+    header = msgspec.json.decode(line, type=SnapshotHeader)
+    opened = access.open_part(rest[len(rest) - header.access_bytes :])
+    return None if opened is None else opened[0]

@@ -11,12 +11,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
-from mpkernel.core.outcomes import first_seq
+from mpkernel.core.outcomes import digest_of, first_seq, named
 from mpkernel.core.shard import Shard
 from mpschema.envelope import EventRecord
 
 LOG, OUTCOME = "log", "outcome"
-_SEQ_BITS = 53
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -54,8 +53,8 @@ def lines(shard: Shard) -> Iterator[Line]:
             for name, state in states.items():
                 yield Line(kind=kind, workspace=space.id, id=name, state=plain(state))
     for request, place in shard.outcomes.copy().items():
-        workspace, _, name = request.partition("/")
-        found = {"first_seq": first_seq(place), "digest": f"{place >> _SEQ_BITS:016x}"}
+        workspace, name = named(request)
+        found = {"first_seq": first_seq(place), "digest": f"{digest_of(place):016x}"}
         yield Line(kind=OUTCOME, workspace=workspace, id=name, state=found)
 
 

@@ -209,6 +209,7 @@ class MemorySnapshots:
 
     def __init__(self) -> None:
         self._data: bytes | None = None
+        self.access: bytes | None = None
 
     async def load(self) -> bytes | None:
         """See the port."""
@@ -217,6 +218,10 @@ class MemorySnapshots:
     async def store(self, data: bytes) -> None:
         """See the port."""
         self._data = data
+
+    async def store_access(self, data: bytes) -> None:
+        """See the port."""
+        self.access = data
 
 
 class MemoryReplies:

@@ -2,14 +2,42 @@
 
 Kept small: a request's key points to the first event of its outcome and to half of its digest, in one integer. The
 answer itself is read from the log when somebody asks again.
+
+Keys belong to a principal in a workspace: nobody can spend another's. So does a command's id, though events are named
+by it: an id that another principal has used already is replaced by a new one, and stands as the key instead. What was
+recorded below feature level `OWNED_SINCE` belongs to the workspace as a whole, and is found so for ever.
 """
 
-_SEQ_BITS = 53
-_SEQ_MASK = (1 << _SEQ_BITS) - 1
+import enum
+import functools
+import hashlib
+
+from mpschema.envelope import CommandEnvelope, EventRecord
+
+OWNED_SINCE = 3
+"""The feature level from which on keys belong to principals."""
+_SEQ_BITS, _DIGEST_BITS = 53, 64
+_OWNER_AT = _SEQ_BITS + _DIGEST_BITS
+_SEQ_MASK, _DIGEST_MASK = (1 << _SEQ_BITS) - 1, (1 << _DIGEST_BITS) - 1
+_SHARED, _OWNED = "/", " "
+"""What stands after the workspace: ids hold neither, and keys no space."""
+_PLAIN_BYTES, _OWNED_BYTES = 15, 23
+
+
+class Use(enum.Enum):
+    """What a command's id has stood for: nothing yet, something that its sender is told of, or another principal's."""
+
+    NONE = enum.auto()
+    OWN = enum.auto()
+    ANOTHERS = enum.auto()
 
 
 class Outcomes:
-    """The idempotency index of one shard: (workspace, key) to the outcome's place. Part of the kernel's state."""
+    """The idempotency index of one shard: a request's key to its outcome's place. Part of the kernel's state.
+
+    `workspace/key` and `workspace/id` below `OWNED_SINCE`; from there on `workspace principal key`, and `workspace id`,
+    whose place says the owner, too.
+    """
 
     __slots__ = ("_places",)
 
@@ -19,22 +47,69 @@ class Outcomes:
     def __len__(self) -> int:
         return len(self._places)
 
-    def add(self, workspace_id: str, key: str, digest: str, first_seq: int) -> None:
-        """Remember an outcome. The first one recorded under a key stays for ever (G4)."""
-        self._places.setdefault(f"{workspace_id}/{key}", int(digest[:16], 16) << _SEQ_BITS | first_seq)
+    def add(self, first: EventRecord, level: int) -> None:
+        """Remember an outcome by its first event. The first one recorded under a key stays for ever (G4)."""
+        assert first.digest is not None, "the first event of an outcome carries the digest of its request"
+        places, workspace_id = self._places, first.workspace_id
+        command_id, key = first.id[:-2], first.idempotency_key  # The id of an outcome's first event ends with ":0".
+        place = int(first.digest[:16], 16) << _SEQ_BITS | first.seq
+        if level < OWNED_SINCE:
+            places.setdefault(f"{workspace_id}/{command_id}", place)
+            if key is not None:
+                places.setdefault(f"{workspace_id}/{key}", place)
+            return
+        places.setdefault(f"{workspace_id} {command_id}", _owner(first.actor) << _OWNER_AT | place)
+        if key is not None:
+            places.setdefault(f"{workspace_id} {first.actor} {key}", place)
 
     def forget_newest(self, kept: int) -> None:
         """Forget again what was remembered last, until `kept` keys are left."""
         while len(self._places) > kept:
             self._places.popitem()
 
-    def find(self, workspace_id: str, key: str) -> int | None:
-        """The place recorded under a key, for `first_seq` and `same_request`; None if there is none."""
-        return self._places.get(f"{workspace_id}/{key}")
+    def find(self, envelope: CommandEnvelope, level: int) -> int | None:
+        """The place recorded for a request's key, for `first_seq` and `same_request`; None if there is none."""
+        places, workspace_id = self._places, envelope.workspace_id
+        key = envelope.idempotency_key or envelope.command_id
+        place = places.get(f"{workspace_id}/{key}")
+        if place is None and level >= OWNED_SINCE:
+            principal = envelope.principal
+            place = places.get(f"{workspace_id} {principal} {key}")
+            if place is None and (named := places.get(f"{workspace_id} {key}")) is not None:
+                place = named if _owned(named, principal) else None
+        return place
+
+    def use_of_id(self, envelope: CommandEnvelope) -> Use:
+        """What the id of a command has stood for until now. Asked for a command whose key has no outcome."""
+        workspace_id, command_id = envelope.workspace_id, envelope.command_id
+        place = self._places.get(f"{workspace_id} {command_id}")
+        if place is not None:
+            return Use.OWN if _owned(place, envelope.principal) else Use.ANOTHERS
+        return Use.OWN if f"{workspace_id}/{command_id}" in self._places else Use.NONE
+
+    def new_id(self, envelope: CommandEnvelope, seq: int) -> str:
+        """An id for a command whose own is taken. It rests on `seq`, so that nobody can take it before."""
+        prefix = f"{envelope.workspace_id} "
+        while True:
+            given = f"{envelope.principal}\n{envelope.command_id}\n{seq}"
+            found = "command_" + hashlib.sha256(given.encode()).hexdigest()[:32]
+            if prefix + found not in self._places:
+                return found
+            seq += 1
 
     def copy(self) -> dict[str, int]:
         """The whole index as plain data, for a snapshot."""
         return dict(self._places)
+
+
+@functools.lru_cache(65_536)
+def _owner(principal: str) -> int:
+    """A principal in 64 bits."""
+    return int.from_bytes(hashlib.sha256(principal.encode()).digest()[:8])
+
+
+def _owned(place: int, principal: str) -> bool:
+    return place >> _OWNER_AT == _owner(principal)
 
 
 def first_seq(place: int) -> int:
@@ -42,6 +117,22 @@ def first_seq(place: int) -> int:
     return place & _SEQ_MASK
 
 
+def digest_of(place: int) -> int:
+    """Half of the digest of the request that was answered, as a number."""
+    return place >> _SEQ_BITS & _DIGEST_MASK
+
+
 def same_request(place: int, digest: str) -> bool:
     """Whether the outcome answers a request of this digest, and not another one under the same key."""
-    return place >> _SEQ_BITS == int(digest[:16], 16)
+    return digest_of(place) == int(digest[:16], 16)
+
+
+def place_bytes(place: int) -> bytes:
+    """A place in a snapshot; those below `OWNED_SINCE` are as they always were."""
+    return place.to_bytes(_PLAIN_BYTES if place.bit_length() <= _PLAIN_BYTES * 8 else _OWNED_BYTES, "big")
+
+
+def named(request: str) -> tuple[str, str]:
+    """The workspace of a key of the index, and the rest: a key, a principal and its key, or a command's id."""
+    workspace_id, separator, rest = request.partition(_SHARED)
+    return request.partition(_OWNED)[::2] if _OWNED in workspace_id or not separator else (workspace_id, rest)

@@ -48,8 +48,5 @@ class Shard:
         """Take in one event. Returns the state that it replaced, None if there was none."""
         replaced = apply(self.world, record)
         if record.digest is not None:
-            command_id = record.id[:-2]  # The first event of an outcome: its id ends with ":0".
-            self.outcomes.add(record.workspace_id, command_id, record.digest, record.seq)
-            if record.idempotency_key is not None:
-                self.outcomes.add(record.workspace_id, record.idempotency_key, record.digest, record.seq)
+            self.outcomes.add(record, self.world.feature_level)
         return replaced

@@ -13,7 +13,7 @@ import msgspec
 from mpschema.levels import FIRST_LEVEL
 
 from mpkernel.core.indexes import rebuild_indexes
-from mpkernel.core.outcomes import Outcomes
+from mpkernel.core.outcomes import Outcomes, place_bytes
 from mpkernel.core.shard import Shard
 from mpkernel.core.states import Board, Channel, Principal, Project, Session, Task, Webhook, Workspace
 from mpkernel.core.world import Try, World
@@ -86,7 +86,7 @@ class Frozen:
                 yield _chunk([kind, workspace_id, _encoder.encode(states[start : start + CHUNK])])
         places = iter(self.outcomes.items())
         while piece := list(islice(places, CHUNK)):
-            flat: list[object] = [part for key, place in piece for part in (key, place.to_bytes(15, "big"))]
+            flat: list[object] = [part for key, place in piece for part in (key, place_bytes(place))]
             yield _chunk(["outcomes", "", _encoder.encode(flat)])
 
 

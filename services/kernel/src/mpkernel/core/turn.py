@@ -5,6 +5,7 @@ Pure but for the shard it advances: time, epoch and bytes come in; what to store
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from mpschema import codec
 from mpschema.base import Command, Event
@@ -13,9 +14,11 @@ from mpschema.ids import derived_id
 from mpschema.registry import COMMANDS, LOG_COMMANDS, RECORDS
 from mpschema.rejections import Code, Rejection
 from mpschema.system import LOG, SYSTEM_WORKSPACE, CommandRejected
+from mpviews.access import EVENTS as ACCESS_EVENTS
+from msgspec.structs import replace
 
 from mpkernel.core.decide import decide
-from mpkernel.core.outcomes import first_seq, same_request
+from mpkernel.core.outcomes import Use, first_seq, same_request
 from mpkernel.core.policy import Authorizer
 from mpkernel.core.senders import attributed, usurped
 from mpkernel.core.shard import Shard
@@ -51,6 +54,8 @@ class Sealed:
     header: CommitHeader
     data: bytes
     replies: dict[str, list[Reply]]
+    access: list[EventRecord] = field(default_factory=list)
+    """The events among its own that the doors must know of."""
 
     @property
     def last_seq(self) -> int:
@@ -70,6 +75,7 @@ class Turn:
     size: int = 0
     commands: int = 0
     replies: dict[str, list[Reply]] = field(default_factory=dict)
+    access: list[EventRecord] = field(default_factory=list)
     undo: Undo | None = None
     """The way back, while what is decided may have to be undone."""
 
@@ -124,13 +130,26 @@ class Turn:
             command_line=self.shard.command_line,
         )
         data = b"\n".join([codec.encode(header), *self.lines, b""])
-        return Sealed(header, data, self.replies)
+        return Sealed(header, data, self.replies, self.access)
 
     def _command(self, envelope: CommandEnvelope, sender: str) -> Reply:
         digest = codec.request_digest(envelope)
-        repeat = self._repeat(envelope, digest)
-        if repeat is not None:
-            return repeat
+        outcomes = self.shard.outcomes
+        place = outcomes.find(envelope, self.shard.world.feature_level)
+        if place is not None:
+            return Repeat(envelope.command_id, first_seq(place), not same_request(place, digest))
+        match outcomes.use_of_id(envelope):
+            case Use.NONE:
+                return self._outcome(envelope, digest, sender)
+            case Use.OWN:
+                return Repeat(envelope.command_id, 0, conflict=True)  # The id was used under another key.
+        # Events are named by their command, and another principal's go by this name: neither must learn of the other.
+        key = envelope.idempotency_key or envelope.command_id
+        own_id = outcomes.new_id(envelope, self.shard.world.seq + 1)
+        outcome = self._outcome(replace(envelope, command_id=own_id, idempotency_key=key), digest, sender)
+        return replace(outcome, request_id=envelope.command_id)
+
+    def _outcome(self, envelope: CommandEnvelope, digest: str, sender: str) -> Outcome:
         refused = usurped(envelope, sender, self.shard.world.feature_level)
         if refused is not None:
             return self._reject(envelope, digest, envelope.target, refused)
@@ -138,15 +157,6 @@ class Turn:
         if isinstance(arguments, Rejection):
             return self._reject(envelope, digest, envelope.target, arguments)
         return self._decide(envelope, digest, envelope.target or _target(envelope), arguments)
-
-    def _repeat(self, envelope: CommandEnvelope, digest: str) -> Repeat | None:
-        outcomes = self.shard.outcomes
-        place = outcomes.find(envelope.workspace_id, envelope.idempotency_key or envelope.command_id)
-        if place is not None:
-            return Repeat(envelope.command_id, first_seq(place), not same_request(place, digest))
-        if envelope.idempotency_key and outcomes.find(envelope.workspace_id, envelope.command_id) is not None:
-            return Repeat(envelope.command_id, 0, conflict=True)  # The id was used under another key.
-        return None
 
     def _decide(self, envelope: CommandEnvelope, digest: str, target: str, arguments: Command) -> Outcome:
         decision = decide(self.shard.world, envelope, target, arguments, self.now_ms, self.authorizer)
@@ -245,6 +255,8 @@ class Turn:
         line = codec.encode(record)
         self.lines.append(line)
         self.size += len(line)
+        if type(record.data) in ACCESS_EVENTS:
+            self.access.append(record)
         replaced = self.shard.fold_record(record)
         if self.undo is not None:
             self.undo.folded(record, replaced)
@@ -260,8 +272,14 @@ def _target(envelope: CommandEnvelope) -> str:
 
 
 def recorded_outcome(records: list[EventRecord], request_id: str) -> Outcome:
-    """The answer that an outcome's events are, for a request that asked again."""
-    first, last = records[0], records[-1]
+    """The answer to a request that asked again. `records` begins with its outcome; what follows it is others'.
+
+    Another workspace's command may have the same id, in the same commit: the outcome ends where the next one begins.
+    """
+    first = records[0]
+    rest = takewhile(lambda record: record.digest is None and record.command_id == first.command_id, records[1:])
+    records = [first, *rest]
+    last = records[-1]
     about = (first.aggregate, first.aggregate_id)
     version = max(record.version for record in records if (record.aggregate, record.aggregate_id) == about)
     event = first.event
