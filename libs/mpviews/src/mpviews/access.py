@@ -1,0 +1,231 @@
+"""Who may enter which workspace, and by which credential: what a door must know, folded from the log.
+
+Every gateway holds one such slice in memory. The leading kernel writes its own down beside each snapshot, so that a
+gateway that starts reads the rest alone. Both fold the same facts the same way, wherever they begin.
+
+Keys are looked up by the hash of the whole key: a key's id is only a name, which anybody may have given before.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+import msgspec
+from mpschema import codec
+from mpschema.base import Event
+from mpschema.envelope import EventRecord
+from mpschema.positions import LogPosition
+from mpschema.principal import KeyIssued, KeyRevoked, RoleBound, RoleUnbound
+from mpschema.registry import RECORDS
+from mpschema.session import SessionCanceled, SessionCompleted, SessionFailed, SessionSpawned, SessionTokenIssued
+from mpschema.system import LeaderElected
+
+VERSION = 1
+"""Of the slice as bytes, and of what is folded into it. Raise it with either."""
+PIECE = 2_000
+"""Entries encoded in one go: about a millisecond."""
+_LENGTH_BYTES = 4
+Tokens = tuple[tuple[str, int], ...]
+"""The ids of a session's valid tokens, each with its expiry in milliseconds."""
+
+
+class HeldKey(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """An API key. `expires_at_ms` is 0 for one that does not expire by itself."""
+
+    workspace_id: str
+    principal: str
+    key_id: str
+    expires_at_ms: int = 0
+    revoked: bool = False
+
+
+class AccessSlice:
+    """What is known at one position of the log. Fold the records of a commit, then say that it is `seq`."""
+
+    __slots__ = ("keys", "names", "operators", "roles", "seq", "sessions")
+
+    def __init__(self) -> None:
+        self.seq = 0
+        """Of the last event that is folded, or of no concern here."""
+        self.operators: frozenset[str] = frozenset()
+        """By the last election: who may enter everywhere, and who makes workspaces."""
+        self.roles: dict[str, tuple[str, ...]] = {}
+        """`workspace principal` to the roles; who has none is not here."""
+        self.keys: dict[bytes, HeldKey] = {}
+        """By the hash of the whole key."""
+        self.names: dict[str, bytes] = {}
+        """`workspace principal key-id` to the hash."""
+        self.sessions: dict[str, Tokens] = {}
+        """`workspace session` to its valid tokens; who has ended is not here."""
+
+    def fold(self, record: EventRecord) -> None:
+        """Take in one event. Never refuses a fact."""
+        if record.seq > self.seq and (step := _STEPS.get(type(record.data))) is not None:
+            step(self, record, record.data)
+
+    def roles_of(self, workspace_id: str, principal: str) -> tuple[str, ...]:
+        """The roles of a principal in a workspace."""
+        return self.roles.get(f"{workspace_id} {principal}", ())
+
+    def lives(self, workspace_id: str, session_id: str) -> bool:
+        """Whether a session has begun and not ended."""
+        return f"{workspace_id} {session_id}" in self.sessions
+
+    def has_token(self, workspace_id: str, session_id: str, token_id: str) -> bool:
+        """Whether a session lives, and this token of it was issued and not taken back. Its expiry is the token's own."""
+        return any(known == token_id for known, _ in self.sessions.get(f"{workspace_id} {session_id}", ()))
+
+    def pieces(self) -> "list[tuple[str, list[Any]]]":
+        """Everything as it is at this moment, cheaply: entries are copied by reference, and none ever changes."""
+        return [
+            ("operators", sorted(self.operators)),
+            ("roles", list(self.roles.items())),
+            ("keys", list(self.keys.items())),
+            ("sessions", list(self.sessions.items())),
+        ]
+
+
+def _bound(access: AccessSlice, record: EventRecord, event: RoleBound) -> None:
+    name = f"{record.workspace_id} {record.aggregate_id}"
+    access.roles[name] = tuple(sorted({*access.roles.get(name, ()), event.role.value}))
+
+
+def _unbound(access: AccessSlice, record: EventRecord, event: RoleUnbound) -> None:
+    name = f"{record.workspace_id} {record.aggregate_id}"
+    left = tuple(role for role in access.roles.pop(name, ()) if role != event.role)
+    if left:
+        access.roles[name] = left
+
+
+def _issued(access: AccessSlice, record: EventRecord, event: KeyIssued) -> None:
+    # Whoever can read a workspace's history knows its hashes. Registered once more, a hash stays whose it was.
+    digest = bytes.fromhex(event.key_hash)
+    if digest not in access.keys:
+        held = HeldKey(record.workspace_id, record.aggregate_id, event.key_id, event.expires_at_ms or 0)
+        access.keys[digest] = held
+        access.names[_name(held)] = digest
+
+
+def _revoked(access: AccessSlice, record: EventRecord, event: KeyRevoked) -> None:
+    digest = access.names.get(f"{record.workspace_id} {record.aggregate_id} {event.key_id}")
+    if digest is not None:
+        access.keys[digest] = msgspec.structs.replace(access.keys[digest], revoked=True)
+
+
+def _spawned(access: AccessSlice, record: EventRecord, _: SessionSpawned) -> None:
+    access.sessions[f"{record.workspace_id} {record.aggregate_id}"] = ()
+
+
+def _ended(access: AccessSlice, record: EventRecord, _: Event) -> None:
+    access.sessions.pop(f"{record.workspace_id} {record.aggregate_id}", None)
+
+
+def _token_issued(access: AccessSlice, record: EventRecord, event: SessionTokenIssued) -> None:
+    name = f"{record.workspace_id} {record.aggregate_id}"
+    running = tuple(token for token in access.sessions.get(name, ()) if token[1] > record.time_ms)
+    access.sessions[name] = (*running, (event.token_id, event.expires_at_ms))
+
+
+def _elected(access: AccessSlice, _: EventRecord, event: LeaderElected) -> None:
+    access.operators = frozenset(event.operators)
+
+
+_STEPS: Mapping[type[Event], Callable[[AccessSlice, EventRecord, Any], None]] = {
+    RoleBound: _bound,
+    RoleUnbound: _unbound,
+    KeyIssued: _issued,
+    KeyRevoked: _revoked,
+    SessionSpawned: _spawned,
+    SessionCompleted: _ended,
+    SessionFailed: _ended,
+    SessionCanceled: _ended,
+    SessionTokenIssued: _token_issued,
+    LeaderElected: _elected,
+}
+EVENTS = frozenset(_STEPS)
+"""The events that are of concern here."""
+_TYPES = b"|".join(sorted(re.escape(RECORDS[event].event_type.rpartition(".v")[0]).encode() for event in EVENTS))
+_LINES = re.compile(rb'^\{"type":"(?:' + _TYPES + rb')\.v[0-9]+".*$', re.MULTILINE)
+
+
+def concerning(body: bytes) -> list[EventRecord]:
+    """The events of a commit's body that are of concern here, without reading the others.
+
+    Raises as `codec.decode_records` does.
+    """
+    return [codec.decode_record(line.group()) for line in _LINES.finditer(body)]
+
+
+def _name(held: HeldKey) -> str:
+    return f"{held.workspace_id} {held.principal} {held.key_id}"
+
+
+class PartHeader(msgspec.Struct, frozen=True, kw_only=True):
+    """The first line of a slice as bytes: which place of which log it is of."""
+
+    version: int
+    stream_seq: int
+    seq: int
+    hash: str
+    digest: str
+    """SHA-256 of what follows."""
+
+
+_encoder = msgspec.msgpack.Encoder()
+_keys = msgspec.msgpack.Decoder(list[tuple[bytes, HeldKey]])
+_roles = msgspec.msgpack.Decoder(list[tuple[str, tuple[str, ...]]])
+_sessions = msgspec.msgpack.Decoder(list[tuple[str, Tokens]])
+_operators = msgspec.msgpack.Decoder(list[str])
+
+
+def chunks(pieces: "list[tuple[str, list[Any]]]") -> Iterator[bytes]:
+    """A slice's pieces as bytes, a bounded bit at a time, so that the caller can do other work in between."""
+    for kind, entries in pieces:
+        remaining = iter(entries)
+        while piece := list(islice(remaining, PIECE)):
+            data = _encoder.encode((kind, msgspec.Raw(_encoder.encode(piece))))
+            yield len(data).to_bytes(_LENGTH_BYTES, "big") + data
+
+
+def part(body: bytes, position: LogPosition) -> bytes:
+    """A slice's chunks, joined, with the position that they are of."""
+    digest = hashlib.sha256(body).hexdigest()
+    header = PartHeader(
+        version=VERSION, stream_seq=position.stream_seq, seq=position.seq, hash=position.hash, digest=digest
+    )
+    return msgspec.json.encode(header) + b"\n" + body
+
+
+def open_part(data: bytes) -> tuple[AccessSlice, LogPosition] | None:
+    """The slice and its position; None if the bytes are damaged or of another version."""
+    line, _, body = data.partition(b"\n")
+    try:
+        header = msgspec.json.decode(line, type=PartHeader)
+        if header.version != VERSION or hashlib.sha256(body).hexdigest() != header.digest:
+            return None
+        access = _read(body)
+    except msgspec.DecodeError:
+        return None
+    access.seq = header.seq
+    return access, LogPosition(header.stream_seq, header.seq, header.hash)
+
+
+def _read(body: bytes) -> AccessSlice:
+    access, offset = AccessSlice(), 0
+    while offset < len(body):
+        end = offset + _LENGTH_BYTES + int.from_bytes(body[offset : offset + _LENGTH_BYTES], "big")
+        kind, entries = msgspec.msgpack.decode(body[offset + _LENGTH_BYTES : end], type=tuple[str, msgspec.Raw])
+        match kind:
+            case "operators":
+                access.operators = frozenset(_operators.decode(entries))
+            case "roles":
+                access.roles.update(_roles.decode(entries))
+            case "keys":
+                access.keys.update(_keys.decode(entries))
+            case "sessions":
+                access.sessions.update(_sessions.decode(entries))
+        offset = end
+    access.names = {_name(held): digest for digest, held in access.keys.items()}
+    return access
