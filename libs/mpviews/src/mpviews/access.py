@@ -8,7 +8,7 @@ Keys are looked up by the hash of the whole key: a key's id is only a name, whic
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -65,6 +65,12 @@ class AccessSlice:
         if record.seq > self.seq and (step := _STEPS.get(type(record.data))) is not None:
             step(self, record, record.data)
 
+    def fold_all(self, records: Iterable[EventRecord]) -> None:
+        """Take in all events of a commit."""
+        for record in records:
+            self.fold(record)
+            self.seq = record.seq
+
     def roles_of(self, workspace_id: str, principal: str) -> tuple[str, ...]:
         """The roles of a principal in a workspace."""
         return self.roles.get(f"{workspace_id} {principal}", ())
@@ -74,7 +80,7 @@ class AccessSlice:
         return f"{workspace_id} {session_id}" in self.sessions
 
     def has_token(self, workspace_id: str, session_id: str, token_id: str) -> bool:
-        """Whether a session lives, and this token of it was issued and not taken back. Its expiry is the token's own."""
+        """Whether a session lives, and this token of it was issued and not taken back. When it expires, it says itself."""
         return any(known == token_id for known, _ in self.sessions.get(f"{workspace_id} {session_id}", ()))
 
     def pieces(self) -> "list[tuple[str, list[Any]]]":
