@@ -6,6 +6,7 @@ from mpkernel.core.snapshot import state_root
 from mpkernel.sealing import open_snapshot
 from mpschema.system import LogCheckpointed
 from mpviews import VIEWS
+from mpviews.access import AccessSlice, concerning, open_part
 from mpviews.rows import Dump, fresh_fold, in_order
 
 from tests.simulation.world import World
@@ -20,6 +21,7 @@ async def check(world: World) -> None:
     events = check_history(commits, world.acknowledged)
     _check_order(commits, list(world.stored))
     fresh = _check_checkpoints(commits)
+    _check_access(world.snapshots.access, commits)
     _check_snapshot(await world.snapshots.load(), commits, state_root(fresh))
     rows = _dump(world)
     assert rows == fresh_fold(commits), "the read models are not what the log folds to"
@@ -56,6 +58,23 @@ def _check_snapshot(data: bytes | None, commits: list[Commit], root: str) -> Non
     for commit in commits[position.stream_seq :]:
         shard.fold(commit.header, commit.records)
     assert state_root(shard) == root, f"the snapshot at {position.seq} leads elsewhere"
+
+
+def _check_access(data: bytes | None, commits: list[Commit]) -> None:
+    """What a gateway folds from the newest slice on, reading what concerns it alone, is what the whole log says."""
+    opened = open_part(data or b"{}\n")
+    if opened is None:
+        return
+    begun, position = opened
+    fresh = AccessSlice()
+    for commit in commits:
+        fresh.fold_all(commit.records)
+    for commit in commits[position.stream_seq :]:
+        for record in concerning(commit.body):
+            begun.fold(record)
+        begun.seq = commit.position.seq
+    known, expected = ({name: getattr(it, name) for name in AccessSlice.__slots__} for it in (begun, fresh))
+    assert known == expected, f"the access slice at {position.seq} leads elsewhere"
 
 
 def _dump(world: World) -> Dump:

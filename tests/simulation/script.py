@@ -3,7 +3,7 @@
 from random import Random
 
 import msgspec
-from mpschema import channel, codec, project, session, task, workspace
+from mpschema import channel, codec, principal, project, session, task, workspace
 from mpschema.base import Command
 from mpschema.envelope import CommandEnvelope
 from mpschema.registry import COMMANDS
@@ -60,6 +60,11 @@ class Script:
             (item, task.LinkTask(kind=task.LinkKind.BLOCKS, to=f"t{dice.randrange(5)}")),
             (f"s{dice.randrange(3)}", session.SpawnSession(blueprint=_BLUEPRINT, parent_id="lead")),
             (f"s{dice.randrange(3)}", session.StartSession()),
+            (f"s{dice.randrange(3)}", session.IssueSessionToken()),
+            (f"user:{dice.randrange(3)}", principal.BindRole(role=dice.choice(list(principal.Role)))),
+            (f"user:{dice.randrange(3)}", principal.UnbindRole(role=dice.choice(list(principal.Role)))),
+            (f"user:{dice.randrange(3)}", principal.IssueKey(f"k{dice.randrange(5)}", f"{dice.randrange(5):064x}")),
+            (f"user:{dice.randrange(3)}", principal.RevokeKey(f"k{dice.randrange(5)}")),
             (f"s{dice.randrange(3)}", session.CancelSession(reason="enough")),
             ("talk", channel.PostMessage(kind="note", body=name, reply_by_seconds=dice.randint(1, 30))),
             ("talk", channel.AckMessages(cursor=dice.randint(1, 5))),

@@ -29,6 +29,7 @@ PIECE = 2_000
 _LENGTH_BYTES = 4
 Tokens = tuple[tuple[str, int], ...]
 """The ids of a session's valid tokens, each with its expiry in milliseconds."""
+Pieces = list[tuple[str, dict[Any, Any]]]
 
 
 class HeldKey(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -80,16 +81,16 @@ class AccessSlice:
         return f"{workspace_id} {session_id}" in self.sessions
 
     def has_token(self, workspace_id: str, session_id: str, token_id: str) -> bool:
-        """Whether a session lives, and this token of it was issued and not taken back. When it expires, it says itself."""
+        """Whether a session lives, and this token of it was issued and not taken back. Its expiry it says itself."""
         return any(known == token_id for known, _ in self.sessions.get(f"{workspace_id} {session_id}", ()))
 
-    def pieces(self) -> "list[tuple[str, list[Any]]]":
+    def pieces(self) -> Pieces:
         """Everything as it is at this moment, cheaply: entries are copied by reference, and none ever changes."""
         return [
-            ("operators", sorted(self.operators)),
-            ("roles", list(self.roles.items())),
-            ("keys", list(self.keys.items())),
-            ("sessions", list(self.sessions.items())),
+            ("operators", dict.fromkeys(sorted(self.operators))),
+            ("roles", dict(self.roles)),
+            ("keys", dict(self.keys)),
+            ("sessions", dict(self.sessions)),
         ]
 
 
@@ -183,13 +184,13 @@ _encoder = msgspec.msgpack.Encoder()
 _keys = msgspec.msgpack.Decoder(list[tuple[bytes, HeldKey]])
 _roles = msgspec.msgpack.Decoder(list[tuple[str, tuple[str, ...]]])
 _sessions = msgspec.msgpack.Decoder(list[tuple[str, Tokens]])
-_operators = msgspec.msgpack.Decoder(list[str])
+_operators = msgspec.msgpack.Decoder(list[tuple[str, None]])
 
 
-def chunks(pieces: "list[tuple[str, list[Any]]]") -> Iterator[bytes]:
+def chunks(pieces: Pieces) -> Iterator[bytes]:
     """A slice's pieces as bytes, a bounded bit at a time, so that the caller can do other work in between."""
     for kind, entries in pieces:
-        remaining = iter(entries)
+        remaining = iter(entries.items())
         while piece := list(islice(remaining, PIECE)):
             data = _encoder.encode((kind, msgspec.Raw(_encoder.encode(piece))))
             yield len(data).to_bytes(_LENGTH_BYTES, "big") + data
@@ -225,7 +226,7 @@ def _read(body: bytes) -> AccessSlice:
         kind, entries = msgspec.msgpack.decode(body[offset + _LENGTH_BYTES : end], type=tuple[str, msgspec.Raw])
         match kind:
             case "operators":
-                access.operators = frozenset(_operators.decode(entries))
+                access.operators = frozenset(name for name, _ in _operators.decode(entries))
             case "roles":
                 access.roles.update(_roles.decode(entries))
             case "keys":

@@ -9,7 +9,6 @@ import asyncio
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 import structlog
@@ -17,7 +16,7 @@ from mpbus.reader import LogPosition
 from mpbus.tasks import end
 from mpschema.system import LogCheckpointed
 from mpviews import access
-from mpviews.access import AccessSlice
+from mpviews.access import AccessSlice, Pieces
 
 from mpkernel.core.shard import Shard
 from mpkernel.core.snapshot import Frozen, thaw
@@ -40,7 +39,7 @@ class SnapshotHeader(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     hash: str
     state_root: str
-    access_bytes: int
+    access_bytes: int = 0
     """How long the access slice is that follows the state. It is no part of the root: no decision rests on it."""
 
 
@@ -49,7 +48,7 @@ class _Look:
     """What is to be written down, as it was between two turns."""
 
     state: Frozen
-    access: list[tuple[str, list[Any]]]
+    access: Pieces
 
 
 class Sealing:
@@ -139,12 +138,18 @@ async def _joined(chunks: Iterator[bytes]) -> bytes:
     return bytes(joined)
 
 
+def split_snapshot(data: bytes) -> tuple[SnapshotHeader, bytes, bytes]:
+    """A snapshot's header, its state and its access slice. Raises `msgspec.DecodeError`."""
+    line, _, rest = data.partition(b"\n")
+    header = msgspec.json.decode(line, type=SnapshotHeader)
+    at = len(rest) - header.access_bytes
+    return header, rest[:at], rest[at:]
+
+
 def open_snapshot(data: bytes, reducer_digest: str) -> tuple[Shard, LogPosition] | None:
     """The state and position a snapshot holds; None if it is damaged or made by other reducers."""
-    line, _, rest = data.partition(b"\n")
     try:
-        header = msgspec.json.decode(line, type=SnapshotHeader)
-        body = rest[: len(rest) - header.access_bytes]
+        header, body, _ = split_snapshot(data)
         if header.format != _FORMAT or header.reducer_digest != reducer_digest:
             return None
         if hashlib.sha256(body).hexdigest() != header.state_root:
@@ -156,7 +161,5 @@ def open_snapshot(data: bytes, reducer_digest: str) -> tuple[Shard, LogPosition]
 
 def open_access(data: bytes) -> AccessSlice | None:
     """The access slice in a snapshot that `open_snapshot` opened; None if it is damaged, or of another version."""
-    line, _, rest = data.partition(b"\n")
-    header = msgspec.json.decode(line, type=SnapshotHeader)
-    opened = access.open_part(rest[len(rest) - header.access_bytes :])
+    opened = access.open_part(split_snapshot(data)[2])
     return None if opened is None else opened[0]

@@ -20,7 +20,7 @@ from mpkernel.core.world import Decision, Fact, Space, World
 from mpschema import levels
 from mpschema.base import Command, Event
 from mpschema.board import CreateBoard
-from mpschema.envelope import CommandEnvelope
+from mpschema.envelope import CommandEnvelope, EventRecord
 from mpschema.principal import BindRole, Role
 from mpschema.project import CreateProject
 from mpschema.registry import COMMANDS, LOG_COMMANDS, record_of
@@ -104,6 +104,8 @@ class Story:
         self.commands = 0
         self.told: list[tuple[str, Fact]] = []
         """Everything recorded, with its workspace."""
+        self.records: list[EventRecord] = []
+        """The same, as the log would carry it."""
         self.undo: Undo | None = None
         """The way back, for what is recorded from now on."""
 
@@ -150,6 +152,7 @@ class Story:
                 epoch=1,
                 actor="kernel",
             )
+            self.records.append(record)
             replaced = apply(self.world, record)
             if self.undo is not None:
                 self.undo.folded(record, replaced)

@@ -10,6 +10,7 @@ from mpschema.session import (
     CancelSession,
     CompleteSession,
     FailSession,
+    IssueSessionToken,
     PauseSession,
     ResumeSession,
     SessionLimits,
@@ -84,7 +85,15 @@ task_commands: st.SearchStrategy[Command] = st.one_of(
     st.sampled_from([CompleteTask(), CancelTask(), ReopenTask()]),
 )
 session_commands: st.SearchStrategy[Command] = st.sampled_from(
-    [StartSession(), PauseSession(), ResumeSession(), CompleteSession(), FailSession("x"), CancelSession()]
+    [
+        StartSession(),
+        IssueSessionToken(),
+        PauseSession(),
+        ResumeSession(),
+        CompleteSession(),
+        FailSession("x"),
+        CancelSession(),
+    ]
 )
 posts = st.builds(
     PostMessage,

@@ -21,6 +21,7 @@ from mpkernel.core.undo import Undo
 from mpkernel.core.world import World
 from mpschema.base import Command
 from mpschema.channel import MessagePosted, OpenChannel, Scope
+from mpschema.positions import LogPosition
 from mpschema.principal import Role
 from mpschema.rejections import Rejection
 from mpschema.session import (
@@ -42,6 +43,7 @@ from mpschema.task import (
     TaskState,
 )
 from mpschema.workspace import ThawWorkspace
+from mpviews.access import AccessSlice, chunks, open_part, part
 
 from services.kernel.tests.core.story import (
     ACME,
@@ -117,6 +119,7 @@ class AnyStory(RuleBasedStateMachine):
         assert story.world.deadlines.soonest() == reloaded(story.world).deadlines.soonest()
         story.undo, story.commands, story.now_ms = None, commands, now_ms
         del story.told[told:]
+        del story.records[told:]
 
     @rule(task_id=task_ids, board_id=st.none() | st.just("b1"))
     def create_task(self, task_id: str, board_id: str | None) -> None:
@@ -194,6 +197,24 @@ class AnyStory(RuleBasedStateMachine):
             assert space.index == anew.workspaces[name].index
         assert world.deadlines.due_of == anew.deadlines.due_of
         assert world.deadlines.soonest() == anew.deadlines.soonest()
+
+    @invariant()
+    def what_the_doors_know_is_what_the_kernel_knows(self) -> None:
+        records, world = self.story.records, self.story.world
+        fresh, begun = AccessSlice(), AccessSlice()
+        fresh.fold_all(records)
+        begun.fold_all(records[: len(records) // 2])
+        opened = open_part(part(b"".join(chunks(begun.pieces())), LogPosition(1, begun.seq, "")))
+        assert opened is not None
+        opened[0].fold_all(records)
+        assert facts(opened[0]) == facts(fresh)
+        for name, space in world.workspaces.items():
+            for one in space.principals.values():
+                assert set(fresh.roles_of(name, one.id)) == {role.value for role in one.roles}
+                held = {key.key_id: not key.revoked for key in fresh.keys.values() if key.principal == one.id}
+                assert held == one.keys
+            lives = {one.id: one.state in LIVE for one in space.sessions.values()}
+            assert {one: fresh.lives(name, one) for one in lives} == lives
 
     @invariant()
     def a_claim_is_live_exactly_while_work_is_due_or_judged(self) -> None:
@@ -289,6 +310,11 @@ class AnyStory(RuleBasedStateMachine):
             for name, state in states.items():
                 assert state.version == told[(kind, name)]
         assert self.story.world.seq == len(self.story.told)
+
+
+def facts(access: AccessSlice) -> dict[str, Any]:
+    """Everything a slice holds."""
+    return {name: getattr(access, name) for name in AccessSlice.__slots__}
 
 
 def assert_within(child: Session, parent: Session) -> None:

@@ -14,7 +14,7 @@ import msgspec
 from mpbus.reader import GENESIS
 from mpkernel.core.shard import Shard
 from mpkernel.core.snapshot import state_root, thaw
-from mpkernel.sealing import SnapshotHeader
+from mpkernel.sealing import split_snapshot
 from mpschema.envelope import EventRecord
 
 from mpoperator.chain import Chain
@@ -72,9 +72,8 @@ async def read_snapshot(settings: OperatorSettings) -> Other:
     """The stored snapshot's state, whichever reducers made it. Raises `Refused` when this build cannot read it."""
     async with bus(settings.nats_url) as nc:
         data = await load_snapshot(nc, settings.shard)
-    line, _, body = data.partition(b"\n")
     try:
-        header = msgspec.json.decode(line, type=SnapshotHeader)
+        header, body, _ = split_snapshot(data)
         states = {each.key: each.state for each in lines(thaw(body))}
     except (msgspec.DecodeError, ValueError, KeyError) as error:
         raise Refused(f"the stored snapshot cannot be read by this build: {error}") from error
