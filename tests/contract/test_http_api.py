@@ -6,6 +6,7 @@ fit is refused.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,12 +17,14 @@ from hypothesis import HealthCheck, settings
 from mpd.ports import free_port
 from mpd.stack import Stack
 from mpschema import openapi
+from mpschema.endpoints import unusable
 from schemathesis import Case
 
 APART = ["events_stream", "commands_batch"]
 """A stream has no end to wait for; a batch is text, whose lines no schema sees. The gateway's tests show them."""
 WAITING = [{"$ref": f"#/components/parameters/{name}"} for name in ("AfterSeq", "AtSeq")]
 """Waiting for events that never come is right, and slow."""
+_ENDPOINT = openapi.document()["components"]["schemas"]["CreateWebhook"]["properties"]["endpoint"]
 UNLIMITED = {"gateway": {"MP_RATE_LIMIT_PER_SECOND": "100000", "MP_RATE_LIMIT_BURST": "100000"}}
 # What fits the schema may still be refused: for what is there (404, 409, 412), for who asks (403), because a cursor is
 # not one of ours (400), or because 64 KiB of arguments are reached before the bounds of their fields are (413).
@@ -64,7 +67,15 @@ schema = bound()
 def test_every_operation_keeps_its_word(case: Case[Any], stack: Stack) -> None:
     if isinstance(case.body, dict):
         case.body = _whole(case.body)
+        _lead_somewhere(case.body)
     case.call_and_validate(base_url=stack.url, headers=key_of(stack), timeout=30)
+
+
+def _lead_somewhere(body: Any) -> None:
+    """Of what fits the pattern of an endpoint, much is no address; the gateway's tests show the refusals."""
+    endpoint = body.get("endpoint")
+    if isinstance(endpoint, str) and re.search(_ENDPOINT["pattern"], endpoint) and unusable(endpoint):
+        body["endpoint"] = "https://ci.example/hook"
 
 
 def _whole(value: Any) -> Any:

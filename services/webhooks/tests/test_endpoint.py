@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import email.utils
 import ssl
 import threading
@@ -12,16 +13,16 @@ import httpx
 import pytest
 from mpd.ports import HOST, free_port
 from mpschema.signing import webhook_secret
-from mpwebhooks.adapters.addresses import Forbidden, PublicTransport, is_public
+from mpwebhooks.adapters.addresses import Forbidden, PublicTransport
 from mpwebhooks.adapters.endpoint import ANSWER_BYTES_MAX, EndpointSender
 from mpwebhooks.ports import Message, Policy, Webhook
 
 from services.webhooks.tests.receiver import Receiver, Reply
 
 KEY = b"k" * 32
-PRIVATE = (
-    *("10.0.0.1", "192.168.1.1", "172.16.0.1", "100.64.0.1", "0.0.0.0", "224.0.0.1"),
-    *("fe80::1", "fc00::1", "::", "::ffff:10.0.0.1", "2002:a00:1::", "64:ff9b::a00:1"),
+CARRYING = (
+    *("fec0::1", "::7f00:1", "::ffff:0:7f00:1", "64:ff9b:1::7f00:1", "64:ff9b::c000:c0", "2002:808:808::1", "3fff::1"),
+    *("5f00::1", "2620:4f:8000::1", "2001:67c::5efe:7f00:1", "::ffff:10.0.0.1"),
 )
 MESSAGE = Message(7, 3, "task/t1", b'{"subject":"task/t1"}')
 
@@ -131,13 +132,21 @@ async def test_nothing_is_sent_to_a_private_address(url: str, reason: str) -> No
     assert reason in answer.reason
 
 
-@pytest.mark.parametrize("address", PRIVATE)
-def test_an_address_that_is_private_however_it_is_written_is_not_public(address: str) -> None:
-    assert not is_public(address)
+@pytest.mark.parametrize("address", CARRYING)
+async def test_nothing_is_sent_to_an_address_that_is_special_however_it_is_written(address: str) -> None:
+    seen = Seen()
+    with pytest.raises(Forbidden, match="is not public: it is"):
+        await PublicTransport(seen).handle_async_request(httpx.Request("POST", f"https://[{address}]/"))
+    assert seen.requests == []
 
 
-def test_addresses_of_the_internet_are_public() -> None:
-    assert all(is_public(address) for address in ("1.1.1.1", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101"))
+async def test_one_special_address_among_those_of_a_name_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def both(*_: object, **__: object) -> list[tuple[object, ...]]:
+        return [(0, 0, 0, "", (address, 443)) for address in ("1.1.1.1", "192.0.0.192")]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", both, raising=False)
+    with pytest.raises(Forbidden, match=r"192\.0\.0\.192 is not public: it is of a network for protocols"):
+        await PublicTransport(Seen()).handle_async_request(httpx.Request("POST", "https://two.example/"))
 
 
 class Seen(httpx.AsyncBaseTransport):

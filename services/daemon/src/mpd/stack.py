@@ -21,6 +21,8 @@ from mpd.servers import NatsCluster, NatsServer, PostgresServer, ValkeyServer
 from mpd.services import STOP_ORDER, ServiceProcess, Task, client_file, operator_file
 
 HTTP_PORT = 8080
+# One machine: what webhooks tell is as near as it is.
+_NEAR_ENDPOINTS = {"MP_WEBHOOKS_ALLOW_PRIVATE": "true"}
 
 Settings = Mapping[str, Mapping[str, str]]
 
@@ -219,8 +221,7 @@ class Stack:
                 "MP_POSTGRES_DSN": self.postgres.dsn("mp_webhooks"),
                 "MP_OPS_PORT": str(port),
                 "MP_SECRETS_DIR": str(self.keys.folder),
-                # One machine: what it tells is as near as it is.
-                "MP_WEBHOOKS_ALLOW_PRIVATE": "true",
+                **_NEAR_ENDPOINTS,
             }
         return {
             "MP_POSTGRES_DSN": self.postgres.dsn("mp_gateway"),
@@ -228,6 +229,7 @@ class Stack:
             "MP_HTTP_PORT": str(port),
             "MP_SECRETS_DIR": str(self.keys.folder),
             "MP_ROOT_KEY_HASH": self.keys.root_key_hash,
+            **_NEAR_ENDPOINTS,
         }
 
 

@@ -70,7 +70,7 @@ def build(world: World) -> tuple[Litestar, Clients]:
     authenticator = Authenticator(keys, tokens, _oidc(settings), settings.operator_names, failures)
     rate = Rate(settings.rate_limit_per_second, settings.rate_limit_burst)
     pipeline = Pipeline(authenticator, RateLimiter(world.redis, "principals", rate), world.tracing)
-    commanding = Commanding(world.producer, settings.outcome_seconds)
+    commanding = Commanding(world.producer, settings.outcome_seconds, private_endpoints=settings.webhooks_allow_private)
     feed = Feed(world.ring, world.reader)
     clients = Clients(feed, access, authenticator, _stream_settings(settings))
     events = EventRoutes(clients, access, world.tail)

@@ -13,6 +13,7 @@ from mpbus.producer import CommandProducer
 from mpschema import codec
 from mpschema.api import POSITION_HEADER, Enqueued
 from mpschema.base import INT_MAX
+from mpschema.endpoints import not_public, unusable
 from mpschema.envelope import CommandEnvelope, ExpectedVersion, Outcome
 from mpschema.ids import derived_id, is_id
 from mpschema.problems import EdgeCode
@@ -33,13 +34,19 @@ _KEY = re.compile(r"^[\x21-\x7e]{1,200}\Z")
 _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
 _POSITION = POSITION_HEADER.lower().encode()
 _encode = msgspec.json.Encoder().encode
+_NAMES_ENDPOINTS = frozenset({"webhook.create", "webhook.configure"})
+
+
+class _Endpoint(msgspec.Struct):
+    endpoint: str | None = None
 
 
 class Commanding:
     """Sends the commands of this process, through one producer."""
 
-    def __init__(self, producer: CommandProducer, outcome_seconds: float) -> None:
+    def __init__(self, producer: CommandProducer, outcome_seconds: float, *, private_endpoints: bool) -> None:
         self._producer = producer
+        self._private_endpoints = private_endpoints
         self._outcome_seconds = outcome_seconds
         self._named: dict[str, str] = {}
         IN_FLIGHT.set_function(lambda: producer.in_flight)
@@ -48,13 +55,15 @@ class Commanding:
         """Answer a request for one command. Raises `Refused`, or what the producer raises."""
         envelope = await self.read(spec, request)
         if _responds_async(request):
+            self._check_endpoint(envelope)
             await self._producer.enqueue(envelope)
             return _enqueued(envelope)
         outcome = await self.submit(envelope)
         return answer_of_outcome(outcome, request, creates=spec.creates)
 
     async def submit(self, envelope: CommandEnvelope) -> Outcome:
-        """Send a command and wait for its recorded outcome."""
+        """Send a command and wait for its recorded outcome. Raises `Refused`, or what the producer raises."""
+        self._check_endpoint(envelope)
         return await self._producer.submit(envelope, self._outcome_seconds)
 
     async def submit_named(self, envelope: CommandEnvelope) -> Outcome:
@@ -95,6 +104,16 @@ class Commanding:
             correlation_id=_correlation_id(request),
             traceparent=traceparent(request),
         )
+
+    def _check_endpoint(self, envelope: CommandEnvelope) -> None:
+        """An endpoint to which nothing will ever be delivered is refused when it is named. Raises `Refused`."""
+        if envelope.type not in _NAMES_ENDPOINTS:
+            return
+        endpoint = msgspec.json.decode(envelope.payload, type=_Endpoint).endpoint
+        if endpoint is None:
+            return
+        if why := unusable(endpoint) or ("" if self._private_endpoints else not_public(endpoint)):
+            raise Refused(Code.SCHEMA_INVALID, why)
 
 
 async def read_payload(spec: CommandSpec, request: HttpRequest) -> bytes:

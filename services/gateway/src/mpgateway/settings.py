@@ -26,6 +26,9 @@ class GatewaySettings(BusSettings):
     outcome_seconds: float = Field(10.0, gt=0, description="how long a command waits for its outcome")
     drain_seconds: float = Field(10.0, gt=0, description="how long requests in flight may take after SIGTERM")
     trusted_proxies: str = Field("", description="addresses whose X-Forwarded-For is believed, comma separated")
+    webhooks_allow_private: bool = Field(
+        False, description="take webhooks to plain http and private networks, too, as the service that delivers does"
+    )
     stream_clients_max: int = Field(2_000, ge=1, description="event streams open at once")
     stream_ring_bytes: int = Field(64 << 20, ge=1 << 16, description="recent commits kept in memory for streams")
     stream_heartbeat_seconds: float = Field(15.0, gt=0, description="longest silence on an event stream")

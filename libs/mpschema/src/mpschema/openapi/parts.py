@@ -7,11 +7,13 @@ import msgspec
 from mpschema import api
 from mpschema.base import ID_PATTERN
 from mpschema.cloudevents import CloudEvent
+from mpschema.endpoints import PATTERN
 from mpschema.envelope import Outcome
 from mpschema.jsonschemas import components
 from mpschema.problems import Problem
 from mpschema.queries import QUERIES
 from mpschema.registry import ALL_COMMANDS
+from mpschema.webhook import ConfigureWebhook, CreateWebhook
 
 Json = dict[str, Any]
 
@@ -60,10 +62,21 @@ def page_name(row: type) -> str:
 def schemas() -> Json:
     """Every named schema: arguments, rows and their pages, and the bodies of the API."""
     rows = {spec.row for spec in QUERIES.values()}
-    arguments = [spec.arguments for spec in ALL_COMMANDS.values()]
-    by_name = sorted([*rows, *arguments, *_BODIES], key=lambda kind: kind.__name__)
+    orders = [spec.arguments for spec in ALL_COMMANDS.values()]
+    by_name = sorted([*rows, *orders, *_BODIES], key=lambda kind: kind.__name__)
     pages = {page_name(spec.row): _page(spec.row) for spec in QUERIES.values() if spec.many}
-    return dict(sorted((components(by_name, "#/components/schemas/{name}") | pages).items()))
+    named = components(by_name, "#/components/schemas/{name}")
+    for arguments in (CreateWebhook, ConfigureWebhook):
+        properties = named[arguments.__name__]["properties"]
+        properties["endpoint"] = _narrowed(properties["endpoint"])
+    return dict(sorted((named | pages).items()))
+
+
+def _narrowed(schema: Json) -> Json:
+    """The schema of an endpoint, as the door takes it."""
+    if "anyOf" in schema:
+        return schema | {"anyOf": [_narrowed(each) for each in schema["anyOf"]]}
+    return schema | {"pattern": PATTERN} if "pattern" in schema else schema
 
 
 def _page(row: type) -> Json:

@@ -6,12 +6,10 @@ goes to the very address that was looked at.
 """
 
 import asyncio
-import ipaddress
 import socket
 
 import httpx
-
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+from mpschema.networks import special
 
 
 class Forbidden(Exception):
@@ -39,18 +37,6 @@ class PublicTransport(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
 
-def is_public(address: str) -> bool:
-    """Whether an IP address belongs to the internet, also by what it may stand for."""
-    found = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(found, ipaddress.IPv6Address):
-        if found in _NAT64:
-            return is_public(str(ipaddress.IPv4Address(int(found) & 0xFFFF_FFFF)))
-        inner = found.ipv4_mapped or found.sixtofour
-        if inner is not None:
-            return is_public(str(inner))
-    return found.is_global and not found.is_multicast
-
-
 async def _public_address(host: str, port: int) -> str:
     """One address of the host. Raises `Forbidden` where any of them is not public, `httpx.ConnectError` for none."""
     try:
@@ -58,7 +44,7 @@ async def _public_address(host: str, port: int) -> str:
     except (OSError, UnicodeError) as error:
         raise httpx.ConnectError(f"the name {host} is not known") from error
     addresses = [str(entry[4][0]) for entry in found]
-    private = [address for address in addresses if not is_public(address)]
-    if private:
-        raise Forbidden(f"the endpoint's address {private[0]} is not public")
+    for address in addresses:
+        if known := special(address):
+            raise Forbidden(f"the endpoint's address {address} is not public: it is {known.purpose}")
     return addresses[0]
