@@ -141,6 +141,23 @@ async def test_whoever_comes_next_begins_after_what_is_consumed(commands: Comman
     await successor.intake.close()
 
 
+async def test_what_was_answered_and_discarded_is_no_gap_to_whoever_comes_next(
+    commands: Commands, reader: Reader
+) -> None:
+    """Repeats leave no trace in the log: what it says is consumed may lie before the stream's first message."""
+    for data in (b"a", b"b", b"c"):
+        await commands.send(data)
+    await reader.taken(3)
+    await reader.intake.discard(3)
+    await reader.intake.close()
+    successor = Reader(commands)
+    assert await successor.intake.open(1) == 3
+    await commands.send(b"d")
+    assert await successor.heard() == said(4, b"d")
+    assert await successor.taken(1) == [said(4, b"d")]
+    await successor.intake.close()
+
+
 async def test_what_is_given_to_one_who_reads_no_more_comes_to_the_next(commands: Commands, reader: Reader) -> None:
     """A paused leader does not know yet that it is none: the stream serves what it asked for."""
     successor = Reader(commands)

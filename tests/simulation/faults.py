@@ -67,13 +67,13 @@ class FaultyIntake:
         self._wake = wake
         self._seen = 0
 
-    async def open(self, consumed: int) -> None:
+    async def open(self, consumed: int) -> int:
         """See `Intake`."""
         await self._node.lag()
         if self._node.happens("intake away", 0.1):
             raise IntakeUnavailable("away")
         self._seen = consumed
-        await self._intake.open(consumed)
+        return await self._intake.open(consumed)
 
     def take_nowait(self) -> list[CommandMessage]:
         """See `Intake`: the stream may deliver again, the intake may not."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import msgspec
 import pytest
 import pytest_asyncio
-from mpbus.reader import GENESIS
+from mpbus.reader import GENESIS, LogPosition
 from mpkernel.adapters.clock import SystemClock
 from mpkernel.adapters.memory import MemoryCommands, MemoryIntake, MemoryLog, MemorySnapshots
 from mpkernel.answers import Answers, Places
@@ -72,15 +72,32 @@ class CountingClock:
         return SystemClock().now_ms() + self.forward_ms
 
 
+class HeldLog(MemoryLog):
+    """A log that can be made to wait before it stores."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def append(self, data: bytes, commit_hash: str, after: LogPosition, deadline_seconds: float) -> int:
+        """See `LogWriter`."""
+        await self.open.wait()
+        return await super().append(data, commit_hash, after, deadline_seconds)
+
+
 @dataclass
 class Place:
     """A leader, and what is around it."""
 
     shard: Shard = field(default_factory=Shard)
-    log: MemoryLog = field(default_factory=MemoryLog)
+    log: HeldLog = field(default_factory=HeldLog)
     commands: MemoryCommands = field(default_factory=MemoryCommands)
     clock: CountingClock = field(default_factory=CountingClock)
     answered: list[str] = field(default_factory=list)
+    position: LogPosition = GENESIS
+    places: Places = field(default_factory=Places)
+    leading: asyncio.Task[str] | None = None
 
     async def send(self, reply_to: str, data: bytes) -> None:
         """An answer, as `Replies` sends it."""
@@ -92,16 +109,30 @@ class Place:
         return Leader(
             Candidacy("k1", subjects.log_subject("0"), (ROOT,), 5.0),
             self.shard,
-            GENESIS,
+            self.position,
             clock=self.clock,
             writer=self.log,
             intake=MemoryIntake(self.commands, wake),
-            answers=Answers(self.log, self, Places()),
+            answers=Answers(self.log, self, self.places),
             authorizer=RoleAuthorizer(),
             sealing=Sealing(MemorySnapshots(), "x", 0, wake),
             metrics=Metrics(),
             wake=wake,
         )
+
+    async def begin(self) -> None:
+        """The next leadership, elected."""
+        self.led = self.leader()
+        commits = len(self.log.commits)
+        self.leading = asyncio.create_task(self.led.lead())
+        await eventually(lambda: len(self.log.commits) == commits + 1)
+
+    async def end(self) -> None:
+        """Its end, as asked for."""
+        assert self.leading is not None
+        self.led.step_down("the test is over")
+        assert await self.leading == "the test is over"
+        self.position = self.led.position
 
     async def decided(self, *names: str) -> None:
         """Until the leader's state holds these workspaces, and no others."""
@@ -112,12 +143,9 @@ class Place:
 async def place() -> AsyncIterator[Place]:
     """A leader that was elected, with nothing to do."""
     place = Place()
-    leader = place.leader()
-    leading = asyncio.create_task(leader.lead())
-    await eventually(lambda: len(place.log.commits) == 1)
+    await place.begin()
     yield place
-    leader.step_down("the test is over")
-    assert await leading == "the test is over"
+    await place.end()
 
 
 async def test_what_is_decided_ahead_waits_for_its_stream(place: Place) -> None:
@@ -174,3 +202,38 @@ async def test_what_is_consumed_leaves_its_stream_when_nothing_more_comes(place:
     place.commands.publish(workspace("acme"), "replies")
     await eventually(lambda: place.answered == ["w-acme"])
     await eventually(lambda: not place.commands.after(0))
+
+
+async def test_repeats_alone_leave_their_stream_though_nothing_is_stored_for_them(place: Place) -> None:
+    place.commands.publish(workspace("acme"), "replies")
+    await eventually(lambda: place.answered == ["w-acme"])
+    for _ in range(300):
+        place.commands.publish(workspace("acme"), "replies")
+    await eventually(lambda: len(place.answered) == 301)
+    assert len(place.log.commits) == 2
+    await eventually(lambda: not place.commands.after(0))
+
+
+async def test_what_follows_a_commit_in_flight_is_neither_answered_nor_gone(place: Place) -> None:
+    place.commands.publish(workspace("acme"), "replies")
+    await eventually(lambda: not place.commands.after(0))
+    place.log.open.clear()
+    place.commands.publish(workspace("beta"), "replies")
+    place.commands.publish(workspace("acme"), "replies")
+    await eventually(lambda: place.shard.command_position == 3)
+    assert (place.answered, len(place.commands.after(0))) == (["w-acme"], 2)
+    place.log.open.set()
+    await eventually(lambda: place.answered == ["w-acme", "w-beta", "w-acme"])
+    await eventually(lambda: not place.commands.after(0))
+
+
+async def test_a_new_leader_discards_repeats_that_came_after_the_last_commit(place: Place) -> None:
+    place.commands.publish(workspace("acme"), "replies")
+    await eventually(lambda: place.answered == ["w-acme"])
+    await place.end()
+    for _ in range(3):
+        place.commands.publish(workspace("acme"), "replies")
+    await place.begin()
+    await eventually(lambda: not place.commands.after(0))
+    await eventually(lambda: place.answered == ["w-acme"] * 4)
+    assert len(place.log.commits) == 3

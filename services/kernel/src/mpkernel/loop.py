@@ -29,19 +29,14 @@ from mpkernel.core.timers import due, next_due
 from mpkernel.core.turn import Reply, Sealed, Turn
 from mpkernel.core.undo import Undo
 from mpkernel.core.world import Fact
+from mpkernel.discarding import Discards
 from mpkernel.metrics import Metrics
-from mpkernel.ports import Clock, CommandMessage, Intake, IntakeUnavailable, LogWriter
+from mpkernel.ports import Clock, CommandMessage, Intake, LogWriter
 from mpkernel.sealing import Sealing
 
 log = structlog.get_logger(__name__)
 TIMERS_MAX = 500
 """Timers fired in one turn, at most."""
-DISCARD_EVERY_SECONDS = 2.0
-"""Between two discards under load: each holds up the command stream for a moment."""
-DISCARD_CALM_SECONDS = 0.2
-"""After so long without a commit what is consumed is discarded at once: nobody is held up."""
-DISCARD_BYTES = 32 << 20
-"""With more than that taken since the last discard the next is due: what is consumed must not fill the stream."""
 STEP_MESSAGES_MAX = 32
 """Messages decided before the loop looks up again, so that a finished commit never waits long."""
 BACKLOG_MESSAGES_MAX = 2_000
@@ -105,13 +100,7 @@ class Leader:
         self._ahead: _Ahead | None = None
         """What the turn consists of, while the stream has not said it."""
         self._in_flight: asyncio.Task[None] | None = None
-        self._consumed = shard.command_position
-        self._discarded = shard.command_position
-        self._discarded_at = 0.0
-        self._stored_at = 0.0
-        self._taken_bytes = 0
-        """Since the last discard."""
-        self._discarding: asyncio.Task[None] | None = None
+        self._discards = Discards(intake, shard.command_position)
         self._alarm: asyncio.TimerHandle | None = None
         self._ended: str | None = None
         self.decided = False
@@ -194,7 +183,7 @@ class Leader:
         if len(self._backlog) < BACKLOG_MESSAGES_MAX:
             taken = self._intake.take_nowait()
             self._backlog.extend(taken)
-            self._taken_bytes += sum(len(message.data) for message in taken)
+            self._discards.took(sum(len(message.data) for message in taken))
         self._settle()
         if self._ahead is None:
             self._fire_timers()
@@ -203,7 +192,7 @@ class Leader:
             self._decide_ahead()
         if self._in_flight is None and self._ahead is None:
             self._begin_commit()
-        self._begin_discard()
+        self._discards.begin()
         if self._backlog and not (self._turn is not None and self._turn.full):
             self._wake.set()
         await asyncio.sleep(0)  # Let the commit out, and acknowledgements and new commands in.
@@ -269,8 +258,9 @@ class Leader:
             turn.note(Fact(LOG, LOG, checkpoint), f"checkpoint_{checkpoint.at_seq}:0")
         if turn is None:
             return
-        if turn.empty:
+        if turn.empty:  # Repeats alone. All before them is stored, as nothing is in flight.
             self._answers.send(pack(turn.replies), self._epoch)
+            self._discards.consumed(self._shard.command_position)
             return
         self._in_flight = asyncio.create_task(self._commit(self._seal(turn)))
         self._in_flight.add_done_callback(lambda _: self._wake.set())
@@ -295,8 +285,7 @@ class Leader:
         stream_seq = await self._writer.append(sealed.data, commit_hash, after, deadline)
         seconds = time.perf_counter() - started
         self._position = LogPosition(stream_seq, sealed.last_seq, commit_hash)
-        self._consumed = sealed.header.command_position
-        self._stored_at = asyncio.get_running_loop().time()
+        self._discards.consumed(sealed.header.command_position)
         self._answers.stored(sealed.header.first_seq, stream_seq)
         self._answers.send(await packing, self._epoch)
         self._metrics.committed(sealed, seconds)
@@ -308,26 +297,11 @@ class Leader:
         await asyncio.sleep(0)  # The commit leaves first.
         return pack(replies)
 
-    def _begin_discard(self) -> None:
-        """Acknowledge in bulk, now and then. Late is harmless: the log says what is consumed."""
-        if self._consumed == self._discarded or (self._discarding is not None and not self._discarding.done()):
-            return
-        now = asyncio.get_running_loop().time()
-        calm = now - self._stored_at > DISCARD_CALM_SECONDS
-        if calm or now - self._discarded_at > DISCARD_EVERY_SECONDS or self._taken_bytes > DISCARD_BYTES:
-            self._discarded_at, self._taken_bytes = now, 0
-            self._discarding = asyncio.create_task(self._discard(self._consumed))
-
-    async def _discard(self, consumed: int) -> None:
-        try:
-            await self._intake.discard(consumed)
-            self._discarded = consumed
-        except IntakeUnavailable as error:
-            log.info("intake.discard_failed", consumed=consumed, reason=str(error))
-
     async def _close(self) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
-        await end(*[task for task in (self._in_flight, self._discarding) if task is not None])
+        if self._in_flight is not None:
+            await end(self._in_flight)
+        await self._discards.close()
         await self._intake.close()
         self._metrics.count()

@@ -75,8 +75,11 @@ class Log(Protocol):
 class Intake(Protocol):
     """The command stream, as its one reader sees it: in order, nothing twice, nothing skipped."""
 
-    async def open(self, consumed: int) -> None:
-        """Drop what is consumed already and begin to deliver what follows, in order. Raises `IntakeUnavailable`."""
+    async def open(self, consumed: int) -> int:
+        """Drop what is consumed already and begin to deliver what follows, in order.
+
+        Returns the last position that the stream gave out so far. Raises `IntakeUnavailable`.
+        """
         ...
 
     def take_nowait(self) -> list[CommandMessage]:

@@ -50,15 +50,18 @@ class JetStreamIntake:
         self._hearing = Hearing()
         self._listening: list[Subscription] = []
 
-    async def open(self, consumed: int) -> None:
+    async def open(self, consumed: int) -> int:
         """See the port: purge what is consumed, reset the consumer so that the rest comes again in order, and pull."""
         await self.discard(consumed)
         try:
             await self._js.reset_consumer(self._stream, INTAKE_CONSUMER)
-            self._taken = self._complete = consumed
+            state = (await self._js.stream_info(self._stream)).state
+            first = state.first_seq if state.messages else state.last_seq + 1
+            self._taken = self._complete = max(consumed, first - 1)  # Answered repeats are gone that no log speaks of.
             for subject in self._subjects:
                 self._listening.append(await self._nc.subscribe(subject, cb=self._on_sent))
             self._pull = await Pull(self._nc, self._stream, INTAKE_CONSUMER, batch=_BATCH, wake=self._wake).open()
+            return state.last_seq
         except (NatsError, TimeoutError) as error:
             await self.close()
             raise IntakeUnavailable(str(error) or type(error).__name__) from error

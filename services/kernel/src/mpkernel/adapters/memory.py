@@ -88,6 +88,11 @@ class MemoryCommands:
             reader.deliver(message)
         return self._last
 
+    @property
+    def last(self) -> int:
+        """The last position that was given out."""
+        return self._last
+
     def after(self, consumed: int) -> list[CommandMessage]:
         """What waits, in order."""
         return [message for position, message in self._waiting.items() if position > consumed]
@@ -117,13 +122,14 @@ class MemoryIntake:
         self._hearing = Hearing()
         self._taken = 0
 
-    async def open(self, consumed: int) -> None:
+    async def open(self, consumed: int) -> int:
         """See the port."""
         self._commands.purge(consumed)
-        self._taken = consumed
         self._arrived = self._commands.after(consumed)
+        self._taken = max(consumed, self._arrived[0].position - 1 if self._arrived else self._commands.last)
         self._commands.attach(self)
         self._wake.set()
+        return self._commands.last
 
     def deliver(self, message: CommandMessage) -> None:
         """A message was stored."""
