@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
-import pytest
 import pytest_asyncio
 from mpd.ports import free_port
 from mpd.stack import Stack
@@ -17,8 +16,9 @@ from tests.support.cluster import Cluster, running
 BYTES_MAX = 512 * 1024
 STREAM = subjects.command_stream("0")
 TASKS = "/v1/workspaces/acme/tasks"
-TASK = {"project_id": "core", "title": "again and again", "description": "y" * 30_000}
-REPEATED = {"Idempotency-Key": "the-same"}
+LARGE = {"project_id": "core", "title": "again and again", "description": "y" * 30_000}
+SMALL = {"project_id": "core", "title": "again"}
+NEW = {"project_id": "core", "title": "new", "description": "somewhat longer than what was repeated last"}
 
 
 @pytest_asyncio.fixture
@@ -38,26 +38,29 @@ async def http(cluster: Cluster) -> AsyncIterator[httpx.AsyncClient]:
     """The gateway, as one owner sees it whose command was answered once."""
     headers = {"Authorization": f"Bearer {cluster.stack.root_key}"}
     async with httpx.AsyncClient(base_url=cluster.stack.url, headers=headers, timeout=60) as client:
-        assert (await client.post(TASKS, json=TASK, headers=REPEATED)).status_code == 201
+        for task in (LARGE, SMALL):
+            assert (await repeat(client, task)).status_code == 201
         yield client
 
 
+async def repeat(http: httpx.AsyncClient, task: dict[str, str], *, later: bool = False) -> httpx.Response:
+    """The same request, under the same key."""
+    headers = {"Idempotency-Key": f"the-same-{len(task)}"} | ({"Prefer": "respond-async"} if later else {})
+    return await http.post(TASKS, json=task, headers=headers)
+
+
 async def fill(http: httpx.AsyncClient) -> None:
-    """Repeat the answered command until the stream takes no more."""
-    later = REPEATED | {"Prefer": "respond-async"}
-    for _ in range(2 * BYTES_MAX // len(TASK["description"])):
-        answer = await http.post(TASKS, json=TASK, headers=later)
-        if answer.status_code == 429:
-            return
-        assert answer.status_code == 202, answer.text
-    pytest.fail("the stream took everything")
+    """Repeat what was answered until the stream takes no more, not even what is small."""
+    for task in (LARGE, SMALL):
+        while (answer := await repeat(http, task, later=True)).status_code != 429:
+            assert answer.status_code == 202, answer.text
 
 
 async def a_new_command_is_taken(http: httpx.AsyncClient) -> None:
     """Of an owner who never repeated anything."""
 
     async def created() -> None:
-        answer = await http.post(TASKS, json={"project_id": "core", "title": "new"}, headers={"Idempotency-Key": "new"})
+        answer = await http.post(TASKS, json=NEW, headers={"Idempotency-Key": "new"})
         assert answer.status_code == 201, answer.text
 
     await eventually(created)
@@ -105,6 +108,6 @@ async def test_a_leader_that_finds_it_full_empties_it(cluster: Cluster, http: ht
 
 
 async def test_repeats_on_a_quiet_log_are_soon_gone(cluster: Cluster, http: httpx.AsyncClient) -> None:
-    await asyncio.gather(*(http.post(TASKS, json=TASK, headers=REPEATED) for _ in range(300)))
+    await asyncio.gather(*(repeat(http, SMALL) for _ in range(300)))
     await emptied(cluster)
-    assert len([r for c in await cluster.log() for r in c.records if r.name == "TaskCreated"]) == 1
+    assert len([r for c in await cluster.log() for r in c.records if r.name == "TaskCreated"]) == 2
