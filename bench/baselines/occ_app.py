@@ -7,6 +7,7 @@ that what differs is what happens to a command. It asks nobody who they are.
 """
 
 import asyncio
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -100,7 +101,9 @@ async def serve(place: Place) -> None:
     occ = Occ(place.postgres_dsn)
     await occ.open()
     server = Server(OccApp(occ).app(), "127.0.0.1", place.http_port, _DRAIN_SECONDS)
-    await server.serve_until_told(lambda: None, lambda: 0)
+    told = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
+    await server.serve_until_told(told, lambda: None, lambda: 0)
     await occ.close()
 
 

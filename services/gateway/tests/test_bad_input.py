@@ -165,8 +165,16 @@ async def test_a_header_that_is_no_ascii(gateway_stack: Stack) -> None:
 
 
 async def test_documents_and_health_are_open_to_everybody(http: httpx.AsyncClient) -> None:
-    for path in ("/healthz", "/readyz", "/metrics", "/v1/openapi.json", "/v1/asyncapi.json", "/docs"):
+    for path in ("/healthz", "/readyz", "/v1/openapi.json", "/v1/asyncapi.json", "/docs"):
         assert (await http.get(path)).status_code == 200, path
+
+
+async def test_figures_and_reasons_are_for_operators_alone(http: httpx.AsyncClient, gateway_stack: Stack) -> None:
+    assert (await http.get("/metrics")).status_code == 404
+    assert (await http.get("/readyz")).json() == {"status": "ok"}
+    async with httpx.AsyncClient(base_url=gateway_stack.gateways[0].ops_url) as ops:
+        assert "mp_gateway_requests_total" in (await ops.get("/metrics")).text
+        assert (await ops.get("/readyz")).json()["postgres"] == "ok"
 
 
 async def test_the_page_of_the_api_brings_its_own_files(http: httpx.AsyncClient) -> None:

@@ -169,7 +169,7 @@ async def test_a_request_in_flight_is_answered_before_the_door_closes(fragile: S
 
 
 async def _in_flight(stack: Stack) -> bool:
-    async with httpx.AsyncClient(base_url=stack.url, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=stack.gateways[0].ops_url, timeout=30) as client:
         metrics = (await client.get("/metrics")).text
     return "mp_gateway_commands_in_flight 1.0" in metrics
 
@@ -196,7 +196,7 @@ async def test_without_postgres_commands_go_on_and_queries_are_unavailable_for_n
         found = await eventually(lambda: _page_of_tasks(door, command.json()), 30)
     assert command.status_code == 201
     assert (query.status_code, query.json()["code"]) == (503, "unavailable")
-    assert (ready.status_code, ready.json()["checks"]["postgres"]) == (503, "does not answer")
+    assert (ready.status_code, ready.json()) == (200, {"status": "ok"})
     assert [task["id"] for task in found.json()["items"]] == ["t1"]
 
 
@@ -269,7 +269,7 @@ async def _flood(door: Door) -> None:
 
 async def _cut_off(stack: Stack) -> float:
     """How many streams were, so far: stuck in a write, or fallen behind the ring before it came to that."""
-    async with httpx.AsyncClient(base_url=stack.url, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=stack.gateways[0].ops_url, timeout=30) as client:
         families = text_string_to_metric_families((await client.get("/metrics")).text)
     ended = [sample for family in families for sample in family.samples if sample.name.endswith("streams_ended_total")]
     return sum(sample.value for sample in ended if sample.labels["reason"] in {"stalled", "slow"})

@@ -295,14 +295,16 @@ async def test_it_stops_at_once_when_asked_and_leaves_its_leases(
     assert await owners(database) == {"nobody"} or await owners(database) == {""}
 
 
-async def test_it_refuses_tables_it_was_not_made_for(
+async def test_it_waits_for_tables_it_was_made_for(
     log: Log, nats_url: str, empty_database: Database, new_process: NewProcess
 ) -> None:
     process = new_process("first")
     process.environment["MP_POSTGRES_DSN"] = empty_database.owner_dsn
     process.spawn()
-    await eventually(lambda: process.exit_code == 3)
-    assert "run `python -m mpprojector migrate`" in process.log_path.read_text()
+    port = int(process.environment["MP_OPS_PORT"])
+    await eventually(lambda: "run `python -m mpprojector migrate`" in http_text(port, "/readyz"))
+    await asyncio.to_thread(process.stop)
+    assert process.exit_code == 0
 
 
 DOCTORED = """

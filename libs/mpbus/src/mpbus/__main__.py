@@ -3,29 +3,41 @@
 import asyncio
 import sys
 
+from nats.errors import Error as NatsError
+
 from mpbus.connect import connect
+from mpbus.errors import Unavailable
 from mpbus.identities import PROVISION
+from mpbus.oneshot import run_once
 from mpbus.settings import BusSettings
 from mpbus.streams import provision
+from mpbus.vitals import Vital
+
+WAIT_SECONDS = 30.0
+"""For NATS: who deploys everything at once starts us before it."""
 
 
-async def _provision(settings: BusSettings) -> None:
-    nc = await connect(settings.nats(PROVISION), "provision")
+async def _provision(settings: BusSettings) -> str:
+    nats = Vital("nats")
+    try:
+        async with asyncio.timeout(WAIT_SECONDS):
+            nc = await connect(settings.nats(PROVISION), "provision", vital=nats)
+    except TimeoutError:
+        raise Unavailable(f"no NATS server for {WAIT_SECONDS:g} s: {nats.state}") from None
     try:
         await provision(nc, settings.shard, settings.replicas)
     finally:
         await nc.close()
+    return f"streams of shard {settings.shard} are in place"
 
 
 def main(arguments: list[str]) -> int:
-    """0 when done, 2 for wrong usage."""
+    """0 when done, 1 when the world refused, 2 for wrong usage."""
     if arguments != ["provision"]:
         sys.stderr.write("usage: python -m mpbus provision\n")
         return 2
     settings = BusSettings()
-    asyncio.run(_provision(settings))
-    sys.stdout.write(f"streams of shard {settings.shard} are in place\n")
-    return 0
+    return run_once("provision", lambda: _provision(settings), Unavailable, NatsError, OSError, TimeoutError)
 
 
 if __name__ == "__main__":

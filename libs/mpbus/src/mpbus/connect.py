@@ -10,10 +10,12 @@ import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import AuthorizationError
+from nats.errors import Error as NatsError
 
 from mpbus.errors import Denied
 from mpbus.options import NatsOptions
 from mpbus.settings import redacted
+from mpbus.vitals import Vital
 
 log = structlog.get_logger(__name__)
 _VIOLATION = re.compile(r"permissions violation for (publish|subscription) to \"([^\"]+)\"")
@@ -31,9 +33,11 @@ class BusClient(Client):
     for ever: credentials are renewed while services run.
     """
 
-    def __init__(self, options: NatsOptions) -> None:
+    def __init__(self, options: NatsOptions, vital: Vital) -> None:
         super().__init__()
         self.options_given = options
+        self.vital = vital
+        """Whether the server answers us, and what it said last."""
         self._refusable: dict[str, set[OnDenied]] = {}
         self._said: dict[str, float] = {}
 
@@ -74,20 +78,31 @@ class BusClient(Client):
             log.error("nats.denied", user=refused.user, action=refused.action, subject=refused.subject)
             for callback in list(self._refusable.get(refused.subject, ())):
                 callback(refused)
+        elif isinstance(error, AuthorizationError) or _AUTHORIZATION.search(said):
+            who = self.options_given.user or "a user without a name"
+            self.vital.away(f"NATS at {redacted(self.options_given.url)} refuses the credential of {who}: {said}")
+        elif not self.is_connected:
+            self.vital.away(f"NATS does not answer: {said}")
         elif self._is_news(said):
-            if isinstance(error, AuthorizationError) or _AUTHORIZATION.search(said):
-                url = redacted(self.options_given.url)
-                log.error("nats.credential_refused", user=self.options_given.user, url=url, error=said)
-            else:
-                log.warning("nats.error", error=said)
+            log.warning("nats.error", error=said)
 
     async def _process_err(self, err_msg: str) -> None:
         """Overrides how the library takes an error of a connection that stands: it would close it for good."""
-        if _AUTHORIZATION.search(err_msg):
-            await self.reported(AuthorizationError())
-            await self._process_op_err(AuthorizationError())
+        if _VIOLATION.search(err_msg.lower()):
+            await super()._process_err(err_msg)
             return
-        await super()._process_err(err_msg)
+        error = AuthorizationError() if _AUTHORIZATION.search(err_msg) else NatsError(f"nats: {err_msg}")
+        await self.reported(error)
+        await self._process_op_err(error)
+
+    async def disconnected(self) -> None:
+        """The connection is gone; unless we left ourselves, the server is away."""
+        if not self.is_closed and self.vital.ok:
+            self.vital.away("NATS does not answer: the connection is gone")
+
+    async def reconnected(self) -> None:
+        """It is there again."""
+        self.vital.answered()
 
     def _is_news(self, said: str) -> bool:
         now = time.monotonic()
@@ -97,23 +112,19 @@ class BusClient(Client):
         return True
 
 
-async def _on_disconnected() -> None:
-    log.warning("nats.disconnected")
-
-
-async def _on_reconnected() -> None:
-    log.info("nats.reconnected")
-
-
-async def connect(options: NatsOptions | str, name: str, *, writer: bool = False) -> BusClient:
+async def connect(
+    options: NatsOptions | str, name: str, *, writer: bool = False, vital: Vital | None = None
+) -> BusClient:
     """A connection as `options` say; an address alone is a server that asks nobody who they are.
 
+    Waits for a server as long as it takes; `vital` says why.
+
     With `writer`, publishing while disconnected raises instead of buffering: the client library would otherwise send
-    the buffer after a reconnect, when the world has moved on. Raises the client's errors when no server answers first,
-    and `Unusable` when a credential or certificate cannot be read.
+    the buffer after a reconnect, when the world has moved on. Raises `Unusable` when a credential or certificate cannot
+    be read.
     """
     given = NatsOptions(options) if isinstance(options, str) else options
-    client = BusClient(given)
+    client = BusClient(given, vital or Vital("nats"))
     await client.connect(
         [part.strip() for part in given.url.split(",")],
         name=name,
@@ -125,8 +136,9 @@ async def connect(options: NatsOptions | str, name: str, *, writer: bool = False
         ping_interval=5,
         max_outstanding_pings=2,
         error_cb=client.reported,
-        disconnected_cb=_on_disconnected,
-        reconnected_cb=_on_reconnected,
+        disconnected_cb=client.disconnected,
+        reconnected_cb=client.reconnected,
         **given.client_options(),
     )
+    client.vital.answered()
     return client

@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-import structlog
 from mpschema import codec, subjects
 from mpschema.envelope import CommitHeader, EventRecord
 from mpschema.positions import GENESIS as GENESIS
@@ -20,8 +19,8 @@ from nats.js.errors import NotFoundError
 
 from mpbus.errors import ChainBroken, ConsumerLost
 from mpbus.pull import Pull, stream_sequence
+from mpbus.vitals import Trouble
 
-log = structlog.get_logger(__name__)
 HASH_HEADER = "Mp-Hash"
 _RETRY_SECONDS = 0.1
 _INACTIVE_SECONDS = 30.0
@@ -92,6 +91,7 @@ class LogReader:
         self._stream = subjects.log_stream(shard)
         self._batch = batch
         self._bytes_max = bytes_max
+        self._trouble = Trouble("log.reader_reopens", shard=shard)
 
     async def follow(self, after: LogPosition = GENESIS) -> AsyncIterator[list[Commit]]:
         """Commits after a position, in batches as they come, across reconnects and restarts of the server.
@@ -101,10 +101,11 @@ class LogReader:
         while True:
             try:
                 async for commits in self._follow_once(after):
+                    self._trouble.over()
                     yield commits
                     after = commits[-1].position
             except (ConsumerLost, NatsError, TimeoutError) as error:
-                log.info("log.reader_reopens", after=after.seq, reason=str(error) or type(error).__name__)
+                self._trouble.met(str(error) or type(error).__name__)
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def _follow_once(self, after: LogPosition) -> AsyncIterator[list[Commit]]:

@@ -55,6 +55,13 @@ class BusSettings(NatsSettings):
     otlp_endpoint: str = Field("", description="OTLP/HTTP collector for traces; empty: no traces")
 
 
+class OpsSettings(BusSettings):
+    """Of every service that runs on: where its ops door is (`context/operations/readiness.md`)."""
+
+    ops_host: str = Field("127.0.0.1", description="address of the ops door: health and metrics, for operators alone")
+    ops_port: int = Field(0, ge=0, le=65_535, description="its port; 0: no such door")
+
+
 def secret_from(value: SecretStr | None, file: Path | None) -> str:
     """A secret as given, or what stands in its file. Raises `OSError`."""
     if file is not None and file.name:

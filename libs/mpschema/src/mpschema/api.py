@@ -73,12 +73,7 @@ class IssuedSecret(Outcome, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Whether a service is well, and what it found wrong, check by check."""
+    """Whether a gateway is well. Its reasons are for operators, who ask its ops door."""
 
     status: str
     """`ok` or `failing`."""
-    checks: dict[str, str] = {}
-    halted: dict[str, str] = {}
-    """Projections that are halted, each with the event and the reason. What they show stands still; others go on."""
-    reads_level: int = 0
-    """The newest feature level of a log that this build reads; 0 where it was not asked for."""

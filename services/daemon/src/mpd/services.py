@@ -27,14 +27,23 @@ TASK_SECONDS_MAX = 60.0
 
 
 class ServiceProcess(ChildProcess):
-    """One process of a service. Its `port` serves /readyz: HTTP for a gateway, operations for the others."""
+    """One process of a service. `ops_port` is for operators; `port` is a gateway's public one, else the same."""
 
     stop_seconds_max = 20.0
     stuck_seconds_max = 15.0
 
-    def __init__(self, kind: str, name: str, port: int, log_path: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        kind: str,
+        name: str,
+        ops_port: int,
+        log_path: Path,
+        environment: Mapping[str, str],
+        http_port: int | None = None,
+    ) -> None:
         self.kind = kind
-        self.port = port
+        self.ops_port = ops_port
+        self.port = http_port or ops_port
         super().__init__(name, [sys.executable, "-m", *PROGRAMS[kind]], log_path, environment=environment)
 
     @property
@@ -42,13 +51,19 @@ class ServiceProcess(ChildProcess):
         """Where it serves HTTP."""
         return f"http://{HOST}:{self.port}"
 
+    @property
+    def ops_url(self) -> str:
+        """Where it tells operators how it is."""
+        return f"http://{HOST}:{self.ops_port}"
+
     def is_ready(self) -> bool:
         """Whether this very process (not another that took its port) answers 200 on /readyz."""
-        return self.running and _listens(self.pid, self.port) and http_status(self.port, "/readyz") == HTTPStatus.OK
+        ours = self.running and all(_listens(self.pid, port) for port in {self.port, self.ops_port})
+        return ours and http_status(self.ops_port, "/readyz") == HTTPStatus.OK
 
     def is_alive(self) -> bool:
         """Whether it answers at all and does not say that it is stuck. True while a server it needs is away."""
-        return http_status(self.port, "/healthz") == HTTPStatus.OK
+        return http_status(self.ops_port, "/healthz") == HTTPStatus.OK
 
 
 def _listens(pid: int, port: int) -> bool:

@@ -178,14 +178,16 @@ class Stack:
 
     def _service(self, kind: str, number: int, http_port: int | None = None) -> ServiceProcess:
         name = f"{kind}-{number}"
-        if kind == "gateway" and number == 1:
-            port = http_port or self._ports.port_near(name, HTTP_PORT)
+        if kind != "gateway":
+            public = None
+        elif number == 1:
+            public = http_port or self._ports.port_near(name, HTTP_PORT)
         else:
-            port = self._ports.port(name)
-        environment = (
-            self._environment(name) | self._service_environment(kind, port) | dict(self._settings.get(kind, {}))
-        )
-        return ServiceProcess(kind, name, port, self.log_path(name), environment)
+            public = self._ports.port(name)
+        port = self._ports.port(name if public is None else f"{name}-ops")
+        environment = self._environment(name) | {"MP_OPS_PORT": str(port)} | self._service_environment(kind, public)
+        environment |= dict(self._settings.get(kind, {}))
+        return ServiceProcess(kind, name, port, self.log_path(name), environment, public)
 
     def _operator_file(self) -> str:
         return operator_file(
@@ -195,7 +197,7 @@ class Stack:
             shard=self.shard,
             public_key_file=str(self.keys.public_key_file),
             nats_monitor_url=self.nats.monitor_url,
-            services={service.name: service.url for service in self.services},
+            services={service.name: service.ops_url for service in self.services},
             data_dir=str(self.folder),
             secrets_dir=str(self.keys.folder),
         )
@@ -208,25 +210,24 @@ class Stack:
             "MP_NODE": node,
         }
 
-    def _service_environment(self, kind: str, port: int) -> dict[str, str]:
+    def _service_environment(self, kind: str, http_port: int | None) -> dict[str, str]:
         if kind == "kernel":
             signing_key = str(self.keys.signing_key_file)
-            return {"MP_LEASE": "redis", "MP_OPS_PORT": str(port), "MP_SIGNING_KEY_FILE": signing_key}
+            return {"MP_LEASE": "redis", "MP_SIGNING_KEY_FILE": signing_key}
         if kind == "relay":
-            return {"MP_OPS_PORT": str(port)}
+            return {}
         if kind == "projector":
-            return {"MP_POSTGRES_DSN": self.postgres.dsn("mp_projector"), "MP_OPS_PORT": str(port)}
+            return {"MP_POSTGRES_DSN": self.postgres.dsn("mp_projector")}
         if kind == "webhooks":
             return {
                 "MP_POSTGRES_DSN": self.postgres.dsn("mp_webhooks"),
-                "MP_OPS_PORT": str(port),
                 "MP_SECRETS_DIR": str(self.keys.folder),
                 **_NEAR_ENDPOINTS,
             }
         return {
             "MP_POSTGRES_DSN": self.postgres.dsn("mp_gateway"),
             "MP_HTTP_HOST": HOST,
-            "MP_HTTP_PORT": str(port),
+            "MP_HTTP_PORT": str(http_port),
             "MP_SECRETS_DIR": str(self.keys.folder),
             "MP_ROOT_KEY_HASH": self.keys.root_key_hash,
             **_NEAR_ENDPOINTS,

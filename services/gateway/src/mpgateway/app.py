@@ -6,7 +6,6 @@ from typing import Any
 from litestar import Litestar, Request, Response
 from mpbus.producer import CommandProducer
 from mpbus.reader import LogReader
-from nats.aio.client import Client as Nats
 from redis.asyncio import Redis
 
 from mpgateway.auth.access import Access
@@ -16,6 +15,7 @@ from mpgateway.auth.authenticator import Authenticator
 from mpgateway.auth.oidc import Oidc
 from mpgateway.batch import Batches
 from mpgateway.commanding import Commanding
+from mpgateway.condition import Condition
 from mpgateway.credentials import Credentials
 from mpgateway.database import ReadModels
 from mpgateway.limits import Rate, RateLimiter
@@ -45,7 +45,7 @@ class World:
     """What the gateway stands on, connected by `main`."""
 
     settings: GatewaySettings
-    nats: Nats
+    condition: Condition
     redis: Redis
     producer: CommandProducer
     read_models: ReadModels
@@ -80,7 +80,7 @@ def build(world: World) -> tuple[Litestar, Clients]:
         batch_route(Batches(commanding), pipeline),
         events.sse(),
         *page_routes(),
-        *Operations(world.nats, read_models, world.tail, world.ring).routes(),
+        *Operations(world.condition).routes(),
     ]
     app = Litestar(
         route_handlers=[*handlers(routes, pipeline), handler(SOCKET_PATH, events.socket(pipeline))],

@@ -8,26 +8,13 @@ join, so Postgres cannot look before it is made, and without it there are no row
 from collections.abc import Awaitable, Callable
 
 import asyncpg
-import structlog
-from asyncpg.exceptions import (
-    InsufficientResourcesError,
-    InterfaceError,
-    OperatorInterventionError,
-    PostgresConnectionError,
-)
+from mpbus.postgres import why_away
+from mpbus.vitals import Vital
 
 COMMAND_SECONDS = 5.0
-_AWAY = (
-    OSError,
-    TimeoutError,
-    PostgresConnectionError,
-    InterfaceError,
-    OperatorInterventionError,
-    InsufficientResourcesError,
-)
+_DRIVERS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 CaughtUp = Callable[[], Awaitable[bool]]
 """Waits, within a bound, until the read models know all that this process has read of the log."""
-log = structlog.get_logger(__name__)
 
 
 class ReadModelsUnavailable(Exception):
@@ -46,6 +33,7 @@ class ReadModels:
     def __init__(self, dsn: str, connections: int) -> None:
         self._dsn = dsn
         self._connections = connections
+        self.vital = Vital("postgres")
 
     async def start(self) -> None:
         """Prepare the pool; nothing connects before the first question."""
@@ -66,10 +54,14 @@ class ReadModels:
     async def fetch(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
         """The rows of one statement. Raises `ReadModelsUnavailable`."""
         try:
-            return await self._pool.fetch(sql, *arguments)
-        except _AWAY as error:
-            log.warning("read_models.unavailable", error=f"{type(error).__name__}: {error}")
+            rows = await self._pool.fetch(sql, *arguments)
+        except _DRIVERS as error:
+            if (reason := why_away(error)) is None:
+                raise
+            self.vital.away(reason)
             raise ReadModelsUnavailable from error
+        self.vital.answered()
+        return rows
 
 
 def scoped(setting: str, select: str) -> str:

@@ -9,12 +9,15 @@ import uvloop
 from mpbus import telemetry
 from mpbus.connect import connect
 from mpbus.identities import GATEWAY
+from mpbus.lifecycle import Lifecycle, live
 from mpbus.producer import CommandProducer
 from mpbus.reader import LogReader
+from mpbus.vitals import Vital
 from prometheus_client import disable_created_metrics
 from redis.asyncio import Redis
 
 from mpgateway.app import World, build
+from mpgateway.condition import Condition
 from mpgateway.database import ReadModels
 from mpgateway.limits import REDIS_SECONDS
 from mpgateway.server import Server
@@ -27,37 +30,40 @@ FILES_WANTED = 65_536
 log = structlog.get_logger(__name__)
 
 
-def main() -> None:
-    """Run until told to stop."""
+def main() -> int:
+    """Run until told to stop. Returns the exit code."""
     settings = GatewaySettings()
     telemetry.configure("mpgateway", node=settings.node, level=settings.log_level, style=settings.log_format)
     _raise_file_limit()
     disable_created_metrics()  # type: ignore[no-untyped-call]  # the package has no types for it
-    uvloop.run(run(settings))
+    return uvloop.run(live(settings, lambda life: run(settings, life)))
 
 
-async def run(settings: GatewaySettings) -> None:
+async def run(settings: GatewaySettings, life: Lifecycle) -> int:
     """Connect, serve until told to stop, and close what was opened, last first."""
     async with AsyncExitStack() as stack:
-        world = await _connect(settings, stack)
+        world = await _connect(settings, life, stack)
         app, clients = build(world)
         server = Server(app, settings.http_host, settings.http_port, settings.drain_seconds, settings.trusted_proxies)
         _spare_the_collector()
         log.info("gateway.starting", host=settings.http_host, port=settings.http_port)
-        await server.serve_until_told(lambda: world.ring.end("shutdown"), lambda: clients.count)
+        life.serves(lambda: world.condition.health(bound=server.started), life.asked.set)
+        await server.serve_until_told(life.asked, lambda: world.ring.end("shutdown"), lambda: clients.count)
     log.info("gateway.stopped")
+    return 0
 
 
-async def _connect(settings: GatewaySettings, stack: AsyncExitStack) -> World:
+async def _connect(settings: GatewaySettings, life: Lifecycle, stack: AsyncExitStack) -> World:
     tracing = Tracing(settings.otlp_endpoint, settings.node) if settings.otlp_endpoint else None
     if tracing is not None:
         stack.callback(tracing.close)
-    commands = await connect(settings.nats(GATEWAY), f"{settings.node} commands", writer=True)
+    nats, options = Vital("nats"), settings.nats(GATEWAY)
+    commands = await life.reach(nats, connect(options, f"{settings.node} commands", writer=True, vital=nats))
     stack.push_async_callback(commands.close)
     producer = CommandProducer(commands, settings.shard)
     await producer.start()
     stack.push_async_callback(producer.close)
-    log_connection = await connect(settings.nats(GATEWAY), f"{settings.node} log")
+    log_connection = await life.reach(nats, connect(options, f"{settings.node} log", vital=nats))
     stack.push_async_callback(log_connection.close)
     reader, ring = LogReader(log_connection, settings.shard), Ring(settings.stream_ring_bytes)
     tail = Tail(ring, reader, settings.stream_heartbeat_seconds / 2)
@@ -68,7 +74,10 @@ async def _connect(settings: GatewaySettings, stack: AsyncExitStack) -> World:
     stack.push_async_callback(read_models.close)
     redis = Redis.from_url(settings.redis_url, socket_timeout=REDIS_SECONDS, socket_connect_timeout=REDIS_SECONDS)
     stack.push_async_callback(redis.aclose)
-    return World(settings, commands, redis, producer, read_models, ring, reader, tail, tracing)
+    condition = Condition(nats, read_models, redis, tail, ring)
+    await condition.start()
+    stack.push_async_callback(condition.close)
+    return World(settings, condition, redis, producer, read_models, ring, reader, tail, tracing)
 
 
 def _spare_the_collector() -> None:

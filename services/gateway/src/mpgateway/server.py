@@ -5,7 +5,6 @@ On SIGTERM or SIGINT: no new connections, goodbye to every stream, a bounded tim
 
 import asyncio
 import contextlib
-import signal
 import time
 from collections.abc import Callable, Iterator
 
@@ -102,17 +101,15 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Signals are handled by `serve_until_told`, not here."""
+        """Signals are the process's (`mpbus.lifecycle`), not ours."""
         yield
 
-    async def serve_until_told(self, on_stop: Callable[[], None], streams: Callable[[], int]) -> None:
-        """Serve until SIGTERM or SIGINT, then go down in order."""
-        stopped = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stopped.set)
+    async def serve_until_told(
+        self, told: asyncio.Event, on_stop: Callable[[], None], streams: Callable[[], int]
+    ) -> None:
+        """Serve until told to stop, then go down in order."""
         serving = asyncio.create_task(self.serve())
-        waiting = asyncio.create_task(stopped.wait())
+        waiting = asyncio.create_task(told.wait())
         await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         if not serving.done():

@@ -3,11 +3,11 @@
 from functools import cached_property
 from pathlib import Path
 
-from mpbus.settings import BusSettings
+from mpbus.settings import OpsSettings
 from pydantic import Field, model_validator
 
 
-class GatewaySettings(BusSettings):
+class GatewaySettings(OpsSettings):
     """Read from the environment, each name with the prefix `MP_`."""
 
     http_host: str = Field("127.0.0.1", description="address to listen on")

@@ -4,19 +4,17 @@ import asyncio
 import contextlib
 import gc
 import secrets
-import signal
 
 import redis.asyncio as redis
 import structlog
 import uvloop
 from mpbus.connect import connect
-from mpbus.errors import ChainBroken
 from mpbus.identities import KERNEL
-from mpbus.ops import OpsServer
+from mpbus.lifecycle import Lifecycle, live
 from mpbus.reader import LogReader
-from mpbus.telemetry import configure, dump_tasks_on_signal
+from mpbus.telemetry import configure
+from mpbus.vitals import Vital
 from mpschema import subjects
-from mpschema.codec import MalformedCommit
 from nats.aio.client import Client
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -42,8 +40,6 @@ from mpkernel.signing import CheckpointSigner, UnusableKey, read_signing_key
 log = structlog.get_logger(__name__)
 _LEASE_SOCKET_SECONDS = 0.5
 EXIT_MISCONFIGURED = 2
-EXIT_LOG_UNUSABLE = 4
-"""The log does not verify, or holds what this build does not understand."""
 
 
 def _lease(settings: KernelSettings, nc: Client, holder: str) -> Lease:
@@ -105,30 +101,13 @@ def compose(settings: KernelSettings, nc: Client) -> Kernel:
     )
 
 
-async def serve(settings: KernelSettings) -> int:
+async def serve(settings: KernelSettings, life: Lifecycle) -> int:
     """Run one kernel until a signal asks it to stop. Returns the exit code."""
-    nc = await connect(settings.nats(KERNEL), f"kernel-{settings.node}", writer=True)
+    nats = Vital("nats")
+    nc = await life.reach(nats, connect(settings.nats(KERNEL), f"kernel-{settings.node}", writer=True, vital=nats))
     try:
-        kernel = compose(settings, nc)
-    except UnusableKey as error:
-        log.critical("kernel.misconfigured", reason=str(error))
-        await nc.close()
-        return EXIT_MISCONFIGURED
-    dump_tasks_on_signal()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, kernel.stop)
-    ops = OpsServer(settings.ops_host, settings.ops_port, kernel.health) if settings.ops_port else None
-    try:
-        if ops is not None:
-            await ops.start()
-        await kernel.run()
-    except (ChainBroken, MalformedCommit) as error:
-        log.critical("kernel.halted", reason=str(error))
-        return EXIT_LOG_UNUSABLE
+        await life.keep(lambda: compose(settings, nc), needs=nats)
     finally:
-        if ops is not None:
-            await ops.close()
         with contextlib.suppress(Exception):
             await nc.close()
     return 0
@@ -140,4 +119,9 @@ def main() -> int:
     # States hold no cycles and say so (`gc=False`); the collector need not walk through all of them again and again.
     gc.set_threshold(50_000, 20, 100)
     configure("kernel", node=settings.node, level=settings.log_level, style=settings.log_format)
-    return uvloop.run(serve(settings))
+    try:
+        _signer(settings)  # Read now, so that an unusable key is told at the start.
+    except UnusableKey as error:
+        log.critical("kernel.misconfigured", reason=str(error))
+        return EXIT_MISCONFIGURED
+    return uvloop.run(live(settings, lambda life: serve(settings, life)))

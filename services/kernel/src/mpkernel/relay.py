@@ -9,10 +9,11 @@ import asyncio
 from collections.abc import Sequence
 
 import structlog
-from mpbus.ops import READS_LEVEL, Health, Progress
+from mpbus.ops import Health, Progress
 from mpbus.reader import GENESIS, Commit, LogPosition
 from mpbus.tasks import end
-from mpschema import levels, subjects
+from mpbus.vitals import Vital
+from mpschema import subjects
 from mpschema.cloudevents import cloudevent_bytes
 from mpschema.codec import MalformedCommit
 from nats.errors import Error as NatsError
@@ -43,24 +44,35 @@ class Relay:
         self._feed = feed
         self._shard = shard
         self._seq = 0
-        self._ready = False
+        self._feed_vital = Vital("feed")
         self._head = 0
         self._progress = Progress(stall_seconds)
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """End: what is not in the feed is relayed by the next one."""
+        self._stopping.set()
 
     def health(self) -> Health:
         """Ready while the feed answers, and follows the log."""
         stalled = self._progress.stalled
         facts: dict[str, str | int | float | bool | None] = {"seq": self._seq, "head": self._head, "stalled": stalled}
         stuck = f"nothing was relayed after event {self._seq}, and the log is at {self._head}" if stalled else ""
-        return Health(self._ready and not stalled, facts | {READS_LEVEL: levels.FEATURE_LEVEL}, stuck)
+        facts |= {"feed": self._feed_vital.state} | (
+            {} if self._feed_vital.ok else {"waits_for": self._feed_vital.state}
+        )
+        return Health(self._feed_vital.ok and not stalled, facts, stuck)
 
     async def run(self) -> None:
-        """Until cancelled. Raises `FeedDiverged`, or `ChainBroken` when the log does not verify."""
-        watching = asyncio.create_task(self._watch())
+        """Until stopped. Raises `FeedDiverged`, or `ChainBroken` when the log does not verify."""
+        watching, relaying = asyncio.create_task(self._watch()), asyncio.create_task(self._relay_for_ever())
+        asked = asyncio.create_task(self._stopping.wait())
         try:
-            await self._relay_for_ever()
+            await asyncio.wait({relaying, asked}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await end(watching)
+            await end(watching, relaying, asked)
+        if not relaying.cancelled():
+            relaying.result()
 
     async def _watch(self) -> None:
         """See how far the log is, so that standing still is noticed."""
@@ -71,7 +83,7 @@ class Relay:
                 self._progress.excused()  # Whoever follows the log waits for it, too, or halts and says why.
             else:
                 self._progress.saw(self._seq, self._head)
-                if not self._ready:
+                if not self._feed_vital.ok:
                     self._progress.excused()
             await asyncio.sleep(_WATCH_SECONDS)
 
@@ -82,11 +94,9 @@ class Relay:
             except FeedConflict:
                 log.info("relay.place_taken", seq=self._seq)
             except FeedUnavailable as error:
-                self._ready = False
-                log.info("relay.feed_away", reason=str(error))
+                self._feed_vital.away(f"the feed does not answer: {error}")
             except (NatsError, TimeoutError) as error:
-                self._ready = False
-                log.info("relay.log_away", reason=str(error) or type(error).__name__)
+                self._feed_vital.away(f"the log does not answer: {str(error) or type(error).__name__}")
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def _relay(self, tail: FeedTail) -> None:
@@ -139,5 +149,5 @@ class Relay:
 
     def _at(self, seq: int) -> None:
         self._seq = seq
-        self._ready = True
+        self._feed_vital.answered()
         _FEED_SEQ.set(seq)

@@ -2,20 +2,17 @@
 
 import asyncio
 import contextlib
-import signal
 
 import structlog
 import uvloop
 from mpbus.connect import connect
-from mpbus.errors import ChainBroken
 from mpbus.identities import RELAY
-from mpbus.ops import OpsServer
+from mpbus.lifecycle import Lifecycle, live
 from mpbus.reader import LogReader
 from mpbus.streams import feed_stream
-from mpbus.tasks import end
 from mpbus.telemetry import configure
+from mpbus.vitals import Vital
 from mpschema import subjects
-from mpschema.codec import MalformedCommit
 from nats.js.errors import NotFoundError
 
 from mpkernel.adapters.jetstream_feed import JetStreamFeed
@@ -27,36 +24,20 @@ EXIT_UNUSABLE = 4
 """The log does not verify, or the feed does not fit it."""
 
 
-async def serve(settings: KernelSettings) -> int:
+async def serve(settings: KernelSettings, life: Lifecycle) -> int:
     """Relay until a signal asks to stop. Returns the exit code."""
-    nc = await connect(settings.nats(RELAY), f"relay-{settings.node}", writer=True)
-    relay = Relay(LogReader(nc, settings.shard), JetStreamFeed(nc, settings.shard), settings.shard)
-    running, stop = asyncio.create_task(relay.run()), asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    ops = OpsServer(settings.ops_host, settings.ops_port, relay.health) if settings.ops_port else None
+    nats = Vital("nats")
+    nc = await life.reach(nats, connect(settings.nats(RELAY), f"relay-{settings.node}", writer=True, vital=nats))
     try:
-        if ops is not None:
-            await ops.start()
-        await _until_stopped(running, stop)
-    except (FeedDiverged, ChainBroken, MalformedCommit) as error:
+        source, feed = LogReader(nc, settings.shard), JetStreamFeed(nc, settings.shard)
+        await life.keep(lambda: Relay(source, feed, settings.shard), needs=nats)
+    except FeedDiverged as error:
         log.critical("relay.halted", reason=str(error))
         return EXIT_UNUSABLE
     finally:
-        if ops is not None:
-            await ops.close()
         with contextlib.suppress(Exception):
             await nc.close()
     return 0
-
-
-async def _until_stopped(running: asyncio.Task[None], stop: asyncio.Event) -> None:
-    """Wait until asked to stop, or until it ends by itself: then raises what it ended with."""
-    asked = asyncio.create_task(stop.wait())
-    await asyncio.wait((running, asked), return_when=asyncio.FIRST_COMPLETED)
-    await end(asked, running)
-    if not running.cancelled():
-        running.result()
 
 
 async def drop_feed(settings: KernelSettings) -> None:
@@ -75,4 +56,4 @@ def main(arguments: list[str]) -> int:
     configure("relay", node=settings.node, level=settings.log_level, style=settings.log_format)
     if arguments == ["--rebuild"]:
         asyncio.run(drop_feed(settings))
-    return uvloop.run(serve(settings))
+    return uvloop.run(live(settings, lambda life: serve(settings, life)))

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from mpbus.settings import BusSettings
+from mpbus.settings import OpsSettings
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
 
-class KernelSettings(BusSettings):
+class KernelSettings(OpsSettings):
     """The environment variables of a kernel, each with the prefix `MP_`."""
 
     redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis for the lease (unless MP_LEASE is jetstream)")
@@ -23,8 +23,6 @@ class KernelSettings(BusSettings):
     signing_key_file: Path | None = Field(
         None, description="Ed25519 key that signs checkpoints: PEM, or its 32-byte seed in hex; none: unsigned"
     )
-    ops_host: str = Field("127.0.0.1", description="address of the health and metrics door")
-    ops_port: int = Field(0, ge=0, le=65_535, description="its port; 0: no such door")
 
     @field_validator("signing_key_file", mode="before")
     @classmethod

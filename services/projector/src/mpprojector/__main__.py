@@ -1,9 +1,9 @@
 """`python -m mpprojector` folds the log until it is told to stop; `python -m mpprojector migrate` makes its tables."""
 
-import asyncio
 import sys
 
 import asyncpg
+from mpbus.oneshot import run_once
 from pydantic import ValidationError
 
 from mpprojector import main as composition
@@ -20,7 +20,9 @@ def main(arguments: list[str]) -> int:
             case []:
                 return composition.run(ProjectorSettings())
             case ["migrate"]:
-                return _migrate(MigrationSettings())
+                settings = MigrationSettings()
+                refusals = (SchemaMismatch, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+                return run_once("migration", lambda: _migrated(settings), *refusals)
             case _:
                 sys.stderr.write(USAGE)
                 return 2
@@ -29,25 +31,18 @@ def main(arguments: list[str]) -> int:
         return 2
 
 
-def _migrate(settings: MigrationSettings) -> int:
+async def _migrated(settings: MigrationSettings) -> str:
     projector, gateway, webhooks = (
         password.get_secret_value() if password else None
         for password in (settings.projector_password, settings.gateway_password, settings.webhooks_password)
     )
-    try:
-        done = asyncio.run(
-            migrate(
-                settings.postgres_owner_dsn.get_secret_value(),
-                projector_password=projector,
-                gateway_password=gateway,
-                webhooks_password=webhooks,
-            )
-        )
-    except (SchemaMismatch, asyncpg.PostgresError, OSError) as error:
-        sys.stderr.write(f"migration failed: {error}\n")
-        return 1
-    sys.stdout.write("".join(f"applied {name}\n" for name in done) or "nothing to apply\n")
-    return 0
+    done = await migrate(
+        settings.postgres_owner_dsn.get_secret_value(),
+        projector_password=projector,
+        gateway_password=gateway,
+        webhooks_password=webhooks,
+    )
+    return "\n".join(f"applied {name}" for name in done) or "nothing to apply"
 
 
 if __name__ == "__main__":

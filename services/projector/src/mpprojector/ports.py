@@ -1,7 +1,7 @@
 """What the loop asks of the world, with its promises; and what can go wrong there.
 
 ProjectorError
-├── Unavailable     the database did not answer; nothing is known to be written; trying again is safe
+├── Unavailable     the database did not answer, or not us, or has no tables for us yet; trying again is safe
 ├── Deposed         another projector owns the projection now: stop writing it
 └── NotWritable     the database refuses the rows (a row that is there already, or is not there)
 """
@@ -107,7 +107,7 @@ class Ledger(Protocol):
     """Who owns which projection, and how each fares."""
 
     async def register(self, views: Sequence[View]) -> None:
-        """These are the views this node folds. Raises `SchemaMismatch` where there are no tables for one of them."""
+        """These are the views this node folds. Raises `Unavailable` while there are no tables for one of them."""
         ...
 
     async def strangers(self) -> dict[str, int]:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 import structlog
 from mpbus.errors import BusError
-from mpbus.ops import READS_LEVEL, Health
+from mpbus.ops import Health
 from mpbus.reader import LogPosition
-from mpschema import levels
+from mpbus.vitals import Vital
 from mpschema.codec import MalformedCommit
 from mpviews.changes import View
 from nats.errors import Error as NatsError
@@ -71,8 +71,9 @@ class Projector:
         self._progress: dict[str, _Progress] = {}
         self._head = 0
         self._strangers: dict[str, int] = {}
-        self._beaten = False
-        self._log_heard = False
+        self._heard = Vital("log")
+        self._database = Vital("postgres")
+        self._registered = False
         self._beat_at = time.monotonic()
         self._stopping = asyncio.Event()
 
@@ -81,8 +82,8 @@ class Projector:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Beat until stopped. Raises `SchemaMismatch` at the start, and whatever a bug raises later."""
-        await self._registered()
+        """Beat until stopped. Raises whatever a bug raises."""
+        await self._register()
         try:
             while not self._stopping.is_set():
                 await self._beat()
@@ -94,8 +95,10 @@ class Projector:
         """Ready: it hears from the database, nothing it owns and that serves is halted, and what lags moves."""
         now = time.monotonic()
         facts: dict[str, str | int | float | bool | None] = {"node": self._node, "head": self._head}
-        facts[READS_LEVEL] = levels.FEATURE_LEVEL
-        ready = self._beaten
+        facts |= {vital.name: vital.state for vital in (self._heard, self._database)}
+        if not self._registered:
+            return Health(False, {"waits_for": self._database.state, **facts}, self._stuck(now))
+        ready = self._database.ok and self._heard.ok
         for title, worker in self.workers.items():
             stalled = self._stalled(title, worker, now)
             facts[title] = worker.error or ("stalled" if stalled else worker.written.seq)
@@ -107,14 +110,18 @@ class Projector:
             facts[name] = f"version {version} serves and is not folded here: `mpctl projection switch {name}`"
         return Health(ready, facts, self._stuck(now))
 
-    async def _registered(self) -> None:
+    async def _register(self) -> None:
+        """Wait for a database whose tables are those of this build: somebody migrates it, soon or late."""
         while not self._stopping.is_set():
             try:
                 await self._ledger.register(list(self._views.values()))
             except Unavailable as error:
-                log.warning("projector.database_away", reason=str(error))
+                self._database.away(str(error))
+                self._beat_at = time.monotonic()
                 await self._rest()
             else:
+                self._database.answered()
+                self._registered = True
                 return
 
     async def _rest(self) -> None:
@@ -136,10 +143,9 @@ class Projector:
     async def _beat(self) -> None:
         try:
             self._head = max(self._head, (await self._source.head()).seq)
-            self._log_heard = True
+            self._heard.answered()
         except (BusError, NatsError, TimeoutError) as error:
-            self._log_heard = False
-            log.warning("projector.log_away", reason=str(error) or type(error).__name__)
+            self._heard.away(f"the log does not answer: {str(error) or type(error).__name__}")
         except MalformedCommit as error:  # Whoever reads it halts, and says so.
             log.error("projector.log_unreadable", reason=str(error))
         try:
@@ -147,12 +153,11 @@ class Projector:
             await self._take()
             self._strangers = await self._ledger.strangers()
         except Unavailable as error:
-            self._beaten = False
-            log.warning("projector.database_away", reason=str(error))
+            self._database.away(str(error))
         else:
-            self._beaten = True
+            self._database.answered()
         self._beat_at = time.monotonic()
-        if not (self._beaten and self._log_heard):
+        if not (self._database.ok and self._heard.ok):
             for seen in self._progress.values():
                 seen.moved_at = self._beat_at  # Nobody moves while a server is away.
         self._tidy_lanes()

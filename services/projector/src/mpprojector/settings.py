@@ -1,16 +1,14 @@
 """What the projector is told from outside: read from the environment, each name with the prefix `MP_`."""
 
-from mpbus.settings import BusSettings
+from mpbus.settings import OpsSettings
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
-class ProjectorSettings(BusSettings):
+class ProjectorSettings(OpsSettings):
     """Settings of a running projector."""
 
     postgres_dsn: SecretStr = Field(description="PostgreSQL, as the role mp_projector")
-    ops_host: str = Field("127.0.0.1", description="address of health and metrics")
-    ops_port: int = Field(0, ge=0, le=65_535, description="port of health and metrics; 0: none")
     projection_lease_seconds: float = Field(5.0, ge=1, le=300, description="how long a silent projector keeps its work")
     projection_batch_events: int = Field(8_000, ge=1, le=100_000, description="most events in one transaction")
     projection_stall_seconds: float = Field(

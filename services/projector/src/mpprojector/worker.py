@@ -182,7 +182,7 @@ class Worker:
                     await self._model.write(batch)
             except Unavailable as error:
                 self.database_away = True
-                log.warning("projection.database_away", projection=self.lease.title, reason=str(error))
+                log.debug("projection.database_away", projection=self.lease.title, reason=str(error))
                 if self._finishing:
                     raise Deposed("stopped while the database was away; the batch will be folded again") from error
                 await asyncio.sleep(pause)

@@ -1,9 +1,7 @@
 """Where the deliveries meet the world: the composition of one process."""
 
-import asyncio
 import contextlib
 import secrets
-import signal
 import ssl
 
 import httpx
@@ -11,11 +9,10 @@ import structlog
 import uvloop
 from mpbus.connect import connect
 from mpbus.identities import WEBHOOKS
-from mpbus.ops import OpsServer
+from mpbus.lifecycle import Lifecycle, live
 from mpbus.producer import CommandProducer
-from mpbus.settings import redacted
 from mpbus.telemetry import configure
-from nats.errors import Error as NatsError
+from mpbus.vitals import Vital
 
 from mpwebhooks.adapters.endpoint import EndpointSender
 from mpwebhooks.adapters.positions import Positions
@@ -27,20 +24,15 @@ from mpwebhooks.service import MakeLane, Service
 from mpwebhooks.settings import WebhooksSettings
 
 log = structlog.get_logger(__name__)
-EXIT_NO_LOG = 1
-"""No NATS server answers."""
 EXIT_MISCONFIGURED = 2
 GRACE_SECONDS = 1.0
 """Beyond the time of one attempt, for what is in flight when asked to stop."""
 
 
-async def serve(settings: WebhooksSettings) -> int:
+async def serve(settings: WebhooksSettings, life: Lifecycle) -> int:
     """Deliver until a signal asks to stop. Returns the exit code."""
-    try:
-        nc = await connect(settings.nats(WEBHOOKS), f"webhooks-{settings.node}", writer=True)
-    except (NatsError, OSError, TimeoutError) as error:
-        log.critical("webhooks.no_log", url=redacted(settings.nats_url), reason=str(error) or type(error).__name__)
-        return EXIT_NO_LOG
+    nats = Vital("nats")
+    nc = await life.reach(nats, connect(settings.nats(WEBHOOKS), f"webhooks-{settings.node}", writer=True, vital=nats))
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(nc.close)
         producer = CommandProducer(nc, settings.shard, user=WEBHOOKS, instance=settings.instance)
@@ -58,12 +50,7 @@ async def serve(settings: WebhooksSettings) -> int:
             beat_seconds=min(1.0, settings.webhooks_lease_seconds / 4),
             grace_seconds=settings.webhooks_timeout_seconds + GRACE_SECONDS,
         )
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, service.stop)
-        if settings.ops_port:
-            ops = OpsServer(settings.ops_host, settings.ops_port, service.health)
-            await ops.start()
-            stack.push_async_callback(ops.close)
+        life.serves(service.health, service.stop, knows=(nats,))
         await service.run()
     return 0
 
@@ -94,4 +81,4 @@ def run(settings: WebhooksSettings) -> int:
     except OSError as error:
         log.critical("webhooks.misconfigured", reason=str(error))
         return EXIT_MISCONFIGURED
-    return uvloop.run(serve(settings))
+    return uvloop.run(live(settings, lambda life: serve(settings, life)))

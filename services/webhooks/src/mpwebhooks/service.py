@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
-from mpbus.ops import READS_LEVEL, Health
-from mpschema import levels
+from mpbus.ops import Health
+from mpbus.vitals import Vital
 
 from mpwebhooks import metrics
 from mpwebhooks.lane import Lane
@@ -17,7 +17,6 @@ from mpwebhooks.ports import Head, Lease, LeaseLost, Ledger, Parked, Place, Unav
 RESTART_SECONDS = 2.0
 HALTED_SECONDS = 30.0
 """When to try again where an event cannot be read: somebody has to deploy something first."""
-STALE_SECONDS = 15.0
 NEAR_MAX = 50_000
 """Beyond so many events at once every lane looks for itself."""
 Name = tuple[str, str]
@@ -66,7 +65,7 @@ class Service:
         self._restored_epoch = 0
         self._surplus: set[Name] = set()
         self._next_beat = 0.0
-        self._told_at = -STALE_SECONDS
+        self._database = Vital("postgres")
         self._stopped = asyncio.Event()
 
     def stop(self) -> None:
@@ -78,7 +77,6 @@ class Service:
         lanes = [running.lane for running in self._running.values()]
         waiting = [each for lane in lanes for each in lane.waiting.values()]
         halted = sum(rest.halted for rest in self._resting.values())
-        ready = time.monotonic() - self._told_at < STALE_SECONDS
         parked = sum(each.parked_seq is not None for each in waiting)
         lag = max((lane.lag for lane in lanes), default=0)
         metrics.LANES.set(len(lanes))
@@ -87,16 +85,18 @@ class Service:
         metrics.LAG.set(lag)
         metrics.HALTED.set(halted)
         facts = {"webhooks": len(lanes), "waiting": len(waiting) - parked, "parked": parked, "lag_events": lag}
-        return Health(ready, {**facts, "halted": halted, READS_LEVEL: levels.FEATURE_LEVEL})
+        waits = {} if self._database.ok else {"waits_for": self._database.state}
+        return Health(self._database.ok, {**waits, "postgres": self._database.state, **facts, "halted": halted})
 
     async def run(self) -> None:
         """Until stopped."""
         while not self._stopped.is_set():
             try:
                 await self._turn()
-                self._told_at = time.monotonic()
             except Unavailable as error:
-                log.warning("webhooks.database_away", reason=str(error))
+                self._database.away(str(error))
+            else:
+                self._database.answered()
             self.health()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopped.wait(), self._poll_seconds)

@@ -3,13 +3,13 @@
 from functools import cached_property
 from pathlib import Path
 
-from mpbus.settings import BusSettings
+from mpbus.settings import OpsSettings
 from pydantic import Field, SecretStr
 
 from mpwebhooks.ports import Policy
 
 
-class WebhooksSettings(BusSettings):
+class WebhooksSettings(OpsSettings):
     """Settings of a process that delivers webhooks."""
 
     instance: str = Field(
@@ -17,8 +17,6 @@ class WebhooksSettings(BusSettings):
     )
     postgres_dsn: SecretStr = Field(description="PostgreSQL, as the role mp_webhooks")
     secrets_dir: Path = Field(description="folder with the file `webhook_key`")
-    ops_host: str = Field("127.0.0.1", description="address of health and metrics")
-    ops_port: int = Field(0, ge=0, le=65_535, description="port of health and metrics; 0: none")
     webhooks_allow_private: bool = Field(
         False, description="deliver to plain http and to addresses of private networks, too"
     )

@@ -162,11 +162,11 @@ class Server:
                 raise unreachable(error) from error
             except msgspec.DecodeError as error:
                 raise UnexpectedAnswer(f"{self._url} is no server of ours: {error}") from error
-        complaints = [f"{name}: {state}" for name, state in health.checks.items() if state != "ok"]
+        complaints = [] if health.status == "ok" else ["the gateway is not ready: its operators see why (mpctl doctor)"]
         projections = self._projections(complaints)
         epoch, seq = self._position()
         head = max([seq, *(row.head for row in projections)])
-        ready = health.status == "ok" and not complaints
+        ready = not complaints
         return ServerStatus(self._url, ready, about.info.version, epoch, head, complaints, projections)
 
     def _projections(self, complaints: list[str]) -> list[ProjectionRow]:

@@ -42,7 +42,6 @@ def door_paths() -> Iterator[tuple[str, Json]]:
     yield NEW_KEY, {"post": _new_key()}
     yield "/healthz", {"get": _health("healthz", "Whether the process is alive.")}
     yield "/readyz", {"get": _health("readyz", "Whether requests can be served.")}
-    yield "/metrics", {"get": _metrics()}
     yield "/v1/openapi.json", {"get": _documents("openapi", "This document.")}
     yield "/v1/asyncapi.json", {"get": _documents("asyncapi", "The same for the streams.")}
 
@@ -123,15 +122,4 @@ def _documents(name: str, summary: str) -> Json:
         "summary": summary,
         "security": [],
         "responses": {"200": success("The document.", {"type": "object"})},
-    }
-
-
-def _metrics() -> Json:
-    text = {"text/plain": {"schema": {"type": "string"}}}
-    return {
-        "operationId": "metrics",
-        "tags": ["operations"],
-        "summary": "Figures for Prometheus.",
-        "security": [],
-        "responses": {"200": {"description": "The Prometheus text format.", "content": text}},
     }

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import asyncpg
+from mpbus.postgres import why_away
 
 from mpprojector.ports import NotWritable, Unavailable
 
@@ -25,18 +26,6 @@ SESSION = {
     # A session that falls silent inside a transaction holds locks that its successor needs.
     "idle_in_transaction_session_timeout": "10s",
 }
-_WORLD = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # What the client library says of a connection that was ended while it was idle.
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.IdleInTransactionSessionTimeoutError,
-    asyncpg.LockNotAvailableError,
-    OSError,
-    TimeoutError,
-)
 
 
 async def connect(dsn: str, name: str, *, command_seconds: float = COMMAND_SECONDS) -> asyncpg.Connection:
@@ -56,16 +45,18 @@ async def connect(dsn: str, name: str, *, command_seconds: float = COMMAND_SECON
 
 
 @contextlib.contextmanager
-def translated() -> Iterator[None]:
-    """The database's errors as `Unavailable` (the world) or `NotWritable` (the rows)."""
+def translated(*, migrated: bool = False) -> Iterator[None]:
+    """The database's errors as `Unavailable` (the world) or `NotWritable` (the rows); see `why_away`."""
     try:
         yield
-    except _WORLD as error:
-        if isinstance(error, ValueError):  # The client library's own refusal of a value.
-            raise NotWritable("a value does not fit its column") from error
-        raise Unavailable(f"{type(error).__name__}: {error}") from error
     except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError) as error:
         raise NotWritable(f"{error.args[0]}"[:2_000]) from error  # Without its details, which are values of rows.
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError) as error:
+        if isinstance(error, ValueError):  # The client library's own refusal of a value.
+            raise NotWritable("a value does not fit its column") from error
+        if (reason := why_away(error, migrated=migrated)) is None:
+            raise
+        raise Unavailable(reason) from error
 
 
 def _micros(time_ms: int) -> tuple[int]:

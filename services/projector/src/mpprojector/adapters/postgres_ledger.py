@@ -14,7 +14,7 @@ from mpviews.changes import View
 from mpprojector.adapters.migrations import MEND, SchemaMismatch, require_current
 from mpprojector.adapters.postgres import connect, translated
 from mpprojector.adapters.postgres_model import PostgresReadModel
-from mpprojector.ports import Lease, ReadModel, Report
+from mpprojector.ports import Lease, ReadModel, Report, Unavailable
 
 _KNOWN = """
 SELECT name, version FROM mp.projections
@@ -93,15 +93,18 @@ class PostgresLedger:
         self._connection: asyncpg.Connection | None = None
 
     async def register(self, views: Sequence[View]) -> None:
-        """These are the views this node folds. Raises `SchemaMismatch`."""
+        """These are the views this node folds."""
         connection = await self._connected()
         names, versions = [view.name for view in views], [view.version for view in views]
-        with translated():
-            await require_current(connection)
-            known = {(row["name"], row["version"]) for row in await connection.fetch(_KNOWN, names)}
+        try:
+            with translated():
+                await require_current(connection)
+                known = {(row["name"], row["version"]) for row in await connection.fetch(_KNOWN, names)}
+        except SchemaMismatch as error:  # Not yet: who deploys us migrates, too.
+            raise Unavailable(str(error)) from error
         for view in views:
             if (view.name, view.version) not in known:
-                raise SchemaMismatch(f"there are no tables for version {view.version} of {view.name}: {MEND}")
+                raise Unavailable(f"there are no tables for version {view.version} of {view.name}: {MEND}")
         self._names, self._versions = names, versions
 
     async def strangers(self) -> dict[str, int]:

@@ -44,7 +44,7 @@ class PostgresReadModel:
     async def write(self, batch: Batch) -> None:
         """All rows of the batch and the position after it, or nothing (`ports.ReadModel`)."""
         try:
-            with translated():
+            with translated(migrated=True):
                 connection = self._connection
                 if connection is None:
                     connection = await self._open()
@@ -97,7 +97,7 @@ class PostgresReadModel:
     async def _check_place(self, batch: Batch, refusal: Exception) -> None:
         """Rows that do not fit are no wonder where a successor has written since. Raises `Deposed`."""
         if self._connection is not None:
-            with translated():
+            with translated(migrated=True):
                 if await self._position(self._connection) != batch.after.stream_seq:
                     raise Deposed(f"{self._lease.title} is not at {batch.after.stream_seq} any more") from refusal
 

@@ -5,23 +5,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
+from mpbus.postgres import why_away
 
 from mpwebhooks.ports import Unavailable
 
 CONNECTIONS = 6
 COMMAND_SECONDS = 10.0
-_AWAY = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.UndefinedTableError,  # Another build takes over in this moment, or the migration has not run yet.
-    asyncpg.InsufficientPrivilegeError,
-    OSError,
-    TimeoutError,
-)
+_DRIVERS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 
 
 class Database:
@@ -54,5 +44,7 @@ class Database:
         try:
             async with self._pool.acquire() as connection:
                 yield connection
-        except _AWAY as error:
-            raise Unavailable(f"{type(error).__name__}: {error}") from error
+        except _DRIVERS as error:
+            if (reason := why_away(error)) is None:
+                raise
+            raise Unavailable(reason) from error

@@ -1,0 +1,169 @@
+"""What every service's main repeats: its ops door and its signal handlers are there before any server is reached.
+
+    async def work(life: Lifecycle) -> int: ...
+    uvloop.run(live(settings, work))
+
+Until `work` says what it serves, the process is alive and not ready, and a signal ends it at once.
+"""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Protocol, TypeVar
+
+import structlog
+from mpschema import levels
+from mpschema.codec import MalformedCommit
+
+from mpbus.errors import ChainBroken, Unusable
+from mpbus.ops import READS_LEVEL, Health, OpsServer
+from mpbus.settings import OpsSettings
+from mpbus.tasks import end
+from mpbus.telemetry import dump_tasks_on_signal
+from mpbus.vitals import Vital
+
+log = structlog.get_logger(__name__)
+LOOK_AGAIN_SECONDS = 5.0
+"""How long who is halted waits before it looks at the log again."""
+EXIT_NO_DOOR = 1
+"""The ops door's address is taken, or is none."""
+EXIT_MISCONFIGURED = 2
+"""A credential or certificate cannot be read."""
+UNREADABLE = (ChainBroken, MalformedCommit)
+"""What halts a reader of the log: it does not verify, or holds what this build cannot read."""
+T = TypeVar("T")
+
+
+class Runnable(Protocol):
+    """A service once its servers are there."""
+
+    def health(self) -> Health:
+        """Whether it does its work now."""
+        ...
+
+    def stop(self) -> None:
+        """End in order; `run` returns then."""
+        ...
+
+    async def run(self) -> None:
+        """Work until stopped."""
+        ...
+
+
+class Lifecycle:
+    """One process of a service, from before its first server is reached to its end."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        """Set once somebody asked the process to end."""
+        self._health: Callable[[], Health] = lambda: Health(False, {"waits_for": "it starts"})
+        self._stop: Callable[[], None] | None = None
+        self._knows: Sequence[Vital] = ()
+
+    def health(self) -> Health:
+        """What the service says of itself now, how what it needs is, and which feature level it reads."""
+        found = self._health()
+        knows = {vital.name: vital.state for vital in self._knows}
+        return Health(found.ready, {READS_LEVEL: levels.FEATURE_LEVEL, **knows, **found.facts}, found.stuck)
+
+    def stop(self) -> None:
+        """Ask the service to end: in order where it serves, at once where it does not."""
+        self.asked.set()
+        if self._stop is not None:
+            self._stop()
+
+    @property
+    def interruptible(self) -> bool:
+        """Whether there is nothing to finish."""
+        return self._stop is None
+
+    def serves(self, health: Callable[[], Health], stop: Callable[[], None], knows: Sequence[Vital] = ()) -> None:
+        """From now on this is what it says, and how it is asked to end; `knows` are told as facts beside it."""
+        self._health, self._stop, self._knows = health, stop, knows
+        if self.asked.is_set():
+            stop()
+
+    async def reach(self, vital: Vital, attempt: Awaitable[T]) -> T:
+        """Wait for a server; meanwhile the service says what that server said last."""
+        self._health, self._stop = lambda: Health(False, {"waits_for": vital.state}), None
+        found = await attempt
+        vital.answered()
+        return found
+
+    async def keep(self, make: Callable[[], Runnable], needs: Vital) -> None:
+        """Run what `make` makes until asked to end. Where the log is unreadable it halts, and later looks anew.
+
+        Without what it `needs` it is not ready, whatever it says itself.
+        """
+        while not self.asked.is_set():
+            service = make()
+            self.serves(_with(service.health, needs), service.stop, (needs,))
+            try:
+                await service.run()
+            except UNREADABLE as error:
+                await self.halted(error)
+
+    async def halted(self, error: Exception) -> None:
+        """Say why nothing is done, until it is time to look again."""
+        reason = str(error)
+        log.critical("log.unreadable", reason=reason, kind=type(error).__name__)
+        self._health, self._stop = lambda: Health(False, {"halted_by": reason}), None
+        await asyncio.sleep(LOOK_AGAIN_SECONDS)
+
+
+def _with(health: Callable[[], Health], needs: Vital) -> Callable[[], Health]:
+    def said() -> Health:
+        found = health()
+        return found if needs.ok else Health(False, {"waits_for": needs.state, **found.facts}, found.stuck)
+
+    return said
+
+
+async def live(settings: OpsSettings, work: Callable[[Lifecycle], Awaitable[int]]) -> int:
+    """Open the door, listen to signals, do the work, and return its exit code: 0 where a signal ended the waiting."""
+    life = Lifecycle()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, life.stop)
+    dump_tasks_on_signal()
+    try:
+        async with _door(settings, life):
+            return await _work(life, work)
+    except _NoDoor as error:
+        log.critical("ops.no_door", host=settings.ops_host, port=settings.ops_port, reason=str(error))
+        return EXIT_NO_DOOR
+    except Unusable as error:
+        log.critical("misconfigured", reason=str(error))
+        return EXIT_MISCONFIGURED
+
+
+async def _work(life: Lifecycle, work: Callable[[Lifecycle], Awaitable[int]]) -> int:
+    working = asyncio.ensure_future(work(life))
+    asked = asyncio.ensure_future(life.asked.wait())
+    try:
+        await asyncio.wait({working, asked}, return_when=asyncio.FIRST_COMPLETED)
+        if life.interruptible and not working.done():
+            return 0
+        return await working
+    finally:
+        await end(asked, working)
+
+
+class _NoDoor(Exception):
+    pass
+
+
+@asynccontextmanager
+async def _door(settings: OpsSettings, life: Lifecycle) -> AsyncIterator[None]:
+    if not settings.ops_port:
+        yield
+        return
+    door = OpsServer(settings.ops_host, settings.ops_port, life.health)
+    try:
+        await door.start()
+    except OSError as error:
+        raise _NoDoor(str(error)) from error
+    try:
+        yield
+    finally:
+        await door.close()
