@@ -22,6 +22,7 @@ class EdgeCode(enum.StrEnum):
     UNAUTHENTICATED = "unauthenticated"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     NOT_ACCEPTABLE = "not_acceptable"
+    REQUEST_TIMEOUT = "request_timeout"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     OUTCOME_UNKNOWN = "outcome_unknown"
     INTERNAL = "internal"
@@ -58,6 +59,7 @@ STATUS: dict[str, HTTPStatus] = {
     EdgeCode.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
     EdgeCode.METHOD_NOT_ALLOWED: HTTPStatus.METHOD_NOT_ALLOWED,
     EdgeCode.NOT_ACCEPTABLE: HTTPStatus.NOT_ACCEPTABLE,
+    EdgeCode.REQUEST_TIMEOUT: HTTPStatus.REQUEST_TIMEOUT,
     EdgeCode.UNSUPPORTED_MEDIA_TYPE: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     EdgeCode.OUTCOME_UNKNOWN: HTTPStatus.GATEWAY_TIMEOUT,
     EdgeCode.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,

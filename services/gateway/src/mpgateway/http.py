@@ -3,7 +3,6 @@
 Litestar routes; its request and response classes, which would cost more than the command itself, stay aside.
 """
 
-import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ Send = Callable[[Any], Awaitable[None]]
 Scope = Mapping[str, Any]
 
 JSON: Headers = ((b"content-type", b"application/json"),)
-BODY_SECONDS = 30.0
 SINGLE = frozenset(
     {
         b"authorization",
@@ -115,18 +113,17 @@ class HttpRequest:
         return found
 
     async def body(self, bytes_max: int) -> bytes:
-        """The whole body. Raises `BodyTooLarge` as soon as that is known, `Disconnected` if its sender left."""
+        """The whole body. Raises `BodyTooLarge` as soon as that is known, `Disconnected` if its sender left.
+
+        What watches the connection ends the wait: `TooSlow` or `BadRequest` come out of it.
+        """
         stated = self.headers.get(b"content-length", b"0")
         if stated.isdigit() and int(stated) > bytes_max:
             raise BodyTooLarge(bytes_max)
         message = await self._receive()
         body: bytes = message.get("body", b"")
         if message.get("more_body"):
-            try:
-                async with asyncio.timeout(BODY_SECONDS):
-                    body = await self._rest(bytearray(body), bytes_max)
-            except TimeoutError as error:
-                raise BadRequest(f"the body did not come within {BODY_SECONDS:g} s") from error
+            body = await self._rest(bytearray(body), bytes_max)
         elif message["type"] == "http.disconnect":
             raise Disconnected
         if len(body) > bytes_max:
@@ -143,6 +140,10 @@ class HttpRequest:
                 raise BodyTooLarge(bytes_max)
             if not message.get("more_body"):
                 return bytes(body)
+
+
+class TooSlow(Exception):
+    """A request that did not come in time: its text may be shown to the sender."""
 
 
 class BodyTooLarge(Exception):

@@ -44,7 +44,14 @@ async def run(settings: GatewaySettings, life: Lifecycle) -> int:
     async with AsyncExitStack() as stack:
         world = await _connect(settings, life, stack)
         app, clients = build(world)
-        server = Server(app, settings.http_host, settings.http_port, settings.drain_seconds, settings.trusted_proxies)
+        server = Server(
+            app,
+            settings.http_host,
+            settings.http_port,
+            settings.drain_seconds,
+            settings.trusted_proxies,
+            settings.wire_limits,
+        )
         _spare_the_collector()
         log.info("gateway.starting", host=settings.http_host, port=settings.http_port)
         life.serves(lambda: world.condition.health(bound=server.started), life.asked.set)

@@ -11,6 +11,11 @@ SECONDS = Histogram(
 )
 BATCH_LINES = Counter("mp_gateway_batch_lines", "Commands in batches, by what became of them.", ["code"])
 RATE_LIMITED = Counter("mp_gateway_rate_limited", "Requests refused by a rate limit.")
+CONNECTIONS_CUT = Counter(
+    "mp_gateway_connections_cut",
+    "Connections cut off, by reason: late, unread, unfinished, talkative, too_many.",
+    ["reason"],
+)
 STREAMS = Gauge("mp_gateway_streams", "Event streams open now.", ["transport"])
 STREAMS_ENDED = Counter("mp_gateway_streams_ended", "Event streams ended, by reason (slow: fell behind).", ["reason"])
 STREAM_EVENTS = Counter("mp_gateway_stream_events", "Events sent to clients of event streams.", ["transport"])

@@ -7,84 +7,44 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, cast
 
 import structlog
 import uvicorn
 from litestar import Litestar
-from mpschema.problems import EdgeCode
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from mpgateway.problems import Refused, answer_of
+from mpgateway.wire.connection import HttpProtocol
+from mpgateway.wire.limits import WireLimits, largest_beyond
+from mpgateway.wire.socket import SocketProtocol
 
-HEADER_BYTES_MAX = 64 * 1024
 STREAMS_SECONDS = 2.0
+TICKS_PER_LOOK = 5
+"""uvicorn ticks ten times a second."""
 POLL_SECONDS = 0.02
 log = structlog.get_logger(__name__)
-
-
-class HttpProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP with a bound on headers, problems for its own texts, and a way to cut a stalled client off."""
-
-    header_seconds = 10.0
-    """How long a new connection may take to say what it wants."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """A new connection: it is closed unless the headers of a request come in time."""
-        super().connection_made(transport)
-        self._too_late = self.loop.call_later(self.header_seconds, transport.abort)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone."""
-        self._too_late.cancel()
-        super().connection_lost(exc)
-
-    def on_headers_complete(self) -> None:
-        """A request is there."""
-        self._too_late.cancel()
-        super().on_headers_complete()
-
-    def on_message_begin(self) -> None:
-        """A new request: count its bytes from zero."""
-        super().on_message_begin()
-        self._header_bytes = 0
-        self.scope["extensions"] = {"mp.abort": {"abort": self.transport.abort}}
-
-    def on_url(self, url: bytes) -> None:
-        """More of the path and query."""
-        self._count(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """One header."""
-        self._count(len(name) + len(value))
-        super().on_header(name, value)
-
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's own words are for its log
-        """Answer what is not HTTP, or more than we take of it."""
-        detail = "the request is not HTTP, or its path and headers are larger than 64 KiB"
-        answer = answer_of(Refused(EdgeCode.MALFORMED, detail), "")
-        head = [b"HTTP/1.1 400 Bad Request", b"connection: close", b"content-length: %d" % len(answer.body)]
-        head += [name + b": " + value for name, value in answer.headers]
-        self.transport.write(b"\r\n".join([*head, b"", answer.body]))
-        self.transport.close()
-
-    def _count(self, more: int) -> None:
-        self._header_bytes += more
-        if self._header_bytes > HEADER_BYTES_MAX:
-            raise ValueError("the path and headers are too large")
 
 
 class Server(uvicorn.Server):
     """Serves until told to stop; `on_stop` is called first, to say goodbye to streams, and tells how many are left."""
 
-    def __init__(self, app: Litestar, host: str, port: int, drain_seconds: float, trusted_proxies: str = "") -> None:
+    def __init__(
+        self,
+        app: Litestar,
+        host: str,
+        port: int,
+        drain_seconds: float,
+        trusted_proxies: str = "",
+        limits: WireLimits | None = None,
+    ) -> None:
+        self._limits = limits or WireLimits()
         super().__init__(
             uvicorn.Config(
                 app,
                 host=host,
                 port=port,
-                http=HttpProtocol,
-                ws="websockets-sansio",
+                http=cast("type[asyncio.Protocol]", partial(HttpProtocol, self._limits)),
+                ws=cast("type[asyncio.Protocol]", partial(SocketProtocol, self._limits)),
                 ws_max_size=64 * 1024,
                 loop="none",
                 lifespan="off",
@@ -94,10 +54,25 @@ class Server(uvicorn.Server):
                 proxy_headers=bool(trusted_proxies),
                 forwarded_allow_ips=trusted_proxies,
                 backlog=4096,
-                timeout_keep_alive=75,
                 timeout_graceful_shutdown=max(1, round(drain_seconds)),
             )
         )
+
+    async def on_tick(self, counter: int) -> bool:
+        """Look at every connection now and then."""
+        if counter % TICKS_PER_LOOK == 0:
+            self._look()
+        return await super().on_tick(counter)
+
+    def _look(self) -> None:
+        connections, now = list(cast("set[Any]", self.server_state.connections)), asyncio.get_running_loop().time()
+        for connection in connections:
+            connection.look(now)
+        limits = self._limits
+        for connection in largest_beyond(connections, _unfinished, limits.unfinished_bytes_max):
+            connection.let_go("unfinished")
+        for connection in largest_beyond(connections, _unread, limits.unread_bytes_max):
+            connection.let_go("unread")
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -125,3 +100,11 @@ class Server(uvicorn.Server):
         deadline = time.monotonic() + STREAMS_SECONDS
         while streams() and time.monotonic() < deadline:  # noqa: ASYNC110 - they end one by one, each in its own task
             await asyncio.sleep(POLL_SECONDS)
+
+
+def _unfinished(connection: HttpProtocol | SocketProtocol) -> int:
+    return connection.unfinished_bytes
+
+
+def _unread(connection: HttpProtocol | SocketProtocol) -> int:
+    return connection.unread_bytes

@@ -6,6 +6,10 @@ from pathlib import Path
 from mpbus.settings import OpsSettings
 from pydantic import Field, model_validator
 
+from mpgateway.wire.limits import WireLimits
+
+_WIRE = WireLimits()
+
 
 class GatewaySettings(OpsSettings):
     """Read from the environment, each name with the prefix `MP_`."""
@@ -29,6 +33,17 @@ class GatewaySettings(OpsSettings):
     webhooks_allow_private: bool = Field(
         False, description="take webhooks to plain http and private networks, too, as the service that delivers does"
     )
+    http_head_bytes: int = Field(_WIRE.head_bytes_max, ge=4_096, description="largest request line with its headers")
+    http_head_seconds: float = Field(_WIRE.head_seconds, gt=0, description="from a request's first byte to its headers")
+    http_body_seconds: float = Field(_WIRE.body_seconds, gt=0, description="from a request's headers to its last byte")
+    http_body_idle_seconds: float = Field(_WIRE.body_idle_seconds, gt=0, description="longest silence in a body")
+    http_keep_alive_seconds: float = Field(_WIRE.keep_alive_seconds, gt=0, description="wait for the next request")
+    http_answer_seconds: float = Field(_WIRE.answer_seconds, gt=0, description="how long an answer may lie unread")
+    http_linger_seconds: float = Field(_WIRE.linger_seconds, gt=0, description="wait for the client's close")
+    http_pipelined_max: int = Field(_WIRE.pipelined_max, ge=1, description="requests that wait on one connection")
+    http_connections_max: int = Field(_WIRE.connections_max, ge=1, description="connections open at once")
+    http_unfinished_bytes: int = Field(_WIRE.unfinished_bytes_max, ge=1, description="of all incomplete requests")
+    http_unread_bytes: int = Field(_WIRE.unread_bytes_max, ge=1, description="of all answers that nobody reads")
     stream_clients_max: int = Field(2_000, ge=1, description="event streams open at once")
     stream_ring_bytes: int = Field(64 << 20, ge=1 << 16, description="recent commits kept in memory for streams")
     stream_heartbeat_seconds: float = Field(15.0, gt=0, description="longest silence on an event stream")
@@ -41,6 +56,23 @@ class GatewaySettings(OpsSettings):
         if any(given) and not all(given):
             raise ValueError("MP_OIDC_ISSUER, MP_OIDC_AUDIENCE and MP_OIDC_JWKS_URL are set together or not at all")
         return self
+
+    @property
+    def wire_limits(self) -> WireLimits:
+        """The bounds of connections."""
+        return WireLimits(
+            head_bytes_max=self.http_head_bytes,
+            head_seconds=self.http_head_seconds,
+            body_seconds=self.http_body_seconds,
+            body_idle_seconds=self.http_body_idle_seconds,
+            keep_alive_seconds=self.http_keep_alive_seconds,
+            answer_seconds=self.http_answer_seconds,
+            linger_seconds=self.http_linger_seconds,
+            pipelined_max=self.http_pipelined_max,
+            connections_max=self.http_connections_max,
+            unfinished_bytes_max=self.http_unfinished_bytes,
+            unread_bytes_max=self.http_unread_bytes,
+        )
 
     @cached_property
     def operator_names(self) -> frozenset[str]:
