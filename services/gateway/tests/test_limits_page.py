@@ -1,0 +1,31 @@
+"""The page of limits says what the code says: every setting that bounds something, with its default."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mpgateway.settings import GatewaySettings
+
+PAGE = Path(__file__).parents[3] / "context/operations/limits.md"
+BOUNDING = ("http_", "stream_", "rate_limit_", "refused_", "body_")
+ALSO = ("outcome_seconds", "drain_seconds")
+NOT = ("http_host", "http_port")
+
+
+def _rows() -> list[str]:
+    fields = GatewaySettings.model_fields.items()
+    named = [(name, field) for name, field in fields if name.startswith(BOUNDING) or name in ALSO]
+    return [
+        f"| `MP_{name.upper()}` | {field.default:,} | {field.description} |" for name, field in named if name not in NOT
+    ]
+
+
+def test_every_limit_stands_on_the_page_with_its_default() -> None:
+    text = PAGE.read_text()
+    missing = [row for row in _rows() if row not in text]
+    assert not missing, "add to context/operations/limits.md:\n" + "\n".join(missing)
+
+
+def test_the_page_names_no_limit_that_is_none() -> None:
+    stated = [line for line in PAGE.read_text().splitlines() if line.startswith("| `MP_")]
+    assert sorted(stated) == sorted(_rows())
