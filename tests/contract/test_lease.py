@@ -3,18 +3,25 @@
 import secrets
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import pytest
 import pytest_asyncio
 import redis.asyncio as redis
+import structlog
 from mpbus.connect import connect
 from mpbus.streams import provision
 from mpd.servers import NatsServer
 from mpkernel.adapters.jetstream_lease import JetStreamLease
 from mpkernel.adapters.memory import MemoryLease, MemoryLeases
 from mpkernel.adapters.redis_lease import RedisLease
+from mpkernel.leases import KeptLease, PairedLease
+from mpkernel.metrics import Metrics
 from mpkernel.ports import Lease, LeaseUnavailable
+from nats.aio.client import Client
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from tests.support import eventually
 
@@ -29,21 +36,58 @@ class MakeLease(Protocol):
     def __call__(self, holder: str, seconds: float = LONG_SECONDS) -> Lease: ...
 
 
-@pytest_asyncio.fixture(params=["memory", "redis", "jetstream"])
-async def make(request: pytest.FixtureRequest, nats_server: NatsServer, redis_url: str) -> AsyncIterator[MakeLease]:
-    """Makes leases of one name for different holders, kept by each keeper in turn."""
-    name = f"kernel-{secrets.token_hex(4)}"
+@dataclass
+class Keepers:
+    """The real keepers of one lease, and a Redis that is not there."""
+
+    nc: Client
+    client: redis.Redis
+    name: str
+    memory: MemoryLeases = field(default_factory=lambda: MemoryLeases(time.monotonic))
+    away: redis.Redis = field(default_factory=lambda: redis.Redis(port=1, retry=Retry(NoBackoff(), 0)))
+
+    def right(self, holder: str, seconds: float = LONG_SECONDS) -> JetStreamLease:
+        """JetStream's."""
+        return JetStreamLease(self.nc, self.name, holder, seconds)
+
+    def turn(self, holder: str, seconds: float = LONG_SECONDS) -> RedisLease:
+        """Redis's."""
+        return RedisLease(self.client, self.name, holder, seconds)
+
+    def in_memory(self, holder: str, seconds: float = LONG_SECONDS) -> MemoryLease:
+        """Of the simulation."""
+        return MemoryLease(self.memory, self.name, holder, seconds)
+
+    def pair(self, holder: str, seconds: float = LONG_SECONDS) -> PairedLease:
+        """Both, as a kernel has them."""
+        return PairedLease(self.right(holder, seconds), self.turn(holder, seconds), seconds, time.monotonic)
+
+    def alone(self, holder: str, seconds: float = LONG_SECONDS) -> PairedLease:
+        """Both, where this holder does not reach Redis."""
+        turn = RedisLease(self.away, self.name, holder, seconds)
+        return PairedLease(self.right(holder, seconds), turn, seconds, time.monotonic)
+
+    async def key(self) -> str | None:
+        """Who holds the key in Redis."""
+        holder = await self.client.get(f"mp:lease:{self.name}")
+        return holder.decode() if isinstance(holder, bytes) else holder
+
+
+@pytest_asyncio.fixture
+async def keepers(nats_server: NatsServer, redis_url: str) -> AsyncIterator[Keepers]:
+    """Real servers, and a name nobody else uses."""
     nc, client = await connect(nats_server.url, "tests", writer=True), redis.Redis.from_url(redis_url)
     await provision(nc, "0")
-    leases = MemoryLeases(time.monotonic)
-    makers: dict[str, MakeLease] = {
-        "memory": lambda holder, seconds=LONG_SECONDS: MemoryLease(leases, name, holder, seconds),
-        "redis": lambda holder, seconds=LONG_SECONDS: RedisLease(client, name, holder, seconds),
-        "jetstream": lambda holder, seconds=LONG_SECONDS: JetStreamLease(nc, name, holder, seconds),
-    }
-    yield makers[request.param]
+    yield Keepers(nc, client, f"kernel-{secrets.token_hex(4)}")
     await nc.close()
     await client.aclose()
+
+
+@pytest.fixture(params=["in_memory", "turn", "right", "pair", "alone"])
+def make(request: pytest.FixtureRequest, keepers: Keepers) -> MakeLease:
+    """Makes leases of one name for different holders, kept by each keeper, and by both, in turn."""
+    make: MakeLease = getattr(keepers, request.param)
+    return make
 
 
 async def test_one_holder_at_a_time(make: MakeLease) -> None:
@@ -73,6 +117,107 @@ async def test_one_that_is_not_the_holder_cannot_release_it(make: MakeLease) -> 
     assert await ann.acquire()
     await ben.release()
     assert not await ben.acquire()
+
+
+async def test_one_that_ran_out_and_that_nobody_wanted_is_taken_again_by_its_holder(make: MakeLease) -> None:
+    ann, ben = make("ann", SHORT_SECONDS), make("ben")
+    assert await ann.acquire()
+    await eventually(ben.free)
+    assert await ann.renew()
+    assert not await ben.acquire()
+
+
+async def test_who_holds_it_is_seen_by_who_looks(make: MakeLease) -> None:
+    ann, ben = make("ann"), make("ben")
+    assert await ben.free()
+    assert await ann.acquire()
+    assert not await ben.free()
+    await ann.free()
+    assert ann.holder == "ann"
+
+
+async def test_the_leader_holds_both(keepers: Keepers) -> None:
+    ann = keepers.pair("ann")
+    assert await ann.acquire()
+    assert (await keepers.key(), await keepers.right("ben").free()) == ("ann", False)
+    await ann.release()
+    assert (await keepers.key(), await keepers.right("ben").free()) == (None, True)
+
+
+async def test_a_standby_that_reaches_redis_does_not_disturb_a_leader_that_does_not(keepers: Keepers) -> None:
+    ann, ben = keepers.alone("ann"), keepers.pair("ben")
+    assert await ann.acquire()
+    for _ in range(5):
+        assert not await ben.acquire()
+        assert await ann.renew()
+    assert await keepers.key() is None
+
+
+async def test_a_standby_without_redis_waits_for_a_leader_that_has_it(keepers: Keepers) -> None:
+    ann, ben = keepers.pair("ann"), keepers.alone("ben")
+    assert await ann.acquire()
+    assert not await ben.acquire()
+    await ann.release()
+    assert await ben.acquire()
+    assert not await ann.renew()
+    assert await keepers.key() is None
+
+
+async def test_a_failed_try_gives_its_turn_back_at_once(keepers: Keepers) -> None:
+    class Lost(MemoryLease):
+        """Free, until it is wanted: another was quicker."""
+
+        async def acquire(self) -> bool:
+            return False
+
+    right = Lost(MemoryLeases(time.monotonic), keepers.name, "ann", LONG_SECONDS)
+    assert not await PairedLease(right, keepers.turn("ann"), LONG_SECONDS, time.monotonic).acquire()
+    assert await keepers.key() is None
+
+
+async def test_a_leader_that_finds_anothers_key_in_redis_goes_on_and_takes_it_when_it_is_free(keepers: Keepers) -> None:
+    ann = keepers.pair("ann")
+    assert await ann.acquire()
+    await keepers.client.set(f"mp:lease:{keepers.name}", "a stranger")
+    assert await ann.renew()
+    assert await keepers.key() == "a stranger"
+    await keepers.client.flushdb()
+    assert await ann.renew()
+    assert await keepers.key() == "ann"
+
+
+async def test_redis_that_returns_takes_nothing_from_the_leader(keepers: Keepers) -> None:
+    ann, ben = keepers.alone("ann"), keepers.pair("ben")
+    assert await ann.acquire()
+    returned = PairedLease(keepers.right("ann"), keepers.turn("ann"), LONG_SECONDS, time.monotonic)
+    assert await returned.renew()
+    assert await keepers.key() == "ann"
+    assert not await ben.acquire()
+
+
+async def test_a_key_in_redis_that_outlives_its_time_is_nobodys(keepers: Keepers) -> None:
+    ann = keepers.pair("ann", SHORT_SECONDS)
+    await keepers.client.set(f"mp:lease:{keepers.name}", "a stranger")
+    assert not await ann.acquire()
+    await eventually(ann.acquire)
+    assert await keepers.key() == "a stranger"
+
+
+async def test_a_key_in_redis_that_is_no_word_is_done_without(keepers: Keepers) -> None:
+    await keepers.client.lpush(f"mp:lease:{keepers.name}", "x")
+    assert await keepers.pair("ann").acquire()
+
+
+async def test_the_silence_of_a_keeper_is_known_and_told_as_an_error() -> None:
+    away = redis.Redis(port=1, retry=Retry(NoBackoff(), 0))
+    kept = KeptLease(RedisLease(away, "kernel", "ann", 1), "redis", Metrics(), time.monotonic)
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(3):
+            with pytest.raises(LeaseUnavailable):
+                await kept.free()
+    assert [(entry["event"], entry["log_level"]) for entry in logs] == [("lease.keeper_silent", "error")]
+    assert kept.error
+    assert kept.silent_seconds > 0
 
 
 async def test_the_holder_takes_a_forgotten_lease_again(redis_url: str) -> None:

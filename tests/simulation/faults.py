@@ -1,12 +1,19 @@
 """The ports of one simulated kernel, on the far side of everything that can go wrong."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from mpbus.errors import ConsumerLost
 from mpbus.reader import GENESIS, Commit, LogPosition
 from mpkernel.adapters.memory import MemoryCommands, MemoryIntake, MemoryLease, MemoryLog, MemorySnapshots
-from mpkernel.ports import CommandMessage, IntakeUnavailable, LeaseUnavailable, SnapshotsUnavailable, Unknown
+from mpkernel.ports import (
+    CommandMessage,
+    IntakeUnavailable,
+    LeaseUnavailable,
+    ServerClockUnavailable,
+    SnapshotsUnavailable,
+    Unknown,
+)
 
 from tests.simulation.node import Node
 
@@ -101,12 +108,48 @@ class FaultyIntake:
         await self._intake.close()
 
 
-class FaultyLease:
-    """A lease whose keeper may be away."""
+class FaultyServerClock:
+    """The clock of the server that keeps the log, far away, and not always to be asked."""
 
-    def __init__(self, lease: MemoryLease, node: Node) -> None:
+    def __init__(self, log: MemoryLog, node: Node) -> None:
+        self._log = log
+        self._node = node
+
+    async def now_ns(self) -> int:
+        """See `ServerClock`."""
+        await self._asked()
+        now = await self._log.now_ns()
+        await self._node.lag()
+        return now
+
+    async def stored_ns(self, stream_seq: int) -> int:
+        """See `ServerClock`."""
+        await self._asked()
+        return await self._log.stored_ns(stream_seq)
+
+    async def _asked(self) -> None:
+        await self._node.lag()
+        if self._node.happens("server clock away", 0.02):
+            raise ServerClockUnavailable("away")
+
+
+class FaultyLease:
+    """A lease whose keeper may be away: for a moment, or for this node, as long as `reached` says so."""
+
+    def __init__(self, lease: MemoryLease, node: Node, reached: Callable[[], bool] = lambda: True) -> None:
         self._lease = lease
         self._node = node
+        self._reached = reached
+
+    @property
+    def holder(self) -> str:
+        """See `Lease`."""
+        return self._lease.holder
+
+    async def free(self) -> bool:
+        """See `Lease`."""
+        await self._reach()
+        return await self._lease.free()
 
     async def acquire(self) -> bool:
         """See `Lease`."""
@@ -121,6 +164,8 @@ class FaultyLease:
     async def release(self) -> None:
         """See `Lease`. A dead node releases nothing: its lease must run out."""
         if self._node.alive:
+            if not self._reached():
+                raise LeaseUnavailable("away")
             await self._lease.release()
 
     async def _reach(self) -> None:
@@ -130,7 +175,7 @@ class FaultyLease:
         except asyncio.CancelledError:  # As a client library was seen to do.
             if not self._node.alive or not self._node.happens("cancellation swallowed", 0.5):
                 raise
-        if self._node.happens("lease keeper away", 0.02):
+        if not self._reached() or self._node.happens("lease keeper away", 0.02):
             raise LeaseUnavailable("away")
 
 

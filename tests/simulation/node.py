@@ -5,7 +5,16 @@ from collections import Counter
 from collections.abc import Callable
 from random import Random
 
-_START_MS = 1_750_000_000_000
+_START_NS = 1_750_000_000 * 10**9
+SKEW_SECONDS = 2.0
+"""How far the clocks of most machines are off."""
+WRONG_SECONDS = (20.0, 86_400.0, 400 * 86_400.0)
+"""How far those are off that are wrong, either way."""
+
+
+def true_ns() -> int:
+    """What time it is."""
+    return _START_NS + int(asyncio.get_running_loop().time() * 10**9)
 
 
 class Crashed(BaseException):
@@ -19,15 +28,26 @@ class Node:
         self.dice = dice
         self.faults = faults
         self.intensity = intensity
-        self.skew_ms = dice.randint(-20_000, 20_000)
+        self._skew_ns = self._skew()
         self.alive = True
         self.died = asyncio.Event()
 
-    def now_ms(self) -> int:
-        """A wall clock that is wrong, and now and then is set to another wrong time."""
-        if self.happens("clock set", 0.002):
-            self.skew_ms = self.dice.randint(-20_000, 20_000)
-        return _START_MS + self.skew_ms + int(asyncio.get_running_loop().time() * 1000)
+    def wall_ns(self) -> int:
+        """A wall clock that is a little wrong, or very, and is set now and then. In calm somebody sets it right."""
+        if not self.intensity() and abs(self._skew_ns) > SKEW_SECONDS * 10**9:
+            self._skew_ns = 0
+        if self.happens("clock set", 0.0005):
+            self._skew_ns = self._skew()
+        return true_ns() + self._skew_ns
+
+    def steady_ns(self) -> int:
+        """A clock that nobody sets."""
+        return int(asyncio.get_running_loop().time() * 10**9)
+
+    def _skew(self) -> int:
+        if self.happens("clock wrong", 0.1):
+            return int(self.dice.choice((-1, 1)) * self.dice.choice(WRONG_SECONDS) * 10**9)
+        return int(self.dice.uniform(-SKEW_SECONDS, SKEW_SECONDS) * 10**9)
 
     def happens(self, fault: str, chance: float) -> bool:
         """Whether the dice say so, scaled by the intensity of the storm; counted."""

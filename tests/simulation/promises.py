@@ -9,9 +9,12 @@ from mpviews import VIEWS
 from mpviews.access import AccessSlice, concerning, open_part
 from mpviews.rows import Dump, fresh_fold, in_order
 
-from tests.simulation.world import World
+from tests.simulation.world import CLOCK_BOUND_SECONDS, World
 from tests.support.history import check_history, check_rows
 from tests.support.load import audit
+
+LATE_STORED_SECONDS = 30.0
+"""How long a decided turn may be on its way into the log: nodes sleep meanwhile."""
 
 
 async def check(world: World) -> None:
@@ -19,6 +22,7 @@ async def check(world: World) -> None:
     commits = await world.all_commits()
     audit([record for commit in commits for record in commit.records], world.acknowledged)
     events = check_history(commits, world.acknowledged)
+    _check_time(commits, world.log.stamps)
     _check_order(commits, list(world.stored))
     fresh = _check_checkpoints(commits)
     _check_access(world.snapshots.access, commits)
@@ -26,6 +30,18 @@ async def check(world: World) -> None:
     rows = _dump(world)
     assert rows == fresh_fold(commits), "the read models are not what the log folds to"
     check_rows(events, rows)
+
+
+def _check_time(commits: list[Commit], stamps: list[int]) -> None:
+    """Recorded time never goes back, and stays near the true time, whatever clocks are set to (G14)."""
+    last = 0
+    for commit, stamp in zip(commits, stamps, strict=True):
+        recorded = commit.header.time_ms
+        assert recorded >= last, f"time goes back at commit {commit.stream_seq}"
+        ahead = recorded / 1e3 - stamp / 1e9
+        assert ahead < CLOCK_BOUND_SECONDS + 1, f"commit {commit.stream_seq} is dated {ahead:.1f} s ahead"
+        assert ahead > -CLOCK_BOUND_SECONDS - LATE_STORED_SECONDS, f"commit {commit.stream_seq} is {-ahead:.1f} s late"
+        last = recorded
 
 
 def _check_order(commits: list[Commit], stored: list[str]) -> None:

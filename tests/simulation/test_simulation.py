@@ -36,7 +36,15 @@ def test_a_seed_is_the_same_storm_every_time() -> None:
 def test_the_storms_are_storms() -> None:
     faults: Counter[str] = sum((simulate(seed).faults for seed in range(40)), Counter())
     on_the_log = {"crash before the write", "crash after the write", "write lost", "acknowledgement lost"}
-    on_the_way = {"answer lost", "answer doubled", "command doubled", "slept", "clock set", "leases forgotten"}
+    on_the_way = {
+        "answer lost",
+        "answer doubled",
+        "command doubled",
+        "slept",
+        "clock set",
+        "clock wrong",
+        "leases forgotten",
+    }
     on_the_rows = {"crash before the rows", "crash after the rows", "rows lost", "word of the rows lost"}
     ahead = {"stored late", "message refused", "deaf", "decided ahead", "undone"}
     assert on_the_log | on_the_way | on_the_rows | ahead | {"database forgot", "asked to go"} <= set(faults)

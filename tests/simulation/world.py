@@ -12,9 +12,12 @@ from mpkernel.adapters.memory import MemoryCommands, MemoryLease, MemoryLeases, 
 from mpkernel.answers import Answers
 from mpkernel.core.policy import RoleAuthorizer
 from mpkernel.leadership import Kernel, Memory
+from mpkernel.leases import KeptLease, PairedLease
 from mpkernel.loop import Candidacy, Leader
 from mpkernel.metrics import Metrics
 from mpkernel.sealing import Sealing
+from mpkernel.standing import Standing
+from mpkernel.timekeeping import Timekeeper
 from mpprojector.adapters.memory import MemoryLedger, MemoryStore
 from mpprojector.projector import Pace, Projector
 from mpprojector.worker import Limits
@@ -28,9 +31,10 @@ from tests.simulation.faults import (
     FaultyLease,
     FaultyLog,
     FaultyReplies,
+    FaultyServerClock,
     FaultySnapshots,
 )
-from tests.simulation.node import Node
+from tests.simulation.node import Node, true_ns
 from tests.simulation.projecting import FaultyLedger, Reader
 from tests.simulation.script import Script
 
@@ -38,6 +42,7 @@ KERNELS, PROJECTORS, CLIENTS = 3, 2, 4
 COMMANDS = 12
 """Of each client."""
 LEASE_TTL_SECONDS = 2.0
+CLOCK_BOUND_SECONDS = 5.0
 PROJECTION_LEASE_SECONDS = 5.0
 SNAPSHOT_EVERY = 25
 BATCH_EVENTS = 8
@@ -78,7 +83,7 @@ class World:
 
     seed: int
     dice: Random = field(init=False)
-    log: MemoryLog = field(default_factory=MemoryLog)
+    log: MemoryLog = field(default_factory=lambda: MemoryLog(now_ns=true_ns))
     commands: MemoryCommands = field(default_factory=MemoryCommands)
     snapshots: MemorySnapshots = field(default_factory=MemorySnapshots)
     store: MemoryStore = field(default_factory=MemoryStore)
@@ -94,6 +99,9 @@ class World:
     def __post_init__(self) -> None:
         self.dice = Random(self.seed)
         self.leases = MemoryLeases(self._now)
+        """What JetStream keeps: who may lead."""
+        self.turns = MemoryLeases(self._now)
+        """What Redis keeps: who tries first."""
         self.metrics = CountingMetrics(self.faults)
         self.reader = Reader(self.store, self.log.commits, self.faults)
 
@@ -145,7 +153,7 @@ class World:
             await asyncio.sleep(self.dice.uniform(1, 10))
             if self._intensity() and self.dice.random() < 0.3:
                 self.faults["leases forgotten"] += 1
-                self.leases.drop("kernel")
+                self.dice.choice((self.leases, self.turns)).drop("kernel")
             self.reader.remember()
             await asyncio.sleep(self.dice.uniform(0, 0.6))
             if self._intensity() and self.dice.random() < 0.3:
@@ -161,10 +169,29 @@ class World:
     async def _process(self, name: str, compose: Compose) -> None:
         """One process after the other under a name, each until it dies by itself or by the dice."""
         while True:
-            node = Node(Random(self.dice.random()), self.faults, self._intensity)
+            node = self._node()
             self.incarnations += 1
             await self._incarnation(compose(f"{name}-{self.incarnations}", node), node)
             await asyncio.sleep(node.dice.uniform(0.1, 5))
+
+    def _node(self) -> Node:
+        return Node(Random(self.dice.random()), self.faults, self._intensity)
+
+    def _reaches_redis(self, name: str) -> bool:
+        """Whether a kernel reaches Redis now."""
+        del name
+        return True
+
+    def _lease(self, name: str, node: Node) -> tuple[PairedLease, KeptLease, KeptLease]:
+        """One kernel's lease, and its two keepers."""
+
+        def kept(leases: MemoryLeases, keeper: str, reached: Callable[[], bool]) -> KeptLease:
+            lease = FaultyLease(MemoryLease(leases, "kernel", name, LEASE_TTL_SECONDS), node, reached)
+            return KeptLease(lease, keeper, self.metrics, self._now)
+
+        right = kept(self.leases, "jetstream", lambda: True)
+        turn = kept(self.turns, "redis", lambda: self._reaches_redis(name))
+        return PairedLease(right, turn, LEASE_TTL_SECONDS, self._now), right, turn
 
     async def _incarnation(self, process: Process, node: Node) -> None:
         running = asyncio.create_task(process.run())
@@ -187,6 +214,9 @@ class World:
         log = FaultyLog(self.log, node)
         snapshots = FaultySnapshots(self.snapshots, node)
         candidacy = Candidacy(name, subjects.log_subject("0"), ("user:root",), 5.0)
+        lease, right, turn = self._lease(name, node)
+        server_clock = FaultyServerClock(self.log, node)
+        timekeeper = Timekeeper(node, server_clock, self.metrics, bound_seconds=CLOCK_BOUND_SECONDS)
 
         def make_leader(memory: Memory) -> Leader:
             wake = asyncio.Event()
@@ -194,7 +224,7 @@ class World:
                 candidacy,
                 memory.shard,
                 memory.position,
-                clock=node,
+                clock=timekeeper,
                 writer=log,
                 intake=FaultyIntake(self.commands, wake, node),
                 answers=Answers(log, FaultyReplies(self.replies, node), memory.places),
@@ -206,9 +236,13 @@ class World:
 
         return Kernel(
             log,
-            FaultyLease(MemoryLease(self.leases, "kernel", name, LEASE_TTL_SECONDS), node),
+            lease,
             snapshots,
             make_leader,
+            timekeeper=timekeeper,
+            standing=Standing(
+                lease, right, [turn], timekeeper, self.metrics, patience_seconds=LEASE_TTL_SECONDS, now=self._now
+            ),
             reducer_digest="simulated",
             renew_seconds=LEASE_TTL_SECONDS / 3,
             metrics=self.metrics,

@@ -1,9 +1,11 @@
-"""A kernel is a standby, and tries to lead, once it has folded what there is: not before."""
+"""A kernel tries to lead once it has folded what there is, with a clock to believe in, and says how it stands."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
-import pytest
 from mpbus.reader import GENESIS, Commit, LogPosition
 from mpkernel.adapters.memory import MemoryLease, MemoryLeases, MemoryLog, MemorySnapshots
 from mpkernel.core.policy import RoleAuthorizer
@@ -11,8 +13,12 @@ from mpkernel.core.shard import Shard
 from mpkernel.core.turn import Turn
 from mpkernel.core.world import Fact
 from mpkernel.leadership import Kernel, Memory, Role
+from mpkernel.leases import KeptLease
 from mpkernel.loop import Leader
 from mpkernel.metrics import Metrics
+from mpkernel.ports import LeaseUnavailable
+from mpkernel.standing import Standing
+from mpkernel.timekeeping import Timekeeper
 from mpschema import codec, subjects
 from mpschema.system import LeaderElected
 
@@ -26,6 +32,7 @@ class SlowLog(MemoryLog):
 
     def __init__(self) -> None:
         super().__init__()
+        self.shard = Shard()
         self.asked, self.allowed = asyncio.Event(), asyncio.Event()
 
     async def follow(self, after: LogPosition = GENESIS) -> AsyncIterator[list[Commit]]:
@@ -35,15 +42,14 @@ class SlowLog(MemoryLog):
             yield commits
 
     async def fill(self, elections: int) -> None:
-        """So many commits."""
-        shard, position = Shard(), GENESIS
-        for epoch in range(1, elections + 1):
+        """So many commits more."""
+        for _ in range(elections):
+            shard, position, epoch = self.shard, await self.head(), self.shard.world.epoch + 1
             turn = Turn(shard, epoch, epoch, RoleAuthorizer())
             turn.note(Fact("log", "log", LeaderElected(leader_epoch=epoch, node="k0")), f"election_{epoch}:0")
             sealed = turn.seal(position.hash)
             commit_hash = codec.commit_hash(position.hash, subjects.log_subject("0"), sealed.data)
             await self.append(sealed.data, commit_hash, position, 1.0)
-            position = await self.head()
 
 
 def never(memory: Memory) -> Leader:
@@ -51,25 +57,110 @@ def never(memory: Memory) -> Leader:
     raise AssertionError(f"it leads from event {memory.position.seq}")
 
 
-@pytest.fixture
-def leases() -> MemoryLeases:
-    """A keeper of leases."""
-    return MemoryLeases(lambda: 0.0)
+class Silent(MemoryLease):
+    """Kept by a keeper that answers while it is told to."""
+
+    answers = True
+
+    async def free(self) -> bool:
+        if not self.answers:
+            raise LeaseUnavailable("gone")
+        return await super().free()
 
 
-async def test_a_cold_kernel_neither_says_that_it_is_ready_nor_takes_the_lease(leases: MemoryLeases) -> None:
+@dataclass
+class Machine:
+    """A kernel and what is around it. Its clock is off by so many seconds from that of the log's server."""
+
+    log: MemoryLog = field(default_factory=MemoryLog)
+    leases: MemoryLeases = field(default_factory=lambda: MemoryLeases(lambda: 0.0))
+    clock_off: int = 0
+
+    def __post_init__(self) -> None:
+        metrics = Metrics()
+        self.lease = Silent(self.leases, "kernel", "this", TTL_SECONDS)
+        kept = KeptLease(self.lease, "jetstream", metrics, time.monotonic)
+        self.timekeeper = Timekeeper(self, self.log, metrics, bound_seconds=5)
+        standing = Standing(kept, kept, [], self.timekeeper, metrics, patience_seconds=0.1)
+        self.kernel = Kernel(
+            self.log,
+            kept,
+            MemorySnapshots(),
+            never,
+            timekeeper=self.timekeeper,
+            standing=standing,
+            reducer_digest="x",
+            renew_seconds=TTL_SECONDS,
+            metrics=metrics,
+        )
+
+    def wall_ns(self) -> int:
+        """See `Clock`."""
+        return time.time_ns() + self.clock_off * 10**9
+
+    def steady_ns(self) -> int:
+        """See `Clock`."""
+        return time.monotonic_ns()
+
+
+@asynccontextmanager
+async def running(kernel: Kernel) -> AsyncIterator[None]:
+    """While the kernel runs."""
+    task = asyncio.create_task(kernel.run())
+    yield
+    kernel.stop()
+    await task
+
+
+async def test_a_cold_kernel_neither_says_that_it_is_ready_nor_takes_the_lease() -> None:
     log = SlowLog()
     await log.fill(elections=3)
-    lease = MemoryLease(leases, "kernel", "cold", TTL_SECONDS)
-    kernel = Kernel(
-        log, lease, MemorySnapshots(), never, reducer_digest="x", renew_seconds=TTL_SECONDS, metrics=Metrics()
-    )
-    running = asyncio.create_task(kernel.run())
-    await log.asked.wait()
-    assert (kernel.role, kernel.health().ready, leases.holder("kernel")) == (Role.STARTING, False, None)
-    leases.put("kernel", "another", TTL_SECONDS)
+    machine = Machine(log)
+    kernel, leases = machine.kernel, machine.leases
+    async with running(kernel):
+        await log.asked.wait()
+        assert (kernel.role, kernel.health().ready, leases.holder("kernel")) == (Role.STARTING, False, None)
+        leases.put("kernel", "another", TTL_SECONDS)
+        log.allowed.set()
+        await eventually(lambda: kernel.role is Role.STANDBY)
+        assert kernel.health().facts["seq"] == 3
+
+
+async def test_a_standby_says_who_leads_and_is_not_ready_while_nobody_says_who_may() -> None:
+    machine = Machine()
+    machine.leases.put("kernel", "another", TTL_SECONDS)
+    async with running(machine.kernel):
+        await eventually(lambda: machine.kernel.health().facts["leader"] == "another")
+        await eventually(lambda: machine.kernel.health().ready)
+        machine.lease.answers = False
+        await eventually(lambda: not machine.kernel.health().ready)
+        facts = machine.kernel.health().facts
+        assert (facts["leader"], facts["lease"]) == ("", "jetstream does not answer: gone")
+        machine.lease.answers = True
+        await eventually(lambda: machine.kernel.health().ready)
+        assert machine.kernel.health().facts["lease"] == "ok"
+
+
+async def test_a_kernel_with_a_wrong_clock_takes_no_lease_and_says_so() -> None:
+    machine = Machine(clock_off=86_400)
+    async with running(machine.kernel):
+        await eventually(lambda: machine.kernel.role is Role.STANDBY)
+        health = machine.kernel.health()
+        assert not health.ready
+        assert health.facts["clock"] == "the clock is 86,400.0 s ahead of the NATS server's, more than 5 s"
+        assert machine.leases.holder("kernel") is None
+        machine.leases.put("kernel", "another", TTL_SECONDS)
+        await eventually(lambda: machine.kernel.health().facts["leader"] == "another")
+
+
+async def test_elections_since_it_was_up_to_date_are_counted() -> None:
+    log = SlowLog()
+    await log.fill(elections=3)
     log.allowed.set()
-    await eventually(lambda: kernel.role is Role.STANDBY)
-    assert kernel.health().facts["seq"] == 3
-    kernel.stop()
-    await running
+    machine = Machine(log)
+    machine.leases.put("kernel", "another", TTL_SECONDS)
+    async with running(machine.kernel):
+        await eventually(lambda: machine.kernel.role is Role.STANDBY)
+        assert machine.kernel.health().facts["elections_per_minute"] == 0
+        await log.fill(elections=2)
+        await eventually(lambda: machine.kernel.health().facts["elections_per_minute"] == 2)

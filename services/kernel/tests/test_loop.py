@@ -1,6 +1,7 @@
 """What is decided ahead is an answer only once its stream says it, and leaves no trace otherwise."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -8,7 +9,6 @@ import msgspec
 import pytest
 import pytest_asyncio
 from mpbus.reader import GENESIS, LogPosition
-from mpkernel.adapters.clock import SystemClock
 from mpkernel.adapters.memory import MemoryCommands, MemoryIntake, MemoryLog, MemorySnapshots
 from mpkernel.answers import Answers, Places
 from mpkernel.core.policy import RoleAuthorizer
@@ -66,10 +66,16 @@ class CountingClock:
     forward_ms: int = 0
     reads: int = 0
 
+    def begin(self, at_least_ms: int) -> None:
+        """See `RecordedTime`."""
+
+    async def confirm(self, stream_seq: int) -> None:
+        """See `RecordedTime`."""
+
     def now_ms(self) -> int:
-        """See `Clock`."""
+        """See `RecordedTime`."""
         self.reads += 1
-        return SystemClock().now_ms() + self.forward_ms
+        return time.time_ns() // 1_000_000 + self.forward_ms
 
 
 class HeldLog(MemoryLog):

@@ -1,7 +1,8 @@
 """Standby, candidate, leader, standby again: who decides, and how the decision changes hands.
 
 A standby folds the log and stays warm. When it holds the lease it catches up and asks the log: the election event,
-stored under the expected sequence, makes it the leader. The lease only says who should try.
+stored under the expected sequence, makes it the leader. The lease only says who should try. A kernel whose clock is not
+to be believed does not try.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from mpkernel.core.shard import Shard
 from mpkernel.loop import Leader
 from mpkernel.metrics import Metrics
 from mpkernel.ports import (
+    ClockDistrusted,
     Deposed,
     IntakeUnavailable,
     Lease,
@@ -34,6 +36,8 @@ from mpkernel.ports import (
     Unknown,
 )
 from mpkernel.sealing import open_access, open_snapshot
+from mpkernel.standing import Facts, Standing
+from mpkernel.timekeeping import LOOK_SECONDS, Timekeeper
 
 log = structlog.get_logger(__name__)
 _POLL_SECONDS = 0.05
@@ -44,6 +48,7 @@ _BACKOFF_MAX_SECONDS = 5.0
 _CAUSES: dict[type[Exception], str] = {
     Deposed: "deposed",
     Unknown: "unknown_outcome",
+    ClockDistrusted: "clock",
     ConsumerLost: "intake_lost",
     IntakeUnavailable: "intake_unavailable",
 }
@@ -79,6 +84,8 @@ class Kernel:
         snapshots: Snapshots,
         make_leader: Callable[[Memory], Leader],
         *,
+        timekeeper: Timekeeper,
+        standing: Standing,
         reducer_digest: str,
         renew_seconds: float,
         metrics: Metrics,
@@ -87,6 +94,8 @@ class Kernel:
         self._lease = lease
         self._snapshots = snapshots
         self._make_leader = make_leader
+        self._timekeeper = timekeeper
+        self._standing = standing
         self._reducer_digest = reducer_digest
         self._renew_seconds = renew_seconds
         self._metrics = metrics
@@ -96,6 +105,8 @@ class Kernel:
         self._leader: Leader | None = None
         self._in_vain = 0
         """Leaderships in a row that failed before they decided anything."""
+        self._epoch_seen = 0
+        self._was_warm = False
         self.role = Role.STARTING
 
     def stop(self) -> None:
@@ -105,20 +116,24 @@ class Kernel:
             self._leader.step_down("stopped")
 
     def health(self) -> Health:
-        """Ready while it leads, or follows and has everything there was; with the facts an operator asks for."""
+        """Ready while it leads, or follows, has everything there was and could lead; with what an operator asks."""
         position = self._leader.position if self._leader else self._memory.position if self._memory else GENESIS
         epoch = self._leader.epoch if self._leader else self._memory.shard.world.epoch if self._memory else 0
-        facts: dict[str, str | int | float | bool | None] = {"role": self.role, "epoch": epoch, "seq": position.seq}
+        facts: Facts = {"role": self.role, "epoch": epoch, "seq": position.seq, **self._standing.facts()}
         facts[READS_LEVEL] = levels.FEATURE_LEVEL
-        return Health(self.role in (Role.STANDBY, Role.LEADER), facts)
+        return Health(self.role in (Role.STANDBY, Role.LEADER) and not self._standing.hindrance, facts)
 
     async def run(self) -> None:
         """Until stopped. Raises `ChainBroken` or `MalformedCommit` when the log cannot be trusted or understood."""
-        while not self._stop.is_set():
-            memory = await self._stand_by()
-            if memory is not None:
-                await self._lead(memory)
-                await self._rest()
+        timing = asyncio.create_task(self._timekeeper.run())
+        try:
+            while not self._stop.is_set():
+                memory = await self._stand_by()
+                if memory is not None:
+                    await self._lead(memory)
+                    await self._rest()
+        finally:
+            await end(timing)
         self.role = Role.STOPPED
 
     async def _stand_by(self) -> Memory | None:
@@ -154,9 +169,16 @@ class Kernel:
                 memory.access.fold_all(commit.records)
                 memory.places.add(commit.header.first_seq, commit.stream_seq)
                 memory.position = commit.position
+                self._count_elections(commit.header.epoch)
                 await asyncio.sleep(0)  # A commit is a whole: this is the only place to stop at.
             self._metrics.folded(memory.position.seq, memory.shard.world.epoch)
             self._moved.set()
+
+    def _count_elections(self, epoch: int) -> None:
+        """Each epoch is an election. Those from before this kernel was first up to date are history."""
+        if epoch > self._epoch_seen and self._was_warm:
+            self._standing.elected(epoch - self._epoch_seen)
+        self._epoch_seen = max(self._epoch_seen, epoch)
 
     async def _await_turn(self, memory: Memory) -> bool:
         await self._warm_up(memory)
@@ -167,12 +189,20 @@ class Kernel:
         return False
 
     async def _acquired(self) -> bool:
+        """Whether it is this kernel's turn. Without a clock to believe in it only looks who leads."""
+        may_try = not self._timekeeper.distrust
         try:
-            acquired = await self._lease.acquire()
-        except LeaseUnavailable as error:
-            log.info("lease.unavailable", reason=str(error))
+            acquired = await (self._lease.acquire() if may_try else self._lease.free())
+        except LeaseUnavailable:  # Whoever asked the keeper has told of it.
             acquired = False
-        return acquired
+        self._standing.looked()
+        if not (acquired and may_try):
+            return False
+        if await self._timekeeper.look():
+            return True
+        await self._release()
+        await _pause(self._stop, LOOK_SECONDS)
+        return False
 
     async def _warm_up(self, memory: Memory) -> None:
         """Fold what there is, before trying to lead: a cold kernel with the lease would keep a warm one from leading.
@@ -182,6 +212,8 @@ class Kernel:
         head = await self._head()
         while head is not None and memory.position.stream_seq < head.stream_seq and not self._stop.is_set():
             await self._folded_more()
+        await self._timekeeper.look()  # Ready says that it could lead.
+        self._was_warm = True
         self.role = Role.STANDBY
 
     async def _head(self) -> LogPosition | None:
@@ -212,11 +244,11 @@ class Kernel:
     async def _lead(self, memory: Memory) -> None:
         leader, ended = self._make_leader(memory), asyncio.Event()
         self._leader = leader
+        self._timekeeper.tell(lambda: leader.step_down("clock"))
         keeping = asyncio.create_task(self._keep_lease(leader, ended))
         cause = "error"
         try:
-            self.role = Role.LEADER
-            self._metrics.leading(leader.epoch)
+            self._begins(leader)
             cause = await leader.lead()
             self._in_vain = 0
         except tuple(_CAUSES) as error:
@@ -227,12 +259,20 @@ class Kernel:
             self.role = Role.STARTING
             self._memory = None  # It may hold what was never stored.
             self._leader = None
+            self._timekeeper.tell(None)
             ended.set()
             # Not cancelled: a renewal under way would reach the keeper after the release, and undo it.
             await asyncio.gather(keeping, return_exceptions=True)
             await self._release()
+            self._standing.leads(False)
             self._metrics.stepped_down(cause)
             log.info("leader.stepped_down", cause=cause, epoch=leader.epoch, seq=leader.position.seq)
+
+    def _begins(self, leader: Leader) -> None:
+        self.role = Role.LEADER
+        self._metrics.leading(leader.epoch)
+        self._count_elections(leader.epoch)
+        self._standing.leads(True)
 
     async def _rest(self) -> None:
         """Not at all after a leadership that was of use: the next one should come at once."""
@@ -251,15 +291,12 @@ class Kernel:
         """Whether the lease is held still. A keeper that does not answer deposes nobody: the log is the fence."""
         try:
             return await self._lease.renew()
-        except LeaseUnavailable as error:
-            log.info("lease.unavailable", reason=str(error))
+        except LeaseUnavailable:
             return True
 
     async def _release(self) -> None:
-        try:
+        with contextlib.suppress(LeaseUnavailable):  # It runs out by itself.
             await self._lease.release()
-        except LeaseUnavailable as error:
-            log.info("lease.unavailable", reason=str(error))
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

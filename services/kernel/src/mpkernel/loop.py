@@ -31,7 +31,7 @@ from mpkernel.core.undo import Undo
 from mpkernel.core.world import Fact
 from mpkernel.discarding import Discards
 from mpkernel.metrics import Metrics
-from mpkernel.ports import Clock, CommandMessage, Intake, LogWriter
+from mpkernel.ports import CommandMessage, Intake, LogWriter, RecordedTime
 from mpkernel.sealing import Sealing
 
 log = structlog.get_logger(__name__)
@@ -74,7 +74,7 @@ class Leader:
         shard: Shard,
         position: LogPosition,
         *,
-        clock: Clock,
+        clock: RecordedTime,
         writer: LogWriter,
         intake: Intake,
         answers: Answers,
@@ -124,9 +124,11 @@ class Leader:
     async def lead(self) -> str:
         """Be elected by the log, then decide until told to step down. Returns why it ended.
 
-        Raises `Deposed`, `Unknown` or `ConsumerLost`: the state is then worth nothing any more.
+        Raises `Deposed`, `Unknown`, `ConsumerLost` or `ClockDistrusted`: the state is then worth nothing any more.
         """
+        self._clock.begin(self._shard.world.time_ms)
         await self._elect()
+        await self._clock.confirm(self._position.stream_seq)
         await self._intake.open(self._shard.command_position)
         self._wake.set()
         try:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import secrets
+import time
 
 import redis.asyncio as redis
 import structlog
@@ -21,6 +22,7 @@ from redis.backoff import NoBackoff
 
 from mpkernel.adapters.clock import SystemClock
 from mpkernel.adapters.core_replies import CoreReplies
+from mpkernel.adapters.jetstream_clock import JetStreamClock
 from mpkernel.adapters.jetstream_intake import JetStreamIntake
 from mpkernel.adapters.jetstream_lease import JetStreamLease
 from mpkernel.adapters.jetstream_log import JetStreamLogWriter
@@ -29,30 +31,37 @@ from mpkernel.adapters.redis_lease import RedisLease
 from mpkernel.answers import Answers
 from mpkernel.core.policy import RoleAuthorizer
 from mpkernel.leadership import Kernel, Memory
+from mpkernel.leases import KeptLease, PairedLease
 from mpkernel.loop import Candidacy, Leader
 from mpkernel.metrics import Metrics
-from mpkernel.ports import Lease
+from mpkernel.ports import Clock
 from mpkernel.reducers import reducer_digest
 from mpkernel.sealing import Sealing
 from mpkernel.settings import KernelSettings
 from mpkernel.signing import CheckpointSigner, UnusableKey, read_signing_key
+from mpkernel.standing import Standing
+from mpkernel.timekeeping import Timekeeper
 
 log = structlog.get_logger(__name__)
-_LEASE_SOCKET_SECONDS = 0.5
+_REDIS_SECONDS = 0.25
+"""Redis is asked beside the keeper that decides: it must answer quickly, or is done without."""
 EXIT_MISCONFIGURED = 2
 
 
-def _lease(settings: KernelSettings, nc: Client, holder: str) -> Lease:
-    name = f"kernel-{settings.shard}"
-    if settings.lease == "jetstream":
-        return JetStreamLease(nc, name, holder, settings.lease_ttl_seconds)
-    client = redis.Redis.from_url(
-        settings.redis_url,
-        socket_timeout=_LEASE_SOCKET_SECONDS,
-        socket_connect_timeout=_LEASE_SOCKET_SECONDS,
-        retry=Retry(NoBackoff(), 1),
-    )
-    return RedisLease(client, name, holder, settings.lease_ttl_seconds)
+def _keepers(settings: KernelSettings, nc: Client, metrics: Metrics) -> list[KeptLease]:
+    """Who keeps the lease: JetStream, and Redis where there is one."""
+    name, holder = f"kernel-{settings.shard}", f"{settings.node}-{secrets.token_hex(4)}"
+    ttl = settings.lease_ttl_seconds
+    keepers = [KeptLease(JetStreamLease(nc, name, holder, ttl), "jetstream", metrics, time.monotonic)]
+    if settings.lease == "redis":
+        client = redis.Redis.from_url(
+            settings.redis_url,
+            socket_timeout=_REDIS_SECONDS,
+            socket_connect_timeout=_REDIS_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+        )
+        keepers.append(KeptLease(RedisLease(client, name, holder, ttl), "redis", metrics, time.monotonic))
+    return keepers
 
 
 def _signer(settings: KernelSettings) -> CheckpointSigner | None:
@@ -60,13 +69,17 @@ def _signer(settings: KernelSettings) -> CheckpointSigner | None:
     return CheckpointSigner(read_signing_key(path), settings.shard) if path else None
 
 
-def compose(settings: KernelSettings, nc: Client) -> Kernel:
+def compose(settings: KernelSettings, nc: Client, clock: Clock) -> Kernel:
     """A kernel on real servers. Raises `UnusableKey`."""
     signer = _signer(settings)
     source = LogReader(nc, settings.shard)
     snapshots = ObjectSnapshots(nc, settings.shard)
     writer = JetStreamLogWriter(nc, settings.shard)  # One for all leaderships: it listens for its acknowledgements.
     authorizer, digest, metrics = RoleAuthorizer(), reducer_digest(), Metrics()
+    right, *turn = _keepers(settings, nc, metrics)
+    lease = PairedLease(right, turn[0], settings.lease_ttl_seconds, time.monotonic) if turn else right
+    server_clock = JetStreamClock(nc, settings.shard)
+    timekeeper = Timekeeper(clock, server_clock, metrics, bound_seconds=settings.clock_bound_seconds)
     candidacy = Candidacy(
         node=settings.node,
         subject=subjects.log_subject(settings.shard),
@@ -80,7 +93,7 @@ def compose(settings: KernelSettings, nc: Client) -> Kernel:
             candidacy,
             memory.shard,
             memory.position,
-            clock=SystemClock(),
+            clock=timekeeper,
             writer=writer,
             intake=JetStreamIntake(nc, settings.shard, wake),
             answers=Answers(source, CoreReplies(nc), memory.places),
@@ -92,29 +105,31 @@ def compose(settings: KernelSettings, nc: Client) -> Kernel:
 
     return Kernel(
         source,
-        _lease(settings, nc, f"{settings.node}-{secrets.token_hex(4)}"),
+        lease,
         snapshots,
         make_leader,
+        timekeeper=timekeeper,
+        standing=Standing(lease, right, turn, timekeeper, metrics, patience_seconds=settings.lease_ttl_seconds),
         reducer_digest=digest,
         renew_seconds=settings.lease_ttl_seconds / 3,
         metrics=metrics,
     )
 
 
-async def serve(settings: KernelSettings, life: Lifecycle) -> int:
-    """Run one kernel until a signal asks it to stop. Returns the exit code."""
+async def serve(settings: KernelSettings, life: Lifecycle, clock: Clock) -> int:
+    """Run one kernel, by a clock, until a signal asks it to stop. Returns the exit code."""
     nats = Vital("nats")
     nc = await life.reach(nats, connect(settings.nats(KERNEL), f"kernel-{settings.node}", writer=True, vital=nats))
     try:
-        await life.keep(lambda: compose(settings, nc), needs=nats)
+        await life.keep(lambda: compose(settings, nc, clock), needs=nats)
     finally:
         with contextlib.suppress(Exception):
             await nc.close()
     return 0
 
 
-def main() -> int:
-    """Entry point: settings from the environment."""
+def main(clock: Clock | None = None) -> int:
+    """Entry point: settings from the environment. The clock is the system's, unless a test brings another."""
     settings = KernelSettings()
     # States hold no cycles and say so (`gc=False`); the collector need not walk through all of them again and again.
     gc.set_threshold(50_000, 20, 100)
@@ -124,4 +139,4 @@ def main() -> int:
     except UnusableKey as error:
         log.critical("kernel.misconfigured", reason=str(error))
         return EXIT_MISCONFIGURED
-    return uvloop.run(live(settings, lambda life: serve(settings, life)))
+    return uvloop.run(live(settings, lambda life: serve(settings, life, clock or SystemClock())))

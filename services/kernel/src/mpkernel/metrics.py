@@ -1,6 +1,6 @@
 """What the kernel counts. Bound once: counting happens per turn, not per command."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from mpschema.envelope import Outcome
 from prometheus_client import Counter, Gauge, Histogram
@@ -22,6 +22,15 @@ _SEQ = Gauge("mp_kernel_seq", "The last event this kernel has stored or folded."
 _EPOCH = Gauge("mp_kernel_epoch", "The epoch this kernel knows.")
 _LEADING = Gauge("mp_kernel_leading", "1 while this kernel leads.")
 _ELECTIONS = Counter("mp_kernel_elections_total", "Elections this kernel won.")
+_ELECTIONS_PER_MINUTE = Gauge(
+    "mp_kernel_elections_per_minute", "Elections of all kernels in the last minute, as this one read them in the log."
+)
+_LEADER_KNOWN = Gauge("mp_kernel_leader_known", "1 while this kernel knows who leads.")
+_KEEPER = Gauge("mp_kernel_lease_keeper_answers", "1 while a keeper of the leader's lease answers.", ["keeper"])
+_CLOCK_AHEAD = Gauge(
+    "mp_kernel_clock_ahead_seconds", "How far this machine's clock is ahead of the NATS server's; negative: behind."
+)
+_CLOCK_TRUSTED = Gauge("mp_kernel_clock_trusted", "1 while this machine's clock is believed: 0 keeps it from leading.")
 _STEP_DOWNS = Counter("mp_kernel_step_downs_total", "Leaderships that ended, by cause.", ["cause"])
 
 
@@ -73,6 +82,26 @@ class Metrics:
         _LEADING.set(1)
         _EPOCH.set(epoch)
         _ELECTIONS.inc()
+
+    def count_elections(self, per_minute: Callable[[], int]) -> None:
+        """Where to ask how many there were."""
+        _ELECTIONS_PER_MINUTE.set_function(per_minute)
+
+    def leader_known(self, *, known: bool) -> None:
+        """Whether this kernel knows who leads."""
+        _LEADER_KNOWN.set(known)
+
+    def keeper(self, keeper: str, *, answers: bool) -> None:
+        """Whether a keeper of the lease answers."""
+        _KEEPER.labels(keeper).set(answers)
+
+    def clock(self, ahead_seconds: float) -> None:
+        """How far the clock is ahead of the server's."""
+        _CLOCK_AHEAD.set(ahead_seconds)
+
+    def clock_trusted(self, *, trusted: bool) -> None:
+        """Whether the clock is believed."""
+        _CLOCK_TRUSTED.set(trusted)
 
     def stepped_down(self, cause: str) -> None:
         """This kernel leads no more."""

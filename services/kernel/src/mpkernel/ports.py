@@ -33,10 +33,50 @@ class IntakeUnavailable(Exception):
 
 
 class Clock(Protocol):
-    """The time outside. Its readings become facts only by being recorded."""
+    """The two clocks of this machine: one that people set, and one that only runs."""
+
+    def wall_ns(self) -> int:
+        """Nanoseconds since the Unix epoch. May step either way at any moment."""
+        ...
+
+    def steady_ns(self) -> int:
+        """Nanoseconds since some moment. Never steps."""
+        ...
+
+
+class ServerClock(Protocol):
+    """The clock of the server that stores the log: a witness, for a clock cannot tell by itself that it is wrong."""
+
+    async def now_ns(self) -> int:
+        """Nanoseconds since the Unix epoch. Raises `ServerClockUnavailable`."""
+        ...
+
+    async def stored_ns(self, stream_seq: int) -> int:
+        """When the commit at a stream position was stored. Raises `ServerClockUnavailable`."""
+        ...
+
+
+class ServerClockUnavailable(Exception):
+    """The server does not say what time it is."""
+
+
+class ClockDistrusted(Exception):
+    """This machine's clock is not to be believed: nothing may be dated by it."""
+
+
+class RecordedTime(Protocol):
+    """The time by which one leadership dates what it records. Its readings become facts only by being recorded."""
+
+    def begin(self, at_least_ms: int) -> None:
+        """Start from the last record, or from the wall clock if that is later. Raises `ClockDistrusted`."""
+        ...
+
+    async def confirm(self, stream_seq: int) -> None:
+        """Hold the clock against the server's stamp of the election commit. Raises `ClockDistrusted`."""
+        ...
 
     def now_ms(self) -> int:
-        """Milliseconds since the Unix epoch."""
+        """Milliseconds since the Unix epoch. Never goes back, and never leaps."""
         ...
 
 
@@ -114,12 +154,21 @@ class Replies(Protocol):
 class Lease(Protocol):
     """Who should try to lead. For liveness only: safety rests on the log."""
 
+    @property
+    def holder(self) -> str:
+        """Who was last seen to hold it. Empty: nobody."""
+        ...
+
+    async def free(self) -> bool:
+        """Whether `acquire` would give it: nobody holds it, or we do. Raises `LeaseUnavailable`."""
+        ...
+
     async def acquire(self) -> bool:
-        """Take the lease if it is free. False when another holds it. Raises `LeaseUnavailable`."""
+        """Take the lease if it is free, or ours still. False when another holds it. Raises `LeaseUnavailable`."""
         ...
 
     async def renew(self) -> bool:
-        """Hold it longer. False when another holds it now. Raises `LeaseUnavailable`."""
+        """Hold it longer; take it again if it ran out. False when another holds it. Raises `LeaseUnavailable`."""
         ...
 
     async def release(self) -> None:

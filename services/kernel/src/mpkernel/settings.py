@@ -12,8 +12,13 @@ class KernelSettings(OpsSettings):
     """The environment variables of a kernel, each with the prefix `MP_`."""
 
     redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis for the lease (unless MP_LEASE is jetstream)")
-    lease: Literal["redis", "jetstream"] = Field("redis", description="who keeps the leader's lease")
-    lease_ttl_seconds: float = Field(2.0, ge=0.5, le=60, description="a dead leader is replaced after this time")
+    lease: Literal["redis", "jetstream"] = Field(
+        "redis", description="redis: JetStream keeps the leader's lease, Redis makes its hand-over quick; or no Redis"
+    )
+    lease_ttl_seconds: float = Field(2.0, le=60, description="a dead leader is replaced after this time; at least 1")
+    clock_bound_seconds: float = Field(
+        5.0, ge=1, le=60, description="a kernel whose clock is further from the NATS server's does not lead"
+    )
     operators: Annotated[tuple[str, ...], NoDecode] = Field(
         ("user:root",), description="principals with operator rights everywhere, comma separated"
     )
@@ -23,6 +28,13 @@ class KernelSettings(OpsSettings):
     signing_key_file: Path | None = Field(
         None, description="Ed25519 key that signs checkpoints: PEM, or its 32-byte seed in hex; none: unsigned"
     )
+
+    @field_validator("lease_ttl_seconds")
+    @classmethod
+    def _countable(cls, value: float) -> float:
+        if value < 1:
+            raise ValueError(f"the lease must last at least 1 second, not {value:g}: JetStream counts whole seconds")
+        return value
 
     @field_validator("signing_key_file", mode="before")
     @classmethod

@@ -1,11 +1,15 @@
-"""The system's clock."""
+"""The clocks of this machine."""
 
 import time
 
 
 class SystemClock:
-    """Wall-clock time."""
+    """The `Clock` of the operating system."""
 
-    def now_ms(self) -> int:
-        """Milliseconds since the Unix epoch."""
-        return time.time_ns() // 1_000_000
+    def wall_ns(self) -> int:
+        """See the port."""
+        return time.time_ns()
+
+    def steady_ns(self) -> int:
+        """See the port."""
+        return time.monotonic_ns()

@@ -9,7 +9,7 @@ from mpbus.streams import LEASE_STREAM
 from mpschema import subjects
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
-from nats.js.errors import APIError, NotFoundError
+from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 
 from mpkernel.ports import LeaseUnavailable
 
@@ -19,7 +19,7 @@ _RELEASED = b"released"
 
 
 class JetStreamLease:
-    """The `Lease` of a cluster without Redis. The server counts lifetimes in whole seconds."""
+    """A `Lease` in one subject of JetStream. The server counts lifetimes in whole seconds."""
 
     def __init__(self, nc: Client, name: str, holder: str, ttl_seconds: float) -> None:
         self._js = nc.jetstream(timeout=1)
@@ -27,25 +27,33 @@ class JetStreamLease:
         self._holder = holder.encode()
         self._ttl = str(max(1, math.ceil(ttl_seconds)))
         self._sequence = 0
+        self._seen = b""
 
-    async def acquire(self) -> bool:
+    @property
+    def holder(self) -> str:
         """See the port."""
+        return self._seen.decode(errors="replace")
+
+    async def free(self) -> bool:
+        """See the port. Whoever takes it must name the sequence that was seen here."""
         try:
             last = await self._js.get_last_msg(LEASE_STREAM, self._subject)
         except NotFoundError:
-            self._sequence = 0
+            self._sequence, self._seen = 0, b""
         except (NatsError, TimeoutError) as error:
-            raise LeaseUnavailable(str(error)) from error
+            raise LeaseUnavailable(_said(error)) from error
         else:
-            free = (last.headers or {}).get("Nats-Marker-Reason") or last.data in (_RELEASED, self._holder)
-            if not free:
-                return False
-            self._sequence = int(last.seq or 0)
-        return await self._put(self._holder)
+            gone = (last.headers or {}).get("Nats-Marker-Reason") or last.data == _RELEASED
+            self._sequence, self._seen = int(last.seq or 0), b"" if gone else last.data or b""
+        return self._seen in (b"", self._holder)
+
+    async def acquire(self) -> bool:
+        """See the port."""
+        return await self.free() and await self._put(self._holder)
 
     async def renew(self) -> bool:
-        """See the port."""
-        return await self._put(self._holder)
+        """See the port. A renewal whose answer was lost, or that ran out while nobody wanted it, is found by a look."""
+        return await self._put(self._holder) or await self.acquire()
 
     async def release(self) -> None:
         """See the port."""
@@ -58,7 +66,12 @@ class JetStreamLease:
         except APIError as error:
             if error.err_code in _LOST:
                 return False
-            raise LeaseUnavailable(str(error)) from error
-        except (NatsError, TimeoutError) as error:
-            raise LeaseUnavailable(str(error)) from error
+            raise LeaseUnavailable(_said(error)) from error
+        except (NatsError, NoStreamResponseError, TimeoutError) as error:
+            raise LeaseUnavailable(_said(error)) from error
+        self._seen = b"" if data == _RELEASED else data
         return True
+
+
+def _said(error: BaseException) -> str:
+    return str(error) or type(error).__name__

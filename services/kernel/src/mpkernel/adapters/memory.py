@@ -1,6 +1,7 @@
 """The same ports in memory: real adapters for simulation, held to the same contracts as those of a cluster."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from mpbus.reader import GENESIS, Commit, LogPosition, verify
@@ -13,9 +14,12 @@ from mpkernel.ports import CommandMessage, Deposed
 class MemoryLog:
     """A log in memory, which many may follow and one at a time may append to."""
 
-    def __init__(self, shard: str = "0") -> None:
+    def __init__(self, shard: str = "0", now_ns: Callable[[], int] = time.time_ns) -> None:
         self._subject = subjects.log_subject(shard)
+        self._now_ns = now_ns
         self._commits: list[Commit] = []
+        self.stamps: list[int] = []
+        """When each commit was stored, in nanoseconds."""
         self._grown = asyncio.Event()
 
     @property
@@ -30,6 +34,7 @@ class MemoryLog:
             if self._commits[after.stream_seq].hash == commit_hash:
                 return after.stream_seq + 1
             raise Deposed(f"position {after.stream_seq + 1} holds another commit")
+        self.stamps.append(self._now_ns())
         self._commits.append(verify(self._head(), after.stream_seq + 1, self._subject, data, commit_hash))
         self._grown.set()
         self._grown = asyncio.Event()
@@ -49,6 +54,14 @@ class MemoryLog:
     async def head(self) -> LogPosition:
         """See `Log`."""
         return self._head()
+
+    async def now_ns(self) -> int:
+        """See `ServerClock`."""
+        return self._now_ns()
+
+    async def stored_ns(self, stream_seq: int) -> int:
+        """See `ServerClock`."""
+        return self.stamps[stream_seq - 1]
 
     async def position_before(self, seq: int) -> LogPosition:
         """See `Log`."""
@@ -192,13 +205,22 @@ class MemoryLease:
         self._holder = holder
         self._ttl_seconds = ttl_seconds
 
+    @property
+    def holder(self) -> str:
+        """See the port."""
+        return self._leases.holder(self._name) or ""
+
+    async def free(self) -> bool:
+        """See the port."""
+        return self._leases.holder(self._name) in (None, self._holder)
+
     async def acquire(self) -> bool:
         """See the port."""
-        return self._leases.holder(self._name) is None and self._take()
+        return await self.free() and self._take()
 
     async def renew(self) -> bool:
         """See the port."""
-        return self._leases.holder(self._name) in (None, self._holder) and self._take()
+        return await self.free() and self._take()
 
     async def release(self) -> None:
         """See the port."""

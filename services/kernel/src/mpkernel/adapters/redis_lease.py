@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 
 from mpkernel.ports import LeaseUnavailable
 
-_RENEW = """
+_TAKE = """
 local holder = redis.call('GET', KEYS[1])
 if holder == false or holder == ARGV[1] then
   redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
@@ -26,26 +26,37 @@ def _heed_cancellation() -> None:
 
 
 class RedisLease:
-    """The `Lease` of a cluster that has Redis. A flush frees it; the holder's next renewal takes it again."""
+    """A `Lease` in one key of Redis. A flush frees it; the holder's next renewal takes it again."""
 
     def __init__(self, client: redis.Redis, name: str, holder: str, ttl_seconds: float) -> None:
         self._client = client
         self._key = f"mp:lease:{name}"
         self._holder = holder
         self._ttl_ms = int(ttl_seconds * 1000)
+        self._seen = ""
+
+    @property
+    def holder(self) -> str:
+        """See the port."""
+        return self._seen
+
+    async def free(self) -> bool:
+        """See the port."""
+        try:
+            holder = await self._client.get(self._key)
+            _heed_cancellation()
+        except (RedisError, OSError) as error:
+            raise LeaseUnavailable(str(error) or type(error).__name__) from error
+        self._seen = holder.decode(errors="replace") if isinstance(holder, bytes) else holder or ""
+        return self._seen in ("", self._holder)
 
     async def acquire(self) -> bool:
         """See the port."""
-        try:
-            acquired = bool(await self._client.set(self._key, self._holder, nx=True, px=self._ttl_ms))
-            _heed_cancellation()
-            return acquired
-        except (RedisError, OSError) as error:
-            raise LeaseUnavailable(str(error)) from error
+        return await self._script(_TAKE, self._holder, str(self._ttl_ms))
 
     async def renew(self) -> bool:
         """See the port."""
-        return await self._script(_RENEW, self._holder, str(self._ttl_ms))
+        return await self._script(_TAKE, self._holder, str(self._ttl_ms))
 
     async def release(self) -> None:
         """See the port."""
@@ -57,4 +68,4 @@ class RedisLease:
             _heed_cancellation()
             return done
         except (RedisError, OSError) as error:
-            raise LeaseUnavailable(str(error)) from error
+            raise LeaseUnavailable(str(error) or type(error).__name__) from error

@@ -1,0 +1,79 @@
+"""Redis is a help and never a need: away, with another password, or reached by some, commands are decided."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+import redis.asyncio as redis
+from mpd.servers import ValkeyServer
+from mpd.stack import Stack
+
+from tests.support import eventually
+from tests.support.cluster import Cluster, running
+
+PASSWORD = "correct"
+
+
+@pytest.fixture
+async def redis_url(request: pytest.FixtureRequest, own_valkey: ValkeyServer) -> str:
+    """Of a Redis that is not there, or that wants another password."""
+    if request.param == "away":
+        return "redis://127.0.0.1:1/0"
+    async with redis.Redis.from_url(own_valkey.url) as client:
+        await client.config_set("requirepass", PASSWORD)
+    return f"redis://:wrong@127.0.0.1:{own_valkey.port}/0"
+
+
+@pytest.mark.parametrize("redis_url", ["away", "another password"], indirect=True)
+async def test_without_redis_commands_are_decided_and_a_killed_leader_is_replaced(
+    tmp_path: Path, redis_url: str
+) -> None:
+    stack = Stack(tmp_path, kernels=2, projectors=0, gateways=0, settings={"kernel": {"MP_REDIS_URL": redis_url}})
+    async with running(stack) as cluster:
+        await cluster.load.run(clients=4, commands=200)
+        leader = await cluster.leader()
+        said = await cluster.health(leader)
+        assert said["ready"]
+        assert "redis does not answer" in str(said["lease"])
+        assert str(said["leader"]).startswith(leader.name)
+        working = asyncio.create_task(cluster.load.run(clients=4, commands=800))
+        await cluster.progressed(100)
+        leader.kill()
+        await working
+        await cluster.audit()
+        told = [line for line in leader.log_path.read_text().splitlines() if "lease.keeper_silent" in line]
+        assert told
+        assert all('"error"' in line for line in told)
+
+
+async def test_redis_that_dies_and_returns_changes_no_leader(tmp_path: Path) -> None:
+    async with running(Stack(tmp_path, kernels=2, projectors=0, gateways=0)) as cluster:
+        epoch = await cluster.epoch()
+        cluster.stack.valkey.kill()
+        await eventually(lambda: _says(cluster, "redis does not answer"))
+        await cluster.load.run(clients=4, commands=400)
+        await asyncio.to_thread(cluster.stack.valkey.start)
+        await eventually(lambda: _says(cluster, "ok"))
+        await cluster.load.run(clients=4, commands=400)
+        assert await cluster.epoch() == epoch
+        await cluster.audit()
+
+
+async def _says(cluster: Cluster, words: str) -> bool:
+    said = [await cluster.health(kernel) for kernel in cluster.stack.kernels]
+    return all(words in str(facts.get("lease")) for facts in said)
+
+
+async def test_without_redis_a_leader_that_is_asked_to_go_hands_over_at_once(tmp_path: Path) -> None:
+    settings = {"kernel": {"MP_REDIS_URL": "redis://127.0.0.1:1/0", "MP_LEASE_TTL_SECONDS": "30"}}
+    async with running(Stack(tmp_path, kernels=2, projectors=0, gateways=0, settings=settings)) as cluster:
+        working = asyncio.create_task(cluster.load.run(clients=8, commands=2_000))
+        await cluster.progressed(200)
+        leader = await cluster.leader()
+        asked_at = time.monotonic()
+        leader.ask_to_stop()
+        await asyncio.to_thread(leader.wait, 10)
+        await working
+        assert cluster.longest_wait(asked_at) < 30, "it waited for the lease to run out"
+        await cluster.audit()
