@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from random import Random
 
 from mpclient.client import AsyncClient
 from mpd.stack import Settings, Stack
-from mpd.supervisor import Supervisor
+from mpd.supervisor import WATCH_SECONDS, Supervisor
 from mpprojector.adapters.dump import dump_tables
 from mpviews.rows import fresh_fold
 
@@ -51,21 +51,36 @@ class Arena:
 
     async def healed(self) -> None:
         """Wait until commands are answered again, and everything runs, with nobody but the supervisor at work."""
+        async with self.tended():
+            await self.well()
+
+    @asynccontextmanager
+    async def tended(self) -> AsyncIterator[None]:
+        """For as long as the block runs, a supervisor looks after the processes."""
+        over = asyncio.Event()
+        tending = asyncio.create_task(self._tend(over))
+        try:
+            yield
+        finally:
+            over.set()
+            await tending
+
+    async def well(self) -> None:
+        """Wait until everything runs and commands are answered, under a supervisor."""
+
+        def all_run() -> bool:
+            return all(process.running for process in self.stack.processes)
+
+        await eventually(all_run, PATIENCE_SECONDS)
+        await self.progressed()
+        await eventually(all_run, PATIENCE_SECONDS)
+
+    async def _tend(self, over: asyncio.Event) -> None:
         supervisor = Supervisor(self.stack)
-
-        async def well() -> None:
+        while not over.is_set():
             await asyncio.to_thread(supervisor.tend)
-            unwell = [process.name for process in self.stack.processes if not process.running]
-            assert not unwell, f"{unwell} do not run"
-
-        await eventually(well, PATIENCE_SECONDS)
-        goal = len(self.cluster.load.acknowledged) + 10
-
-        async def answered() -> bool:
-            await asyncio.to_thread(supervisor.tend)
-            return len(self.cluster.load.acknowledged) >= goal
-
-        await eventually(answered, PATIENCE_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(over.wait(), WATCH_SECONDS)
 
     async def check_log(self) -> list[Event]:
         """Nothing lost or doubled, order, fencing: the whole history, from its bytes."""

@@ -6,11 +6,16 @@ import redis.asyncio as redis
 from mpd.process import ChildProcess
 
 from tests.chaos.arena import LEASE_TTL_SECONDS, Arena, Faults
+from tests.support.waiting import eventually
 
 
 async def _killed(process: ChildProcess) -> None:
     process.kill()
     await asyncio.to_thread(process.start)
+
+
+async def _dead(arena: Arena, process: ChildProcess) -> None:
+    process.kill()
 
 
 async def _frozen(arena: Arena, process: ChildProcess) -> None:
@@ -108,6 +113,26 @@ async def database_killed(arena: Arena) -> None:
     await _killed(arena.stack.postgres)
 
 
+async def two_at_once(arena: Arena) -> None:
+    """Two processes, servers or services, die or sleep together, and nobody but the supervisor is there."""
+    hurt = arena.dice.sample(arena.stack.processes, 2)
+    acts = [arena.dice.choice((_dead, _dead, _frozen)) for _ in hurt]
+    await asyncio.gather(*(act(arena, process) for act, process in zip(acts, hurt, strict=True)))
+    await arena.healed()
+
+
+async def server_killed_while_another_starts(arena: Arena) -> None:
+    """A process dies, and a server in the moment in which the supervisor starts the first one."""
+    server = arena.dice.choice(arena.stack.servers)
+    other = arena.dice.choice([process for process in arena.stack.processes if process is not server])
+    async with arena.tended():
+        other.kill()
+        await eventually(lambda: other.running)
+        server.kill()
+        await arena.well()
+
+
+ON_SUPERVISOR: Faults = {two_at_once: 6, server_killed_while_another_starts: 4}
 ON_SERVICES: Faults = {
     leader_killed: 8,
     leader_frozen: 6,
@@ -125,4 +150,4 @@ ON_SERVICES: Faults = {
     gateway_asked_to_go: 2,
     database_killed: 2,
 }
-ON_ONE_NODE: Faults = {**ON_SERVICES, log_server_killed: 3, log_server_frozen: 2}
+ON_ONE_NODE: Faults = {**ON_SERVICES, **ON_SUPERVISOR, log_server_killed: 3, log_server_frozen: 2}

@@ -16,6 +16,11 @@ async def test_a_short_storm_breaks_no_promise(tmp_path: Path) -> None:
     assert report.commands > 60
 
 
+async def test_two_that_die_at_once_are_started_again_and_nothing_is_lost(tmp_path: Path) -> None:
+    together = frozenset({"two_at_once", "server_killed_while_another_starts"})
+    await storm(tmp_path, Order(ONE_NODE, faults=4, seed=8, only=together))
+
+
 async def test_with_one_of_three_nodes_lost_commands_are_answered(tmp_path: Path) -> None:
     await storm(tmp_path, Order(THREE_NODES, faults=1, seed=3, only=frozenset({"node_lost"})))
 

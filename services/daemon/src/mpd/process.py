@@ -138,13 +138,17 @@ class ChildProcess:
                 start_new_session=True,
             )
 
-    def wait_ready(self, timeout: float | None = None) -> None:
-        """Wait until the program answers. Kills it and raises ServerFailed if it ends first or takes too long."""
-        limit = timeout or self.start_seconds_max
+    def wait_ready(self, needs: Sequence[ChildProcess] = ()) -> None:
+        """Wait until the program answers. Kills it and raises ServerFailed if it ends first or takes too long.
+
+        `needs` run already: that one of them ended is raised at once, for this one would wait for it in vain.
+        """
+        limit = self.start_seconds_max
         deadline = time.monotonic() + limit
         while not self.is_ready():
-            if not self.running:
-                raise self.failure(f"ended with exit code {self.exit_code} before it was ready")
+            for process in (self, *needs):
+                if not process.running:
+                    raise process.failure(f"ended with exit code {process.exit_code} before {self.name} was ready")
             if time.monotonic() > deadline:
                 self.kill()
                 raise self.failure(f"was not ready after {limit:g} s")
@@ -170,12 +174,13 @@ class ChildProcess:
             self._process.send_signal(self.stop_signal)
             self.resume()
 
-    def kill(self) -> None:
+    def kill(self, *, wait: bool = True) -> None:
         """End the program and all its children at once, by SIGKILL. Nothing happens if it has ended already."""
         if self._process is None or not self.running:
             return
         self._signal_tree(signal.SIGKILL)
-        self._process.wait(self.stop_seconds_max)
+        if wait:
+            self._process.wait(self.stop_seconds_max)
 
     def restart(self) -> None:
         """Stop, then start and wait until ready."""

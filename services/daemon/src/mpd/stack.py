@@ -107,7 +107,7 @@ class Stack:
             if self.nats_cluster is not None:
                 self.nats_cluster.wait_whole()
             self.prepare()
-            self._start_together(self.services)
+            self._start_together(self.services, needs=self.servers)
         except BaseException:
             self.kill()
             raise
@@ -166,7 +166,7 @@ class Stack:
         ports = self._ports
         return NatsServer(self.folder / "nats", port=ports.port("nats"), monitor_port=ports.port("nats-monitor"))
 
-    def _start_together(self, processes: Sequence[ChildProcess]) -> None:
+    def _start_together(self, processes: Sequence[ChildProcess], needs: Sequence[ChildProcess] = ()) -> None:
         if processes:
             self._on_progress("starting " + ", ".join(process.name for process in processes))
         for process in processes:
@@ -174,7 +174,7 @@ class Stack:
         for process in processes:
             process.spawn()
         for process in processes:
-            process.wait_ready()
+            process.wait_ready(needs)
 
     def _service(self, kind: str, number: int, http_port: int | None = None) -> ServiceProcess:
         name = f"{kind}-{number}"

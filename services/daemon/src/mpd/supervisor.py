@@ -1,4 +1,8 @@
-"""Keeps a stack running: restarts what ends or gets stuck, writes down how it is, and stops in order when asked."""
+"""Keeps a stack running: restarts what ends or gets stuck, writes down how it is, and stops in order when asked.
+
+It waits for none of its charges: what ended is started, servers first, and looked at later; all are asked at the same
+time how they are. One that hangs, or needs another that died meanwhile, keeps nobody from being started.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -41,6 +46,10 @@ class Watch:
     asked_at: float = -ALIVE_SECONDS
     failing_since: float | None = None
     """When it was first found not alive, for those who are asked; None while it is."""
+    starting: bool = False
+    """It was started again and has not been alive since."""
+    starts_cut_off: int = 0
+    """How often in a row it was ended before it was alive."""
 
     def ended(self, now: float) -> None:
         """The process was found dead: wait before the next try, twice as long as the last time."""
@@ -55,16 +64,41 @@ class Watch:
         self.started_at = now
         self.failing_since = None
         self.retry_at = None
+        self.starting = True
+
+    @property
+    def patience_seconds(self) -> float | None:
+        """How long it may not be alive; None: for ever.
+
+        One that starts may have much to read first. Who was ended while it did would never come to an end of it: each
+        time it is given twice as long.
+        """
+        limit = self.process.stuck_seconds_max
+        if limit is None or not self.starting:
+            return limit
+        return max(limit, self.process.start_seconds_max) * (1 << self.starts_cut_off)
+
+    def is_due(self, now: float) -> bool:
+        """Whether it is time to ask it again."""
+        return self.process.running and self.patience_seconds is not None and now - self.asked_at >= ALIVE_SECONDS
+
+    def answered(self, alive: bool, now: float) -> None:
+        """What the process said when it was asked, or that it said nothing."""
+        self.asked_at = now
+        if alive:
+            self.failing_since, self.starting, self.starts_cut_off = None, False, 0
+        elif self.failing_since is None:
+            self.failing_since = now
 
     def stuck_seconds(self, now: float) -> float:
         """For how long it has not been alive, as far as it was asked, which it is now and then."""
-        if now - self.asked_at >= ALIVE_SECONDS:
-            self.asked_at = now
-            if self.process.is_alive():
-                self.failing_since = None
-            elif self.failing_since is None:
-                self.failing_since = now
         return 0.0 if self.failing_since is None else now - self.failing_since
+
+    def cut_off(self) -> None:
+        """End it at once. It is found dead, and started again, when it is."""
+        self.starts_cut_off += self.starting
+        self.failing_since = None
+        self.process.kill(wait=False)
 
     def state(self) -> dict[str, object]:
         """What `mpd status` shows of it."""
@@ -88,7 +122,8 @@ class Supervisor:
         self._clock = clock
         self._stop = threading.Event()
         self._phase = "starting"
-        self._watches = [Watch(process, started_at=clock()) for process in stack.processes]
+        self._watches = [Watch(process, started_at=clock()) for process in stack.processes]  # Servers first.
+        self._askers = ThreadPoolExecutor(max(1, len(self._watches)), thread_name_prefix="asker")
 
     def stop(self) -> None:
         """Ask `run` to return. Safe from signal handlers and other threads."""
@@ -122,8 +157,18 @@ class Supervisor:
 
     def tend(self) -> None:
         """Look after every process once: start what ended, once its backoff is over; end what is stuck."""
+        self._ask()
         for watch in self._watches:
-            self._tend(watch)
+            if watch.process.running:
+                self._end_if_stuck(watch)
+            else:
+                self._start_if_due(watch)
+
+    def _ask(self) -> None:
+        now = self._clock()
+        due = [watch for watch in self._watches if watch.is_due(now)]
+        for watch, alive in zip(due, self._askers.map(lambda watch: watch.process.is_alive(), due), strict=True):
+            watch.answered(alive, now)
 
     def watch(self) -> None:
         """Tend every process until asked to stop."""
@@ -134,34 +179,35 @@ class Supervisor:
                 self._write_state()
                 state_at = self._clock()
 
-    def _tend(self, watch: Watch) -> None:
-        now, limit = self._clock(), watch.process.stuck_seconds_max
-        if watch.process.running:
-            if limit is not None and (seconds := watch.stuck_seconds(now)) > limit:
-                said = watch.process.log_tail(1)
-                log.error("process is stuck", name=watch.process.name, seconds=round(seconds), said=said)
-                watch.process.kill()
-            return
+    def _end_if_stuck(self, watch: Watch) -> None:
+        seconds, limit = watch.stuck_seconds(self._clock()), watch.patience_seconds
+        if limit is not None and seconds > limit:
+            said = watch.process.log_tail(1)
+            log.error("process is stuck", name=watch.process.name, seconds=round(seconds), said=said)
+            watch.cut_off()
+
+    def _start_if_due(self, watch: Watch) -> None:
+        now, name = self._clock(), watch.process.name
         if watch.retry_at is None:
             watch.ended(now)
-            code = watch.process.exit_code
-            log.warning("process ended", name=watch.process.name, exit_code=code, retry_seconds=watch.backoff_seconds)
+            code, said = watch.process.exit_code, watch.process.log_tail(1)
+            log.warning("process ended", name=name, exit_code=code, retry_seconds=watch.backoff_seconds, said=said)
         elif now >= watch.retry_at:
             try:
-                watch.process.start()
+                watch.process.spawn()
             except (ServerFailed, OSError) as failure:  # Also the machine's: no memory, a full disk.
-                log.error("process did not start", name=watch.process.name, reason=str(failure).partition("\n")[0])
-                watch.ended(self._clock())
+                log.error("process did not start", name=name, reason=str(failure).partition("\n")[0])
+                watch.ended(now)
             else:
-                watch.started(self._clock())
-                log.info("process started again", name=watch.process.name, restarts=watch.restarts)
+                watch.started(now)
+                log.info("process started again", name=name, restarts=watch.restarts)
 
     def _write_state(self) -> None:
         state = {
             "pid": os.getpid(),
             "phase": self._phase,
             "url": self.stack.url,
-            "processes": [watch.state() for watch in self._watches],
+            "processes": list(self._askers.map(Watch.state, self._watches)),
         }
         try:
             write_private(self.state_path, json.dumps(state, indent=2) + "\n")

@@ -8,6 +8,7 @@ import secrets
 import shutil
 import signal
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from mpd.keys import write_private
@@ -82,9 +83,9 @@ class PostgresServer(ChildProcess):
             self._create_cluster()
         super().spawn()
 
-    def wait_ready(self, timeout: float | None = None) -> None:
+    def wait_ready(self, needs: Sequence[ChildProcess] = ()) -> None:
         """Wait until it accepts connections and the database is there. Raises ServerFailed."""
-        super().wait_ready(timeout)
+        super().wait_ready(needs)
         self._ensure_database()
 
     def create_database(self, name: str, template: str = "template1") -> None:
