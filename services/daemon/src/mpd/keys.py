@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 ROOT_KEY_PREFIX = "mpk_root_"
 ROOT_KEY_LETTERS = 48
 SECRET_BYTES = 32
+IMAGE_USER = (10001, 10001)
+"""Who the services are in the image."""
 BASE62 = string.ascii_letters + string.digits
 
 
@@ -49,11 +51,10 @@ def ensure_keys(folder: Path) -> Keys:
     """Read the secrets in `folder`, generating those that are missing."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name in ("pepper", "token_key", "webhook_key"):
-        ensure_secret(folder / name, secrets.token_hex(SECRET_BYTES))
-    keys = Keys(folder, ensure_secret(folder / "root_key", new_root_key()))
-    seed = ensure_secret(keys.signing_key_file, secrets.token_hex(SECRET_BYTES))
-    ensure_secret(keys.public_key_file, _public_pem(seed))
-    ensure_secret(folder / "root_key_hash", keys.root_key_hash)
+        _ensure(folder / name, secrets.token_hex(SECRET_BYTES))
+    keys = Keys(folder, _ensure(folder / "root_key", new_root_key()))
+    seed = _ensure(keys.signing_key_file, secrets.token_hex(SECRET_BYTES))
+    _ensure(keys.public_key_file, _public_pem(seed))
     return keys
 
 
@@ -70,7 +71,6 @@ def hash_key(pepper: str, key: str) -> str:
 def new_environment() -> dict[str, str]:
     """Fresh secrets for an installation in containers, as the environment variables that deploy/ asks for."""
     pepper, root_key = secrets.token_hex(SECRET_BYTES), new_root_key()
-    passwords = {f"MP_{role}_PASSWORD": secrets.token_hex(16) for role in ("OWNER", "PROJECTOR", "GATEWAY", "WEBHOOKS")}
     return {
         "MP_ROOT_KEY": root_key,
         "MP_ROOT_KEY_HASH": hash_key(pepper, root_key),
@@ -78,7 +78,33 @@ def new_environment() -> dict[str, str]:
         "MP_TOKEN_KEY": secrets.token_hex(SECRET_BYTES),
         "MP_WEBHOOK_KEY": secrets.token_hex(SECRET_BYTES),
         "MP_SIGNING_KEY": secrets.token_hex(SECRET_BYTES),
-    } | passwords
+    } | _passwords()
+
+
+def write_installation(folder: Path) -> Path:
+    """Make the secrets of an installation in containers: a file each, and one of variables that names them.
+
+    What is there already stays. Returns the file of variables. Containers run as the owner of the files, which only
+    that owner may read: whoever makes them, or, because nothing of ours runs as root, the user of the image.
+    """
+    keys, path = ensure_keys(folder), folder / "compose.env"
+    user = IMAGE_USER if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+    if os.geteuid() == 0:
+        for found in (folder, *folder.iterdir()):
+            os.chown(found, *user)
+    known = dict(line.split("=", 1) for line in path.read_text().splitlines()) if path.exists() else {}
+    variables = {
+        "MP_SECRETS": str(folder.absolute()),
+        "MP_USER": f"{user[0]}:{user[1]}",
+        "MP_ROOT_KEY_HASH": keys.root_key_hash,
+    }
+    passwords = {name: known.get(name, value) for name, value in _passwords().items()}
+    write_private(path, "".join(f"{name}={value}\n" for name, value in (variables | passwords).items()))
+    return path
+
+
+def _passwords() -> dict[str, str]:
+    return {f"MP_{role}_PASSWORD": secrets.token_hex(16) for role in ("OWNER", "PROJECTOR", "GATEWAY", "WEBHOOKS")}
 
 
 def write_private(path: Path, text: str) -> None:
@@ -95,8 +121,7 @@ def _public_pem(seed: str) -> str:
     return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
 
 
-def ensure_secret(path: Path, value: str) -> str:
-    """What stands in a file; `value`, kept there from now on, where there is none."""
+def _ensure(path: Path, value: str) -> str:
     if not path.exists():
         write_private(path, value)
     return path.read_text()

@@ -3,14 +3,15 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from mpbus.settings import OpsSettings, RedisSettings
+from mpbus.settings import OpsSettings
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
 
-class KernelSettings(OpsSettings, RedisSettings):
+class KernelSettings(OpsSettings):
     """The environment variables of a kernel, each with the prefix `MP_`."""
 
+    redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis for the lease (unless MP_LEASE is jetstream)")
     lease: Literal["redis", "jetstream"] = Field(
         "redis", description="redis: JetStream keeps the leader's lease, Redis makes its hand-over quick; or no Redis"
     )
