@@ -1,14 +1,35 @@
 """The digest of the code that folds events: a snapshot made by other code is not trusted."""
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from importlib import resources
+from importlib.resources.abc import Traversable
+
+PACKAGES = ("mpkernel.core", "mpschema")
+"""Everything that folding runs, of ours: the pure core and the vocabulary, with what is below them."""
+MODULES = (("mpviews", "access.py"),)
+"""And single modules of other packages: the access slice stands in the snapshot, too."""
 
 
-def reducer_digest() -> str:
-    """SHA-256 over the sources of the pure core and of the vocabulary, in the order of their names."""
+def sources(packages: Sequence[str] = PACKAGES) -> Iterator[tuple[str, bytes]]:
+    """Every source that the digest covers, by its name: the packages with all that is below them, then the modules."""
+    for package in packages:
+        yield from _below(resources.files(package), package)
+    for package, name in MODULES:
+        yield f"{package}/{name}", (resources.files(package) / name).read_bytes()
+
+
+def reducer_digest(packages: Sequence[str] = PACKAGES) -> str:
+    """SHA-256 over the sources, each with its name and length."""
     digest = hashlib.sha256()
-    for package in ("mpkernel.core", "mpschema"):
-        for source in sorted(resources.files(package).iterdir(), key=lambda entry: entry.name):
-            if source.name.endswith(".py"):
-                digest.update(source.name.encode() + b"\n" + source.read_bytes())
+    for name, text in sources(packages):
+        digest.update(f"{name} {len(text)}\n".encode() + text)
     return digest.hexdigest()
+
+
+def _below(folder: Traversable, name: str) -> Iterator[tuple[str, bytes]]:
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if entry.is_dir():
+            yield from _below(entry, f"{name}/{entry.name}")
+        elif entry.name.endswith(".py"):
+            yield f"{name}/{entry.name}", entry.read_bytes()

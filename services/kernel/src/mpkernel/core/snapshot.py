@@ -15,24 +15,14 @@ from mpschema.levels import FIRST_LEVEL
 from mpkernel.core.indexes import rebuild_indexes
 from mpkernel.core.outcomes import Outcomes, place_bytes
 from mpkernel.core.shard import Shard
-from mpkernel.core.states import Board, Channel, Principal, Project, Session, Task, Webhook, Workspace
-from mpkernel.core.world import Try, World
+from mpkernel.core.states import STATES
+from mpkernel.core.world import PLACE, Try, World
 
 CHUNK = 2_000
 """States encoded in one go: about a millisecond."""
-_STATES: dict[str, type[msgspec.Struct]] = {
-    "workspace": Workspace,
-    "principal": Principal,
-    "project": Project,
-    "board": Board,
-    "task": Task,
-    "session": Session,
-    "channel": Channel,
-    "webhook": Webhook,
-}
 _LENGTH_BYTES = 4
 _encoder = msgspec.msgpack.Encoder()
-_decoders = {kind: msgspec.msgpack.Decoder(list[state]) for kind, state in _STATES.items()}  # type: ignore[valid-type]
+_decoders = {kind: msgspec.msgpack.Decoder(list[state]) for kind, state in STATES.items()}  # type: ignore[valid-type]
 
 
 class Preamble(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -58,23 +48,13 @@ class Frozen:
 
     def __init__(self, shard: Shard) -> None:
         world = shard.world
-        self.preamble = Preamble(
-            seq=world.seq,
-            epoch=world.epoch,
-            time_ms=world.time_ms,
-            log_version=world.log_version,
-            operators=tuple(sorted(world.operators)),
-            command_position=shard.command_position,
-            fence_floor=world.fence_floor,
-            feature_level=world.feature_level,
-            command_line=shard.command_line,
-            unmoved_elections=world.unmoved_elections,
-            tries=world.tries,
-        )
+        place = {name: getattr(world, name) for name in PLACE}
+        place["operators"] = tuple(sorted(world.operators))
+        self.preamble = Preamble(**place, command_position=shard.command_position, command_line=shard.command_line)
         self.states = [
             (space.id, kind, list(space.states[kind].values()))
             for space in world.workspaces.values()
-            for kind in _STATES
+            for kind in STATES
         ]
         self.outcomes = shard.outcomes.copy()
 
@@ -126,15 +106,9 @@ def thaw(data: bytes) -> Shard:
 
 
 def _shard_of(preamble: Preamble, world: World, places: dict[str, int]) -> Shard:
-    world.seq = preamble.seq
-    world.epoch = preamble.epoch
-    world.time_ms = preamble.time_ms
-    world.log_version = preamble.log_version
+    for name in PLACE:
+        setattr(world, name, getattr(preamble, name))
     world.operators = frozenset(preamble.operators)
-    world.fence_floor = preamble.fence_floor
-    world.feature_level = preamble.feature_level
-    world.unmoved_elections = preamble.unmoved_elections
-    world.tries = preamble.tries
     return Shard(world, Outcomes(places), preamble.command_position, preamble.command_line)
 
 

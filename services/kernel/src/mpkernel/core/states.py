@@ -171,4 +171,4 @@ STATES: dict[str, type[State]] = {
     "channel": Channel,
     "webhook": Webhook,
 }
-"""The state of each aggregate, by the aggregate's name."""
+"""The state of each aggregate, by the aggregate's name. The one table: what is not in it is not remembered."""

@@ -6,19 +6,7 @@ from mpschema.envelope import EventRecord
 
 from mpkernel.core.evolve import undo
 from mpkernel.core.shard import Shard
-
-_PLACE = (
-    "seq",
-    "epoch",
-    "time_ms",
-    "log_version",
-    "feature_level",
-    "fence_floor",
-    "operators",
-    "unmoved_elections",
-    "tries",
-)
-"""What a world knows beside its workspaces."""
+from mpkernel.core.world import PLACE
 
 
 class Undo:
@@ -30,7 +18,7 @@ class Undo:
         self._shard = shard
         self._consumed = shard.command_position, shard.command_line
         self._outcomes = len(shard.outcomes)
-        self._place = [getattr(shard.world, name) for name in _PLACE]
+        self._place = [getattr(shard.world, name) for name in PLACE]
         self._replaced: list[tuple[EventRecord, Any]] = []
 
     def folded(self, record: EventRecord, replaced: Any) -> None:
@@ -42,7 +30,7 @@ class Undo:
         world = self._shard.world
         for record, before in reversed(self._replaced):
             undo(world, record, before)
-        for name, value in zip(_PLACE, self._place, strict=True):
+        for name, value in zip(PLACE, self._place, strict=True):
             setattr(world, name, value)
         self._shard.outcomes.forget_newest(self._outcomes)
         self._shard.command_position, self._shard.command_line = self._consumed

@@ -13,7 +13,7 @@ from mpschema.rejections import Rejection
 from mpschema.task import TaskState
 
 from mpkernel.core.deadlines import Deadlines
-from mpkernel.core.states import Board, Channel, Principal, Project, Session, Task, Webhook, Workspace
+from mpkernel.core.states import STATES, Board, Channel, Principal, Project, Session, Task, Webhook, Workspace
 
 
 class Fact(NamedTuple):
@@ -82,24 +82,16 @@ class Space:
         self.id = workspace_id
         self.deadlines = deadlines
         """Shared by all workspaces of the world."""
-        self.principals: dict[str, Principal] = {}
-        self.projects: dict[str, Project] = {}
-        self.boards: dict[str, Board] = {}
-        self.tasks: dict[str, Task] = {}
-        self.sessions: dict[str, Session] = {}
-        self.channels: dict[str, Channel] = {}
-        self.webhooks: dict[str, Webhook] = {}
-        self.states: dict[str, dict[str, Any]] = {
-            "workspace": {},
-            "principal": self.principals,
-            "project": self.projects,
-            "board": self.boards,
-            "task": self.tasks,
-            "session": self.sessions,
-            "channel": self.channels,
-            "webhook": self.webhooks,
-        }
-        """The same dictionaries by the aggregate's name, and the workspace's own state."""
+        states: dict[str, dict[str, Any]] = {aggregate: {} for aggregate in STATES}
+        self.states = states
+        """Every state by the aggregate's name; below, the same dictionaries by names of their own."""
+        self.principals: dict[str, Principal] = states["principal"]
+        self.projects: dict[str, Project] = states["project"]
+        self.boards: dict[str, Board] = states["board"]
+        self.tasks: dict[str, Task] = states["task"]
+        self.sessions: dict[str, Session] = states["session"]
+        self.channels: dict[str, Channel] = states["channel"]
+        self.webhooks: dict[str, Webhook] = states["webhook"]
         self.index = Indexes()
 
     @property
@@ -164,3 +156,7 @@ class World:
             return 0
         state = space.states[aggregate].get(aggregate_id)
         return 0 if state is None else state.version
+
+
+PLACE = tuple(name for name in World.__slots__ if name not in ("workspaces", "deadlines"))
+"""What a world knows beside its workspaces and what derives from them: a snapshot keeps it, an undo puts it back."""
