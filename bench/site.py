@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import shutil
 import sys
 import tempfile
@@ -28,6 +29,8 @@ SETTINGS = {"gateway": {"MP_RATE_LIMIT_PER_SECOND": "1000000", "MP_RATE_LIMIT_BU
 
 START_ATTEMPTS = 3
 
+_PASSWORD = secrets.token_hex(16)
+
 
 class Site:
     """Servers and services below one temporary folder."""
@@ -41,11 +44,16 @@ class Site:
         """PostgreSQL as its owner, over a unix socket: the fastest way there is."""
         return _socket_dsn(self.stack)
 
+    @property
+    def nats_url(self) -> str:
+        """NATS as a user who may do everything: what is measured includes that the server looks at permissions."""
+        return ",".join(node.url.replace("//", f"//bench:{_PASSWORD}@") for node in self.stack.nats_nodes)
+
     def place(self) -> Place:
         """Where a bench process finds this site; each call makes other ids."""
         self._nonces += 1
         return Place(
-            nats_url=self.stack.nats_url,
+            nats_url=self.nats_url,
             postgres_dsn=self.postgres_dsn,
             http_port=self.stack.gateways[0].port,
             api_key=self.stack.root_key,
@@ -97,7 +105,7 @@ class Site:
         return asyncio.run(occ.stored_events(self.postgres_dsn))
 
     async def _found(self) -> None:
-        nc = await connect(self.stack.nats_url, "bench", writer=True)
+        nc = await connect(self.nats_url, "bench", writer=True)
         producer = CommandProducer(nc, "0")
         await producer.start()
         await found(producer)
@@ -105,14 +113,14 @@ class Site:
         await nc.close()
 
     async def _head(self) -> LogPosition:
-        nc = await connect(self.stack.nats_url, "bench")
+        nc = await connect(self.nats_url, "bench")
         try:
             return await LogReader(nc, "0").head()
         finally:
             await nc.close()
 
     async def _messages(self) -> tuple[int, int]:
-        nc = await connect(self.stack.nats_url, "bench")
+        nc = await connect(self.nats_url, "bench")
         try:
             js = nc.jetstream()
             commands, log = await js.stream_info(command_stream("0")), await js.stream_info(log_stream("0"))
@@ -121,7 +129,7 @@ class Site:
             await nc.close()
 
     async def _outcomes_after(self, after: LogPosition) -> int:
-        nc = await connect(self.stack.nats_url, "bench")
+        nc = await connect(self.nats_url, "bench")
         reader = LogReader(nc, "0")
         head = await reader.head()
         count = 0
@@ -160,6 +168,8 @@ def _started(services: tuple[str, ...], kernels: int) -> Site:
 
 def _start(services: tuple[str, ...], kernels: int) -> Site:
     stack = Stack(Path(tempfile.mkdtemp(prefix="mp-bench-")), kernels=kernels, settings=SETTINGS)
+    for node in stack.nats_nodes:
+        node.users = (*node.users, f"{{ user: bench, password: {_PASSWORD} }}")
     try:
         stack.postgres.command += ["-c", f"unix_socket_directories={stack.postgres.data}"]
         _start_together(stack.servers)

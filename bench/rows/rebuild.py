@@ -15,7 +15,7 @@ RATIO = "rebuild_vs_stream_copy"
 
 def rebuild_rows(options: Options, here: Site, events: int) -> list[Row]:
     """Rebuild every projection by the operator's own command, in turn with the baseline."""
-    environment = {"MP_NATS_URL": here.stack.nats_url, "MP_POSTGRES_OWNER_DSN": here.postgres_dsn}
+    environment = {"MP_NATS_URL": here.nats_url, "MP_POSTGRES_OWNER_DSN": here.postgres_dsn}
     spent, memory = 0.0, 0.0
 
     def rebuild() -> Window:

@@ -2,10 +2,10 @@
 
 import asyncio
 
-import redis.asyncio as redis
 from mpd.process import ChildProcess
 
 from tests.chaos.arena import LEASE_TTL_SECONDS, Arena, Faults
+from tests.support.administration import redis_administrator
 from tests.support.waiting import eventually
 
 
@@ -59,7 +59,7 @@ async def network_silent(arena: Arena) -> None:
 
 async def lease_keeper_flushed(arena: Arena) -> None:
     """Redis forgets everything."""
-    async with redis.Redis.from_url(arena.stack.valkey.url) as client:
+    async with redis_administrator(arena.stack) as client:
         await client.flushall()
 
 

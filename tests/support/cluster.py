@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 from mpbus.connect import connect
+from mpbus.identities import GATEWAY
 from mpbus.producer import CommandProducer
 from mpbus.reader import GENESIS, HASH_HEADER, Commit, LogReader
 from mpd.services import ServiceProcess
@@ -13,12 +14,13 @@ from mpd.stack import Stack
 from mpschema import subjects
 from nats.aio.client import Client
 
+from tests.support.administration import administered, administrator_url
 from tests.support.load import Load, audit
 from tests.support.waiting import eventually
 
 
 class Cluster:
-    """A started stack, a connection to its bus, and a load on it."""
+    """A started stack, a connection that may do everything on its bus, and a load on it."""
 
     def __init__(self, stack: Stack, nc: Client, load: Load) -> None:
         self.stack = stack
@@ -119,9 +121,10 @@ async def read_feed(nc: Client, shard: str) -> list[tuple[int, str, str]]:
 @asynccontextmanager
 async def running(stack: Stack) -> AsyncIterator[Cluster]:
     """The stack, started, with a prepared load; killed in the end."""
-    await asyncio.to_thread(stack.start)
-    nc = await connect(stack.nats_url, "load", writer=True)
-    producer = CommandProducer(nc, stack.shard)
+    await asyncio.to_thread(administered(stack).start)
+    nc = await connect(administrator_url(stack), "tests", writer=True)
+    gateway = await connect(stack.bus(GATEWAY), "load", writer=True)
+    producer = CommandProducer(gateway, stack.shard)
     await producer.start()
     load = Load(producer)
     try:
@@ -129,5 +132,6 @@ async def running(stack: Stack) -> AsyncIterator[Cluster]:
         yield Cluster(stack, nc, load)
     finally:
         await producer.close()
+        await gateway.close()
         await nc.close()
         await asyncio.to_thread(stack.kill)

@@ -3,12 +3,12 @@
 import asyncio
 from pathlib import Path
 
-import redis.asyncio as redis
 from mpd.stack import Stack
 from mpprojector.adapters.dump import dump_tables
 from mpviews.rows import fresh_fold
 
 from tests.support import eventually
+from tests.support.administration import redis_administrator
 from tests.support.cluster import Cluster, running
 
 COMMANDS, CLIENTS = 10_000, 64
@@ -25,7 +25,7 @@ async def storm(cluster: Cluster) -> None:
         await cluster.progressed(100)
         await asyncio.to_thread(leader.start)
     await cluster.progressed(500)
-    async with redis.Redis.from_url(stack.valkey.url) as client:
+    async with redis_administrator(stack) as client:
         await client.flushall()
     await cluster.progressed(800)
     await asyncio.to_thread(stack.nats.restart)

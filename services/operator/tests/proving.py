@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from mpbus.connect import connect
+from mpbus.identities import GATEWAY, OPERATOR
+from mpbus.options import NatsOptions
 from mpbus.producer import CommandProducer
 from mpbus.reader import HASH_HEADER, Commit
 from mpbus.streams import provision
@@ -88,7 +90,7 @@ class Log:
 
     def commits(self) -> list[Commit]:
         """All of it."""
-        commits: list[Commit] = on_bus(self.stack.nats_url, lambda nc: read_log(nc, self.stack.shard))
+        commits: list[Commit] = on_bus(self.stack.bus(OPERATOR), lambda nc: read_log(nc, self.stack.shard))
         return commits
 
     def copy_of_nats(self, folder: Path) -> NatsServer:
@@ -101,7 +103,7 @@ class Log:
         return NatsServer(folder)
 
 
-def on_bus(url: str, action: Callable[[Client], Awaitable[Any]]) -> Any:
+def on_bus(url: str | NatsOptions, action: Callable[[Client], Awaitable[Any]]) -> Any:
     """Do something with a connection of its own."""
 
     async def run() -> Any:
@@ -125,7 +127,7 @@ def put_load_on(stack: Stack, commands: int, *, url: str = "", workspace: str = 
         await load.run(clients=24, commands=commands)
         await producer.close()
 
-    on_bus(url or stack.nats_url, run)
+    on_bus(url or stack.bus(GATEWAY), run)
 
 
 def write_log(url: str, shard: str, datas: list[bytes], subject: str) -> None:

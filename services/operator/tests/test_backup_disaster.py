@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from mpbus.identities import OPERATOR, RESTORE
 from mpd.ports import free_port
 from mpd.stack import Stack
 
@@ -92,7 +93,10 @@ def put_back(folder: Path, backups: Path) -> Stack:
         "--json",
         home=folder,
         MP_NATS_URL=stack.nats_url,
+        MP_NATS_RESTORE_SEED_FILE=str(stack.bus(RESTORE).nkey_seed_file),
         MP_REDIS_URL=stack.valkey.url,
+        MP_REDIS_USER=OPERATOR,
+        MP_REDIS_PASSWORD_FILE=str(stack.credentials.redis_password_file(OPERATOR)),
         MP_POSTGRES_OWNER_DSN=stack.postgres.dsn(),
     )
     assert ran.code == PROVED, ran.err

@@ -16,6 +16,7 @@ from unittest.mock import patch
 import asyncpg
 import msgspec
 import pytest
+from mpbus.identities import OPERATOR
 from mpbus.streams import INTAKE_CONSUMER, command_stream, log_stream, provision
 from mpd.ports import free_port
 from mpd.servers import NatsCluster, wheels
@@ -30,6 +31,7 @@ from nats.aio.client import Client
 from nats.js.api import DiscardPolicy
 
 from services.operator.tests.proving import on_bus, put_load_on
+from tests.support.administration import administered, administrator_url
 from tests.support.terminal import PROGRAM
 from tests.support.waiting import eventually_sync
 
@@ -105,7 +107,7 @@ class Patient:
 
     def bus(self, action: Callable[[Any], Any]) -> Any:
         """With a connection of one's own."""
-        return on_bus(self.stack.nats_url, action)
+        return on_bus(administrator_url(self.stack), action)
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +115,7 @@ def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patient]:
     """One of everything, with some history."""
     stack = Stack(tmp_path_factory.mktemp("patient"), relays=1, http_port=free_port())
     try:
-        stack.start()
+        administered(stack).start()
         put_load_on(stack, 60)
         patient = Patient(stack)
         eventually_sync(lambda: not patient.examine().problems, timeout=60)
@@ -308,7 +310,8 @@ def test_servers_that_do_not_answer_are_problems_and_what_rests_on_them_is_unkno
 
 
 def test_what_is_not_known_is_said_and_counts_when_asked_strictly(patient: Patient, tmp_path: Path) -> None:
-    only = {"MP_HOME": str(tmp_path), "MP_NATS_URL": patient.stack.nats_url}
+    seed = str(patient.stack.bus(OPERATOR).nkey_seed_file)
+    only = {"MP_HOME": str(tmp_path), "MP_NATS_URL": patient.stack.nats_url, "MP_NATS_NKEY_SEED_FILE": seed}
     found = patient.examine(**only)
     unknown = {name for name, check in found.checks.items() if check.state is State.UNKNOWN}
     assert {"nats sync", "redis", "services", "secrets", "disk"} <= unknown

@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from mpbus.identities import OPERATOR
+from mpbus.options import NatsOptions
 from mpbus.streams import provision
 from mpd.servers import NatsServer
 from mpkernel.adapters.object_snapshots import ObjectSnapshots
@@ -47,7 +49,7 @@ def offline(verifier: Path, *arguments: str | Path, bare: bool = True) -> subpro
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
-def contents(url: str) -> list[tuple[int, str, bytes, str]]:
+def contents(url: str | NatsOptions) -> list[tuple[int, str, bytes, str]]:
     """Everything a log stream holds."""
     commits = on_bus(url, lambda nc: read_log(nc, "0"))
     return [(each.stream_seq, each.subject, each.data, each.hash) for each in commits]
@@ -56,7 +58,7 @@ def contents(url: str) -> list[tuple[int, str, bytes, str]]:
 def test_a_segment_exported_is_imported_elsewhere_and_verifies(log: Log, segment: Path, empty_nats: NatsServer) -> None:
     ran = log.mpctl("log", "import", "--as-it-was", segment, "--json", MP_NATS_URL=empty_nats.url)
     assert ran.code == PROVED
-    assert contents(empty_nats.url) == contents(log.stack.nats_url)
+    assert contents(empty_nats.url) == contents(log.stack.bus(OPERATOR))
     assert log.mpctl("log", "verify", "--against", "archive", MP_NATS_URL=empty_nats.url).code == PROVED
     assert log.mpctl("replay", "verify", MP_NATS_URL=empty_nats.url).code == PROVED
 
@@ -164,7 +166,7 @@ def test_a_manifest_that_says_otherwise_is_named(copied: Path, verifier: Path) -
 def test_a_lost_log_is_restored_from_the_archive_bit_by_bit(log: Log, empty_nats: NatsServer) -> None:
     ran = log.mpctl("log", "restore", "--from", "archive", "--as-it-was", "--json", MP_NATS_URL=empty_nats.url)
     assert ran.code == PROVED, ran.err
-    assert contents(empty_nats.url) == contents(log.stack.nats_url)
+    assert contents(empty_nats.url) == contents(log.stack.bus(OPERATOR))
     assert log.mpctl("log", "verify", "--against", "archive", MP_NATS_URL=empty_nats.url).code == PROVED
     assert log.mpctl("replay", "verify", MP_NATS_URL=empty_nats.url).code == PROVED
 
@@ -180,12 +182,12 @@ def test_a_tail_that_was_lost_comes_back_from_the_archive(log: Log, empty_nats: 
     assert log.mpctl("log", "restore", "--from", "archive", MP_NATS_URL=empty_nats.url).code == REFUSED
     ran = log.mpctl("log", "restore", "--from", "archive", "--resume", "--as-it-was", MP_NATS_URL=empty_nats.url)
     assert ran.code == PROVED, ran.err
-    assert contents(empty_nats.url) == contents(log.stack.nats_url)
+    assert contents(empty_nats.url) == contents(log.stack.bus(OPERATOR))
 
 
 def test_kernels_go_on_after_a_restore_in_a_new_epoch(log: Log, empty_nats: NatsServer) -> None:
     """New commands are decided, though the command stream begins anew where the log has consumed thousands."""
-    before = contents(log.stack.nats_url)
+    before = contents(log.stack.bus(OPERATOR))
     ran = log.mpctl("log", "restore", "--from", "archive", "--json", MP_NATS_URL=empty_nats.url)
     assert ran.code == PROVED, ran.err
     kernel = log.stack.kernels[0]
@@ -209,7 +211,7 @@ def test_kernels_go_on_after_a_restore_in_a_new_epoch(log: Log, empty_nats: Nats
 def test_a_snapshot_of_what_is_lost_is_told_and_does_not_survive(
     log: Log, empty_nats: NatsServer, tmp_path: Path
 ) -> None:
-    snapshot = on_bus(log.stack.nats_url, lambda nc: ObjectSnapshots(nc, "0").load())
+    snapshot = on_bus(log.stack.bus(OPERATOR), lambda nc: ObjectSnapshots(nc, "0").load())
     known = log.mpctl("replay", "verify", "--from-snapshot", "--json").json["from_seq"]
     last = log.commits()[20].position.seq
     log.mpctl("log", "export", "--to", str(last), tmp_path / "beginning")

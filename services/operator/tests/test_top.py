@@ -20,6 +20,7 @@ import asyncpg
 import httpx
 import pytest
 from mpbus.connect import connect
+from mpbus.identities import GATEWAY, OPERATOR
 from mpbus.producer import CommandProducer
 from mpd.ports import free_port
 from mpd.stack import Stack
@@ -57,7 +58,7 @@ def under_load(stack: Stack) -> Iterator[None]:
     end = threading.Event()
 
     async def work() -> None:
-        nc = await connect(stack.nats_url, "load", writer=True)
+        nc = await connect(stack.bus(GATEWAY), "load", writer=True)
         producer = CommandProducer(nc, stack.shard)
         await producer.start()
         load = Load(producer, "busy")
@@ -124,12 +125,17 @@ def test_a_halted_projection_stands_out_with_its_reason(stack: Stack) -> None:
     eventually_sync(lambda: top(stack)["halted"] == [], timeout=30)
 
 
+def reader(stack: Stack) -> dict[str, str]:
+    """All that somebody knows who may look, and knows of nothing but NATS."""
+    return {"MP_NATS_URL": stack.nats_url, "MP_NATS_NKEY_SEED_FILE": str(stack.bus(OPERATOR).nkey_seed_file)}
+
+
 def test_what_is_away_is_said_to_be_away_and_what_is_not_known_is_a_dash(stack: Stack, tmp_path: Path) -> None:
     stack.relays[0].stop()
     seen = top(stack)
     assert {"name": "relay-1", "state": "away"} in seen["services"]
     stack.relays[0].start()
-    alone = mpctl("top", "--json", home=tmp_path, MP_NATS_URL=stack.nats_url).json
+    alone = mpctl("top", "--json", home=tmp_path, **reader(stack)).json
     assert alone["seq"] > 1
     assert (alone["commands_per_second"], alone["projections"], alone["redis"]) == (None, None, None)
     assert len(alone["unknown"]) == 3

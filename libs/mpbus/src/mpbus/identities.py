@@ -59,8 +59,8 @@ def nats_users(shards: Sequence[str] = ("0",), instances: Sequence[str] = (DEFAU
         ),
         NatsUser(
             GATEWAY,
-            "sends commands for its clients, hears their outcomes, reads the log",
-            _flat(lambda shard: (subjects.command_subject(shard), *_log_read(shard)), shards),
+            "sends commands for its clients, hears their outcomes, reads the log and who may enter",
+            _flat(lambda shard: (subjects.command_subject(shard), *_log_read(shard)), shards) + _snapshots_read(),
             (_inbox(GATEWAY), subjects.reply_subjects(GATEWAY)),
         ),
         NatsUser(PROJECTOR, "reads the log", _flat(_log_read, shards), (_inbox(PROJECTOR),)),
@@ -88,6 +88,7 @@ def nats_users(shards: Sequence[str] = ("0",), instances: Sequence[str] = (DEFAU
                     f"{_API}.INFO",
                     *_provided(shards),
                     *_each(subjects.log_subject, shards),
+                    *_each(lambda shard: f"{_API}.STREAM.DELETE.{subjects.log_stream(shard)}", shards),
                     *_flat(_looked_at, shards),
                     *_lease_read(),
                     *_snapshots_read(),
@@ -134,12 +135,14 @@ def _lease_read() -> tuple[str, ...]:
 
 
 def _snapshots_read() -> tuple[str, ...]:
-    """What the client library asks of an object store to read from it."""
+    """What the client library asks of an object store to read from it. It looks the stream up by its subject first."""
     return (
+        f"{_API}.STREAM.NAMES",
         *_read(SNAPSHOT_STREAM)[:3],
         f"{_API}.DIRECT.GET.{SNAPSHOT_STREAM}.$O.{SNAPSHOT_BUCKET}.M.*",
         f"{_API}.CONSUMER.CREATE.{SNAPSHOT_STREAM}.>",
         f"{_API}.CONSUMER.DELETE.{SNAPSHOT_STREAM}.*",
+        f"$JS.FC.{SNAPSHOT_STREAM}.>",
     )
 
 
@@ -190,8 +193,10 @@ def _provided(shards: Sequence[str]) -> tuple[str, ...]:
     ]
     streams = [*(name for names in made for name in names), LEASE_STREAM, SNAPSHOT_STREAM]
     intakes = [f"{subjects.command_stream(shard)}.{INTAKE_CONSUMER}" for shard in shards]
+    kept = {subjects.log_stream(shard) for shard in shards}
     return (
         *(f"{_API}.STREAM.{verb}.{stream}" for stream in streams for verb in ("INFO", "CREATE", "UPDATE")),
+        *(f"{_API}.STREAM.DELETE.{stream}" for stream in streams if stream not in kept),
         *(f"{_API}.CONSUMER.DURABLE.CREATE.{intake}" for intake in intakes),
         *(f"{_API}.CONSUMER.CREATE.{intake}" for intake in intakes),
     )

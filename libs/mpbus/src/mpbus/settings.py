@@ -3,6 +3,8 @@
 import re
 import socket
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -62,11 +64,33 @@ class OpsSettings(BusSettings):
     ops_port: int = Field(0, ge=0, le=65_535, description="its port; 0: no such door")
 
 
-def secret_from(value: SecretStr | None, file: Path | None) -> str:
-    """A secret as given, or what stands in its file. Raises `OSError`."""
-    if file is not None and file.name:
+class RedisSettings(BaseSettings):
+    """Where Redis is and who we are there."""
+
+    model_config = SettingsConfigDict(env_prefix="MP_")
+
+    redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis or Valkey; `rediss://` asks for TLS")
+    redis_user: str = Field("", description="name to say to Redis with the password")
+    redis_password_file: Path | None = Field(None, description="file with the password for Redis; empty: none")
+    redis_tls_ca_file: Path | None = Field(None, description="PEM with the authorities that vouch for Redis")
+
+    def redis_options(self) -> dict[str, Any]:
+        """Options for `Redis.from_url` beside the address. Raises `OSError` when the password's file cannot be read."""
+        found: dict[str, Any] = {}
+        if file := _named(self.redis_password_file):
+            found["password"] = file.read_text().strip()
+            if self.redis_user:
+                found["username"] = self.redis_user
+        if ca_file := _named(self.redis_tls_ca_file):
+            found["ssl_ca_certs"] = str(ca_file)
+        return found
+
+
+def secret_from(value: SecretStr | None, file: Path | None) -> str | None:
+    """A secret as it stands in its file, else as it is given. Raises `OSError`."""
+    if file := _named(file):
         return file.read_text().strip()
-    return value.get_secret_value() if value is not None else ""
+    return value.get_secret_value() if value is not None else None
 
 
 def redacted(url: str) -> str:
@@ -77,3 +101,15 @@ def redacted(url: str) -> str:
 def _named(file: Path | None) -> Path | None:
     """None for an empty name, as an unset variable of a deployment gives it."""
     return file if file is not None and file.name else None
+
+
+def with_password(dsn: str, file: Path | None) -> str:
+    """A PostgreSQL address with the password from a file, where it names none itself. Raises `OSError`."""
+    file = _named(file)
+    if file is None:
+        return dsn
+    scheme, separator, rest = dsn.partition("://")
+    user, at, place = rest.rpartition("@")
+    if not at or ":" in user:
+        return dsn
+    return f"{scheme}{separator}{user}:{quote(file.read_text().strip(), safe='')}@{place}"

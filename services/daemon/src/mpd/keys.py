@@ -51,10 +51,11 @@ def ensure_keys(folder: Path) -> Keys:
     """Read the secrets in `folder`, generating those that are missing."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name in ("pepper", "token_key", "webhook_key"):
-        _ensure(folder / name, secrets.token_hex(SECRET_BYTES))
-    keys = Keys(folder, _ensure(folder / "root_key", new_root_key()))
-    seed = _ensure(keys.signing_key_file, secrets.token_hex(SECRET_BYTES))
-    _ensure(keys.public_key_file, _public_pem(seed))
+        ensure_secret(folder / name, secrets.token_hex(SECRET_BYTES))
+    keys = Keys(folder, ensure_secret(folder / "root_key", new_root_key()))
+    seed = ensure_secret(keys.signing_key_file, secrets.token_hex(SECRET_BYTES))
+    ensure_secret(keys.public_key_file, _public_pem(seed))
+    ensure_secret(folder / "root_key_hash", keys.root_key_hash)
     return keys
 
 
@@ -121,7 +122,8 @@ def _public_pem(seed: str) -> str:
     return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
 
 
-def _ensure(path: Path, value: str) -> str:
+def ensure_secret(path: Path, value: str) -> str:
+    """What stands in a file; `value`, kept there from now on, where there is none."""
     if not path.exists():
         write_private(path, value)
     return path.read_text()

@@ -14,10 +14,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from mpbus.identities import OPERATOR, PROVISION, RESTORE
+from mpbus.options import NatsOptions
+
+from mpd.credentials import REDIS_RULES, Credentials
 from mpd.keys import ensure_keys, write_private
 from mpd.ports import HOST, PortBook
 from mpd.process import ChildProcess, ServerFailed
 from mpd.servers import NatsCluster, NatsServer, PostgresServer, ValkeyServer
+from mpd.servers.postgres import known_passwords
 from mpd.services import STOP_ORDER, ServiceProcess, Task, client_file, operator_file
 
 HTTP_PORT = 8080
@@ -56,12 +61,18 @@ class Stack:
         self._on_progress = on_progress
         self.folder.mkdir(parents=True, exist_ok=True)
         self.keys = ensure_keys(self.folder / "secrets")
+        known = known_passwords(self.folder / "postgres")
+        self.credentials = Credentials(self.keys.folder, (shard,), known)
         self._ports = PortBook(self.folder / "ports.json", taken={http_port} if http_port else set())
-        self.nats_cluster = NatsCluster(self.folder, port_of=self._ports.port) if replicated else None
+        self.nats_cluster = self._nats_cluster() if replicated else None
         self.nats_nodes = self.nats_cluster.nodes if self.nats_cluster else [self._single_nats()]
         self.nats = self.nats_nodes[0]
-        self.postgres = PostgresServer(self.folder / "postgres", port=self._ports.port("postgres"))
-        self.valkey = ValkeyServer(self.folder / "valkey", port=self._ports.port("valkey"))
+        self.postgres = PostgresServer(
+            self.folder / "postgres", port=self._ports.port("postgres"), passwords=self.credentials.postgres
+        )
+        self.valkey = ValkeyServer(
+            self.folder / "valkey", port=self._ports.port("valkey"), acl_file=self.credentials.redis_acl_file
+        )
         self.servers: list[ChildProcess] = [*self.nats_nodes, self.postgres, self.valkey]
         for server in self.servers:
             server.log_path = self.log_path(server.name)
@@ -96,6 +107,10 @@ class Stack:
         """Addresses of NATS, comma separated."""
         return ",".join(node.url for node in self.nats_nodes)
 
+    def bus(self, user: str) -> NatsOptions:
+        """How one of `mpbus.identities` connects to NATS."""
+        return self.credentials.nats_options(self.nats_url, user)
+
     def log_path(self, name: str) -> Path:
         """The log of a process."""
         return self.folder / "logs" / f"{name}.log"
@@ -118,7 +133,7 @@ class Stack:
     def prepare(self) -> None:
         """Create or update streams and tables. Harmless to repeat."""
         self._on_progress("preparing streams and tables")
-        common = self._environment("prepare")
+        common = self._environment("prepare", PROVISION)
         migration = {
             "MP_POSTGRES_OWNER_DSN": self.postgres.dsn(),
             "MP_PROJECTOR_PASSWORD": self.postgres.passwords["mp_projector"],
@@ -164,7 +179,21 @@ class Stack:
 
     def _single_nats(self) -> NatsServer:
         ports = self._ports
-        return NatsServer(self.folder / "nats", port=ports.port("nats"), monitor_port=ports.port("nats-monitor"))
+        return NatsServer(
+            self.folder / "nats",
+            port=ports.port("nats"),
+            monitor_port=ports.port("nats-monitor"),
+            users=self.credentials.nats_entries(),
+        )
+
+    def _nats_cluster(self) -> NatsCluster:
+        credentials = self.credentials
+        return NatsCluster(
+            self.folder,
+            port_of=self._ports.port,
+            users=credentials.nats_entries(),
+            routes_password=credentials.routes_password,
+        )
 
     def _start_together(self, processes: Sequence[ChildProcess], needs: Sequence[ChildProcess] = ()) -> None:
         if processes:
@@ -185,14 +214,21 @@ class Stack:
         else:
             public = self._ports.port(name)
         port = self._ports.port(name if public is None else f"{name}-ops")
-        environment = self._environment(name) | {"MP_OPS_PORT": str(port)} | self._service_environment(kind, public)
+        environment = (
+            self._environment(name, kind) | {"MP_OPS_PORT": str(port)} | self._service_environment(kind, public)
+        )
         environment |= dict(self._settings.get(kind, {}))
         return ServiceProcess(kind, name, port, self.log_path(name), environment, public)
 
     def _operator_file(self) -> str:
         return operator_file(
             nats_url=self.nats_url,
+            nats_nkey_seed_file=str(self.credentials.nats_seed_file(OPERATOR)),
+            nats_provision_seed_file=str(self.credentials.nats_seed_file(PROVISION)),
+            nats_restore_seed_file=str(self.credentials.nats_seed_file(RESTORE)),
             redis_url=self.valkey.url,
+            redis_user=OPERATOR,
+            redis_password_file=str(self.credentials.redis_password_file(OPERATOR)),
             postgres_owner_dsn=self.postgres.dsn(),
             shard=self.shard,
             public_key_file=str(self.keys.public_key_file),
@@ -202,9 +238,14 @@ class Stack:
             secrets_dir=str(self.keys.folder),
         )
 
-    def _environment(self, node: str) -> dict[str, str]:
-        return {
+    def _environment(self, node: str, user: str) -> dict[str, str]:
+        redis = {
+            "MP_REDIS_USER": user,
+            "MP_REDIS_PASSWORD_FILE": str(self.credentials.redis_password_file(user)),
+        }
+        return (redis if user in REDIS_RULES else {}) | {
             "MP_NATS_URL": self.nats_url,
+            "MP_NATS_NKEY_SEED_FILE": str(self.credentials.nats_seed_file(user)),
             "MP_REDIS_URL": self.valkey.url,
             "MP_SHARD": self.shard,
             "MP_NODE": node,

@@ -76,10 +76,15 @@ async def _connect(settings: GatewaySettings, life: Lifecycle, stack: AsyncExitS
     tail = Tail(ring, reader, settings.stream_heartbeat_seconds / 2)
     await tail.start()
     stack.push_async_callback(tail.close)
-    read_models = ReadModels(settings.postgres_dsn, settings.postgres_connections)
+    read_models = ReadModels(settings.read_models_dsn, settings.postgres_connections)
     await read_models.start()
     stack.push_async_callback(read_models.close)
-    redis = Redis.from_url(settings.redis_url, socket_timeout=REDIS_SECONDS, socket_connect_timeout=REDIS_SECONDS)
+    redis = Redis.from_url(
+        settings.redis_url,
+        socket_timeout=REDIS_SECONDS,
+        socket_connect_timeout=REDIS_SECONDS,
+        **settings.redis_options(),
+    )
     stack.push_async_callback(redis.aclose)
     condition = Condition(nats, read_models, redis, tail, ring)
     await condition.start()

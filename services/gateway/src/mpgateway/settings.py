@@ -3,7 +3,7 @@
 from functools import cached_property
 from pathlib import Path
 
-from mpbus.settings import OpsSettings
+from mpbus.settings import OpsSettings, RedisSettings, with_password
 from pydantic import Field, model_validator
 
 from mpgateway.wire.limits import WireLimits
@@ -11,13 +11,13 @@ from mpgateway.wire.limits import WireLimits
 _WIRE = WireLimits()
 
 
-class GatewaySettings(OpsSettings):
+class GatewaySettings(OpsSettings, RedisSettings):
     """Read from the environment, each name with the prefix `MP_`."""
 
     http_host: str = Field("127.0.0.1", description="address to listen on")
     http_port: int = Field(8080, ge=0, le=65_535, description="port to listen on")
-    redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis or Valkey, for rate limits")
     postgres_dsn: str = Field(description="read models, as role mp_gateway")
+    postgres_password_file: Path | None = Field(None, description="file with its password, where the DSN names none")
     postgres_connections: int = Field(8, ge=1, le=100, description="connections to Postgres")
     secrets_dir: Path = Field(description="folder with the files `pepper`, `token_key`, `webhook_key`")
     root_key_hash: str = Field("", description="hash of the API key of user:root; empty: there is no such key")
@@ -78,6 +78,11 @@ class GatewaySettings(OpsSettings):
     def operator_names(self) -> frozenset[str]:
         """The operators as a set."""
         return frozenset(name.strip() for name in self.operators.split(",") if name.strip())
+
+    @cached_property
+    def read_models_dsn(self) -> str:
+        """The DSN with its password. Raises `OSError` when the password's file cannot be read."""
+        return with_password(self.postgres_dsn, self.postgres_password_file)
 
     @cached_property
     def pepper(self) -> bytes:

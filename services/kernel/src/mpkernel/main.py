@@ -56,6 +56,7 @@ def _keepers(settings: KernelSettings, nc: Client, metrics: Metrics) -> list[Kep
     if settings.lease == "redis":
         client = redis.Redis.from_url(
             settings.redis_url,
+            **settings.redis_options(),
             socket_timeout=_REDIS_SECONDS,
             socket_connect_timeout=_REDIS_SECONDS,
             retry=Retry(NoBackoff(), 0),

@@ -3,15 +3,14 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from mpbus.settings import OpsSettings
+from mpbus.settings import OpsSettings, RedisSettings
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
 
-class KernelSettings(OpsSettings):
+class KernelSettings(OpsSettings, RedisSettings):
     """The environment variables of a kernel, each with the prefix `MP_`."""
 
-    redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis for the lease (unless MP_LEASE is jetstream)")
     lease: Literal["redis", "jetstream"] = Field(
         "redis", description="redis: JetStream keeps the leader's lease, Redis makes its hand-over quick; or no Redis"
     )

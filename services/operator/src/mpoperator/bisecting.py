@@ -70,7 +70,7 @@ def read_dump(path: Path) -> Other:
 
 async def read_snapshot(settings: OperatorSettings) -> Other:
     """The stored snapshot's state, whichever reducers made it. Raises `Refused` when this build cannot read it."""
-    async with bus(settings.nats_url) as nc:
+    async with bus(settings.nats()) as nc:
         data = await load_snapshot(nc, settings.shard)
     try:
         header, body, _ = split_snapshot(data)
@@ -83,7 +83,7 @@ async def read_snapshot(settings: OperatorSettings) -> Other:
 async def bisect_states(settings: OperatorSettings, others: list[Other]) -> Same | Divergence:
     """Compare with states at one or more positions, in order, and narrow the first difference down."""
     agreed = 0
-    async with bus(settings.nats_url) as nc:
+    async with bus(settings.nats()) as nc:
         stream = LogStream(nc, settings.shard)
         for other in sorted(others, key=lambda other: other.seq):
             shard, position = await fold_to(stream, other.seq)
@@ -138,7 +138,7 @@ def _first_seq(pair: tuple[State, State]) -> int:
 async def bisect_trace(settings: OperatorSettings, path: Path) -> Same | Divergence:
     """Compare with the state after every event: the first line that differs is the answer."""
     decode = msgspec.json.Decoder(Step).decode
-    async with bus(settings.nats_url) as nc:
+    async with bus(settings.nats()) as nc:
         stream = LogStream(nc, settings.shard)
         last, shard, compared, final = (await stream.existing()).last_seq, Shard(), 0, 0
         with opened(path) as file, meter("comparing", await events_until(stream, last)) as bar:
@@ -167,7 +167,7 @@ async def bisect_checkpoints(settings: OperatorSettings) -> Same | Divergence:
 
     Raises `Disproved`, naming the stretch of the log, when there is nothing but the root to compare with.
     """
-    async with bus(settings.nats_url) as nc:
+    async with bus(settings.nats()) as nc:
         stream = LogStream(nc, settings.shard)
         last = (await stream.existing()).last_seq
         wanted = {each.at_seq: each for each in await checkpoints_of(stream, GENESIS, last)}

@@ -231,7 +231,7 @@ async def compare_builds(
     settings: OperatorSettings, names: Sequence[str], number: int | None, first: int
 ) -> Comparisons:
     """Each projection's newest build, or build `number`, against the one that serves. Raises as `switch_builds`."""
-    async with bus(settings.nats_url) as nc, owner(settings) as (connection, dsn):
+    async with bus(settings.nats()) as nc, owner(settings) as (connection, dsn):
         reader = LogReader(nc, settings.shard)
         done = []
         for name in names:

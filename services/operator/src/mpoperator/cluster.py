@@ -18,6 +18,8 @@ import httpx
 import msgspec
 import redis.asyncio as redis
 from mpbus.connect import connect as connect_bus
+from mpbus.errors import Unusable
+from mpbus.identities import OPERATOR, PROVISION
 from mpbus.reader import GENESIS, Commit, LogReader
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
@@ -25,6 +27,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from mpoperator.connections import unanswered
 from mpoperator.settings import OperatorSettings
 
 WAIT_SECONDS = 3.0
@@ -88,8 +91,11 @@ class Cluster:
 
     def module(self, words: str, **environment: str) -> str:
         """How to run a module of ours here, as one would type it."""
-        url = self.settings.nats_url
-        needed = {} if "MP_NATS_URL" in os.environ or "@" in url else {"MP_NATS_URL": url}
+        user, _, _ = words.partition(" ")
+        options = self.settings.nats({"mpbus": PROVISION}.get(user, OPERATOR))
+        needed = {} if "MP_NATS_URL" in os.environ or "@" in options.url else {"MP_NATS_URL": options.url}
+        if user == "mpbus" and options.nkey_seed_file and "MP_NATS_NKEY_SEED_FILE" not in os.environ:
+            needed["MP_NATS_NKEY_SEED_FILE"] = str(options.nkey_seed_file)
         shard = {} if self.shard == "0" else {"MP_SHARD": self.shard}
         return " ".join([*(f"{k}={v}" for k, v in (needed | shard | environment).items()), f"python -m {words}"])
 
@@ -108,33 +114,34 @@ class Cluster:
 
 
 @contextlib.asynccontextmanager
-async def cluster(settings: OperatorSettings) -> AsyncIterator[Cluster]:
-    """Connect to what answers."""
+async def cluster(settings: OperatorSettings, user: str = OPERATOR) -> AsyncIterator[Cluster]:
+    """Connect to what answers, to NATS as a user of `mpbus.identities`."""
     async with httpx.AsyncClient(timeout=WAIT_SECONDS) as http:
         found = Cluster(settings, http)
-        await asyncio.gather(_open_bus(found), _open_database(found), _open_redis(found))
+        await asyncio.gather(_open_bus(found, user), _open_database(found), _open_redis(found))
         try:
             yield found
         finally:
             await _close(found)
 
 
-async def _open_bus(found: Cluster) -> None:
+async def _open_bus(found: Cluster, user: str) -> None:
+    options = found.settings.nats(user)
     try:
-        found.nc = await asyncio.wait_for(connect_bus(found.settings.nats_url, "mpctl", writer=True), WAIT_SECONDS)
+        found.nc = await asyncio.wait_for(connect_bus(options, "mpctl", writer=True), WAIT_SECONDS)
+    except Unusable as error:
+        found.errors["nats"] = str(error)
     except GONE as error:
-        found.errors["nats"] = f"{found.settings.nats_url} does not answer: {_said(error)}"
+        found.errors["nats"] = unanswered(options, error)
 
 
 async def _open_database(found: Cluster) -> None:
-    dsn = found.settings.postgres_owner_dsn or found.settings.postgres_dsn
+    dsn = found.settings.known_dsn
     if dsn is None:
         found.errors["postgres"] = "where PostgreSQL is is not known: set MP_POSTGRES_OWNER_DSN"
         return
     try:
-        found.database = await asyncpg.connect(
-            dsn.get_secret_value(), timeout=WAIT_SECONDS, server_settings={"application_name": "mpctl"}
-        )
+        found.database = await asyncpg.connect(dsn, timeout=WAIT_SECONDS, server_settings={"application_name": "mpctl"})
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
         found.errors["postgres"] = f"PostgreSQL does not answer: {_said(error)}"
 
@@ -145,6 +152,7 @@ async def _open_redis(found: Cluster) -> None:
         return
     client = redis.Redis.from_url(
         found.settings.redis_url.get_secret_value(),
+        **found.settings.redis_options(),
         socket_timeout=WAIT_SECONDS,
         socket_connect_timeout=WAIT_SECONDS,
         retry=Retry(NoBackoff(), 0),

@@ -47,7 +47,7 @@ async def compare(
 
     An archive that is behind gets `wait_seconds` to reach the head of the stream as it is now.
     """
-    async with bus(settings.nats_url) as nc, open_archive(settings.dsn) as connection:
+    async with bus(settings.nats()) as nc, open_archive(settings.dsn) as connection:
         stream, archive = LogStream(nc, settings.shard), Archive(connection)
         start = await stream.position_before(first) if first > 1 else GENESIS
         whole = last is None

@@ -6,6 +6,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
 from mpbus.connect import connect as connect_bus
+from mpbus.errors import Denied, Unusable
+from mpbus.options import NatsOptions
+from mpbus.settings import redacted
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
@@ -26,18 +29,30 @@ SELECT NOT row_security_active('mp.log_events') OR pg_has_role(current_user, 'mp
 
 
 @contextlib.asynccontextmanager
-async def bus(url: str) -> AsyncIterator[Client]:
-    """A connection to NATS. Raises `ServerGone`."""
+async def bus(options: NatsOptions) -> AsyncIterator[Client]:
+    """A connection to NATS. Raises `ServerGone`, and `Refused` where NATS does not let us."""
     try:
-        nc = await asyncio.wait_for(connect_bus(url, "mpctl", writer=True), _CONNECT_SECONDS)
+        nc = await asyncio.wait_for(connect_bus(options, "mpctl", writer=True), _CONNECT_SECONDS)
+    except Unusable as error:
+        raise Refused(str(error)) from error
     except (NatsError, OSError, TimeoutError) as error:
-        raise ServerGone(f"NATS does not answer at {url}: {str(error) or type(error).__name__}") from error
+        raise ServerGone(unanswered(options, error)) from error
     try:
         with _as_gone("NATS", NatsError):
-            yield nc
+            try:
+                yield nc
+            except Denied as error:
+                raise Refused(str(error)) from error
     finally:
         with contextlib.suppress(NatsError, OSError):
             await nc.close()
+
+
+def unanswered(options: NatsOptions, error: BaseException) -> str:
+    """What to say when no connection came about: a server that refuses us looks like one that is away."""
+    shown = "the credential that was shown" if options.has_credential else "it was shown no credential"
+    told = str(error) or f"nothing came of it ({shown}; see context/operations/credentials.md)"
+    return f"NATS does not answer at {redacted(options.url)}: {told}"
 
 
 @contextlib.asynccontextmanager

@@ -54,7 +54,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 async def dump(settings: OperatorSettings, at: int | None, out: Path | None) -> None:
     """Write the state after event `at` (without it: at the head) to a file or to standard output."""
-    async with bus(settings.nats_url) as nc:
+    async with bus(settings.nats()) as nc:
         stream = LogStream(nc, settings.shard)
         shard, position = await fold_to(stream, at)
     whole = position.seq == shard.world.seq
@@ -74,7 +74,7 @@ async def dump(settings: OperatorSettings, at: int | None, out: Path | None) -> 
 
 async def trace(settings: OperatorSettings, first: int, last: int | None, out: Path | None) -> None:
     """Write the state of its aggregate after every event from `first` to `last`."""
-    async with bus(settings.nats_url) as nc:
+    async with bus(settings.nats()) as nc:
         stream = LogStream(nc, settings.shard)
         until = await stream.commit_of(last)
         shard, chain = Shard(), Chain("stream", stream.subject)

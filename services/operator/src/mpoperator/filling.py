@@ -151,7 +151,7 @@ async def _fill(order: Order) -> None:
         raise NotConfigured("this needs the owner of the tables: set MP_POSTGRES_OWNER_DSN")
     dsn = settings.postgres_owner_dsn.get_secret_value()
     spare_garbage_collection()
-    async with bus(settings.nats_url) as nc:
+    async with bus(settings.nats()) as nc:
         reader = LogReader(nc, settings.shard)
         await fill_here(reader, dsn, order, lambda standings: _say(_Said(standings=list(standings))))
 

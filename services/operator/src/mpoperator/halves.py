@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 import msgspec
+from mpbus.options import NatsOptions
 from mpbus.reader import LogPosition
 from mpschema.codec import MalformedCommit
 
@@ -77,11 +78,11 @@ async def second_half(stream: LogStream, chain: Chain, last: int) -> Chain | Non
 class Child:
     """A process of our own that checks a stretch, over a connection of its own, and says what came of it."""
 
-    def __init__(self, url: str, shard: str, chain: Chain, stretch: Stretch) -> None:
+    def __init__(self, options: NatsOptions, shard: str, chain: Chain, stretch: Stretch) -> None:
         self._read, write = os.pipe()
         self._pid = os.fork()
         if self._pid == 0:
-            _work(write, url, shard, chain, stretch)
+            _work(write, options, shard, chain, stretch)
         os.close(write)
 
     async def result(self) -> LogPosition:
@@ -110,11 +111,11 @@ class Child:
         return b"".join(parts)
 
 
-def _work(write: int, url: str, shard: str, chain: Chain, stretch: Stretch) -> NoReturn:
+def _work(write: int, options: NatsOptions, shard: str, chain: Chain, stretch: Stretch) -> NoReturn:
     """The child's whole life. It must never return into what its parent was doing."""
     try:
         with asyncio.Runner(loop_factory=fast_loop) as runner:
-            os.write(write, msgspec.json.encode(runner.run(_checked(url, shard, chain, stretch))))
+            os.write(write, msgspec.json.encode(runner.run(_checked(options, shard, chain, stretch))))
         os._exit(0)
     except BaseException:
         traceback.print_exc()
@@ -122,9 +123,9 @@ def _work(write: int, url: str, shard: str, chain: Chain, stretch: Stretch) -> N
         os._exit(1)
 
 
-async def _checked(url: str, shard: str, chain: Chain, stretch: Stretch) -> Checked:
+async def _checked(options: NatsOptions, shard: str, chain: Chain, stretch: Stretch) -> Checked:
     try:
-        async with bus(url) as nc:
+        async with bus(options) as nc:
             await stretch.check(LogStream(nc, shard), chain)
     except Disproved as error:
         return Checked(end=chain.position, finding=error.finding)

@@ -9,6 +9,7 @@ from pathlib import Path
 from mpbus.reader import GENESIS, Commit, LogPosition
 from mpschema import subjects
 
+from mpoperator.access import restoring
 from mpoperator.appending import append, prepare
 from mpoperator.archive import Archive
 from mpoperator.chain import Chain
@@ -87,7 +88,7 @@ async def export(
     """Seal the commits that hold the events from `first` to `last`. Raises `Disproved` when they do not verify."""
     paths = key_files or ([settings.public_key_file] if settings.public_key_file else [])
     keys = PublicKeys.read(paths)
-    async with bus(settings.nats_url) as nc:
+    async with bus(settings.nats()) as nc:
         stream = LogStream(nc, settings.shard)
         start = await stream.position_before(first) if first > 1 else GENESIS
         until = await stream.commit_of(last)
@@ -118,7 +119,7 @@ async def bring_in(settings: OperatorSettings, folder: Path, *, resume: bool, ne
         for commits in read_commits(folder, manifest):
             collector.take(commits)
             bar.advance(len(commits))
-    async with bus(settings.nats_url) as nc:
+    async with restoring(settings) as nc:
         stream = await prepare(nc, settings.shard, settings.replicas, resume=resume)
         rate = await append(nc, stream, _batches(folder, manifest), manifest.end)
         then = await go_on(nc, stream, manifest.end, "segments", new_epoch=new_epoch)
@@ -127,7 +128,7 @@ async def bring_in(settings: OperatorSettings, folder: Path, *, resume: bool, ne
 
 async def restore(settings: OperatorSettings, *, resume: bool, new_epoch: bool) -> Written:
     """Rebuild a lost log stream from the archive, whose chain is verified first."""
-    async with open_archive(settings.dsn) as connection, bus(settings.nats_url) as nc:
+    async with open_archive(settings.dsn) as connection, restoring(settings) as nc:
         archive = Archive(connection)
         last, _ = await archive.head()
         if not last:

@@ -122,7 +122,7 @@ async def rebuild_projections(
     settings: OperatorSettings, names: Sequence[str], goal: Goal, to_time_ms: int | None = None
 ) -> Rebuilt:
     """Fill a new build of each projection, or go on with one that was begun. Raises `Refused` and `ServerGone`."""
-    async with bus(settings.nats_url) as nc, owner(settings) as (connection, dsn):
+    async with bus(settings.nats()) as nc, owner(settings) as (connection, dsn):
         reader = LogReader(nc, settings.shard)
         if to_time_ms is not None:
             goal = replace(goal, until=await seq_at(reader, to_time_ms))

@@ -51,7 +51,7 @@ class Replayed(Answer, frozen=True, kw_only=True):
 
 async def replay(settings: OperatorSettings, last: int | None, *, from_snapshot: bool) -> Replayed:
     """Fold the log and compare the root at each checkpoint. Raises `Disproved` at the first that is not reached."""
-    async with bus(settings.nats_url) as nc:
+    async with bus(settings.nats()) as nc:
         stream = LogStream(nc, settings.shard)
         shard, start = await _beginning(nc, settings.shard, from_snapshot=from_snapshot)
         until = await stream.commit_of(last)

@@ -2,8 +2,12 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
+from mpbus.identities import OPERATOR, PROVISION, RESTORE
+from mpbus.options import NatsOptions
+from mpbus.settings import NatsSettings, RedisSettings, with_password
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
@@ -17,18 +21,21 @@ from mpoperator.errors import NotConfigured
 _FILE = "operator.json"
 
 
-class OperatorSettings(BaseSettings):
+class OperatorSettings(NatsSettings, RedisSettings):
     """Environment variables with the prefix `MP_`; what they leave open comes from `$MP_HOME/operator.json`."""
 
     model_config = SettingsConfigDict(env_prefix="MP_", extra="ignore")
 
     nats_url: str = Field(description="NATS servers, comma separated")
+    nats_provision_seed_file: Path | None = Field(None, description="file with the seed of the user that makes streams")
+    nats_restore_seed_file: Path | None = Field(None, description="file with the seed of the user that restores logs")
     shard: str = Field("0", description="the shard whose log is meant")
     replicas: int = Field(1, ge=1, le=5, description="copies of a stream that has to be made anew")
     postgres_owner_dsn: SecretStr | None = Field(None, description="PostgreSQL, as a role that sees every row")
+    postgres_password_file: Path | None = Field(None, description="file with the password, where the DSN names none")
     postgres_dsn: SecretStr | None = Field(None, description="the same, where the owner's is not given: mp_projector")
     public_key_file: Path | None = Field(None, description="public half of the key that signs checkpoints")
-    redis_url: SecretStr | None = Field(None, description="Redis, where it keeps the leader's lease")
+    redis_url: SecretStr | None = Field(None, description="Redis, where it keeps the leader's lease")  # type: ignore[assignment]  # there may be none
     nats_monitor_url: str | None = Field(None, description="monitoring address of nats-server (its `http` setting)")
     services: dict[str, str] = Field(
         default_factory=dict, description="operations address of each service by its name, as a JSON object"
@@ -60,7 +67,13 @@ class OperatorSettings(BaseSettings):
     def known_dsn(self) -> str | None:
         """As `dsn`, None where it is not known."""
         found = self.postgres_owner_dsn or self.postgres_dsn
-        return found.get_secret_value() if found else None
+        return with_password(found.get_secret_value(), self.postgres_password_file) if found else None
+
+    def nats(self, user: str = OPERATOR) -> NatsOptions:
+        """How to connect. Who restores shows another key than who looks: it writes the log."""
+        options = super().nats(user)
+        other = {PROVISION: self.nats_provision_seed_file, RESTORE: self.nats_restore_seed_file}.get(user)
+        return replace(options, nkey_seed_file=other) if other else options
 
 
 def operator_file(environment: Mapping[str, str]) -> Path:

@@ -52,7 +52,7 @@ async def list_checkpoints(settings: OperatorSettings, key_files: list[Path], *,
     """
     paths = key_files or ([settings.public_key_file] if settings.public_key_file else [])
     keys = PublicKeys.read(paths)
-    async with bus(settings.nats_url) as nc:
+    async with bus(settings.nats()) as nc:
         stream = LogStream(nc, settings.shard)
         last = (await stream.existing()).last_seq
         chain, collector = Chain("stream", stream.subject), Collector()

@@ -92,7 +92,7 @@ class Finalized(Answer, frozen=True, kw_only=True):
 
 async def look_at_upgrade(settings: OperatorSettings) -> UpgradeStatus:
     """Ask the log and every service."""
-    async with bus(settings.nats_url) as nc:
+    async with bus(settings.nats()) as nc:
         level = await _log_level(nc, settings.shard)
     services = await _ask_all(settings)
     newest = levels.FEATURE_LEVEL
@@ -111,7 +111,7 @@ async def finalize_upgrade(settings: OperatorSettings, level: int, without: froz
 
     Raises `Refused` with every obstacle there is.
     """
-    async with bus(settings.nats_url) as nc:
+    async with bus(settings.nats()) as nc:
         was = await _log_level(nc, settings.shard)
         if was >= level:
             return Finalized(shard=settings.shard, level=level, was=was, seq=None)

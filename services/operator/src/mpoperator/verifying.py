@@ -49,7 +49,7 @@ class Verified(Answer, frozen=True, kw_only=True):
 
 async def verify_stream(settings: OperatorSettings, first: int, last: int | None, *, deep: bool) -> Verified:
     """Verify the commits that hold the events from `first` to `last`. Raises `Disproved` at the first wrong commit."""
-    async with bus(settings.nats_url) as nc:
+    async with bus(settings.nats()) as nc:
         stream = LogStream(nc, settings.shard)
         start = await stream.position_before(first) if first > 1 else GENESIS
         until = await stream.commit_of(last)
@@ -84,7 +84,7 @@ async def _check(
         await stretch.check(stream, chain, bar)
         return chain.position
     believed = beyond.position
-    child = Child(settings.nats_url, settings.shard, beyond, stretch)
+    child = Child(settings.nats(), settings.shard, beyond, stretch)
     try:
         await Stretch(believed.stream_seq, stretch.seen).check(stream, chain, bar)
         if chain.position != believed:

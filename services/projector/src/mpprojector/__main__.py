@@ -32,15 +32,9 @@ def main(arguments: list[str]) -> int:
 
 
 async def _migrated(settings: MigrationSettings) -> str:
-    projector, gateway, webhooks = (
-        password.get_secret_value() if password else None
-        for password in (settings.projector_password, settings.gateway_password, settings.webhooks_password)
-    )
+    projector, gateway, webhooks = settings.passwords
     done = await migrate(
-        settings.postgres_owner_dsn.get_secret_value(),
-        projector_password=projector,
-        gateway_password=gateway,
-        webhooks_password=webhooks,
+        settings.dsn, projector_password=projector, gateway_password=gateway, webhooks_password=webhooks
     )
     return "\n".join(f"applied {name}" for name in done) or "nothing to apply"
 

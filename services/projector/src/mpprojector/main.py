@@ -23,7 +23,7 @@ async def serve(settings: ProjectorSettings, life: Lifecycle) -> int:
     """Run one projector until a signal asks it to stop. Returns the exit code."""
     nats = Vital("nats")
     nc = await life.reach(nats, connect(settings.nats(PROJECTOR), f"projector-{settings.node}", vital=nats))
-    ledger = PostgresLedger(settings.postgres_dsn.get_secret_value(), lease_seconds=settings.projection_lease_seconds)
+    ledger = PostgresLedger(settings.dsn, lease_seconds=settings.projection_lease_seconds)
     pace = Pace(
         beat_seconds=min(1.0, settings.projection_lease_seconds / 4),
         stall_seconds=settings.projection_stall_seconds,

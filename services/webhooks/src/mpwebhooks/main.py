@@ -38,7 +38,7 @@ async def serve(settings: WebhooksSettings, life: Lifecycle) -> int:
         producer = CommandProducer(nc, settings.shard, user=WEBHOOKS, instance=settings.instance)
         await producer.start()
         stack.push_async_callback(producer.close)
-        database = Database(settings.postgres_dsn.get_secret_value())
+        database = Database(settings.dsn)
         await database.start()
         stack.push_async_callback(database.close)
         store = Positions(database, settings.webhooks_lease_seconds)

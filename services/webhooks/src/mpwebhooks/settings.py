@@ -3,7 +3,7 @@
 from functools import cached_property
 from pathlib import Path
 
-from mpbus.settings import OpsSettings
+from mpbus.settings import OpsSettings, with_password
 from pydantic import Field, SecretStr
 
 from mpwebhooks.ports import Policy
@@ -16,6 +16,7 @@ class WebhooksSettings(OpsSettings):
         "main", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,49}$", description="the instance whose subject it commands on"
     )
     postgres_dsn: SecretStr = Field(description="PostgreSQL, as the role mp_webhooks")
+    postgres_password_file: Path | None = Field(None, description="file with its password, where the DSN names none")
     secrets_dir: Path = Field(description="folder with the file `webhook_key`")
     webhooks_allow_private: bool = Field(
         False, description="deliver to plain http and to addresses of private networks, too"
@@ -42,3 +43,8 @@ class WebhooksSettings(OpsSettings):
             backoff_max_seconds=self.webhooks_backoff_max_seconds,
             concurrency=self.webhooks_concurrency,
         )
+
+    @property
+    def dsn(self) -> str:
+        """The DSN with its password. Raises `OSError` when the password's file cannot be read."""
+        return with_password(self.postgres_dsn.get_secret_value(), self.postgres_password_file)

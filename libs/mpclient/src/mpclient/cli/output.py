@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from mpschema.escapes import escaped, shown
 from mpschema.queries import Row
 from rich.console import Console, OverflowMethod
 from rich.table import Table
@@ -68,8 +67,10 @@ def err() -> Console:
 
 
 def safe(text: str) -> str:
-    """Text in which whatever commands a terminal, or nobody sees, is spelled out."""
-    return shown(text)
+    """Text in which every control character is spelled out."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
 
 
 def plain(value: Any) -> str:
@@ -110,7 +111,7 @@ def styled(name: str, value: Any) -> Text:
 
 def print_json(value: Any, *, indented: bool = False) -> None:
     """JSON of any message on standard output, a line."""
-    data = escaped(msgspec.json.encode(value))
+    data = msgspec.json.encode(value)
     sys.stdout.write((msgspec.json.format(data, indent=2) if indented else data).decode() + "\n")
     sys.stdout.flush()
 
@@ -149,10 +150,9 @@ def print_panel(row: msgspec.Struct) -> None:
 
 
 def print_aligned(lines: Sequence[Sequence[str]]) -> None:
-    """Columns aligned by spaces: for pipes, without colour or wrapping. Every cell is made safe here."""
-    cells = [[safe(cell) for cell in line] for line in lines]
-    widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
-    for line in cells:
+    """Columns aligned by spaces: for pipes, without colour or wrapping."""
+    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
+    for line in lines:
         padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
         sys.stdout.write("  ".join(padded).rstrip() + "\n")
 
@@ -174,7 +174,7 @@ def complain(message: str) -> None:
 def hint(message: str) -> None:
     """What to try, on standard error."""
     sys.stdout.flush()
-    err().print(Text(safe_lines(message), style="dim"), soft_wrap=True)
+    err().print(Text(message, style="dim"), soft_wrap=True)
 
 
 def safe_lines(text: str) -> str:

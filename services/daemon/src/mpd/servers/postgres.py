@@ -8,7 +8,7 @@ import secrets
 import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mpd.keys import write_private
@@ -33,7 +33,15 @@ class PostgresServer(ChildProcess):
     stop_signal = signal.SIGINT  # "Fast": end the sessions, write a checkpoint, leave.
     death_signal = signal.SIGQUIT  # Stops every backend at once; the next start recovers from the log.
 
-    def __init__(self, folder: Path, *, port: int | None = None, name: str = "postgres") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int | None = None,
+        name: str = "postgres",
+        passwords: Mapping[str, str] | None = None,
+    ) -> None:
+        """`passwords` of the roles where somebody else keeps them."""
         self.folder = folder
         self.data = folder / "data"
         self.programs = wheels.postgres_programs()
@@ -47,11 +55,11 @@ class PostgresServer(ChildProcess):
         self._settings = [word for setting, value in settings.items() for word in ("-c", f"{setting}={value}")]
         super().__init__(name, [], folder / "postgres.log")
         self._server_programs = self.programs
-        self._passwords: dict[str, str] | None = None
+        self._passwords: dict[str, str] | None = dict(passwords) if passwords else None
 
     @property
     def passwords(self) -> dict[str, str]:
-        """Password of each role, generated once."""
+        """Password of each role, generated once unless they are given."""
         if self._passwords is None:
             path = self.folder / "passwords.json"
             known = dict(json.loads(path.read_text())) if path.exists() else {}
@@ -139,3 +147,9 @@ class PostgresServer(ChildProcess):
         if done.returncode != 0:
             raise ServerFailed(program, f"ended with exit code {done.returncode}", done.returncode, done.stderr)
         return done.stdout
+
+
+def known_passwords(folder: Path) -> dict[str, str]:
+    """The passwords that an installation of an earlier build keeps beside its data."""
+    path = folder / "passwords.json"
+    return dict(json.loads(path.read_text())) if path.exists() else {}

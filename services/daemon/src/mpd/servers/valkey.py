@@ -13,7 +13,16 @@ from mpd.servers import wheels
 class ValkeyServer(ChildProcess):
     """One valkey-server. A port left out is chosen freely and kept over restarts; the log lives in `folder`."""
 
-    def __init__(self, folder: Path, *, port: int | None = None, name: str = "valkey", databases: int = 16) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int | None = None,
+        name: str = "valkey",
+        databases: int = 16,
+        acl_file: Path | None = None,
+    ) -> None:
+        """`acl_file` says who is let in; without one everybody is."""
         self.folder = folder
         self.port = port or free_port()
         self.databases = databases
@@ -25,6 +34,8 @@ class ValkeyServer(ChildProcess):
             "appendonly": "no",
             "databases": str(databases),
         }
+        if acl_file is not None:
+            options["aclfile"] = str(acl_file)
         command = [str(wheels.valkey_server())]
         for option, value in options.items():
             command += [f"--{option}", value]
@@ -45,10 +56,10 @@ class ValkeyServer(ChildProcess):
         return f"redis://{HOST}:{self.port}/{number}"
 
     def is_ready(self) -> bool:
-        """Whether it answers a ping."""
+        """Whether it answers a ping, be it by asking who we are."""
         try:
             with socket.create_connection((HOST, self.port), timeout=1) as connection:
                 connection.sendall(b"PING\r\n")
-                return connection.recv(64).startswith(b"+PONG")
+                return connection.recv(64).startswith((b"+PONG", b"-NOAUTH"))
         except OSError:
             return False

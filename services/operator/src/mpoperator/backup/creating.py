@@ -62,7 +62,7 @@ async def create(settings: OperatorSettings, folder: Path, keys_file: Path | Non
     started = time.monotonic()
     _must_be_new(folder)
     taken_at_ms = time.time_ns() // 1_000_000
-    async with bus(settings.nats_url) as nc:
+    async with bus(settings.nats()) as nc:
         if not (await LogStream(nc, settings.shard).existing()).last_seq:
             raise Refused("the log is empty: there is nothing to back up")
         waiting, server = await _waiting(nc, settings.shard), str(nc.connected_server_version)

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from mpbus.connect import connect
 from mpbus.errors import BusError
+from mpbus.identities import OPERATOR, RESTORE
 from mpbus.reader import Commit, LogReader
 from mpclient.cli.output import err
 from mpclient.client import AsyncClient
@@ -148,6 +149,10 @@ async def _restore(stack: Stack, source: Path, watch: _Watch) -> Restored:
     await watch.step("servers", asyncio.to_thread(_start, stack, services=False))
     target = OperatorSettings(
         nats_url=stack.nats_url,
+        nats_nkey_seed_file=stack.bus(OPERATOR).nkey_seed_file,
+        nats_restore_seed_file=stack.bus(RESTORE).nkey_seed_file,
+        redis_user=OPERATOR,
+        redis_password_file=stack.credentials.redis_password_file(OPERATOR),
         shard=stack.shard,
         replicas=1,
         postgres_owner_dsn=stack.postgres.dsn(),
@@ -198,7 +203,7 @@ async def _compare(stack: Stack) -> Dump:
     """
     for kernel in stack.kernels:
         await asyncio.to_thread(kernel.stop)
-    nc = await connect(stack.nats_url, "drill")
+    nc = await connect(stack.bus(OPERATOR), "drill")
     try:
         commits = await _all_commits(nc, stack.shard)
     finally:

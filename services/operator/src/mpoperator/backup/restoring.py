@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from mpbus.identities import RESTORE
 from mpbus.reader import Commit
 from mpbus.streams import provision
 from nats.aio.client import Client
@@ -63,7 +64,7 @@ async def restore(settings: OperatorSettings, folder: Path, *, drop: bool, resum
     """
     started = time.monotonic()
     backup, segment = read_whole(folder)
-    async with cluster(settings) as found:
+    async with cluster(settings, RESTORE) as found:
         await must_be_vacant(found, backup, resume=resume)
         assert found.nc is not None, "it was looked at"
         heads = await asyncio.to_thread(_heads, folder / LOG, segment)

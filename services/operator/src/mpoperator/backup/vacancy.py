@@ -10,10 +10,10 @@ from mpprojector.adapters.migrations import migrate
 from mpschema import subjects
 from nats.aio.client import Client
 
+from mpoperator.access import must_not_be_led
 from mpoperator.backup.manifest import Backup
 from mpoperator.checkpoints import Heads
 from mpoperator.cluster import Cluster
-from mpoperator.doctor.leading import leases
 from mpoperator.errors import NotConfigured, Refused, ServerGone
 
 _PLACES = "SELECT name, position, hash FROM mp.projections WHERE position > 0 ORDER BY position DESC"
@@ -37,9 +37,7 @@ async def must_be_vacant(cluster: Cluster, backup: Backup, *, resume: bool) -> N
     await _must_be_empty(cluster, subjects.command_stream(backup.shard), "restore only into an empty cluster")
     feed = subjects.feed_stream(backup.shard)
     await _must_be_empty(cluster, feed, f"it is of another log; delete it: nats stream rm -f {feed}")
-    for lease in await leases(cluster):
-        if lease.holder:
-            raise Refused(f"the kernel {lease.holder} holds the lease: stop every kernel first")
+    await must_not_be_led(cluster)
     if await _has_snapshot(cluster.nc, backup.shard):
         raise Refused(f"a snapshot of another log is stored; delete it: nats object rm -f {SNAPSHOT_BUCKET}")
 

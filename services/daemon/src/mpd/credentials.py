@@ -1,0 +1,109 @@
+"""Who each service is to the servers: a key, or a password, in a file of its own that only its owner reads.
+
+The same files serve on one machine, in Compose and in Kubernetes: one folder, a file a secret. What is missing is made;
+what is there stays. `nats_users.conf` and `redis_users.acl` are written anew from them: the servers read these.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import nkeys
+from mpbus.feed_users import FeedUser
+from mpbus.identities import nats_users
+from mpbus.options import NatsOptions
+
+from mpd.keys import ensure_secret, write_private
+
+POSTGRES_ROLES = ("mp_owner", "mp_projector", "mp_gateway", "mp_webhooks")
+_WRITES = "+@read +@write +@connection +@scripting +@transaction +time -@dangerous"
+REDIS_RULES: Mapping[str, str] = {
+    "kernel": f"~mp:lease:* &mp:lease:* +@pubsub {_WRITES}",
+    "gateway": f"~mp:limit:* ~mp:cache:* {_WRITES}",
+    "operator": "%R~mp:* +@read +@connection +time -@dangerous",
+}
+"""What each user of Redis may do, in the words of its access lists. Nobody else is let in."""
+_FEED = "nats_feed_"
+_SEED = ".seed"
+
+
+class Credentials:
+    """The files of one installation. Making this makes those that are missing."""
+
+    def __init__(self, folder: Path, shards: Sequence[str] = ("0",), known: Mapping[str, str] | None = None) -> None:
+        """`known` are passwords of PostgreSQL's roles that an installation has already."""
+        self.folder = folder
+        self._shards = tuple(shards)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for known_user in nats_users(self._shards):
+            self._public_key(self.nats_seed_file(known_user.name))
+        for user in REDIS_RULES:
+            ensure_secret(self.redis_password_file(user), secrets.token_hex(32))
+        self.routes_password = ensure_secret(folder / "nats_routes", secrets.token_hex(32))
+        self.postgres = {
+            role: ensure_secret(folder / f"postgres_{role}", (known or {}).get(role) or secrets.token_hex(16))
+            for role in POSTGRES_ROLES
+        }
+        self._write("nats_users.conf", self._nats_config())
+        self._write("redis_users.acl", self._redis_acl())
+
+    @property
+    def redis_acl_file(self) -> Path:
+        """What Redis reads: names, hashes of passwords, rules."""
+        return self.folder / "redis_users.acl"
+
+    def nats_seed_file(self, user: str) -> Path:
+        """The seed of a user's nkey."""
+        return self.folder / f"nats_{user}{_SEED}"
+
+    def nats_options(self, url: str, user: str) -> NatsOptions:
+        """How a user connects."""
+        return NatsOptions(url, user, nkey_seed_file=self.nats_seed_file(user))
+
+    def redis_password_file(self, user: str) -> Path:
+        """The password of a user of Redis."""
+        return self.folder / f"redis_{user}"
+
+    def add_feed_user(self, workspace_id: str) -> Path:
+        """The seed of a user that may read one workspace's feed, made if need be. It counts from the next start on."""
+        path = self.folder / f"{_FEED}{workspace_id}{_SEED}"
+        self._public_key(path)
+        self._write("nats_users.conf", self._nats_config())
+        return path
+
+    def nats_entries(self) -> list[str]:
+        """The users of nats-server: those of the table, and the readers of feeds that were added."""
+        entries = [
+            user.server_entry(self._public_key(self.nats_seed_file(user.name))) for user in nats_users(self._shards)
+        ]
+        for path in sorted(self.folder.glob(f"{_FEED}*{_SEED}")):
+            workspace_id = path.name.removeprefix(_FEED).removesuffix(_SEED)
+            key = self._public_key(path)
+            entries += [FeedUser(workspace_id, shard, key).server_config() for shard in self._shards[:1]]
+        return entries
+
+    def _nats_config(self) -> str:
+        entries = "".join(f"  {entry}\n" for entry in self.nats_entries())
+        return f"authorization {{ users: [\n{entries}] }}\n"
+
+    def _redis_acl(self) -> str:
+        lines = ["user default off"]
+        for user, rules in REDIS_RULES.items():
+            digest = hashlib.sha256(self.redis_password_file(user).read_bytes()).hexdigest()
+            lines.append(f"user {user} on #{digest} resetchannels {rules}")
+        return "\n".join(lines) + "\n"
+
+    def _write(self, name: str, text: str) -> None:
+        path = self.folder / name
+        if not path.exists() or path.read_text() != text:
+            write_private(path, text)
+
+    @staticmethod
+    def _public_key(seed_file: Path) -> str:
+        fresh = nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER).decode()
+        pair = nkeys.from_seed(bytearray(ensure_secret(seed_file, fresh).encode()))
+        return str(pair.public_key.decode())

@@ -1,0 +1,31 @@
+"""The connection that may write the log: for who puts one back, while nobody leads."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from mpbus.identities import RESTORE
+from nats.aio.client import Client
+
+from mpoperator.cluster import Cluster, cluster
+from mpoperator.connections import bus
+from mpoperator.doctor.leading import leases
+from mpoperator.errors import Refused
+from mpoperator.settings import OperatorSettings
+
+
+@contextlib.asynccontextmanager
+async def restoring(settings: OperatorSettings) -> AsyncIterator[Client]:
+    """A connection as the user that restores. Raises `Refused` while a kernel holds the lease."""
+    async with cluster(settings, RESTORE) as found:
+        await must_not_be_led(found)
+    async with bus(settings.nats(RESTORE)) as nc:
+        yield nc
+
+
+async def must_not_be_led(cluster: Cluster) -> None:
+    """Raise `Refused` while a kernel holds the lease: what is written beside it would not be its log."""
+    for lease in await leases(cluster):
+        if lease.holder:
+            raise Refused(f"the kernel {lease.holder} holds the lease: stop every kernel first")

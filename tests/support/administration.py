@@ -1,0 +1,31 @@
+"""A user of NATS and Redis who may do everything: for what tests do to them, which no service of ours may."""
+
+from __future__ import annotations
+
+import secrets
+from urllib.parse import urlsplit
+
+from mpd.stack import Stack
+from redis.asyncio import Redis
+
+_NAME, _PASSWORD = "tests", secrets.token_hex(16)
+
+
+def administered(stack: Stack) -> Stack:
+    """The stack, whose NATS and Redis know this user once they start."""
+    for node in stack.nats_nodes:
+        node.users = (*node.users, f"{{ user: {_NAME}, password: {_PASSWORD} }}")
+    rules = stack.credentials.redis_acl_file
+    rules.write_text(f"{rules.read_text()}user {_NAME} on >{_PASSWORD} ~* &* +@all\n")
+    return stack
+
+
+def administrator_url(stack: Stack) -> str:
+    """NATS as this user."""
+    nodes = [urlsplit(node.url).netloc for node in stack.nats_nodes]
+    return ",".join(f"nats://{_NAME}:{_PASSWORD}@{node}" for node in nodes)
+
+
+def redis_administrator(stack: Stack) -> Redis:
+    """Redis as its administrator: the stack is `administered`."""
+    return Redis(port=stack.valkey.port, username=_NAME, password=_PASSWORD)
