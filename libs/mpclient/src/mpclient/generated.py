@@ -112,6 +112,7 @@ CodeWord: TypeAlias = Literal[
     "overloaded",
     "unavailable",
     "undecidable",
+    "archived",
 ]
 LinkKindWord: TypeAlias = Literal["blocks", "parent", "discovered_from", "relates"]
 RoleWord: TypeAlias = Literal["owner", "operator", "developer", "agent", "viewer"]

@@ -98,6 +98,18 @@ def test_titles_are_never_markup_nor_control_sequences(capsys: pytest.CaptureFix
     assert captured.err == "error: two\nlines \\x07\n"
 
 
+def test_every_cell_and_hint_is_safe_and_joiners_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    family = "\U0001f468\u200d\U0001f469"
+    output.print_aligned([["name", f"{family} \u202egnp.exe"], ["old", "\x9b31m"]])
+    output.hint("try \x1b]0;this\x07")
+    output.print_json({"name": f"{family}\u202e\x9b\u2028"})
+    captured = capsys.readouterr()
+    table, cells, line = captured.out.splitlines()
+    assert (table, cells) == (f"name  {family} \\u202egnp.exe", "old   \\x9b31m")
+    assert line == f'{{"name":"{family}\\u202e\\u009b\\u2028"}}'
+    assert captured.err == "try \\x1b]0;this\\x07\n"
+
+
 def test_every_state_has_a_colour() -> None:
     states = {state.value for state in TaskState} | {state.value for state in SessionState}
     assert states <= {*output.STATE_STYLES}

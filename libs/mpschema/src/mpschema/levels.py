@@ -10,6 +10,7 @@ its own.
 | 1 | the first release |
 | 2 | the log says its feature level; webhooks |
 | 3 | a message may end in a later commit than it began in; a line is tried by itself; codes of refusals with a level |
+|   | closing a parent says what becomes of its children; names are recorded and compared as people see them |
 """
 
 FIRST_LEVEL = 1

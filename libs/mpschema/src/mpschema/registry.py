@@ -166,7 +166,7 @@ COMMANDS: dict[str, CommandSpec] = {
         _command("task.start", task.StartTask, task.TaskStarted),
         _command("task.submit", task.SubmitTask, task.TaskSubmitted),
         _command("task.accept", task.AcceptTask, task.TaskAccepted),
-        _command("task.reject", task.RejectTask, task.TaskRejected),
+        _command("task.reject", task.RejectTask, task.TaskRejected, task.TaskReleased),
         _command("task.block", task.BlockTask, task.TaskBlocked),
         _command("task.unblock", task.UnblockTask, task.TaskUnblocked),
         _command("task.complete", task.CompleteTask, task.TaskCompleted),

@@ -34,10 +34,12 @@ class Code(enum.StrEnum):
     OVERLOADED = "overloaded"
     UNAVAILABLE = "unavailable"
     UNDECIDABLE = "undecidable"
+    ARCHIVED = "archived"
 
 
 SINCE_LEVEL: dict[Code, tuple[int, Code]] = {
     Code.UNDECIDABLE: (3, Code.INVALID_STATE),
+    Code.ARCHIVED: (3, Code.INVALID_STATE),
 }
 """The feature level that each code came with, where it is not the first, and the code that stands in for it below."""
 

@@ -17,6 +17,7 @@ from typing import NoReturn
 import click
 import structlog
 from mpbus.telemetry import log_factory
+from mpschema.escapes import shown
 from rich.console import Console
 from rich.table import Table
 
@@ -316,6 +317,8 @@ def _status_table(state: dict[str, object]) -> Table:
 
 
 def _print_line(only: str | None, name: str, line: str) -> None:
+    if sys.stdout.isatty():
+        line = shown(line)  # What others wrote commands no terminal; a program gets the line as it is.
     click.echo(line if only else f"{name:<12} {line}")
 
 

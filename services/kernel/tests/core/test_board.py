@@ -89,8 +89,8 @@ def test_columns_are_mapped_limited_and_reordered() -> None:
 def test_an_archived_board_takes_no_tasks_and_no_changes() -> None:
     story = acme().given(board(TODO))
     story.when(on_board(ArchiveBoard())).then(BoardArchived())
-    story.when(on_board(AddColumn("more"))).then_rejected(Code.INVALID_STATE)
-    story.when(task("t1", "b1")).then_rejected(Code.INVALID_STATE)
+    story.when(on_board(AddColumn("more"))).then_rejected(Code.ARCHIVED)
+    story.when(task("t1", "b1")).then_rejected(Code.ARCHIVED)
 
 
 def test_a_full_column_takes_no_further_task() -> None:

@@ -30,7 +30,7 @@ def test_a_name_belongs_to_one_open_project() -> None:
 def test_a_project_is_configured_until_it_is_archived() -> None:
     story = acme()
     story.when(Step(ConfigureProject(labels=("x",)), CORE)).then(ProjectConfigured(labels=("x",)))
-    story.given(ARCHIVE).when(Step(ConfigureProject(), CORE)).then_rejected(Code.INVALID_STATE)
+    story.given(ARCHIVE).when(Step(ConfigureProject(), CORE)).then_rejected(Code.ARCHIVED)
 
 
 def test_a_project_is_not_archived_while_a_session_in_it_lives() -> None:
@@ -43,7 +43,7 @@ def test_a_project_is_not_archived_while_a_session_in_it_lives() -> None:
 def test_nothing_new_begins_in_an_archived_project() -> None:
     story = acme().given(ARCHIVE)
     for step in (task(), board(), spawned("s1", project_id=CORE), ARCHIVE):
-        story.when(step).then_rejected(Code.INVALID_STATE)
+        story.when(step).then_rejected(Code.ARCHIVED)
 
 
 def test_nothing_begins_in_a_project_that_does_not_exist() -> None:

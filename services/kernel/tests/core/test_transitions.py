@@ -140,7 +140,7 @@ ARGUMENTS: tuple[Command, ...] = (
     workspace_words.ThawWorkspace(),
     workspace_words.ArchiveWorkspace(),
 )
-CLOSED_CODES = {Code.INVALID_STATE, Code.STALE_FENCE, Code.FROZEN}
+CLOSED_CODES = {Code.ARCHIVED, Code.INVALID_STATE, Code.STALE_FENCE, Code.FROZEN}
 
 
 def aggregate_of(arguments: Command) -> str:

@@ -80,8 +80,8 @@ def test_a_frozen_workspace_can_be_archived() -> None:
 
 def test_an_archived_workspace_is_closed_for_good() -> None:
     story = acme().given(Step(ArchiveWorkspace(), ACME, OWNER))
-    story.when(Step(CreateProject("More"), "more")).then_rejected(Code.INVALID_STATE)
-    story.when(Step(ThawWorkspace(), ACME, OWNER)).then_rejected(Code.INVALID_STATE)
+    story.when(Step(CreateProject("More"), "more")).then_rejected(Code.ARCHIVED)
+    story.when(Step(ThawWorkspace(), ACME, OWNER)).then_rejected(Code.ARCHIVED)
 
 
 def test_an_operator_freezes_but_does_not_archive() -> None:

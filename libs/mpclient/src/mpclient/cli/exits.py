@@ -61,6 +61,7 @@ _EXITS: dict[str, Exit] = {
     Code.LAST_OWNER: Exit.REJECTED,
     Code.OVERLOADED: Exit.OVERLOADED,
     Code.UNAVAILABLE: Exit.OVERLOADED,
+    Code.ARCHIVED: Exit.REJECTED,
     Code.UNDECIDABLE: Exit.INTERNAL,
     EdgeCode.MALFORMED: Exit.USAGE,
     EdgeCode.UNAUTHENTICATED: Exit.DENIED,

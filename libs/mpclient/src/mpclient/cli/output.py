@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from mpschema.escapes import escaped, shown
 from mpschema.queries import Row
 from rich.console import Console, OverflowMethod
 from rich.table import Table
@@ -67,10 +68,8 @@ def err() -> Console:
 
 
 def safe(text: str) -> str:
-    """Text in which every control character is spelled out."""
-    if text.isprintable():
-        return text
-    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
+    """Text in which whatever commands a terminal, or nobody sees, is spelled out."""
+    return shown(text)
 
 
 def plain(value: Any) -> str:
@@ -111,7 +110,7 @@ def styled(name: str, value: Any) -> Text:
 
 def print_json(value: Any, *, indented: bool = False) -> None:
     """JSON of any message on standard output, a line."""
-    data = msgspec.json.encode(value)
+    data = escaped(msgspec.json.encode(value))
     sys.stdout.write((msgspec.json.format(data, indent=2) if indented else data).decode() + "\n")
     sys.stdout.flush()
 
@@ -150,9 +149,10 @@ def print_panel(row: msgspec.Struct) -> None:
 
 
 def print_aligned(lines: Sequence[Sequence[str]]) -> None:
-    """Columns aligned by spaces: for pipes, without colour or wrapping."""
-    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
-    for line in lines:
+    """Columns aligned by spaces: for pipes, without colour or wrapping. Every cell is made safe here."""
+    cells = [[safe(cell) for cell in line] for line in lines]
+    widths = [max(len(cell) for cell in column) for column in zip(*cells, strict=True)]
+    for line in cells:
         padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
         sys.stdout.write("  ".join(padded).rstrip() + "\n")
 
@@ -174,7 +174,7 @@ def complain(message: str) -> None:
 def hint(message: str) -> None:
     """What to try, on standard error."""
     sys.stdout.flush()
-    err().print(Text(message, style="dim"), soft_wrap=True)
+    err().print(Text(safe_lines(message), style="dim"), soft_wrap=True)
 
 
 def safe_lines(text: str) -> str:

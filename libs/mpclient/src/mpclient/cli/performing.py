@@ -119,6 +119,8 @@ def _show_tasks(tasks: list[TaskRow], story: Story) -> None:
     for name in header:
         table.add_column(name, overflow="fold")
     for title, state, *rest in lines:
-        table.add_row(Text(title), output.styled("state", state), *(Text(each) for each in rest))
+        table.add_row(
+            Text(output.safe(title)), output.styled("state", state), *(Text(output.safe(each)) for each in rest)
+        )
     output.out().print(table)
     return None

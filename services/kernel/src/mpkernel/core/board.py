@@ -19,11 +19,13 @@ from mpschema.board import (
     ReorderColumns,
 )
 from mpschema.envelope import EventRecord
+from mpschema.names import folded
 from mpschema.rejections import Code, Rejection
 from mpschema.task import TaskState
 from msgspec.structs import replace
 
-from mpkernel.core.project import closed_project
+from mpkernel.core.naming import as_seen, same
+from mpkernel.core.project import closed_around, closed_project
 from mpkernel.core.rules import AccessRequest, Evolve, Rule, Rules
 from mpkernel.core.states import Board, BoardState, Task
 from mpkernel.core.world import Decision, Fact, Space
@@ -57,10 +59,20 @@ def _column_showing(columns: Iterable[Column], state: TaskState) -> Column | Non
     return None
 
 
-def _column_named(board: Board, name: str) -> Column | None:
-    for column in board.columns:
-        if column.name == name:
-            return column
+def _column_named(board: Board, name: str, request: AccessRequest) -> Column | None:
+    """The column of exactly this name, or else the one whose name looks the same."""
+    exact = (column for column in board.columns if column.name == name)
+    alike = (column for column in board.columns if same(request.world, column.name, name))
+    return next(exact, None) or next(alike, None)
+
+
+def _alike(columns: Iterable[Column], request: AccessRequest) -> Rejection | None:
+    """Why names do not tell these columns apart, or None where they do."""
+    seen: set[str] = set()
+    for column in columns if as_seen(request.world) else ():
+        if folded(column.name) in seen:
+            return Rejection(Code.NAME_TAKEN, f"two columns look as if they were called {column.name!r}")
+        seen.add(folded(column.name))
     return None
 
 
@@ -81,39 +93,52 @@ def _unfit(columns: Iterable[Column]) -> Rejection | None:
 
 def _create(_: None, arguments: CreateBoard, request: AccessRequest) -> Decision:
     refused = closed_project(request.space, arguments.project_id) or _unfit(arguments.columns)
+    refused = refused or _alike(arguments.columns, request)
     if refused is not None:
         return refused
     event = BoardCreated(arguments.project_id, arguments.name, arguments.columns)
     return (Fact("board", request.target, event),)
 
 
-def _add_column(board: Board, arguments: AddColumn, _: AccessRequest) -> Decision:
+def _add_column(board: Board, arguments: AddColumn, request: AccessRequest) -> Decision:
+    if refused := closed_around(request, board.project_id):
+        return refused
     if len(board.columns) >= COLUMNS_MAX:
         return Rejection(Code.TOO_LARGE, f"a board has at most {COLUMNS_MAX} columns")
+    if _column_named(board, arguments.column, request) is not None:
+        return Rejection(Code.NAME_TAKEN, f"two columns are called {arguments.column!r}")
     column = Column(arguments.column, arguments.states, arguments.wip_limit)
     if refused := _unfit((*board.columns, column)):
         return refused
     return (Fact("board", board.id, ColumnAdded(column.name, column.states, column.wip_limit)),)
 
 
-def _map_column(board: Board, arguments: MapColumn, _: AccessRequest) -> Decision:
-    if _column_named(board, arguments.column) is None:
-        return _no_column(board, arguments.column)
-    if refused := _unfit(_mapped_columns(board, arguments.column, arguments.states)):
+def _map_column(board: Board, arguments: MapColumn, request: AccessRequest) -> Decision:
+    if refused := closed_around(request, board.project_id):
         return refused
-    return (Fact("board", board.id, ColumnMapped(arguments.column, arguments.states)),)
-
-
-def _limit_column(board: Board, arguments: LimitColumn, _: AccessRequest) -> Decision:
-    if _column_named(board, arguments.column) is None:
+    column = _column_named(board, arguments.column, request)
+    if column is None:
         return _no_column(board, arguments.column)
-    return (Fact("board", board.id, ColumnLimited(arguments.column, arguments.wip_limit)),)
+    if refused := _unfit(_mapped_columns(board, column.name, arguments.states)):
+        return refused
+    return (Fact("board", board.id, ColumnMapped(column.name, arguments.states)),)
 
 
-def _reorder(board: Board, arguments: ReorderColumns, _: AccessRequest) -> Decision:
-    if sorted(arguments.columns) != sorted(column.name for column in board.columns):
+def _limit_column(board: Board, arguments: LimitColumn, request: AccessRequest) -> Decision:
+    column = _column_named(board, arguments.column, request)
+    if column is None:
+        return _no_column(board, arguments.column)
+    return (Fact("board", board.id, ColumnLimited(column.name, arguments.wip_limit)),)
+
+
+def _reorder(board: Board, arguments: ReorderColumns, request: AccessRequest) -> Decision:
+    if refused := closed_around(request, board.project_id):
+        return refused
+    found = [_column_named(board, name, request) for name in arguments.columns]
+    order = tuple(column.name if column else name for column, name in zip(found, arguments.columns, strict=True))
+    if sorted(order) != sorted(column.name for column in board.columns):
         return Rejection(Code.INVALID_STATE, f"the order must name every column of board {board.id} once")
-    return (Fact("board", board.id, ColumnsReordered(arguments.columns)),)
+    return (Fact("board", board.id, ColumnsReordered(order)),)
 
 
 def _archive(board: Board, _: ArchiveBoard, __: AccessRequest) -> Decision:

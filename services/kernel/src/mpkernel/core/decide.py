@@ -11,7 +11,9 @@ from mpkernel.core import webhook, workspace
 from mpkernel.core.aggregates import MODULES
 from mpkernel.core.authority import denied
 from mpkernel.core.log import raise_feature_level, too_new
+from mpkernel.core.naming import named
 from mpkernel.core.policy import Authorizer
+from mpkernel.core.project import CHILDREN_LEVEL
 from mpkernel.core.rules import AccessRequest, Rule
 from mpkernel.core.states import State
 from mpkernel.core.world import Decision, Space, World
@@ -19,6 +21,7 @@ from mpkernel.core.world import Decision, Space, World
 _RULES: dict[type[Command], tuple[CommandSpec, str, Rule]] = {
     spec.arguments: (spec, spec.aggregate, MODULES[spec.aggregate].RULES[spec.arguments]) for spec in COMMANDS.values()
 }
+_ARCHIVED = "archived"
 _UNGATED = workspace.UNGATED | webhook.UNGATED
 
 
@@ -42,11 +45,20 @@ def decide(
         return misnamed
     request = AccessRequest(world, space, envelope, target, arguments, now_ms)
     refused = authorizer.authorize(request) or too_new(world, spec)
-    if refused is None and space.index.closed is not None and type(arguments) not in _UNGATED:
+    if refused is None and space.index.closed is not None and not _ungated(world, arguments):
         refused = space.index.closed
     if refused is None:
         refused = _unmet(state, spec, rule, request)
-    return rule.decide(state, arguments, request) if refused is None else refused
+    if refused is not None:
+        return refused
+    given = named(world, arguments)
+    return given if isinstance(given, Rejection) else rule.decide(state, given, request)
+
+
+def _ungated(world: World, arguments: Command) -> bool:
+    """Whether this is answered in a closed workspace, too."""
+    kind = type(arguments)
+    return kind in _UNGATED or (kind in webhook.UNGATED_LATER and world.feature_level >= CHILDREN_LEVEL)
 
 
 def _unmet(state: State | None, spec: CommandSpec, rule: Rule, request: AccessRequest) -> Rejection | None:
@@ -63,7 +75,8 @@ def _unmet(state: State | None, spec: CommandSpec, rule: Rule, request: AccessRe
     if rule.guard is not None and (refused := rule.guard(state, request.arguments)):
         return refused
     if rule.sources and state.state not in rule.sources:  # type: ignore[union-attr]  # a table with sources has states
-        return Rejection(Code.INVALID_STATE, f"{spec.aggregate} {target} is {state.state}")  # type: ignore[union-attr]
+        code = Code.ARCHIVED if state.state == _ARCHIVED else Code.INVALID_STATE  # type: ignore[union-attr]
+        return Rejection(code, f"{spec.aggregate} {target} is {state.state}")  # type: ignore[union-attr]
     return None
 
 

@@ -7,6 +7,7 @@ They also undo a change, from the state after it back to the one before, or to n
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mpschema.names import folded
 from mpschema.principal import Role
 from mpschema.task import LinkKind, TaskState
 
@@ -79,9 +80,9 @@ def _principal(space: Space, old: Principal | None, new: Principal | None) -> No
 
 def _project(space: Space, old: Project | None, new: Project | None) -> None:
     if new is not None and new.state is _PROJECT_OPEN:
-        space.index.project_names[new.name] = new.id
+        _add(space.index.project_names, folded(new.name), new.id)
     elif old is not None and old.state is _PROJECT_OPEN:
-        del space.index.project_names[old.name]
+        _remove(space.index.project_names, folded(old.name), old.id)
 
 
 def _task(space: Space, old: Task | None, new: Task | None) -> None:

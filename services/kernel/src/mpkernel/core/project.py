@@ -1,9 +1,15 @@
-"""A body of work: open to new work, or archived."""
+"""A body of work: open to new work, or archived.
+
+In an archived project nothing begins: no task, session or board is made in it, none of its tasks is offered, claimed or
+reopened, and its boards keep their shape. What was begun may be finished: started, handed in, judged, completed,
+released or canceled.
+"""
 
 from collections.abc import Mapping
 
 from mpschema.base import Event
 from mpschema.envelope import EventRecord
+from mpschema.names import folded
 from mpschema.project import (
     ArchiveProject,
     ConfigureProject,
@@ -15,10 +21,13 @@ from mpschema.project import (
 from mpschema.rejections import Code, Rejection
 from msgspec.structs import replace
 
+from mpkernel.core.naming import same
 from mpkernel.core.rules import AccessRequest, Evolve, Rule, Rules
 from mpkernel.core.states import Project, ProjectState
 from mpkernel.core.world import Decision, Fact, Space
 
+CHILDREN_LEVEL = 3
+"""The feature level from which closing a parent says what becomes of its children."""
 OPEN, ARCHIVED = ProjectState.OPEN, ProjectState.ARCHIVED
 
 
@@ -28,15 +37,26 @@ def closed_project(space: Space, project_id: str) -> Rejection | None:
     if project is None:
         return Rejection(Code.NOT_FOUND, f"project {project_id} does not exist")
     if project.state is not OPEN:
-        return Rejection(Code.INVALID_STATE, f"project {project_id} is archived")
+        return Rejection(Code.ARCHIVED, f"project {project_id} is archived")
     return None
 
 
+def closed_around(request: AccessRequest, project_id: str) -> Rejection | None:
+    """Why something in this project may not begin anew, or None where it may. Below the level it always may."""
+    return closed_project(request.space, project_id) if request.world.feature_level >= CHILDREN_LEVEL else None
+
+
 def _create(_: None, arguments: CreateProject, request: AccessRequest) -> Decision:
-    if arguments.name in request.space.index.project_names:
+    if _name_taken(request, arguments.name):
         return Rejection(Code.NAME_TAKEN, f"an open project is called {arguments.name!r} already")
     event = ProjectCreated(arguments.name, arguments.repo, arguments.default_branch, arguments.labels)
     return (Fact("project", request.target, event),)
+
+
+def _name_taken(request: AccessRequest, name: str) -> bool:
+    space = request.space
+    alike = space.index.project_names.get(folded(name), ())
+    return any(same(request.world, space.projects[project_id].name, name) for project_id in alike)
 
 
 def _configure(project: Project, arguments: ConfigureProject, _: AccessRequest) -> Decision:

@@ -16,7 +16,7 @@ from mpschema.session import SessionLimits, SessionState
 from msgspec.structs import replace
 
 from mpkernel.core.principal import AGENT_PREFIX
-from mpkernel.core.project import closed_project
+from mpkernel.core.project import closed_around, closed_project
 from mpkernel.core.rules import AccessRequest, Evolve, Rule, Rules, Unasked
 from mpkernel.core.states import Session
 from mpkernel.core.task import release_claims
@@ -33,8 +33,8 @@ def _spawn(_: None, arguments: words.SpawnSession, request: AccessRequest) -> De
     space, target = request.space, request.target
     if not is_id(AGENT_PREFIX + target):
         return Rejection(Code.SCHEMA_INVALID, f"a session's id has at most {128 - len(AGENT_PREFIX)} characters")
-    if arguments.task_id is not None and arguments.task_id not in space.tasks:
-        return Rejection(Code.NOT_FOUND, f"task {arguments.task_id} does not exist")
+    if refused := _no_task(request, arguments.task_id):
+        return refused
     parent = None
     if arguments.parent_id is not None:
         parent = space.sessions.get(arguments.parent_id)
@@ -46,6 +46,16 @@ def _spawn(_: None, arguments: words.SpawnSession, request: AccessRequest) -> De
     if project_id is not None and (refused := closed_project(space, project_id)):
         return refused
     return (Fact("session", target, _spawned_event(target, parent, project_id, arguments)),)
+
+
+def _no_task(request: AccessRequest, task_id: str | None) -> Rejection | None:
+    """Why no session begins for this task, or None where it is about none, or one may."""
+    if task_id is None:
+        return None
+    task = request.space.tasks.get(task_id)
+    if task is None:
+        return Rejection(Code.NOT_FOUND, f"task {task_id} does not exist")
+    return closed_around(request, task.project_id)
 
 
 def _over_limits(space: Space, parent: Session, arguments: words.SpawnSession) -> Rejection | None:

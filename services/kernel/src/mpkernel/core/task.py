@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from mpkernel.core import links
 from mpkernel.core.board import OPEN as BOARD_OPEN
 from mpkernel.core.board import full_column
-from mpkernel.core.project import closed_project
+from mpkernel.core.project import CHILDREN_LEVEL, closed_around, closed_project
 from mpkernel.core.rules import AccessRequest, Evolve, Rule, Rules, Unasked
 from mpkernel.core.states import Task
 from mpkernel.core.world import Decision, Fact, Space
@@ -69,7 +69,7 @@ def _create(_: None, arguments: words.CreateTask, request: AccessRequest) -> Dec
         if board is None or board.project_id != project_id:
             return Rejection(Code.NOT_FOUND, f"project {project_id} has no board {board_id}")
         if board.state is not BOARD_OPEN:
-            return Rejection(Code.INVALID_STATE, f"board {board_id} is archived")
+            return Rejection(Code.ARCHIVED, f"board {board_id} is archived")
     event = words.TaskCreated(
         project_id, arguments.title, arguments.description, board_id, arguments.priority, arguments.labels
     )
@@ -82,14 +82,15 @@ def _edit(task: Task, arguments: words.EditTask, _: AccessRequest) -> Decision:
 
 
 def _mark_ready(task: Task, _: words.MarkTaskReady, request: AccessRequest) -> Decision:
-    refused = _blocked(request.space, task) or full_column(request.space, task, READY)
+    refused = closed_around(request, task.project_id) or _blocked(request.space, task)
+    refused = refused or full_column(request.space, task, READY)
     return refused or (Fact("task", task.id, words.TaskReady()),)
 
 
 def _claim(task: Task, arguments: words.ClaimTask, request: AccessRequest) -> Decision:
     space, envelope, ttl_seconds = request.space, request.envelope, arguments.ttl_seconds
     session_id = arguments.session_id or envelope.session_id
-    refused = _blocked(space, task) or full_column(space, task, CLAIMED)
+    refused = closed_around(request, task.project_id) or _blocked(space, task) or full_column(space, task, CLAIMED)
     if refused is None and session_id is not None:
         refused = _idle_session(space, session_id)
     if refused is not None:
@@ -143,7 +144,14 @@ def _accept(task: Task, arguments: words.AcceptTask, _: AccessRequest) -> Decisi
 
 def _reject(task: Task, arguments: words.RejectTask, request: AccessRequest) -> Decision:
     event = words.TaskRejected(arguments.reason, request.now_ms + task.ttl_seconds * 1_000)
-    return (Fact("task", task.id, event),)
+    rejected = Fact("task", task.id, event)
+    if request.world.feature_level >= CHILDREN_LEVEL and _holder_ended(request.space, task):
+        return (rejected, _release_of(task, ReleaseCause.SESSION_ENDED))  # Nobody would take the work up again.
+    return (rejected,)
+
+
+def _holder_ended(space: Space, task: Task) -> bool:
+    return task.session_id is not None and space.sessions[task.session_id].state not in _SESSION_LIVE
 
 
 def _block(task: Task, arguments: words.BlockTask, _: AccessRequest) -> Decision:
@@ -152,7 +160,8 @@ def _block(task: Task, arguments: words.BlockTask, _: AccessRequest) -> Decision
 
 def _unblock(task: Task, _: words.UnblockTask, request: AccessRequest) -> Decision:
     state = READY if task.offered else DRAFT
-    refused = full_column(request.space, task, state)
+    refused = closed_around(request, task.project_id) if state is READY else None
+    refused = refused or full_column(request.space, task, state)
     return refused or (Fact("task", task.id, words.TaskUnblocked(state)),)
 
 
@@ -167,7 +176,7 @@ def _cancel(task: Task, arguments: words.CancelTask, _: AccessRequest) -> Decisi
 
 
 def _reopen(task: Task, arguments: words.ReopenTask, request: AccessRequest) -> Decision:
-    refused = full_column(request.space, task, DRAFT)
+    refused = closed_around(request, task.project_id) or full_column(request.space, task, DRAFT)
     return refused or (Fact("task", task.id, words.TaskReopened(arguments.reason)),)
 
 
@@ -187,7 +196,7 @@ RULES: Rules = {
     words.StartTask: Rule(decide=_start, sources=_of(CLAIMED), targets=(IN_PROGRESS,), guard=_stale_fence),
     words.SubmitTask: Rule(decide=_submit, sources=_of(IN_PROGRESS), targets=(IN_REVIEW,), guard=_stale_fence),
     words.AcceptTask: Rule(decide=_accept, sources=_of(IN_REVIEW)),
-    words.RejectTask: Rule(decide=_reject, sources=_of(IN_REVIEW), targets=(IN_PROGRESS,)),
+    words.RejectTask: Rule(decide=_reject, sources=_of(IN_REVIEW), targets=(IN_PROGRESS, READY)),
     words.BlockTask: Rule(decide=_block, sources=OPEN - {BLOCKED}, targets=(BLOCKED,)),
     words.UnblockTask: Rule(decide=_unblock, sources=_of(BLOCKED), targets=(DRAFT, READY)),
     words.CompleteTask: Rule(decide=_complete, sources=_of(IN_REVIEW), targets=(DONE,)),

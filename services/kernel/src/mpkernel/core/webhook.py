@@ -26,6 +26,8 @@ PARKED_MAX = 1_000
 """How many keys of a webhook may be parked at once. One more pauses it: then the receiver is what needs mending."""
 UNGATED = frozenset({words.ParkKey, words.ClearKey, words.PauseWebhook})
 """Commands that are answered while a workspace is frozen, too: its events are still told, or no longer."""
+UNGATED_LATER = frozenset({words.RemoveWebhook})
+"""Likewise, from the feature level of `CHILDREN_LEVEL` on: what tells the world outside can always be ended."""
 
 _EVENT_KINDS = frozenset(EVENTS) | {spec.name for spec in EVENTS.values()}
 _AGGREGATE_KINDS = frozenset(spec.aggregate for spec in EVENTS.values())

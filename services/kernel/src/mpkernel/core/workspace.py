@@ -1,4 +1,8 @@
-"""The tenant: active, frozen while nothing may change, archived for good."""
+"""The tenant: active, frozen while nothing may change, archived for good.
+
+It is not archived while a session in it lives: nobody could end one any more. Authority can be taken away from a closed
+workspace, and its webhooks removed; what happened before is still told.
+"""
 
 from collections.abc import Mapping
 
@@ -21,6 +25,7 @@ from mpschema.workspace import (
 )
 from msgspec.structs import replace
 
+from mpkernel.core.project import CHILDREN_LEVEL
 from mpkernel.core.rules import AccessRequest, Evolve, Rule, Rules
 from mpkernel.core.states import Workspace, WorkspaceState
 from mpkernel.core.world import Decision, Fact
@@ -37,7 +42,7 @@ def closed(workspace: Workspace) -> Rejection | None:
     if workspace.state is FROZEN:
         return Rejection(Code.FROZEN, f"workspace {workspace.id} is frozen")
     if workspace.state is ARCHIVED:
-        return Rejection(Code.INVALID_STATE, f"workspace {workspace.id} is archived")
+        return Rejection(Code.ARCHIVED, f"workspace {workspace.id} is archived")
     return None
 
 
@@ -63,7 +68,11 @@ def _thaw(workspace: Workspace, _: ThawWorkspace, __: AccessRequest) -> Decision
     return (Fact("workspace", workspace.id, WorkspaceThawed()),)
 
 
-def _archive(workspace: Workspace, _: ArchiveWorkspace, __: AccessRequest) -> Decision:
+def _archive(workspace: Workspace, _: ArchiveWorkspace, request: AccessRequest) -> Decision:
+    live = sum(request.space.index.live_in_lineage.values())
+    if live and request.world.feature_level >= CHILDREN_LEVEL:
+        first = "" if workspace.state is ACTIVE else "thaw it, and "
+        return Rejection(Code.INVALID_STATE, f"workspace {workspace.id} has {live} live sessions: {first}cancel them")
     return (Fact("workspace", workspace.id, WorkspaceArchived()),)
 
 

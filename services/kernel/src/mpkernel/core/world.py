@@ -44,8 +44,8 @@ class Indexes(msgspec.Struct):
     owners: set[str] = msgspec.field(default_factory=set)
     keys: dict[str, str] = msgspec.field(default_factory=dict)
     """API key to its principal, of every key ever issued."""
-    project_names: dict[str, str] = msgspec.field(default_factory=dict)
-    """Name to id, of open projects."""
+    project_names: dict[str, set[str]] = msgspec.field(default_factory=dict)
+    """Folded name to the open projects that have it: several, where they were named before names were folded."""
     live_in_project: dict[str, int] = msgspec.field(default_factory=dict)
     """Project to how many of its sessions live."""
     tasks_on_board: dict[str, dict[TaskState, int]] = msgspec.field(default_factory=dict)
