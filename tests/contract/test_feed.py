@@ -11,13 +11,16 @@ import nkeys
 import pytest
 from mpbus.connect import connect
 from mpbus.feed_users import FeedUser
-from mpbus.reader import LogReader
+from mpbus.reader import HASH_HEADER, LogReader
 from mpbus.streams import feed_stream, provision
 from mpd.servers import NatsServer
 from mpkernel.adapters.jetstream_feed import JetStreamFeed
 from mpkernel.ports import FeedConflict, FeedMessage
 from mpkernel.relay import FeedDiverged, Relay
 from mpschema import subjects
+from mpschema.envelope import EventRecord
+from mpschema.registry import record_of
+from mpschema.task import TaskReady
 from nats.aio.client import Client
 from nats.js import api
 from nats.js.errors import APIError
@@ -102,12 +105,69 @@ async def test_a_place_is_taken_once(own_nats: NatsServer) -> None:
     nc = await connect(own_nats.url, "tests", writer=True)
     await provision(nc, SHARD)
     feed = JetStreamFeed(nc, SHARD)
-    message = FeedMessage(1, subjects.feed_subject(SHARD, "acme", "task", "t1"), "c1:0", "x", "f" * 64, b"{}")
+    message = FeedMessage(1, subjects.feed_subject(SHARD, "acme", "task", "t1"), "c1:0", "0:1:1", "x", "f" * 64, b"{}")
     await feed.append([message])
     with pytest.raises(FeedConflict):
         await feed.append([message])
     assert (await feed.tail()).seq == 1
     await nc.close()
+
+
+def alike(count: int, first_seq: int = 1) -> list[EventRecord]:
+    """Events of several workspaces that have one id: whoever sends a command chooses the id that theirs derive from."""
+    return [
+        record_of(
+            TaskReady(),
+            seq=seq,
+            id="mine:0",
+            workspace_id=f"w{seq}",
+            aggregate_id="t1",
+            version=1,
+            time_ms=1,
+            epoch=1,
+            actor="user:ann",
+        )
+        for seq in range(first_seq, first_seq + count)
+    ]
+
+
+async def test_an_id_that_events_of_several_workspaces_have_does_not_stop_the_feed(own_nats: NatsServer) -> None:
+    nc = await connect(own_nats.url, "tests", writer=True)
+    await provision(nc, SHARD)
+    await Chain(nc, SHARD).append_records(alike(3))
+    async with relaying(nc):
+        await eventually(lambda: feed_headers(nc, 3))
+    headers = await feed_headers(nc, 3)
+    assert [each["ce-id"] for each in headers] == ["mine:0"] * 3
+    assert [each["Nats-Msg-Id"] for each in headers] == ["0:1:1", "0:1:2", "0:1:3"]
+    # What the server makes of a batch in which two messages have one Nats-Msg-Id.
+    subject = subjects.feed_subject(SHARD, "w4", "task", "t1")
+    twice = [FeedMessage(seq, subject, "mine:0", "mine:0", "x", "f" * 64, b"{}") for seq in (4, 5)]
+    with pytest.raises(FeedConflict):
+        await JetStreamFeed(nc, SHARD).append(twice)
+    await nc.close()
+
+
+async def test_a_feed_of_a_release_before_message_ids_goes_on_where_it_ends(own_nats: NatsServer) -> None:
+    nc = await connect(own_nats.url, "tests", writer=True)
+    await provision(nc, SHARD)
+    chain, js = Chain(nc, SHARD), nc.jetstream()
+    await chain.append_records(alike(2))
+    for seq in (1, 2):
+        subject = subjects.feed_subject(SHARD, f"w{seq}", "task", "t1")
+        of_before = {"ce-id": "mine:0", "ce-type": "x", HASH_HEADER: chain.position.hash}
+        await js.publish(subject, b"{}", headers=of_before)
+    await chain.append_records(alike(2, first_seq=3))
+    async with relaying(nc):
+        await eventually(lambda: feed_headers(nc, 4))
+    assert [each.get("Nats-Msg-Id") for each in await feed_headers(nc, 4)] == [None, None, "0:1:3", "0:1:4"]
+    await nc.close()
+
+
+async def feed_headers(nc: Client, count: int) -> list[dict[str, str]]:
+    """The headers of the feed's first messages. Raises `NotFoundError` while there are fewer."""
+    js = nc.jetstream()
+    return [(await js.get_msg(subjects.feed_stream(SHARD), seq=n)).headers or {} for n in range(1, count + 1)]
 
 
 async def test_a_feed_that_does_not_fit_the_log_is_refused_until_rebuilt(own_nats: NatsServer) -> None:
@@ -116,7 +176,7 @@ async def test_a_feed_that_does_not_fit_the_log_is_refused_until_rebuilt(own_nat
     chain, js = Chain(nc, SHARD), nc.jetstream()
     await chain.append(3)
     subject = subjects.feed_subject(SHARD, "acme", "task", "t1")
-    await JetStreamFeed(nc, SHARD).append([FeedMessage(1, subject, "forged:0", "x", "f" * 64, b"{}")])
+    await JetStreamFeed(nc, SHARD).append([FeedMessage(1, subject, "forged:0", "0:1:1", "x", "f" * 64, b"{}")])
     with pytest.raises(FeedDiverged):
         await Relay(LogReader(nc, SHARD), JetStreamFeed(nc, SHARD), SHARD).run()
     await js.delete_stream(subjects.feed_stream(SHARD))

@@ -35,15 +35,21 @@ class Chain:
 
     async def append(self, count: int, *, claimed_previous: str | None = None, first_seq: int | None = None) -> None:
         """One commit of `count` events; its header may be told to lie."""
+        await self.append_records(self.events(count), claimed_previous=claimed_previous, first_seq=first_seq)
+
+    async def append_records(
+        self, records: list[EventRecord], *, claimed_previous: str | None = None, first_seq: int | None = None
+    ) -> None:
+        """One commit of these events."""
         header = CommitHeader(
             epoch=1,
             first_seq=first_seq if first_seq is not None else self.position.seq + 1,
-            count=count,
+            count=len(records),
             time_ms=1,
             previous_hash=claimed_previous or self.position.hash,
             command_position=0,
         )
-        await self.append_bytes(codec.encode_commit(header, self.events(count)), count)
+        await self.append_bytes(codec.encode_commit(header, records), len(records))
 
     async def append_bytes(self, data: bytes, count: int, stated: str | None = None) -> None:
         """One message as it is, under its own hash or a stated one."""

@@ -9,9 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 from mpschema import golden
+from mpschema.base import INT_MAX
 from mpschema.cloudevents import CloudEvent, cloudevent_bytes, to_cloudevent
 from mpschema.codec import decode_record
 from mpschema.registry import EVENTS, EventSpec
+from msgspec.structs import replace
 
 HASH, PREVIOUS = "a" * 64, "b" * 64
 ATTRIBUTE = re.compile(r"[a-z0-9]{1,20}\Z")
@@ -48,6 +50,7 @@ def test_it_says_what_happened_where_when_and_because_of_what() -> None:
         "datacontenttype": "application/json",
         "data": {"fence": 7, "holder": "agent:reviewer-1"},
         "seq": 1042,
+        "sequence": "0000000000001042",
         "streamversion": 4,
         "prevhash": PREVIOUS,
         "hash": HASH,
@@ -84,6 +87,29 @@ def test_a_reader_gets_the_typed_event_back(spec: EventSpec) -> None:
 
 def test_a_reader_bears_extensions_it_does_not_know() -> None:
     data = cloud_event(EVENTS["mp.task.TaskReady.v1"]) | {"policydigest": "ef"}
+    assert msgspec.convert(data, CloudEvent).seq == 1042
+
+
+def test_the_sequence_is_a_text_that_sorts_as_the_numbers_do() -> None:
+    record = decode_record(golden.event_bytes(EVENTS["mp.task.TaskReady.v1"]))
+    seqs = [1, 9, 10, 2**31, 2**32, INT_MAX]
+    texts = [to_cloudevent(replace(record, seq=seq), HASH, PREVIOUS)["sequence"] for seq in seqs]
+    assert [int(text) for text in texts] == seqs
+    assert sorted(texts) == texts
+
+
+def test_an_event_is_one_line_for_every_reader_of_lines() -> None:
+    spec = EVENTS["mp.task.TaskEdited.v1"]
+    title = "a\u2028b\u2029c\u0085d"
+    record = replace(decode_record(golden.event_bytes(spec)), data=spec.data(title=title))
+    data = cloudevent_bytes(record, HASH, PREVIOUS)
+    assert len(data.decode().splitlines()) == 1
+    assert json.loads(data)["data"]["title"] == title
+
+
+def test_a_reader_bears_an_event_of_a_server_before_sequences() -> None:
+    data = cloud_event(EVENTS["mp.task.TaskReady.v1"])
+    del data["sequence"]
     assert msgspec.convert(data, CloudEvent).seq == 1042
 
 

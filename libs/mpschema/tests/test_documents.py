@@ -104,8 +104,7 @@ def test_every_mark_in_a_path_is_a_parameter_and_the_other_way_round() -> None:
 
 def test_every_code_stands_in_the_response_of_its_status() -> None:
     for code, status in STATUS.items():
-        schema = OPENAPI["components"]["responses"][f"Problem{int(status)}"]["content"]["application/problem+json"]
-        assert code in schema["schema"]["allOf"][1]["properties"]["code"]["enum"]
+        assert code in OPENAPI["components"]["responses"][f"Problem{int(status)}"]["x-codes"]
 
 
 def test_a_command_may_be_refused_with_every_code_of_the_kernel() -> None:

@@ -135,7 +135,12 @@ def _event(spec: EventSpec) -> Json:
     narrowed = {"properties": {"type": {"const": spec.event_type}, "data": data}}
     payload = {"allOf": [{"$ref": "#/components/schemas/CloudEvent"}, narrowed]}
     summary = (spec.data.__doc__ or "").partition("\n")[0] or f"Of {spec.aggregate}s."
-    on_the_feed = {"ce-id": "The event's id.", "ce-type": "The event's type.", "Mp-Hash": "Of the commit it stands in."}
+    on_the_feed = {
+        "Nats-Msg-Id": "`SHARD:EPOCH:SEQ`, of this message alone.",
+        "ce-id": "The event's id, unique in its workspace.",
+        "ce-type": "The event's type.",
+        "Mp-Hash": "Of the commit it stands in.",
+    }
     message = _message(spec.event_type, summary, MEDIA_TYPE, payload) | _headers(on_the_feed)
     return message | {"examples": [{"payload": _example(spec)}]}
 

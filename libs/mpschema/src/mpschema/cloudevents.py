@@ -2,7 +2,9 @@
 
 The attributes of the specification say what happened, where and when; the extensions (lower case, as the
 specification wants them) say at which position, by whom, and because of what. `hash` and `prevhash` are those of the
-commit the event stands in, so a consumer can tie each event to the chain. Positions are JSON integers.
+commit the event stands in, so a consumer can tie each event to the chain; a page of history leaves them out. `seq`,
+`epoch` and `streamversion` are JSON integers of up to 53 bits, where the specification's own have 32: libraries that
+hold to it read `sequence`, the extension of that name, which is `seq` as a text that sorts as the numbers do.
 """
 
 import functools
@@ -13,6 +15,7 @@ import msgspec
 
 from mpschema.base import Event
 from mpschema.envelope import EventRecord
+from mpschema.escapes import escaped
 from mpschema.registry import EVENTS, EventSpec
 
 MEDIA_TYPE = "application/cloudevents+json"
@@ -34,9 +37,11 @@ class CloudEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defau
     datacontenttype: str
     data: Any
     seq: int
+    sequence: str = ""
+    """`seq` in 16 digits. Left out by servers of before."""
     streamversion: int
-    prevhash: str
-    hash: str
+    prevhash: str = ""
+    hash: str = ""
     epoch: int
     actor: str
     commandid: str
@@ -95,6 +100,7 @@ def _cloud_event(record: EventRecord, commit_hash: str, previous_hash: str) -> C
         datacontenttype="application/json",
         data=record.data,
         seq=record.seq,
+        sequence=f"{record.seq:016d}",
         streamversion=record.version,
         prevhash=previous_hash,
         hash=commit_hash,
@@ -110,8 +116,11 @@ def _cloud_event(record: EventRecord, commit_hash: str, previous_hash: str) -> C
 
 
 def cloudevent_bytes(record: EventRecord, commit_hash: str, previous_hash: str) -> bytes:
-    """The JSON bytes of an event of the commit with `commit_hash`, whose predecessor has `previous_hash`."""
-    return _encode(_cloud_event(record, commit_hash, previous_hash))
+    """The JSON bytes of an event of the commit with `commit_hash`, whose predecessor has `previous_hash`.
+
+    One line for every reader of lines: what some take for the end of one is escaped.
+    """
+    return escaped(_encode(_cloud_event(record, commit_hash, previous_hash)))
 
 
 def to_cloudevent(record: EventRecord, commit_hash: str, previous_hash: str) -> dict[str, Any]:

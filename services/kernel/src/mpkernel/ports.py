@@ -207,6 +207,9 @@ class FeedMessage:
     seq: int
     subject: str
     event_id: str
+    """Repeats over workspaces: it derives from a command's id, which its sender may choose."""
+    message_id: str
+    """`SHARD:EPOCH:SEQ`: no other message of any feed has it."""
     event_type: str
     commit_hash: str
     data: bytes

@@ -132,6 +132,7 @@ class Relay:
                 seq=record.seq,
                 subject=subjects.feed_subject(self._shard, record.workspace_id, record.aggregate, record.aggregate_id),
                 event_id=record.id,
+                message_id=f"{self._shard}:{record.epoch}:{record.seq}",
                 event_type=record.event_type,
                 commit_hash=commit.hash,
                 data=cloudevent_bytes(record, commit.hash, commit.header.previous_hash),

@@ -54,6 +54,7 @@ class JetStreamFeed:
 def _headers(message: FeedMessage, batch: str, index: int) -> dict[str, str]:
     headers = {
         "Content-Type": MEDIA_TYPE,
+        "Nats-Msg-Id": message.message_id,
         "ce-id": message.event_id,
         "ce-type": message.event_type,
         HASH_HEADER: message.commit_hash,
