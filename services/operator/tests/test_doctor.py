@@ -228,7 +228,7 @@ def test_a_dead_projector_is_named(patient: Patient) -> None:
     projector = patient.stack.projectors[0]
     projector.kill()
     eventually_sync(lambda: "projection work" in patient.examine().problems, timeout=30)
-    assert "no projector works on it" in patient.examine().problems["projection work"].detail
+    assert "unowned: no projector folds it" in patient.examine().problems["projection work"].detail
     projector.start()
     eventually_sync(lambda: patient.examine().problems == {}, timeout=30)
 

@@ -120,7 +120,7 @@ def test_a_halted_projection_stands_out_with_its_reason(stack: Stack) -> None:
     text = mpctl("top", "--once", home=stack.folder).out
     assert "work halted after event" in text
     assert "no view of mp.x.Y.v1" in text
-    assert "nobody's" in text
+    assert "unowned" in text
     stack.projectors[0].start()
     eventually_sync(lambda: top(stack)["halted"] == [], timeout=30)
 

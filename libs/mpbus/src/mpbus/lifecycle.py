@@ -10,11 +10,14 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from importlib.metadata import version
 from typing import Protocol, TypeVar
 
 import structlog
 from mpschema import levels
 from mpschema.codec import MalformedCommit
+from prometheus_client import Gauge, Info, disable_created_metrics
 
 from mpbus.errors import ChainBroken, Unusable
 from mpbus.ops import READS_LEVEL, Health, OpsServer
@@ -32,6 +35,8 @@ EXIT_MISCONFIGURED = 2
 """A credential or certificate cannot be read."""
 UNREADABLE = (ChainBroken, MalformedCommit)
 """What halts a reader of the log: it does not verify, or holds what this build cannot read."""
+_BUILD = Info("mp_build", "What runs: the service, its version, and the newest feature level of a log it reads.")
+_READY = Gauge("mp_ready", "1 while the service does its work, as /readyz says.")
 T = TypeVar("T")
 
 
@@ -65,7 +70,7 @@ class Lifecycle:
         """What the service says of itself now, how what it needs is, and which feature level it reads."""
         found = self._health()
         knows = {vital.name: vital.state for vital in self._knows}
-        return Health(found.ready, {READS_LEVEL: levels.FEATURE_LEVEL, **knows, **found.facts}, found.stuck)
+        return replace(found, facts={READS_LEVEL: levels.FEATURE_LEVEL, **knows, **found.facts})
 
     def stop(self) -> None:
         """Ask the service to end: in order where it serves, at once where it does not."""
@@ -115,14 +120,15 @@ class Lifecycle:
 def _with(health: Callable[[], Health], needs: Vital) -> Callable[[], Health]:
     def said() -> Health:
         found = health()
-        return found if needs.ok else Health(False, {"waits_for": needs.state, **found.facts}, found.stuck)
+        return found if needs.ok else replace(found, ready=False, facts={"waits_for": needs.state, **found.facts})
 
     return said
 
 
-async def live(settings: OpsSettings, work: Callable[[Lifecycle], Awaitable[int]]) -> int:
+async def live(service: str, settings: OpsSettings, work: Callable[[Lifecycle], Awaitable[int]]) -> int:
     """Open the door, listen to signals, do the work, and return its exit code: 0 where a signal ended the waiting."""
     life = Lifecycle()
+    _export(service, life)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, life.stop)
     dump_tasks_on_signal()
@@ -147,6 +153,13 @@ async def _work(life: Lifecycle, work: Callable[[Lifecycle], Awaitable[int]]) ->
         return await working
     finally:
         await end(asked, working)
+
+
+def _export(service: str, life: Lifecycle) -> None:
+    """Figures that every service has."""
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # the package has no types for it
+    _BUILD.info({"service": service, "version": version("mpbus"), "reads_level": str(levels.FEATURE_LEVEL)})
+    _READY.set_function(lambda: float(life.health().ready))
 
 
 class _NoDoor(Exception):

@@ -21,6 +21,8 @@ class Health:
     facts: dict[str, str | int | float | bool | None] = field(default_factory=dict)
     stuck: str = ""
     """Why only a restart can help: there is work, what it takes is there, and nothing of it is done."""
+    concerns: tuple[str, ...] = ()
+    """What somebody should see to, though the service does its work: a sentence each."""
 
 
 class Progress:
@@ -95,10 +97,15 @@ class OpsServer:
         if path == b"/readyz":
             health = self._health()
             status = "200 OK" if health.ready else "503 Service Unavailable"
-            return _response(status, msgspec.json.encode({"ready": health.ready, **health.facts}), "application/json")
+            return _response(status, _told(health), "application/json")
         if path == b"/metrics":
             return _response("200 OK", generate_latest(), CONTENT_TYPE_LATEST)
         return _response("404 Not Found", b"", "text/plain")
+
+
+def _told(health: Health) -> bytes:
+    concerns = {"concerns": list(health.concerns)} if health.concerns else {}
+    return msgspec.json.encode({"ready": health.ready, **health.facts, **concerns})
 
 
 def _response(status: str, body: bytes, content_type: str) -> bytes:

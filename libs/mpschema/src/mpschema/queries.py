@@ -262,11 +262,11 @@ class ProjectionRow(msgspec.Struct, kw_only=True, frozen=True):
     position: int
     """The last event folded."""
     head: int
-    """The last event known to be in the log when the row was written."""
+    """The last event of the log, when this was asked."""
     lag_events: int
     lag_seconds: float
     state: str
-    """`live`, `catching_up` or `halted`."""
+    """`live`, `catching_up`, `halted`, `as_of`, or `unowned`: nobody folds it, so that it stands still."""
     error: str | None
     """Where it is halted: at which event, and why."""
     halted_at: Moment | None

@@ -76,7 +76,7 @@ def build(world: World) -> tuple[Litestar, Clients]:
     events = EventRoutes(clients, access, world.tail)
     routes: list[Route] = [
         *command_routes(commanding, Credentials(commanding, keys, tokens, settings.webhook_key, feed)),
-        *query_routes(Reader(read_models, access, freshness)),
+        *query_routes(Reader(read_models, access, freshness, lambda: world.ring.cursor.seq)),
         batch_route(Batches(commanding), pipeline),
         events.sse(),
         *page_routes(),

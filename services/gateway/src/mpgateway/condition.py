@@ -5,15 +5,20 @@ import asyncio
 from mpbus.ops import Health
 from mpbus.tasks import end
 from mpbus.vitals import Vital
+from mpviews.standing import HALTED, UNOWNED, standing
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from mpgateway.database import ReadModels, ReadModelsUnavailable
+from mpgateway.database import OWNERSHIP, ReadModels, ReadModelsUnavailable, told
+from mpgateway.metrics import READ_MODEL_FOLDED, READ_MODEL_LAG
 from mpgateway.streaming.ring import Ring
 from mpgateway.streaming.tail import Tail
 
 LOOK_SECONDS = 2.0
-_HALTED = "SELECT name, error FROM mp.projections WHERE state = 'halted' AND phase = 'serving'"
+_SERVING = (
+    "SELECT item.name, item.phase, item.state, item.position, item.head, item.lag_seconds, item.error, "  # noqa: S608
+    f"{OWNERSHIP} FROM mp.projections AS item WHERE item.phase = 'serving'"
+)
 
 
 class Condition:
@@ -26,7 +31,7 @@ class Condition:
         self._redis_vital = Vital("redis")
         self._tail = tail
         self._ring = ring
-        self._halted: dict[str, str] = {}
+        self._concerns: tuple[str, ...] = ()
         self._looking: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -51,9 +56,8 @@ class Condition:
             facts["halted_by"] = self._tail.broken
         elif not ready:
             facts["waits_for"] = self._reason()
-        # Their readers see what was, not nothing: that is no reason to send nobody here.
-        facts |= {f"projection {name}": f"halted: {error}" for name, error in self._halted.items()}
-        return Health(ready, facts)
+        # Who reads a read model that stands still sees what was, not nothing: no reason to send nobody here.
+        return Health(ready, facts, concerns=self._concerns)
 
     @property
     def ready(self) -> bool:
@@ -72,10 +76,21 @@ class Condition:
 
     async def _look_at_projections(self) -> None:
         try:
-            rows = await self._read_models.fetch(_HALTED)
+            rows = await self._read_models.fetch(_SERVING)
         except ReadModelsUnavailable:
             return  # Its vital says so.
-        self._halted = {row["name"]: row["error"] or "" for row in rows}
+        stand = {row["name"]: standing(told(row), max(row["head"], self._ring.cursor.seq)) for row in rows}
+        for name, each in stand.items():
+            READ_MODEL_LAG.labels(name).set(each.lag_events)
+            READ_MODEL_FOLDED.labels(name).set(each.state not in (UNOWNED, HALTED))
+        errors = {row["name"]: row["error"] for row in rows}
+        self._concerns = tuple(
+            f"projection {name} is unowned: nobody folds it, it is {each.lag_events:,} events behind"
+            if each.state == UNOWNED
+            else f"projection {name} is halted: {errors[name]}"
+            for name, each in stand.items()
+            if each.state in (UNOWNED, HALTED)
+        )
 
     async def _look_at_redis(self) -> None:
         try:

@@ -6,13 +6,20 @@ join, so Postgres cannot look before it is made, and without it there are no row
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import fields
 
 import asyncpg
 from mpbus.postgres import why_away
 from mpbus.vitals import Vital
+from mpviews.standing import Told
 
 COMMAND_SECONDS = 5.0
 _DRIVERS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+OWNERSHIP = (
+    "coalesce(item.lease_until > now(), false) AS owned, "
+    "extract(epoch FROM now() - item.updated_at)::float8 AS silent_seconds"
+)
+"""What the row of a projection, called `item`, says of whoever folds it."""
 CaughtUp = Callable[[], Awaitable[bool]]
 """Waits, within a bound, until the read models know all that this process has read of the log."""
 
@@ -62,6 +69,11 @@ class ReadModels:
             raise ReadModelsUnavailable from error
         self.vital.answered()
         return rows
+
+
+def told(record: asyncpg.Record) -> Told:
+    """What the row of a projection says."""
+    return Told(**{field.name: record[field.name] for field in fields(Told)})
 
 
 def scoped(setting: str, select: str) -> str:

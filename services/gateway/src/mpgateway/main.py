@@ -13,7 +13,6 @@ from mpbus.lifecycle import Lifecycle, live
 from mpbus.producer import CommandProducer
 from mpbus.reader import LogReader
 from mpbus.vitals import Vital
-from prometheus_client import disable_created_metrics
 from redis.asyncio import Redis
 
 from mpgateway.app import World, build
@@ -35,8 +34,7 @@ def main() -> int:
     settings = GatewaySettings()
     telemetry.configure("mpgateway", node=settings.node, level=settings.log_level, style=settings.log_format)
     _raise_file_limit()
-    disable_created_metrics()  # type: ignore[no-untyped-call]  # the package has no types for it
-    return uvloop.run(live(settings, lambda life: run(settings, life)))
+    return uvloop.run(live("gateway", settings, lambda life: run(settings, life)))
 
 
 async def run(settings: GatewaySettings, life: Lifecycle) -> int:

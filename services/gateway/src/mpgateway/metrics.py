@@ -23,6 +23,14 @@ IN_FLIGHT = Gauge("mp_gateway_commands_in_flight", "Commands that wait for their
 TAIL_POSITION = Gauge("mp_gateway_tail_position", "The last event read from the log.")
 
 
+READ_MODEL_LAG = Gauge(
+    "mp_gateway_read_model_lag_events", "Events of the log that what serves has not folded yet.", ["projection"]
+)
+READ_MODEL_FOLDED = Gauge(
+    "mp_gateway_read_model_folded", "1 while a projector folds what serves; 0: unowned or halted.", ["projection"]
+)
+
+
 class OperationMetrics:
     """The figures of one operation, with their labels bound once."""
 

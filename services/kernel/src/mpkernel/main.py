@@ -13,6 +13,7 @@ from mpbus.connect import connect
 from mpbus.identities import KERNEL
 from mpbus.lifecycle import Lifecycle, live
 from mpbus.reader import LogReader
+from mpbus.tasks import end
 from mpbus.telemetry import configure
 from mpbus.vitals import Vital
 from mpschema import subjects
@@ -28,6 +29,7 @@ from mpkernel.adapters.jetstream_lease import JetStreamLease
 from mpkernel.adapters.jetstream_log import JetStreamLogWriter
 from mpkernel.adapters.object_snapshots import ObjectSnapshots
 from mpkernel.adapters.redis_lease import RedisLease
+from mpkernel.adapters.surroundings import Surroundings
 from mpkernel.answers import Answers
 from mpkernel.core.policy import RoleAuthorizer
 from mpkernel.leadership import Kernel, Memory
@@ -121,9 +123,11 @@ async def serve(settings: KernelSettings, life: Lifecycle, clock: Clock) -> int:
     """Run one kernel, by a clock, until a signal asks it to stop. Returns the exit code."""
     nats = Vital("nats")
     nc = await life.reach(nats, connect(settings.nats(KERNEL), f"kernel-{settings.node}", writer=True, vital=nats))
+    looking = asyncio.create_task(Surroundings(nc, settings.shard).look_for_ever())
     try:
         await life.keep(lambda: compose(settings, nc, clock), needs=nats)
     finally:
+        await end(looking)
         with contextlib.suppress(Exception):
             await nc.close()
     return 0
@@ -140,4 +144,4 @@ def main(clock: Clock | None = None) -> int:
     except UnusableKey as error:
         log.critical("kernel.misconfigured", reason=str(error))
         return EXIT_MISCONFIGURED
-    return uvloop.run(live(settings, lambda life: serve(settings, life, clock or SystemClock())))
+    return uvloop.run(live("kernel", settings, lambda life: serve(settings, life, clock or SystemClock())))

@@ -30,6 +30,7 @@ _RETRY_SECONDS = 0.5
 _WATCH_SECONDS = 1.0
 _RELAYED = Counter("mp_relay_events_total", "Events stored in the feed by this relay.")
 _FEED_SEQ = Gauge("mp_relay_seq", "The last event known to be in the feed.")
+_LAG = Gauge("mp_relay_lag_events", "Events of the log that the feed does not hold yet.")
 
 
 class FeedDiverged(Exception):
@@ -83,6 +84,7 @@ class Relay:
                 self._progress.excused()  # Whoever follows the log waits for it, too, or halts and says why.
             else:
                 self._progress.saw(self._seq, self._head)
+                _LAG.set(max(0, self._head - self._seq))
                 if not self._feed_vital.ok:
                     self._progress.excused()
             await asyncio.sleep(_WATCH_SECONDS)

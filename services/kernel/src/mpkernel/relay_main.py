@@ -56,4 +56,4 @@ def main(arguments: list[str]) -> int:
     configure("relay", node=settings.node, level=settings.log_level, style=settings.log_format)
     if arguments == ["--rebuild"]:
         asyncio.run(drop_feed(settings))
-    return uvloop.run(live(settings, lambda life: serve(settings, life)))
+    return uvloop.run(live("relay", settings, lambda life: serve(settings, life)))

@@ -7,10 +7,11 @@ import os
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import asyncpg
 import msgspec
+from mpbus.errors import BusError
 from mpbus.reader import LogReader
 from mpclient.cli.exits import Exit
 from mpprojector import rebuild
@@ -21,11 +22,14 @@ from mpprojector.adapters.switching import Switched, rollback, switch
 from mpprojector.metrics import Metrics
 from mpprojector.ports import Lease
 from mpprojector.worker import Worker
+from mpschema.codec import MalformedCommit
 from mpviews import VIEWS
 from mpviews.changes import View
+from mpviews.standing import HALTED, UNOWNED, Told, standing
+from nats.errors import Error as NatsError
 
 from mpoperator.connections import bus
-from mpoperator.errors import Refused
+from mpoperator.errors import Refused, ServerGone
 from mpoperator.owning import owner
 from mpoperator.running import Answer
 from mpoperator.settings import OperatorSettings
@@ -65,8 +69,11 @@ class Builds(Answer, frozen=True, kw_only=True):
 
     def told(self) -> str:
         """One line for a person."""
-        halted = [build.title for build in self.builds if build.state == "halted"]
-        return f"{len(self.builds)} builds" + (f"; halted: {', '.join(halted)}" if halted else "")
+        told = f"{len(self.builds)} builds"
+        for state in (HALTED, UNOWNED):
+            those = [build.title for build in self.builds if build.state == state]
+            told += f"; {state}: {', '.join(those)}" if those else ""
+        return told
 
     def details(self) -> list[list[str]]:
         """A line for each build."""
@@ -81,21 +88,33 @@ class Builds(Answer, frozen=True, kw_only=True):
 async def list_builds(settings: OperatorSettings) -> Builds:
     """Every build. Raises `Refused` and `ServerGone`."""
     async with owner(settings) as (connection, _):
-        return Builds(builds=[_shown(build) for build in await builds(connection)])
+        found = await builds(connection)
+    head = await _head(settings)
+    return Builds(builds=[_shown(build, head) for build in found])
 
 
-def _shown(build: Build) -> BuildShown:
+async def _head(settings: OperatorSettings) -> int | None:
+    """Where the log is now; None where it does not answer, or says what is no commit: doctor says which."""
+    try:
+        async with bus(settings.nats_url) as nc:
+            return (await LogReader(nc, settings.shard).head()).seq
+    except (ServerGone, BusError, MalformedCommit, NatsError):
+        return None
+
+
+def _shown(build: Build, head: int | None) -> BuildShown:
     halted = build.halted_at.isoformat(timespec="seconds") if build.halted_at else None
-    still = build.phase == "as_of" and build.state != "halted"
+    told = Told(**{field.name: getattr(build, field.name) for field in fields(Told)})
+    stands = standing(told, head)
     return BuildShown(
         title=build.title,
         name=build.name,
         build=build.build,
         version=build.version,
         phase=build.phase,
-        state="as_of" if still else build.state,
+        state=stands.state,
         position=build.position,
-        lag_events=0 if still else build.lag_events,
+        lag_events=stands.lag_events,
         rate=build.rate,
         tables=build.tables,
         error=build.error,

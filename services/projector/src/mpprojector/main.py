@@ -46,4 +46,4 @@ def run(settings: ProjectorSettings) -> int:
     # Rows of a batch live together and die together: looking for cycles among them costs a tenth of the folding.
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-    return uvloop.run(live(settings, lambda life: serve(settings, life)))
+    return uvloop.run(live("projector", settings, lambda life: serve(settings, life)))

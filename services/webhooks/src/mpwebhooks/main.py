@@ -81,4 +81,4 @@ def run(settings: WebhooksSettings) -> int:
     except OSError as error:
         log.critical("webhooks.misconfigured", reason=str(error))
         return EXIT_MISCONFIGURED
-    return uvloop.run(live(settings, lambda life: serve(settings, life)))
+    return uvloop.run(live("webhooks", settings, lambda life: serve(settings, life)))

@@ -177,6 +177,11 @@ class Server:
             complaints.append(f"projections: {refused}")
             return []
         complaints += [f"projection {row.name}: {row.error}" for row in rows if row.state == "halted"]
+        complaints += [
+            f"projection {row.name} is unowned: no projector folds it, it is {row.lag_events:,} events behind"
+            for row in rows
+            if row.state == "unowned" and row.phase == "serving"
+        ]
         return rows
 
     def _position(self) -> tuple[int | None, int]:

@@ -2,7 +2,8 @@
 
 import base64
 import binascii
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from typing import Any
 
 import asyncpg
@@ -10,13 +11,14 @@ import msgspec
 from mpschema.api import AFTER_SEQ_WAIT_SECONDS, ORDERS, PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX, POSITION_HEADER
 from mpschema.base import INT_MAX
 from mpschema.problems import EdgeCode
-from mpschema.queries import QuerySpec
+from mpschema.queries import ProjectionRow, QuerySpec
 from mpschema.rejections import Code
+from mpviews.standing import standing
 
 from mpgateway.auth.access import Access
 from mpgateway.auth.identity import Identity
 from mpgateway.commanding import check_path_id
-from mpgateway.database import ReadModels
+from mpgateway.database import ReadModels, told
 from mpgateway.http import JSON, Answer, Headers, HttpRequest, retry_after
 from mpgateway.problems import Refused
 from mpgateway.queries import past
@@ -34,8 +36,10 @@ _encode = msgspec.json.Encoder().encode
 class Reader:
     """What all queries share: the read models, who may read them, and how far they have come."""
 
-    def __init__(self, read_models: ReadModels, access: Access, freshness: Freshness) -> None:
+    def __init__(self, read_models: ReadModels, access: Access, freshness: Freshness, head: Callable[[], int]) -> None:
         self._read_models = read_models
+        self.head = head
+        """The last event of the log that this process has read."""
         self._access = access
         self._freshness = freshness
 
@@ -144,6 +148,8 @@ class Query:
             row[name] = msgspec.Raw(row[name].encode())
         for name in self._raw:
             row[name] = msgspec.Raw(row[name])
+        if self.spec.row is ProjectionRow:
+            row |= asdict(standing(told(record), max(record["head"], self._reader.head())))
         return row
 
     def _path_id(self, request: HttpRequest) -> tuple[str, ...]:

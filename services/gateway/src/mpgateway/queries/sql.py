@@ -12,7 +12,7 @@ import msgspec
 from mpschema import queries as rows
 from mpschema.queries import QuerySpec
 
-from mpgateway.database import scoped
+from mpgateway.database import OWNERSHIP, scoped
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,8 @@ def statement(spec: QuerySpec) -> Statement:
     if spec.row is rows.ProjectionRow:
         order = "(item.name || '@' || item.build)"
     columns = ", ".join(f"item.{name}" for name in spec.row.__struct_fields__)
+    if spec.row is rows.ProjectionRow:
+        columns += f", {OWNERSHIP}"
     head = f"SELECT {columns}, {order} AS {SORT} FROM {source}"  # noqa: S608 - names of the registry
     cursor_type = str if spec.row in (rows.CursorRow, rows.ProjectionRow, rows.WaitingKeyRow) else int
     return Statement(spec, head, tuple(conditions), order, has_id, cursor_type)

@@ -64,7 +64,9 @@ async def _one(cluster: Cluster, row: asyncpg.Record, end: int | None, filled: s
         mend = f"deploy the fix and restart the projectors; where its rows are damaged: {rebuild}"
         return problem(name, f"halted after event {at:,}: {row['error']}", mend)
     if not row["owned"]:
-        return problem(name, f"no projector works on it, at event {at:,}", cluster.module("mpprojector"))
+        behind = "" if end is None else f", {max(0, end - at):,} behind"
+        detail = f"unowned: no projector folds it, it stands at event {at:,}{behind}"
+        return problem(name, detail, cluster.module("mpprojector"))
     view = VIEWS.get(row["name"])
     if view is not None and view.version != row["version"]:
         detail = f"version {row['version']} serves, this build has {view.version}"
@@ -93,6 +95,9 @@ def _build(row: asyncpg.Record) -> Check:
     if row["state"] == "halted":
         mend = f"mpctl projection drop {row['name']}@{row['build']}"
         return problem(name, f"halted after event {at:,}: {row['error']}", mend)
+    if not row["owned"]:
+        mend = f"start a projector of version {row['version']}, or: mpctl projection drop {row['name']}@{row['build']}"
+        return warning(name, f"unowned: nobody folds it, it stands at event {at:,}", mend)
     return ok(name, f"{row['phase']} at event {at:,}, version {row['version']}")
 
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from typing import Any
+
+from mpviews.standing import Told, standing
+
 from mpoperator.top.sampling import Sample
 from mpoperator.top.screen import Projection, Screen, Service
 
@@ -40,20 +45,16 @@ def screen_of(shard: str, before: Sample, now: Sample) -> Screen:
     )
 
 
-def _projection(row: dict[str, object], head: int | None) -> Projection:
-    position = int(str(row["position"]))
-    state = str(row["state"])
-    if row["phase"] == "as_of":
-        state = "as of"
-    elif not row["owned"] and state != "halted":
-        state = "nobody's"
+def _projection(row: dict[str, Any], head: int | None) -> Projection:
+    told = Told(**{field.name: row[field.name] for field in fields(Told)})
+    stands = standing(told, head)
     return Projection(
         name=str(row["name"]) if row["phase"] == "serving" else f"{row['name']} {row['build']} {row['phase']}",
         version=int(str(row["version"])),
-        state=state,
-        position=position,
-        lag_events=None if head is None else max(0, head - position),
-        lag_seconds=float(str(row["lag_seconds"])),
+        state=stands.state,
+        position=told.position,
+        lag_events=None if head is None else stands.lag_events,
+        lag_seconds=stands.lag_seconds,
         rate=float(str(row["rate"])),
         owner=str(row["owner"]),
         error=str(row["error"]),

@@ -20,7 +20,8 @@ from mpoperator.doctor.leading import leases
 
 _PROJECTIONS = """
 SELECT name, version, build, phase, state, position, lag_seconds, rate, coalesce(owner, '') AS owner,
-    coalesce(error, '') AS error, coalesce(lease_until > now(), false) AS owned
+    coalesce(error, '') AS error, head, coalesce(lease_until > now(), false) AS owned,
+    extract(epoch FROM now() - updated_at)::float8 AS silent_seconds
 FROM mp.projections ORDER BY phase = 'serving' DESC, name, build
 """
 

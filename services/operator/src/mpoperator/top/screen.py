@@ -15,7 +15,7 @@ from rich.text import Text
 from mpoperator.running import Answer
 
 _BARS = "▁▂▃▄▅▆▇█"
-_SERVICE_STYLES = {"ready": "green", "not ready": "yellow", "away": "bold red", "nobody's": "bold red"}
+_SERVICE_STYLES = {"ready": "green", "not ready": "yellow", "away": "bold red", "unowned": "bold red"}
 
 
 class Projection(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,7 +16,9 @@ BUILD_LOCK = 0x6D70_6275
 _AFTER = "-- AFTER THE FILL"
 _ALL = """
 SELECT name, build, version, phase, tables, table_names, position, head, lag_events, lag_seconds, rate, state, error,
-    halted_at, until, owner, lease_until < now() AS abandoned
+    halted_at, until, owner, lease_until < now() AS abandoned,
+    coalesce(lease_until > now(), false) AS owned,
+    extract(epoch FROM now() - updated_at)::float8 AS silent_seconds
 FROM mp.projections ORDER BY name, build
 """
 _NEXT = "SELECT coalesce(max(build), 0) + 1 FROM mp.projections WHERE name = $1"
@@ -64,6 +66,9 @@ class Build:
     owner: str | None
     abandoned: bool | None
     """Whether its owner has fallen silent; None where it has none."""
+    owned: bool
+    silent_seconds: float
+    """How long ago its owner last said how it fares."""
 
     @property
     def title(self) -> str:

@@ -1,0 +1,31 @@
+"""What is said of a build of a projection when somebody asks."""
+
+from dataclasses import replace
+
+import pytest
+from mpviews.standing import Standing, Told, standing
+
+LIVE = Told(phase="serving", state="live", position=100, head=100, lag_seconds=0.0, owned=True, silent_seconds=0.4)
+
+
+def test_lag_is_against_the_head_now_and_not_against_what_its_owner_saw() -> None:
+    assert standing(LIVE, 7_900) == Standing("live", 7_900, 7_800, 0.0)
+
+
+def test_who_is_folded_by_nobody_is_unowned_and_grows_old() -> None:
+    left = replace(LIVE, owned=False, silent_seconds=90.0)
+    assert standing(left, 7_900) == Standing("unowned", 7_900, 7_800, 90.0)
+    assert standing(left, 100) == Standing("unowned", 100, 0, 0.0)
+
+
+@pytest.mark.parametrize("owned", [True, False])
+def test_halted_stays_halted_whoever_owns_it(owned: bool) -> None:
+    assert standing(replace(LIVE, state="halted", owned=owned), 200).state == "halted"
+
+
+def test_what_is_as_of_then_lags_behind_nothing() -> None:
+    assert standing(replace(LIVE, phase="as_of", owned=False), 7_900) == Standing("as_of", 7_900, 0, 0.0)
+
+
+def test_where_the_head_is_not_known_the_row_must_do() -> None:
+    assert standing(replace(LIVE, head=150), None) == Standing("live", 150, 50, 0.0)
