@@ -96,7 +96,7 @@ async def list_builds(settings: OperatorSettings) -> Builds:
 async def _head(settings: OperatorSettings) -> int | None:
     """Where the log is now; None where it does not answer, or says what is no commit: doctor says which."""
     try:
-        async with bus(settings.nats_url) as nc:
+        async with bus(settings.nats()) as nc:
             return (await LogReader(nc, settings.shard).head()).seq
     except (ServerGone, BusError, MalformedCommit, NatsError):
         return None
