@@ -7,8 +7,9 @@ from typing import cast
 
 from mpbus.reader import Commit, LogReader
 from mpgateway.streaming.cursor import START, Cursor
-from mpgateway.streaming.feed import Bye, Delivery, Feed, Resync, Step, Steps
+from mpgateway.streaming.feed import CHUNK_BYTES, Bye, Delivery, Feed, Resync, Step, Steps
 from mpgateway.streaming.ring import ANY, Ring
+from mpgateway.streaming.shares import Who
 from mpschema import codec
 from mpschema.envelope import CommitHeader
 from mpschema.registry import record_of
@@ -54,7 +55,7 @@ def _seqs(step: Step) -> list[int]:
 async def test_a_client_begins_with_a_cursor_and_gets_what_comes() -> None:
     log, ring = Log(), Ring(1 << 20)
     ring.extend([log.commit("a", "b")])
-    steps = Feed(ring, NO_LOG).follow("a", None, None)
+    steps = Feed(ring, NO_LOG).follow(Who("a", "user:root"), None, None)
     assert await _next(steps) == Delivery(Cursor(1, 2))
     ring.extend([log.commit("a", "b", "a"), log.commit("a")])
     assert _seqs(await _next(steps)) == [3, 5, 6]
@@ -63,7 +64,7 @@ async def test_a_client_begins_with_a_cursor_and_gets_what_comes() -> None:
 async def test_a_cursor_in_the_middle_of_a_commit_goes_on_after_it() -> None:
     log, ring = Log(), Ring(1 << 20)
     ring.extend([log.commit("a"), log.commit("a", "a", "a")])
-    steps = Feed(ring, NO_LOG).follow("a", None, Cursor(1, 2))
+    steps = Feed(ring, NO_LOG).follow(Who("a", "user:root"), None, Cursor(1, 2))
     await _next(steps)
     assert _seqs(await _next(steps)) == [3, 4]
 
@@ -71,7 +72,7 @@ async def test_a_cursor_in_the_middle_of_a_commit_goes_on_after_it() -> None:
 async def test_a_cursor_of_another_epoch_is_not_of_this_log() -> None:
     log, ring = Log(), Ring(1 << 20)
     ring.extend([log.commit("a", epoch=2)])
-    steps = Feed(ring, NO_LOG).follow("a", None, Cursor(1, 1))
+    steps = Feed(ring, NO_LOG).follow(Who("a", "user:root"), None, Cursor(1, 1))
     await _next(steps)
     assert await _next(steps) == Resync("epoch", Cursor(2, 1))
 
@@ -79,7 +80,7 @@ async def test_a_cursor_of_another_epoch_is_not_of_this_log() -> None:
 async def test_who_falls_out_of_the_ring_is_told_goodbye() -> None:
     log, ring = Log(), Ring(2_000)
     ring.extend([log.commit("a")])
-    steps = Feed(ring, NO_LOG).follow("a", None, None)
+    steps = Feed(ring, NO_LOG).follow(Who("a", "user:root"), None, None)
     await _next(steps)
     ring.extend([log.commit("a") for _ in range(3)])
     assert _seqs(await _next(steps)) == [2, 3, 4]
@@ -90,7 +91,7 @@ async def test_who_falls_out_of_the_ring_is_told_goodbye() -> None:
 async def test_who_had_nothing_to_miss_does_not_fall_out() -> None:
     log, ring = Log(), Ring(2_000)
     ring.extend([log.commit("a"), log.commit("b")])
-    steps = Feed(ring, NO_LOG).follow("a", None, None)
+    steps = Feed(ring, NO_LOG).follow(Who("a", "user:root"), None, None)
     await _next(steps)
     waiting = asyncio.ensure_future(anext(steps))
     await asyncio.sleep(0)
@@ -103,7 +104,7 @@ async def test_who_had_nothing_to_miss_does_not_fall_out() -> None:
 async def test_a_tick_moves_the_cursor_of_who_had_nothing() -> None:
     log, ring = Log(), Ring(1 << 20)
     ring.extend([log.commit("a"), log.commit("b")])
-    steps = Feed(ring, NO_LOG).follow("a", None, None)
+    steps = Feed(ring, NO_LOG).follow(Who("a", "user:root"), None, None)
     await _next(steps)
     waiting = asyncio.ensure_future(anext(steps))
     await asyncio.sleep(0)
@@ -115,7 +116,7 @@ async def test_a_tick_moves_the_cursor_of_who_had_nothing() -> None:
 async def test_what_comes_while_a_client_writes_is_not_missed() -> None:
     log, ring = Log(), Ring(1 << 20)
     ring.extend([log.commit("a")])
-    steps = Feed(ring, NO_LOG).follow("a", None, None)
+    steps = Feed(ring, NO_LOG).follow(Who("a", "user:root"), None, None)
     await _next(steps)
     for expected in range(2, 30):
         ring.extend([log.commit("a")])
@@ -125,18 +126,19 @@ async def test_what_comes_while_a_client_writes_is_not_missed() -> None:
 async def test_large_commits_are_written_in_parts() -> None:
     log, ring = Log(), Ring(1 << 24)
     ring.extend([log.commit("a")])
-    steps = Feed(ring, NO_LOG).follow("a", None, None)
+    steps = Feed(ring, NO_LOG).follow(Who("a", "user:root"), None, None)
     await _next(steps)
     ring.extend([log.commit(*["a"] * 1_200)])
-    parts = [await _next(steps) for _ in range(3)]
-    assert [len(_seqs(part)) for part in parts] == [500, 500, 200]
-    assert [part.cursor.seq for part in parts if isinstance(part, Delivery)] == [501, 1_001, 1_201]
+    parts = [cast("Delivery", await _next(steps)) for _ in range(5)]
+    assert sum(len(part.frames) for part in parts) == 1_200
+    assert max(sum(len(frame.sse) for frame in part.frames) for part in parts) <= CHUNK_BYTES
+    assert parts[-1].cursor.seq == 1_201
 
 
 async def test_the_end_is_told_to_who_waits() -> None:
     log, ring = Log(), Ring(1 << 20)
     ring.extend([log.commit("a")])
-    steps = Feed(ring, NO_LOG).follow("a", None, None)
+    steps = Feed(ring, NO_LOG).follow(Who("a", "user:root"), None, None)
     await _next(steps)
     waiting = asyncio.ensure_future(anext(steps))
     await asyncio.sleep(0)

@@ -32,6 +32,7 @@ from mpgateway.settings import GatewaySettings
 from mpgateway.streaming.clients import Clients, StreamSettings
 from mpgateway.streaming.feed import Feed
 from mpgateway.streaming.ring import Ring
+from mpgateway.streaming.shares import SeatLimits
 from mpgateway.streaming.tail import Tail
 from mpgateway.tracing import Tracing
 
@@ -112,5 +113,6 @@ def _stream_settings(settings: GatewaySettings) -> StreamSettings:
         heartbeat_seconds=settings.stream_heartbeat_seconds,
         stall_seconds=settings.stream_stall_seconds,
         recheck_seconds=settings.stream_recheck_seconds,
-        clients_max=settings.stream_clients_max,
+        seats=SeatLimits(settings.stream_clients_max, settings.stream_workspace_max, settings.stream_principal_max),
+        unread_max=settings.stream_unread_max,
     )

@@ -79,6 +79,10 @@ class HttpRequest:
             raise BadRequest(f"the header {name.decode()} holds characters that are not printable ASCII")
         return value.decode("ascii")
 
+    def accepts(self, media_type: bytes) -> bool:
+        """Whether the request names a media type among those it wants."""
+        return any(name == b"accept" and media_type in value.lower() for name, value in self._scope["headers"])
+
     @property
     def path(self) -> str:
         """The path as it was sent, percent-encoded."""

@@ -1,8 +1,11 @@
 """The gateway process: connect the world, serve, and leave in order."""
 
+import asyncio
 import gc
 import resource
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
+from typing import Any
 
 import structlog
 import uvloop
@@ -12,6 +15,7 @@ from mpbus.identities import GATEWAY
 from mpbus.lifecycle import Lifecycle, live
 from mpbus.producer import CommandProducer
 from mpbus.reader import LogReader
+from mpbus.tasks import end
 from mpbus.vitals import Vital
 from redis.asyncio import Redis
 
@@ -21,6 +25,7 @@ from mpgateway.database import ReadModels
 from mpgateway.limits import REDIS_SECONDS
 from mpgateway.server import Server
 from mpgateway.settings import GatewaySettings
+from mpgateway.streaming.feed import BACKFILL_BATCH, BACKFILL_BYTES
 from mpgateway.streaming.ring import Ring
 from mpgateway.streaming.tail import Tail
 from mpgateway.tracing import Tracing
@@ -53,9 +58,17 @@ async def run(settings: GatewaySettings, life: Lifecycle) -> int:
         _spare_the_collector()
         log.info("gateway.starting", host=settings.http_host, port=settings.http_port)
         life.serves(lambda: world.condition.health(bound=server.started), life.asked.set)
-        await server.serve_until_told(life.asked, lambda: world.ring.end("shutdown"), lambda: clients.count)
+        await _first_of(life.asked.wait(), world.tail.settled())
+        if not life.asked.is_set():
+            await server.serve_until_told(life.asked, lambda: world.ring.end("shutdown"), lambda: clients.count)
     log.info("gateway.stopped")
     return 0
+
+
+async def _first_of(*waits: Coroutine[Any, Any, Any]) -> None:
+    waiting = [asyncio.create_task(wait) for wait in waits]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    await end(*waiting)
 
 
 async def _connect(settings: GatewaySettings, life: Lifecycle, stack: AsyncExitStack) -> World:
@@ -70,8 +83,8 @@ async def _connect(settings: GatewaySettings, life: Lifecycle, stack: AsyncExitS
     stack.push_async_callback(producer.close)
     log_connection = await life.reach(nats, connect(options, f"{settings.node} log", vital=nats))
     stack.push_async_callback(log_connection.close)
-    reader, ring = LogReader(log_connection, settings.shard), Ring(settings.stream_ring_bytes)
-    tail = Tail(ring, reader, settings.stream_heartbeat_seconds / 2)
+    ring = Ring(settings.stream_ring_bytes)
+    tail = Tail(ring, LogReader(log_connection, settings.shard), settings.stream_heartbeat_seconds / 2)
     await tail.start()
     stack.push_async_callback(tail.close)
     read_models = ReadModels(settings.read_models_dsn, settings.postgres_connections)
@@ -87,6 +100,7 @@ async def _connect(settings: GatewaySettings, life: Lifecycle, stack: AsyncExitS
     condition = Condition(nats, read_models, redis, tail, ring)
     await condition.start()
     stack.push_async_callback(condition.close)
+    reader = LogReader(log_connection, settings.shard, batch=BACKFILL_BATCH, bytes_max=BACKFILL_BYTES)
     return World(settings, condition, redis, producer, read_models, ring, reader, tail, tracing)
 
 

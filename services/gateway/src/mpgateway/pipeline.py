@@ -32,11 +32,15 @@ Handler = Callable[[HttpRequest], Awaitable[Answer | Streamed]]
 
 @dataclass(frozen=True)
 class Operation:
-    """What happens for one method of one path. `public`: nobody has to say who they are."""
+    """What happens for one method of one path. `public`: nobody has to say who they are.
+
+    `refuse` may answer a refusal in its own way.
+    """
 
     name: str
     handler: Handler
     public: bool = False
+    refuse: Callable[[HttpRequest, Refused], Answer | None] | None = None
 
 
 class Pipeline:
@@ -74,7 +78,9 @@ class Pipeline:
         except Disconnected:
             return
         except Exception as error:
-            answer = answer_of(refusal_of(error), request.path, trace_id(request))
+            refused = refusal_of(error)
+            own = operation.refuse(request, refused) if operation.refuse else None
+            answer = own or answer_of(refused, request.path, trace_id(request))
         status = answer.status if isinstance(answer, Answer) else 200
         metrics.observe(status, time.perf_counter() - request.started)
         if isinstance(answer, Answer):

@@ -12,15 +12,18 @@ from mpgateway.http import Answer, HttpRequest, Receive, Scope, Send, retry_afte
 from mpgateway.pipeline import Operation, Pipeline
 from mpgateway.problems import Refused, answer_of, refusal_of
 from mpgateway.routes.domain import Route
-from mpgateway.streaming.clients import Client, Clients
+from mpgateway.streaming.clients import CROWDED_SECONDS, Client, Clients
 from mpgateway.streaming.cursor import Cursor
 from mpgateway.streaming.filters import FILTERS, wanted
-from mpgateway.streaming.sse import SseStream
+from mpgateway.streaming.shares import Who
+from mpgateway.streaming.sse import SseStream, farewell
 from mpgateway.streaming.tail import Tail
 from mpgateway.streaming.websocket import refuse_socket, serve_socket
 
 _PARAMETERS = FILTERS | {"after"}
 SOCKET_PATH = EVENT_SOCKET
+PASSING = frozenset({Code.OVERLOADED, Code.UNAVAILABLE, EdgeCode.INTERNAL})
+"""Refusals that pass by themselves."""
 
 
 class EventRoutes:
@@ -33,7 +36,7 @@ class EventRoutes:
 
     def sse(self) -> Route:
         """The route of server-sent events."""
-        return EVENT_STREAM, "GET", Operation("events.stream", self._sse)
+        return EVENT_STREAM, "GET", Operation("events.stream", self._sse, refuse=_refuse_stream)
 
     def socket(self, pipeline: Pipeline) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
         """The ASGI handler of the WebSocket."""
@@ -65,9 +68,18 @@ class EventRoutes:
         await self._access.check_read(request.identity, workspace_id)
         if not self._tail.ready or self._clients.feed.ring.ending is not None:
             raise Refused(Code.UNAVAILABLE, "event streams are not open now", headers=retry_after(1))
-        if self._clients.full:
-            raise Refused(Code.OVERLOADED, "too many event streams are open here", headers=retry_after(5))
-        return Client(request, workspace_id, want, after)
+        who = Who(workspace_id, request.identity.principal)
+        if (why := self._clients.refusal(who)) is not None:
+            raise Refused(Code.OVERLOADED, why, headers=retry_after(CROWDED_SECONDS))
+        return Client(request, who, want, after)
+
+
+def _refuse_stream(request: HttpRequest, refused: Refused) -> Answer | None:
+    """The answer to an event source that will be served another time; None where the refusal is for good."""
+    if refused.code not in PASSING or not request.accepts(b"text/event-stream"):
+        return None
+    asked = [float(value) for name, value in refused.headers if name == b"retry-after"]
+    return farewell(str(refused.code), max([1.0, *asked]))
 
 
 async def _refuse(scope: Scope, answer: Answer, send: Send) -> None:

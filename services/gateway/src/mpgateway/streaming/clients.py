@@ -1,12 +1,15 @@
 """Serving one client of the event stream: writes of bounded time, heartbeats, a goodbye, and what it may still read."""
 
 import asyncio
+import secrets
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
 import msgspec
+from mpschema.rejections import Code
 
 from mpgateway.auth.access import Access
 from mpgateway.auth.authenticator import Authenticator
@@ -17,10 +20,16 @@ from mpgateway.metrics import STREAM_EVENTS, STREAMS, STREAMS_ENDED
 from mpgateway.problems import Refused
 from mpgateway.streaming.cursor import Cursor
 from mpgateway.streaming.feed import Bye, Delivery, Feed, Resync, Step, Wanted
+from mpgateway.streaming.shares import SeatLimits, Seats, Who
 
-RETRY_MS = 1_000
-"""After how many milliseconds a client is asked to come back."""
+PAUSE_SPREAD = 2.0
+"""Clients that are sent away together come back apart: each stays away for up to so many times the pause longer."""
+CROWDED_SECONDS = 5.0
+"""For how long those stay away, at least, for whom there is no room."""
+UNREAD_SECONDS = 1.0
+"""How long one write may take when its principal lets too many streams lie unread already."""
 
+OVERLOADED = str(Code.OVERLOADED)
 STALLED = "stalled"
 """A client that took nothing for too long: not even a goodbye gets through to it."""
 Write = Callable[[Step], Awaitable[None]]
@@ -33,14 +42,15 @@ class StreamSettings:
     heartbeat_seconds: float
     stall_seconds: float
     recheck_seconds: float
-    clients_max: int
+    seats: SeatLimits
+    unread_max: int
 
 
 class ByeData(msgspec.Struct, frozen=True):
     """What `event: bye` says."""
 
     reason: str
-    retry_ms: int = RETRY_MS
+    retry_ms: int
 
 
 class ResyncData(msgspec.Struct, frozen=True):
@@ -48,6 +58,12 @@ class ResyncData(msgspec.Struct, frozen=True):
 
     reason: str
     head: str
+
+
+def retry_ms(pause_seconds: float = 1.0) -> int:
+    """After how many milliseconds one client is asked to come back."""
+    pause = int(1000 * pause_seconds)
+    return pause + secrets.randbelow(int(PAUSE_SPREAD * pause) + 1)
 
 
 class Clients:
@@ -58,16 +74,25 @@ class Clients:
         self._access = access
         self._authenticator = authenticator
         self._settings = settings
-        self.count = 0
+        self._seats = Seats(settings.seats)
+        self._writing: Counter[str] = Counter()
 
     @property
-    def full(self) -> bool:
-        """Whether there is no room for another client."""
-        return self.count >= self._settings.clients_max
+    def count(self) -> int:
+        """How many are served."""
+        return self._seats.taken
+
+    def refusal(self, who: Who) -> str | None:
+        """Why somebody cannot have a stream now; None when there is room."""
+        return self._seats.refusal(who)
 
     async def serve(self, client: "Client", transport: str, receive: Receive, write: Write) -> str:
         """Serve one client until it leaves or the stream ends. Returns the reason, as counted."""
-        self.count += 1
+        if self.refusal(client.who) is not None:  # Since it was admitted, others came.
+            await write(Bye(OVERLOADED, CROWDED_SECONDS))
+            STREAMS_ENDED.labels(OVERLOADED).inc()
+            return OVERLOADED
+        self._seats.take(client.who)
         gauge = STREAMS.labels(transport)
         gauge.inc()
         reason = "left"
@@ -85,7 +110,7 @@ class Clients:
                 raise
         finally:
             watch.cancel()
-            self.count -= 1
+            self._seats.give_back(client.who)
             gauge.dec()
             STREAMS_ENDED.labels(reason).inc()
         return reason
@@ -93,7 +118,7 @@ class Clients:
     async def _steps(self, client: "Client", transport: str, write: Write, watch: "asyncio.Task[None]") -> str:
         settings, events = self._settings, STREAM_EVENTS.labels(transport)
         written = checked = time.monotonic()
-        async with aclosing(self.feed.follow(client.workspace_id, client.wanted, client.after)) as steps:
+        async with aclosing(self.feed.follow(client.who, client.wanted, client.after)) as steps:
             async for step in steps:
                 if watch.done():  # The cancellation may have been lost on its way (`mpbus.tasks`).
                     return "left"
@@ -107,8 +132,7 @@ class Clients:
                 if isinstance(step, Delivery) and not step.frames and idle and not client.fresh:
                     continue
                 client.fresh = False
-                async with asyncio.timeout(settings.stall_seconds):
-                    await write(step)
+                await self._write(client.who.principal, write, step)
                 written = now
                 if isinstance(step, Delivery):
                     events.inc(len(step.frames))
@@ -116,11 +140,25 @@ class Clients:
                     return "resync" if isinstance(step, Resync) else step.reason
         return "ended"
 
+    async def _write(self, principal: str, write: Write, step: Step) -> None:
+        """Write within a bounded time, which is short for whom already many writes wait. Raises `TimeoutError`."""
+        # Only a write that waits for its client is ever seen here by another: the others are done before they can be.
+        stall = self._settings.stall_seconds
+        crowd = self._writing[principal] >= self._settings.unread_max
+        self._writing[principal] += 1
+        try:
+            async with asyncio.timeout(min(UNREAD_SECONDS, stall) if crowd else stall):
+                await write(step)
+        finally:
+            self._writing[principal] -= 1
+            if not self._writing[principal]:
+                del self._writing[principal]
+
     async def _recheck(self, client: "Client") -> str | None:
         """Why the client may not go on; None while it may. Doubt about the world is no reason."""
         try:
             identity = await self._authenticator.authenticate(client.request)
-            await self._access.check_read(identity, client.workspace_id)
+            await self._access.check_read(identity, client.who.workspace_id)
         except Refused as refused:
             return str(refused.code)
         except (ReadModelsUnavailable, KeysUnavailable):
@@ -133,7 +171,7 @@ class Client:
     """One client: who it is, and what it wants."""
 
     request: HttpRequest
-    workspace_id: str
+    who: Who
     wanted: Wanted | None
     after: Cursor | None
     fresh: bool = True

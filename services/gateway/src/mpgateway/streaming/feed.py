@@ -18,8 +18,13 @@ from nats.errors import Error as NatsError
 
 from mpgateway.streaming.cursor import START, Cursor
 from mpgateway.streaming.ring import ANY, Frame, FramedCommit, Ring
+from mpgateway.streaming.shares import Turns, Who
 
-BACKFILLS_MAX = 32
+BACKFILLS_MAX = 16
+"""How many clients read the log at once; the others wait for their turn."""
+BACKFILL_BATCH = 64
+BACKFILL_BYTES = 8 << 20
+"""What one of them asks the log for at once: what it does not read is kept here."""
 CHUNK_FRAMES = 500
 CHUNK_BYTES = 128 * 1024
 RETRY_SECONDS = 0.5
@@ -51,6 +56,8 @@ class Bye:
     """The server ends this stream; come back with the last cursor."""
 
     reason: str
+    pause_seconds: float = 1.0
+    """For how long to stay away, at least."""
 
 
 Step = Delivery | Resync | Bye
@@ -63,19 +70,18 @@ class Feed:
     def __init__(self, ring: Ring, reader: LogReader) -> None:
         self.ring = ring
         self._reader = reader
-        self._backfills = asyncio.Semaphore(BACKFILLS_MAX)
+        self._turns = Turns(BACKFILLS_MAX)
 
-    async def follow(
-        self, workspace_id: str, wanted: Wanted | None, after: Cursor | None
-    ) -> AsyncGenerator[Step, None]:
+    async def follow(self, who: Who, wanted: Wanted | None, after: Cursor | None) -> AsyncGenerator[Step, None]:
         """Steps for one client, for ever; `after` None begins now. Yields empty deliveries when the ring ticks.
 
         Ends after a `Resync` or `Bye`.
         """
+        workspace_id = who.workspace_id
         cursor = self.ring.cursor if after is None else after
         yield Delivery(cursor)
         while self.ring.index_of(cursor.seq) is None and cursor != self.ring.cursor:
-            async with aclosing(self._approach(workspace_id, wanted, cursor)) as steps:
+            async with aclosing(self._approach(who, wanted, cursor)) as steps:
                 async for step in steps:
                     yield step
                     if not isinstance(step, Delivery):
@@ -113,7 +119,7 @@ class Feed:
                 yield delivery
         yield Bye(ring.ending)
 
-    async def _approach(self, workspace_id: str, wanted: Wanted | None, cursor: Cursor) -> Steps:
+    async def _approach(self, who: Who, wanted: Wanted | None, cursor: Cursor) -> Steps:
         """From a cursor outside the ring to one inside, or as far as the log can be read now."""
         if self.ring.ending is not None:
             yield Bye(self.ring.ending)
@@ -122,10 +128,13 @@ class Feed:
             if cursor.seq > self.ring.cursor.seq:
                 yield await self._ahead(cursor)
                 return
-            async with self._backfills, aclosing(self._backfill(workspace_id, wanted, cursor)) as steps:
+            async with self._turns.turn(who) as turn, aclosing(self._backfill(who, wanted, cursor)) as steps:
                 async for step in steps:
-                    yield step
+                    async with turn.lent(steps):
+                        yield step
                     cursor = step.cursor if isinstance(step, Delivery) else cursor
+                    if turn.over:
+                        return
         except AWAY as error:
             log.info("stream.log_away", error=f"{type(error).__name__}: {error}")
             await self._pause()
@@ -139,7 +148,7 @@ class Feed:
         await self._pause()
         return Delivery(cursor)
 
-    async def _backfill(self, workspace_id: str, wanted: Wanted | None, cursor: Cursor) -> Steps:
+    async def _backfill(self, who: Who, wanted: Wanted | None, cursor: Cursor) -> Steps:
         position = GENESIS if cursor == START else await self._reader.position_before(max(cursor.seq, 1))
         async with aclosing(self._commits(position)) as commits:
             async for commit in commits:
@@ -150,7 +159,7 @@ class Feed:
                     yield Resync("epoch", self.ring.cursor)
                     return
                 chunk = _Chunk()
-                chunk.add(commit, workspace_id, wanted, cursor.seq)
+                chunk.add(commit, who.workspace_id, wanted, cursor.seq)
                 cursor = commit.cursor
                 for delivery in chunk.deliveries(cursor):
                     yield delivery
@@ -201,11 +210,18 @@ class _Chunk:
         for frame in commit.frames(workspace_id):
             if frame.record.seq > after_seq and (wanted is None or wanted(frame.record)):
                 self._frames.append(frame)
-                self._bytes += len(frame.event_json)
+                self._bytes += len(frame.sse)
 
     def deliveries(self, cursor: Cursor) -> list[Delivery]:
-        """Deliveries of at most `CHUNK_FRAMES`; the last one carries the cursor, the others their last event's."""
-        parts = [self._frames[at : at + CHUNK_FRAMES] for at in range(0, len(self._frames), CHUNK_FRAMES)]
+        """Deliveries of bounded size; the last one carries the cursor, the others their last event's."""
+        parts: list[list[Frame]] = []
+        room = 0
+        for frame in self._frames:
+            if room < len(frame.sse) or len(parts[-1]) >= CHUNK_FRAMES:
+                parts.append([])
+                room = max(CHUNK_BYTES, len(frame.sse))
+            parts[-1].append(frame)
+            room -= len(frame.sse)
         if not parts:
             return [Delivery(cursor)]
         return [*(Delivery(part[-1].cursor, part) for part in parts[:-1]), Delivery(cursor, parts[-1])]

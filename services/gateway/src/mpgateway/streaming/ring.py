@@ -7,7 +7,7 @@ clients get it. Clients are woken by commits of their own workspace alone.
 import asyncio
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import msgspec
@@ -19,6 +19,10 @@ from mpgateway.streaming.cursor import START, Cursor
 
 ANY = ""
 """Waits for commits of any workspace."""
+DECODED_FACTOR = 2.5
+"""What a commit's decoded events take in memory for each byte of the commit (measured)."""
+FRAME_BYTES = 400
+"""What a frame takes beside its bytes (measured)."""
 
 
 class _Tenant(msgspec.Struct):
@@ -30,11 +34,17 @@ _tenants = msgspec.json.Decoder(_Tenant)
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One event for the wire: what filters ask about, and its CloudEvents JSON."""
+    """One event for the wire: what filters ask about, and its CloudEvents JSON as a server-sent event."""
 
     record: EventRecord
-    event_json: bytes
     sse: bytes
+    json_at: int
+    """Where the JSON begins; it ends before the empty line. Kept once: memory limits how far back a ring goes."""
+
+    @property
+    def event_json(self) -> bytes:
+        """The CloudEvents JSON alone."""
+        return self.sse[self.json_at : -2]
 
     @property
     def cursor(self) -> Cursor:
@@ -45,10 +55,13 @@ class Frame:
 class FramedCommit:
     """A commit, and the frames of its events by workspace, made on demand."""
 
-    __slots__ = ("_frames", "commit", "epoch", "first_seq", "last_seq", "workspaces")
+    __slots__ = ("_frames", "_grew", "bytes", "commit", "epoch", "first_seq", "last_seq", "workspaces")
 
-    def __init__(self, commit: Commit) -> None:
+    def __init__(self, commit: Commit, grew: Callable[[int], None] | None = None) -> None:
         header = commit.header
+        self.bytes = len(commit.data)
+        """About how much memory it takes, with what was made of it."""
+        self._grew = grew
         self.commit = commit
         self.epoch = header.epoch
         self.first_seq = header.first_seq
@@ -68,7 +81,12 @@ class FramedCommit:
         frames = self._frames.get(workspace_id)
         if frames is None:
             frames = [self._frame(record) for record in self.commit.records if record.workspace_id == workspace_id]
+            more = 0 if self._frames else int(DECODED_FACTOR * len(self.commit.data))
+            more += sum(len(frame.sse) + FRAME_BYTES for frame in frames)
             self._frames[workspace_id] = frames
+            self.bytes += more
+            if self._grew is not None:
+                self._grew(more)
         return frames
 
     def record(self, seq: int) -> EventRecord:
@@ -77,14 +95,15 @@ class FramedCommit:
 
     def _frame(self, record: EventRecord) -> Frame:
         event_json = cloudevent_bytes(record, self.commit.hash, self.commit.header.previous_hash)
-        head = f"id: {record.epoch}:{record.seq}\nevent: {record.event_type}\ndata: "
-        return Frame(record, event_json, b"%b%b\n\n" % (head.encode(), event_json))
+        head = f"id: {record.epoch}:{record.seq}\nevent: {record.event_type}\ndata: ".encode()
+        return Frame(record, b"%b%b\n\n" % (head, event_json), len(head))
 
 
 class Ring:
     """Commits without a gap, oldest dropped first."""
 
     def __init__(self, bytes_max: int) -> None:
+        """`bytes_max` bounds the commits with all that was made of them."""
         self._bytes_max = bytes_max
         self._bytes = 0
         self._commits: deque[FramedCommit] = deque()
@@ -99,15 +118,14 @@ class Ring:
         """Add the next commits and wake those whose workspaces they touch."""
         touched, first_new = {ANY}, self.next_index
         for commit in commits:
-            framed = FramedCommit(commit)
+            framed = FramedCommit(commit, self._grow)
             assert not self._commits or framed.first_seq == self.cursor.seq + 1, "G2: events are gapless"
             self._newest.update(dict.fromkeys(framed.workspaces, self.next_index))
             touched |= framed.workspaces
             self._commits.append(framed)
-            self._bytes += len(commit.data)
+            self._bytes += framed.bytes
             self.cursor = framed.cursor
-        while self._bytes > self._bytes_max and len(self._commits) > 1:
-            self._drop_oldest()
+        self._shrink()
         self._wake(touched, first_new)
 
     def end(self, reason: str) -> None:
@@ -148,10 +166,15 @@ class Ring:
         """The commit at an index; None when it was dropped already. The index is below `next_index`."""
         return self._commits[index - self._first_index] if index >= self._first_index else None
 
-    def _drop_oldest(self) -> None:
-        dropped = self._commits.popleft()
-        self._bytes -= len(dropped.commit.data)
-        self._first_index += 1
+    def _grow(self, more: int) -> None:
+        self._bytes += more
+        self._shrink()
+
+    def _shrink(self) -> None:
+        while self._bytes > self._bytes_max and len(self._commits) > 1:
+            dropped = self._commits.popleft()
+            self._bytes -= dropped.bytes
+            self._first_index += 1
 
     def _wake(self, workspaces: Iterable[str], index: int) -> None:
         for workspace_id in workspaces:

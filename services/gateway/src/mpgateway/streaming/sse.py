@@ -5,8 +5,8 @@ from collections.abc import Callable
 import msgspec
 from mpschema.api import POSITION_HEADER
 
-from mpgateway.http import Receive, Send
-from mpgateway.streaming.clients import RETRY_MS, STALLED, ByeData, Client, Clients, ResyncData
+from mpgateway.http import Answer, Receive, Send
+from mpgateway.streaming.clients import STALLED, ByeData, Client, Clients, ResyncData, retry_ms
 from mpgateway.streaming.cursor import Cursor
 from mpgateway.streaming.feed import Bye, Delivery, Resync, Step
 
@@ -31,7 +31,7 @@ class SseStream:
         """Write the stream until the client leaves or the server says goodbye."""
         position = (POSITION_HEADER.lower().encode(), str(self._begins).encode())
         await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, position]})
-        await send({"type": "http.response.body", "body": b"retry: %d\n\n" % RETRY_MS, "more_body": True})
+        await send({"type": "http.response.body", "body": b"retry: %d\n\n" % retry_ms(), "more_body": True})
 
         async def write(step: Step) -> None:
             await send({"type": "http.response.body", "body": sse_bytes(step), "more_body": True})
@@ -52,6 +52,16 @@ def sse_bytes(step: Step) -> bytes:
         case Delivery(_, frames):
             return b"".join([frame.sse for frame in frames])
         case Resync(reason, head):
-            return b"event: resync\ndata: %b\n\n" % _encode(ResyncData(reason, str(head)))
-        case Bye(reason):
-            return b"event: bye\ndata: %b\n\n" % _encode(ByeData(reason))
+            # With the id, a standard client comes back at the head, and not for ever with the position it had.
+            return b"event: resync\nid: %d:%d\ndata: %b\n\n" % (*head, _encode(ResyncData(reason, str(head))))
+        case Bye(reason, pause_seconds):
+            retry = retry_ms(pause_seconds)
+            return b"retry: %d\nevent: bye\ndata: %b\n\n" % (retry, _encode(ByeData(reason, retry)))
+
+
+def farewell(reason: str, pause_seconds: float) -> Answer:
+    """A stream that only says goodbye.
+
+    A standard event source ends for good on every status but 200; after this one it comes back.
+    """
+    return Answer(200, sse_bytes(Bye(reason, pause_seconds)), _HEADERS)

@@ -30,6 +30,7 @@ class Tail:
         self._tick_seconds = tick_seconds
         self._tasks: list[asyncio.Task[None]] = []
         self._head_at_start: int | None = None
+        self._settled = asyncio.Event()
         self.broken = ""
 
     async def start(self) -> None:
@@ -46,19 +47,33 @@ class Tail:
         reached = self._head_at_start is not None and self._ring.cursor.seq >= self._head_at_start
         return reached and not self.broken
 
+    async def settled(self) -> None:
+        """Wait until streams can be served, or it is known that they cannot.
+
+        A gateway takes no connection before: a standard event source would end for good on its first refusal.
+        """
+        await self._settled.wait()
+
     async def _read(self) -> None:
         try:
             position = await self._start_position()
+            self._look_whether_settled()
             async with aclosing(batches_after(self._reader, position)) as batches:
                 async for commits in batches:
                     self._ring.extend(commits)
                     TAIL_POSITION.set(self._ring.cursor.seq)
+                    self._look_whether_settled()
         except (ChainBroken, MalformedCommit) as error:
             # Nothing may be shown from a log that does not verify, or that this build cannot read. The process stays
             # up and says so in /readyz.
             self.broken = str(error)
             log.critical("tail.log_broken", error=self.broken)
             self._ring.end("log_broken")
+            self._settled.set()
+
+    def _look_whether_settled(self) -> None:
+        if self.ready:
+            self._settled.set()
 
     async def _start_position(self) -> LogPosition:
         while True:

@@ -3,7 +3,7 @@
 import msgspec
 
 from mpgateway.http import Answer, Receive, Scope, Send
-from mpgateway.streaming.clients import STALLED, ByeData, Client, Clients, ResyncData
+from mpgateway.streaming.clients import STALLED, ByeData, Client, Clients, ResyncData, retry_ms
 from mpgateway.streaming.feed import Bye, Delivery, Resync, Step
 
 SERVICE_RESTART = 1012
@@ -56,7 +56,7 @@ def socket_frames(step: Step) -> list[str]:
                 for event in events
             ]
         case Resync(reason, head):
-            frames = [SocketFrame("resync", "", ResyncData(reason, str(head)))]
-        case Bye(reason):
-            frames = [SocketFrame("bye", "", ByeData(reason))]
+            frames = [SocketFrame("resync", str(head), ResyncData(reason, str(head)))]
+        case Bye(reason, pause_seconds):
+            frames = [SocketFrame("bye", "", ByeData(reason, retry_ms(pause_seconds)))]
     return [_encode(frame).decode() for frame in frames]

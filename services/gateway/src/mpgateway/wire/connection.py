@@ -6,6 +6,7 @@ numbers, looked at twice a second for all connections together: setting one cost
 
 import asyncio
 import enum
+import socket
 from typing import Any
 from urllib.parse import unquote
 
@@ -21,6 +22,8 @@ from mpgateway.wire.limits import NEVER, WireLimits
 
 _FRAMING_FACTOR = 8
 """How many bytes of chunk framing a byte of a body may need: a chunk of one byte needs five."""
+_UNSENT_BYTES = 128 * 1024
+"""What the kernel takes of an answer before it can be sent."""
 
 
 class Phase(enum.Enum):
@@ -58,6 +61,9 @@ class HttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._extensions: dict[str, dict[object, object]] = {"mp.abort": {"abort": transport.abort}}
         self._wait(Phase.IDLE, self._limits.head_seconds)
+        # Else the kernel takes megabytes for a client that reads nothing, and neither knows nor bounds it.
+        sock = transport.get_extra_info("socket")
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
         if len(self.connections) > self._limits.connections_max:
             # Without an answer: a standard event source comes back after a broken connection, after a 503 it does not.
             self.let_go("too_many")
