@@ -75,7 +75,11 @@ def _channels() -> Json:
             places,
         ),
         "events": _channel(
-            "gateway", EVENT_STREAM, f"Server-sent events; filters {filters}, `after`.", events, workspace
+            "gateway",
+            EVENT_STREAM,
+            f"Server-sent events; filters {filters}, `after`. `bye` precedes every close; `resync` carries the head's id.",
+            events,
+            workspace,
         ),
         "eventsSocket": _channel("gateway", EVENT_SOCKET, "The same as JSON text frames.", events, workspace),
     }
