@@ -77,7 +77,7 @@ def _channels() -> Json:
         "events": _channel(
             "gateway",
             EVENT_STREAM,
-            f"Server-sent events; filters {filters}, `after`. `bye` precedes every close; `resync` carries the head's id.",
+            f"Server-sent events; filters {filters}, `after`. `bye` precedes every close, `resync` has the head's id.",
             events,
             workspace,
         ),

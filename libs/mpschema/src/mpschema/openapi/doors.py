@@ -25,11 +25,11 @@ _STREAM = """\
 Server-sent events without end: `id` is the position `EPOCH:SEQ`, `event` the event's type, `data` a CloudEvent (1.0,
 JSON). Reconnect with the last `id` in `Last-Event-ID`: nothing is lost or repeated. A comment comes every 15 s when
 nothing else does. `event: bye` (`{"reason", "retry_ms"}`) precedes every close by the server; `event: resync`
-(`{"reason", "head"}`) says that the position asked for is not of this log: read state anew and begin at `head`, which is
-also its `id`. The response header `Mp-Position` tells where the stream begins.
+(`{"reason", "head"}`) says that the position asked for is not of this log: read state anew and begin at `head`, also
+its `id`. The response header `Mp-Position` tells where the stream begins.
 
-A request that accepts `text/event-stream` and cannot be served now (too many, not ready) is answered 200 with `event: bye`
-alone: a standard `EventSource` would end for good on any other status. It gets 401, 403, 404 and 422 as everybody does,
+A request that accepts `text/event-stream` and cannot be served now (too many, not ready) is answered 200 with
+`event: bye` alone: a standard `EventSource` would end for good on any other status. It gets 401, 403, 404 and 422 as everybody does,
 for they do not pass by themselves."""
 _NEW_KEY = """\
 The server makes the secret, records its hash (`principal.issue_key`) and shows the key once. Under an `Idempotency-Key`
