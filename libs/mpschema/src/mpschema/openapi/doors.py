@@ -29,8 +29,8 @@ nothing else does. `event: bye` (`{"reason", "retry_ms"}`) precedes every close 
 its `id`. The response header `Mp-Position` tells where the stream begins.
 
 A request that accepts `text/event-stream` and cannot be served now (too many, not ready) is answered 200 with
-`event: bye` alone: a standard `EventSource` would end for good on any other status. It gets 401, 403, 404 and 422 as everybody does,
-for they do not pass by themselves."""
+`event: bye` alone: a standard `EventSource` would end for good on any other status. It gets 401, 403, 404 and 422 as
+everybody does, for they do not pass by themselves."""
 _NEW_KEY = """\
 The server makes the secret, records its hash (`principal.issue_key`) and shows the key once. Under an `Idempotency-Key`
 the repeated request gets the same key again."""
