@@ -1,6 +1,7 @@
 """The arena: a whole stack under a steady load, with watchers of its events, and a network that can fail."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from mpprojector.adapters.dump import dump_tables
 from mpviews.rows import fresh_fold
 
 from tests.chaos.disks import Disk
+from tests.chaos.surroundings import Surroundings
 from tests.chaos.watchers import RawWatcher, SdkWatcher, Watcher
 from tests.support.cluster import Cluster, running
 from tests.support.history import Event, check_history, check_rows
@@ -23,6 +25,8 @@ from tests.support.waiting import eventually
 
 CLIENTS = 8
 LEASE_TTL_SECONDS = 1.5
+CLOCK_BOUND_SECONDS = 5.0
+"""Whatever clocks are set to, recorded time is no further ahead."""
 PAUSE_SECONDS = 0.05
 """Between two commands of a client: the storm is about faults, not about throughput."""
 PATIENCE_SECONDS = 90.0
@@ -35,6 +39,7 @@ class Arena:
 
     cluster: Cluster
     network: Network
+    surroundings: Surroundings
     dice: Random
     disks: dict[str, Disk]
     """Small disks, by the folder they are mounted at."""
@@ -85,7 +90,10 @@ class Arena:
     async def check_log(self) -> list[Event]:
         """Nothing lost or doubled, order, fencing: the whole history, from its bytes."""
         acknowledged = dict(self.cluster.load.acknowledged)  # Before the log is read, which then holds these at least.
-        return await asyncio.to_thread(check_history, await self.cluster.log(), acknowledged)
+        log = await self.cluster.log()
+        ahead = log[-1].header.time_ms / 1_000 - time.time()
+        assert ahead < CLOCK_BOUND_SECONDS, f"the newest commit is dated {ahead:.1f} s ahead"
+        return await asyncio.to_thread(check_history, log, acknowledged)
 
     async def check(self) -> int:
         """Every promise, once the load has ended. Returns how many events the log holds."""
@@ -144,8 +152,11 @@ async def arena(
         disk.mount()
     stack = make_stack(folder, {"kernel": kernel, "relay": proxied})
     network.lead_to([node.port for node in stack.nats_nodes])
+    surroundings = Surroundings(stack)
+    await surroundings.put_up()
     async with AsyncExitStack() as leaving:
         leaving.push_async_callback(network.close)
+        leaving.push_async_callback(surroundings.close)
         cluster = await leaving.enter_async_context(running(stack))
         cluster.load.pause_seconds = PAUSE_SECONDS
         client = AsyncClient(stack.url, stack.root_key, workspace=cluster.load.workspace_id)
@@ -153,7 +164,7 @@ async def arena(
         watchers = (SdkWatcher(client), RawWatcher(stack.url, stack.root_key, cluster.load.workspace_id))
         watching: dict[Watcher, asyncio.Task[None]] = {one: asyncio.create_task(one.watch()) for one in watchers}
         leaving.push_async_callback(_end, list(watching.values()))
-        yield Arena(cluster, network, Random(seed), small, watching)
+        yield Arena(cluster, network, surroundings, Random(seed), small, watching)
 
 
 async def _end(tasks: list["asyncio.Task[None]"]) -> None:

@@ -9,6 +9,7 @@ from mpd.stack import Settings, Stack
 from tests.chaos.arena import Arena, Faults
 from tests.chaos.disk_faults import ON_DISKS, ON_LIMITS, STORE_BYTES_MAX
 from tests.chaos.faults import ON_ONE_NODE
+from tests.chaos.kernel_faults import AROUND_KERNELS
 from tests.chaos.node_faults import ON_CLIENTS_OF_NODES, ON_NODES, whole
 
 _DISKS: Mapping[str, int] = {"nats": 1 << 30, "postgres": 192 << 20}
@@ -51,7 +52,7 @@ def _small_disks(folder: Path, settings: Settings) -> Stack:
     return stack
 
 
-ONE_NODE = Terrain("one-node", 0.62, ON_ONE_NODE, _one_node)
+ONE_NODE = Terrain("one-node", 0.62, {**ON_ONE_NODE, **AROUND_KERNELS}, _one_node)
 THREE_NODES = Terrain("three-nodes", 0.34, {**ON_NODES, **ON_CLIENTS_OF_NODES}, _three_nodes, nodes=3, settled=whole)
 SMALL_DISKS = Terrain("small-disks", 0.04, ON_DISKS, _small_disks, disks=_DISKS)
 LIMITS = Terrain("limits", 0.0, ON_LIMITS, _small_disks)

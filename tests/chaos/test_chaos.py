@@ -21,6 +21,11 @@ async def test_two_that_die_at_once_are_started_again_and_nothing_is_lost(tmp_pa
     await storm(tmp_path, Order(ONE_NODE, faults=4, seed=8, only=together))
 
 
+@pytest.mark.parametrize("fault", ["clock_set", "every_clock_set", "redis_gone", "redis_reached_by_some"])
+async def test_clocks_that_are_set_and_redis_that_is_away_break_no_promise(tmp_path: Path, fault: str) -> None:
+    await storm(tmp_path, Order(ONE_NODE, faults=1, seed=5, only=frozenset({fault})))
+
+
 async def test_with_one_of_three_nodes_lost_commands_are_answered(tmp_path: Path) -> None:
     await storm(tmp_path, Order(THREE_NODES, faults=1, seed=3, only=frozenset({"node_lost"})))
 

@@ -224,6 +224,20 @@ def test_a_paused_kernel_that_holds_up_commands_is_named(patient: Patient) -> No
     eventually_sync(lambda: patient.examine().problems == {}, timeout=30)
 
 
+def test_redis_that_is_away_is_a_problem_of_its_own_and_commands_are_decided(patient: Patient) -> None:
+    valkey = patient.stack.valkey
+    valkey.kill()
+    try:
+        eventually_sync(lambda: "lease kernel-1" in patient.examine().checks, timeout=30)
+        found = patient.examine()
+        assert "redis does not answer" in found.checks["lease kernel-1"].detail
+        assert found.checks["leader"].state is State.OK
+        put_load_on(patient.stack, 10)
+    finally:
+        valkey.start()
+    eventually_sync(lambda: patient.examine().problems == {}, timeout=30)
+
+
 def test_a_dead_projector_is_named(patient: Patient) -> None:
     projector = patient.stack.projectors[0]
     projector.kill()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import dataclass
 
 from mpbus.streams import INTAKE_CONSUMER, LEASE_STREAM
@@ -12,11 +11,11 @@ from nats.js.errors import NotFoundError
 from redis.exceptions import RedisError
 
 from mpoperator.cluster import GONE, Cluster
+from mpoperator.doctor.electing import election_checks
 from mpoperator.doctor.report import Check, ok, problem, unknown, warning
 
 _RELEASED = b"released"
 _MOVES_SECONDS = 1.0
-_AHEAD_WARNS_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -30,28 +29,25 @@ class Lease:
 
 async def leader_checks(cluster: Cluster) -> list[Check]:
     """Who holds the lease, and what the newest commit says."""
-    checks = [_judge(cluster, await leases(cluster))]
+    checks = _judge(cluster, await leases(cluster))
     if cluster.nc is None:
         return [*checks, unknown("log", "NATS does not answer")]
     head = await cluster.head()
     if head is None:
         return [*checks, warning("log", "is empty: no kernel has ever led here", cluster.module("mpkernel"))]
     checks.append(ok("log", f"event {head.position.seq:,}, commit {head.stream_seq:,}, epoch {head.header.epoch}"))
-    ahead = head.header.time_ms / 1_000 - time.time()
-    if ahead > _AHEAD_WARNS_SECONDS:
-        detail = f"the newest commit says it was made {ahead:.1f} s from now: the clock of a kernel's machine is ahead"
-        checks.append(warning("clock kernel", detail, "timedatectl set-ntp true"))
+    checks += await election_checks(cluster, head)
     checks.append(await _progress(cluster))
     return checks
 
 
 async def leases(cluster: Cluster) -> list[Lease]:
-    """What each keeper there may be says."""
+    """What each keeper there may be says: JetStream, who decides, and then Redis, where there is one."""
     found = []
-    if cluster.settings.redis_url is not None:
-        found.append(await _redis_lease(cluster))
     if cluster.nc is not None:
         found.append(await _jetstream_lease(cluster))
+    if cluster.settings.redis_url is not None:
+        found.append(await _redis_lease(cluster))
     return found
 
 
@@ -79,14 +75,24 @@ async def _jetstream_lease(cluster: Cluster) -> Lease:
     return Lease("jetstream", None if free else (last.data or b"").decode())
 
 
-def _judge(cluster: Cluster, found: list[Lease]) -> Check:
-    for lease in found:
-        if lease.holder:
-            return ok("leader", f"{lease.holder} holds the lease (in {lease.keeper})")
-    errors = [lease.error for lease in found if lease.error]
-    if errors or not found:
-        return unknown("leader", f"nobody says who holds the lease: {'; '.join(errors) or 'no keeper answers'}")
-    return problem("leader", "no kernel holds the lease: commands wait and are not decided", cluster.module("mpkernel"))
+def _judge(cluster: Cluster, found: list[Lease]) -> list[Check]:
+    """Who leads is who holds the lease in JetStream. Another's key in Redis only slows a change down."""
+    said = {lease.keeper: lease for lease in found}
+    right, turn = said.get("jetstream"), said.get("redis")
+    if right is None:
+        return [unknown("leader", "nobody says who holds the lease: NATS does not answer")]
+    if right.error:
+        detail = f"JetStream does not say who holds the lease, and nobody can lead: {right.error}"
+        return [problem("leader", detail, cluster.start_command)]
+    if not right.holder:
+        detail = "no kernel holds the lease: commands wait and are not decided"
+        return [problem("leader", detail, cluster.module("mpkernel"))]
+    checks = [ok("leader", f"{right.holder} holds the lease")]
+    if turn is not None and turn.holder not in (None, right.holder):
+        detail = f"{turn.holder} holds the key in Redis: a change of the leader is slower meanwhile"
+        mend = f"if it does not go by itself: redis-cli -u URL DEL mp:lease:kernel-{cluster.shard}"
+        checks.append(warning("lease redis", detail, mend))
+    return checks
 
 
 async def _progress(cluster: Cluster) -> Check:

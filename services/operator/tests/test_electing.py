@@ -1,0 +1,62 @@
+"""The doctor reads from the log's elections how often the leader changed, and what time passed before."""
+
+import asyncio
+
+import pytest
+from mpkernel.adapters.memory import MemoryLog
+from mpkernel.core.policy import RoleAuthorizer
+from mpkernel.core.shard import Shard
+from mpkernel.core.turn import Turn
+from mpkernel.core.world import Fact
+from mpoperator.doctor.electing import Election, elections, judge_elections, judge_jump
+from mpoperator.doctor.report import State
+from mpschema import codec, subjects
+from mpschema.system import LOG, LeaderElected, LogCheckpointed
+
+NOW = 1_790_000_000
+DAY = 86_400
+
+
+async def log_of(*elected_at: int) -> MemoryLog:
+    """A log with an election so many seconds before now, each with two commits after it."""
+    log, shard = MemoryLog(), Shard()
+    for epoch, ago in enumerate(elected_at, 1):
+        facts = [LeaderElected(leader_epoch=epoch, node="k1"), *[LogCheckpointed(at_seq=1, head="", state_root="")] * 2]
+        for index, fact in enumerate(facts):
+            position = await log.head()
+            turn = Turn(shard, epoch, (NOW - ago) * 1_000, RoleAuthorizer())
+            turn.note(Fact(LOG, LOG, fact), f"fact_{epoch}_{index}:0")
+            sealed = turn.seal(position.hash)
+            commit_hash = codec.commit_hash(position.hash, subjects.log_subject("0"), sealed.data)
+            await log.append(sealed.data, commit_hash, position, 1.0)
+    return log
+
+
+async def read(log: MemoryLog) -> list[Election]:
+    """What the doctor reads of it."""
+    return [each async for each in elections(log, log.commits[-1], NOW)]
+
+
+def test_elections_are_read_as_far_back_as_ten_minutes() -> None:
+    found = asyncio.run(_read(3_000, 900, 500, 300))
+    assert [each.epoch for each in found] == [4, 3, 2]
+    assert found[0].silence_ms == 200_000
+
+
+async def _read(*elected_at: int) -> list[Election]:
+    return await read(await log_of(*elected_at))
+
+
+@pytest.mark.parametrize(("count", "state"), [(0, State.OK), (5, State.OK), (6, State.WARNING), (30, State.PROBLEM)])
+def test_many_elections_are_named(count: int, state: State) -> None:
+    check = judge_elections("0", [Election(epoch, 0, 0) for epoch in range(count)])
+    assert check.state is state
+    assert str(count) in check.detail
+    assert "leader.stepped_down" in check.mend or state is State.OK
+
+
+def test_a_leap_of_recorded_time_is_told() -> None:
+    newest = asyncio.run(_read(3 * DAY, 60))[0]
+    check = judge_jump(newest)
+    assert check.state is State.WARNING
+    assert "nothing was recorded for 3.0 days" in check.detail
