@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import pytest
 
 from services.gateway.tests.door import BLUEPRINT, Door
 from tests.support import eventually
@@ -199,3 +200,35 @@ async def test_nobody_creates_a_workspace_with_a_credential_of_another(
     key = (await door.done("/principals/user:bob/keys"))["key"]
     answer = await door.seen_by(key).ask("POST", f"/v1/workspaces?id={new_workspace_id()}", json={"name": "Mine"})
     assert (answer.status_code, answer.json()["code"]) == (403, "denied")
+
+
+async def test_a_batch_in_json_is_an_array_and_so_is_its_answer(door: Door) -> None:
+    lines = [
+        {
+            "type": "task.create",
+            "target": "t1",
+            "payload": {"project_id": "core", "title": "Fix it", "description": "a\u2028b"},
+        },
+        {"type": "task.mark_ready", "target": "t1"},
+        {"type": "task.mark_ready", "target": "none"},
+        {"type": "task.mark_ready", "target": "t1", "unknown": 1},
+    ]
+    answer = await door.ask("POST", f"{door.path}/commands:batch", json=lines)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+    codes = [each.get("code") or each["status"] for each in answer.json()]
+    assert codes == ["accepted", "accepted", "not_found", "schema_invalid"]
+
+
+@pytest.mark.parametrize("body", [b"{}", b"[", b'{"type":"x"}\n', b"[]"])
+async def test_a_batch_in_json_that_is_no_array_of_commands_is_malformed(door: Door, body: bytes) -> None:
+    content_type = {"Content-Type": "application/json"}
+    answer = await door.ask("POST", f"{door.path}/commands:batch", content=body, headers=content_type)
+    assert (answer.status_code, answer.json()["code"]) == (400, "malformed")
+
+
+async def test_the_answers_of_a_batch_are_one_line_each_for_every_reader_of_lines(door: Door) -> None:
+    line = json.dumps({"type": "task.\u2028\u0085\u2029", "target": "t1"}, ensure_ascii=False)
+    content_type = {"Content-Type": "application/x-ndjson"}
+    answer = await door.ask("POST", f"{door.path}/commands:batch", content=line.encode(), headers=content_type)
+    (only,) = answer.text.splitlines()
+    assert json.loads(only)["code"] == "unknown_type"

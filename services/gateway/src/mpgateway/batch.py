@@ -1,4 +1,7 @@
-"""Many commands in one request: NDJSON in, NDJSON out, in the same order. A refusal stops none of the others."""
+"""Many commands in one request, answered in the same order: NDJSON for NDJSON, a JSON array for a JSON array.
+
+A refusal stops none of the others.
+"""
 
 import asyncio
 import functools
@@ -8,6 +11,7 @@ import msgspec
 from mpbus.ids import new_command_id
 from mpschema.api import BATCH_LINES_MAX, BatchLine
 from mpschema.envelope import CommandEnvelope, Outcome
+from mpschema.escapes import escaped
 from mpschema.ids import is_id
 from mpschema.problems import EdgeCode, Problem
 from mpschema.registry import COMMANDS
@@ -24,7 +28,10 @@ BODY_BYTES_MAX = 8 << 20
 WINDOW = 256
 """How many commands of one batch are in flight. They enter the stream in the order of their lines."""
 MEDIA_TYPES = {b"application/x-ndjson", b"application/jsonl", b"application/ndjson"}
+_ARRAY = b"application/json"
 _line = msgspec.json.Decoder(BatchLine)
+_items = msgspec.json.Decoder(list[msgspec.Raw])
+_encode = msgspec.json.Encoder().encode
 _encode_lines = msgspec.json.Encoder().encode_lines
 
 Line = Outcome | Problem
@@ -41,9 +48,7 @@ class Batches:
         check_path_id(request.params["workspace_id"])
         check_bounds(request.identity, request.params["workspace_id"])
         raw = await request.body(BODY_BYTES_MAX)
-        if request.headers.get(b"content-type", b"").partition(b";")[0].strip().lower() not in MEDIA_TYPES:
-            raise Refused(EdgeCode.UNSUPPORTED_MEDIA_TYPE, "a batch is application/x-ndjson")
-        lines = [line for line in raw.split(b"\n") if line and not line.isspace()]
+        lines = _split(raw, _media_type(request))
         if len(lines) > BATCH_LINES_MAX:
             raise Refused(Code.TOO_LARGE, f"a batch has at most {BATCH_LINES_MAX} lines")
         if not lines:
@@ -58,7 +63,9 @@ class Batches:
         await asyncio.gather(
             *(self._work(request, lines, trace, answers, places) for _ in range(min(WINDOW, len(lines))))
         )
-        return Answer(200, _encode_lines(answers), ((b"content-type", b"application/x-ndjson"),))
+        if _media_type(request) == _ARRAY:
+            return Answer(200, escaped(_encode(answers)))
+        return Answer(200, escaped(_encode_lines(answers)), ((b"content-type", b"application/x-ndjson"),))
 
     async def _work(
         self,
@@ -82,6 +89,22 @@ class Batches:
             else:
                 answers[place] = outcome if outcome.accepted else of_outcome(outcome)
                 _counted(outcome.code or outcome.status).inc()
+
+
+def _media_type(request: HttpRequest) -> bytes:
+    return request.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+
+
+def _split(raw: bytes, media_type: bytes) -> list[bytes]:
+    """The commands of a body, each still undecoded. Raises `Refused`."""
+    if media_type in MEDIA_TYPES:
+        return [line for line in raw.split(b"\n") if line and not line.isspace()]
+    if media_type != _ARRAY:
+        raise Refused(EdgeCode.UNSUPPORTED_MEDIA_TYPE, "a batch is application/x-ndjson, or application/json")
+    try:
+        return [bytes(item) for item in _items.decode(raw)]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused(EdgeCode.MALFORMED, "a batch in application/json is an array of commands") from error
 
 
 @functools.cache

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import msgspec
+
 from mpschema import api, examples
 from mpschema.base import ID_PATTERN
 from mpschema.openapi.commands import CODES, outcome_example
@@ -36,7 +38,8 @@ The server makes the secret, records its hash (`principal.issue_key`) and shows 
 the repeated request gets the same key again."""
 _BATCH = """\
 One command a line, one answer a line, in the same order: an `Outcome` or a `Problem`. Each command is decided on its
-own; a refusal stops none of the others. Give each line an `idempotency_key` and the whole batch may be repeated."""
+own; a refusal stops none of the others. Give each line an `idempotency_key` and the whole batch may be repeated. In
+`application/json` it is an array of commands, and so is the answer."""
 
 
 def door_paths() -> Iterator[tuple[str, Json]]:
@@ -51,7 +54,13 @@ def door_paths() -> Iterator[tuple[str, Json]]:
 
 
 def _batch() -> Json:
-    lines = '{"type":"task.mark_ready","target":"fix-login","idempotency_key":"ready-1"}\n'
+    line = {"type": "task.mark_ready", "target": "fix-login", "idempotency_key": "ready-1"}
+    lines = msgspec.json.encode(line).decode() + "\n"
+    listed = {"schema": {"type": "array", "items": ref("schemas", "BatchLine")}, "example": [line]}
+    answered = {
+        "schema": {"type": "array", "items": {"oneOf": [ref("schemas", "Outcome"), ref("schemas", "Problem")]}},
+        "example": [outcome_example(COMMANDS["task.mark_ready"])],
+    }
     ndjson = {"schema": {"type": "string", "description": "`BatchLine` objects, one a line"}, "example": lines}
     answers = {"schema": {"type": "string", "description": "`Outcome` or `Problem` objects, one a line"}}
     return {
@@ -60,8 +69,14 @@ def _batch() -> Json:
         "summary": f"Give up to {api.BATCH_LINES_MAX:,} commands in one request.",
         "description": _BATCH,
         "parameters": [ref("parameters", name) for name in ("WorkspaceId", "CorrelationId", "Traceparent")],
-        "requestBody": {"required": True, "content": {"application/x-ndjson": ndjson}},
-        "responses": {"200": {"description": "An answer a line.", "content": {"application/x-ndjson": answers}}}
+        # JSON first: generators of clients take the first that they know.
+        "requestBody": {"required": True, "content": {"application/json": listed, "application/x-ndjson": ndjson}},
+        "responses": {
+            "200": {
+                "description": "An answer a line.",
+                "content": {"application/json": answered, "application/x-ndjson": answers},
+            }
+        }
         | problems((Code.TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)),
     }
 

@@ -69,7 +69,25 @@ def schemas() -> Json:
     for arguments in (CreateWebhook, ConfigureWebhook):
         properties = named[arguments.__name__]["properties"]
         properties["endpoint"] = _narrowed(properties["endpoint"])
-    return dict(sorted((named | pages).items()))
+    return dict(sorted((_without_defaults(named) | pages).items()))
+
+
+def _without_defaults(schema: Any) -> Any:
+    """The schema with its defaults in words.
+
+    A field with a `default` is one that generators ask for in every request, or believe to be in every answer. Ours may
+    be left out in both.
+    """
+    if isinstance(schema, list):
+        return [_without_defaults(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {key: _without_defaults(value) for key, value in schema.items() if key != "default"}
+    told = schema.get("default")
+    if "default" not in schema or told in (None, "", (), [], {}, False):
+        return kept
+    words = f"Left out, it is {msgspec.json.encode(told).decode()}."
+    return kept | {"description": f"{kept['description']}. {words}" if "description" in kept else words}
 
 
 def _narrowed(schema: Json) -> Json:
