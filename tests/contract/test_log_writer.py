@@ -10,7 +10,7 @@ from mpbus.streams import provision
 from mpd.servers import NatsCluster, NatsServer
 from mpkernel.adapters.jetstream_log import JetStreamLogWriter
 from mpkernel.adapters.memory import MemoryLog
-from mpkernel.ports import Deposed, Log, LogWriter, Unknown
+from mpkernel.ports import CommitTooLarge, Deposed, Log, LogWriter, Unknown
 from mpschema import codec, subjects
 from mpschema.envelope import CommitHeader
 from mpschema.registry import record_of
@@ -85,6 +85,37 @@ async def test_without_a_server_the_outcome_is_unknown(own_nats: NatsServer) -> 
     own_nats.kill()
     with pytest.raises(Unknown):
         await JetStreamLogWriter(nc, SHARD).append(*commit(GENESIS, "a"), GENESIS, 1)
+    await nc.close()
+
+
+async def test_a_commit_larger_than_the_log_takes_is_an_error_of_its_own(pair: Pair) -> None:
+    writer, log = pair
+    data, commit_hash = b"x" * (writer.commit_bytes_max + 5_000), "0" * 64
+    with pytest.raises(CommitTooLarge):
+        await writer.append(data, commit_hash, GENESIS, 5)
+    assert await writer.append(*commit(GENESIS, "a"), GENESIS, 5) == 1, "and nothing is lost by it"
+    assert (await log.head()).stream_seq == 1
+
+
+async def test_a_commit_of_the_stated_size_is_taken_with_its_headers(own_nats: NatsServer) -> None:
+    nc = await connect(own_nats.url, "tests", writer=True)
+    await provision(nc, SHARD)
+    writer = JetStreamLogWriter(nc, SHARD)
+    assert await writer.append(b"x" * (writer.commit_bytes_max + 2_000), "0" * 64, GENESIS, 5) == 1
+    await nc.close()
+
+
+async def test_a_stream_that_takes_less_than_expected_is_learned_of(own_nats: NatsServer) -> None:
+    nc = await connect(own_nats.url, "tests", writer=True)
+    await provision(nc, SHARD)
+    js, stream = nc.jetstream(), subjects.log_stream(SHARD)
+    await js.update_stream((await js.stream_info(stream)).config.evolve(max_msg_size=300_000))
+    writer = JetStreamLogWriter(nc, SHARD)
+    before = writer.commit_bytes_max
+    with pytest.raises(CommitTooLarge):
+        await writer.append(b"x" * 400_000, "0" * 64, GENESIS, 5)
+    assert writer.commit_bytes_max < 200_000 < before
+    assert await writer.append(b"x" * writer.commit_bytes_max, "0" * 64, GENESIS, 5) == 1
     await nc.close()
 
 

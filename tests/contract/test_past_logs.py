@@ -56,7 +56,7 @@ def test_whatever_stands_in_it_can_be_undone(folder: Path) -> None:
         before, derived = state_root(shard), copy.deepcopy(_derived(shard))
         undo = Undo(shard)
         for record in commit.records:
-            undo.folded(record, shard.fold_record(record))
+            undo.replaced.append((record, shard.fold_record(record)))
         undo.run()
         assert (state_root(shard), _derived(shard)) == (before, derived), commit.records
         shard.fold(commit.header, commit.records)

@@ -28,6 +28,11 @@ class FaultyLog:
         self._log = log
         self._node = node
 
+    @property
+    def commit_bytes_max(self) -> int:
+        """See `LogWriter`."""
+        return self._log.commit_bytes_max
+
     async def append(self, data: bytes, commit_hash: str, after: LogPosition, deadline_seconds: float) -> int:
         """See `LogWriter`."""
         node = self._node

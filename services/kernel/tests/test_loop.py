@@ -85,10 +85,16 @@ class HeldLog(MemoryLog):
         super().__init__()
         self.open = asyncio.Event()
         self.open.set()
+        self.room: int | None = None
+        """How many more commits it stores before it waits."""
 
     async def append(self, data: bytes, commit_hash: str, after: LogPosition, deadline_seconds: float) -> int:
         """See `LogWriter`."""
+        if self.room == 0:
+            self.open.clear()
+            self.room = None
         await self.open.wait()
+        self.room = None if self.room is None else self.room - 1
         return await super().append(data, commit_hash, after, deadline_seconds)
 
 
@@ -131,7 +137,7 @@ class Place:
         self.led = self.leader()
         commits = len(self.log.commits)
         self.leading = asyncio.create_task(self.led.lead())
-        await eventually(lambda: len(self.log.commits) == commits + 1)
+        await eventually(lambda: len(self.log.commits) > commits)
 
     async def end(self) -> None:
         """Its end, as asked for."""
@@ -139,6 +145,17 @@ class Place:
         self.led.step_down("the test is over")
         assert await self.leading == "the test is over"
         self.position = self.led.position
+
+    async def lose(self) -> None:
+        """Its end in the middle of everything; what it knew is lost, and the log is all there is."""
+        assert self.leading is not None
+        self.leading.cancel()
+        await asyncio.gather(self.leading, return_exceptions=True)
+        self.shard, self.places = Shard(), Places()
+        for commit in self.log.commits:
+            self.shard.fold(commit.header, commit.records)
+            self.places.add(commit.header.first_seq, commit.stream_seq)
+            self.position = commit.position
 
     async def decided(self, *names: str) -> None:
         """Until the leader's state holds these workspaces, and no others."""
@@ -243,3 +260,40 @@ async def test_a_new_leader_discards_repeats_that_came_after_the_last_commit(pla
     await eventually(lambda: not place.commands.after(0))
     await eventually(lambda: place.answered == ["w-acme"] * 4)
     assert len(place.log.commits) == 3
+
+
+async def test_a_message_longer_than_a_turn_is_answered_line_by_line_and_what_follows_waits(
+    place: Place,
+) -> None:
+    names = [f"w{number}" for number in range(2_500)]
+    place.commands.publish(b"\n".join(map(workspace, names)), "replies")
+    place.commands.publish(workspace("last"), "replies")
+    await eventually(lambda: len(place.answered) == 2_501)
+    assert place.answered == [f"w-{name}" for name in [*names, "last"]]
+    headers = [commit.header for commit in place.log.commits]
+    lines = [header.command_line for header in headers if header.command_line]
+    assert len(lines) >= 2
+    assert (headers[-1].command_position, headers[-1].command_line) == (2, 0)
+    await eventually(lambda: not place.commands.after(0))
+
+
+async def test_a_message_decided_ahead_in_part_is_decided_to_its_end_once_it_arrives(place: Place) -> None:
+    names = [f"w{number}" for number in range(1_200)]
+    data = b"\n".join(map(workspace, names))
+    place.commands.tell(data, "replies")
+    await eventually(lambda: len(place.shard.world.workspaces) > 100)
+    place.commands.publish(data, "replies")
+    await eventually(lambda: place.answered == [f"w-{name}" for name in names])
+
+
+async def test_the_next_leader_goes_on_in_the_middle_of_a_message(place: Place) -> None:
+    names = [f"w{number}" for number in range(2_500)]
+    place.log.room = 1
+    place.commands.publish(b"\n".join(map(workspace, names)), "replies")
+    await eventually(lambda: not place.log.open.is_set())
+    await place.lose()
+    place.log.open.set()
+    await place.begin()
+    await eventually(lambda: place.answered == [f"w-{name}" for name in names])
+    decided = [record.command_id for commit in place.log.commits for record in commit.records if record.digest]
+    assert decided == [f"w-{name}" for name in names]

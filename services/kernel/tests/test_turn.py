@@ -3,11 +3,11 @@
 import msgspec
 import pytest
 from mpkernel.core.policy import RoleAuthorizer
+from mpkernel.core.recorded import conflict_outcome, recorded_outcome
 from mpkernel.core.shard import Shard
 from mpkernel.core.snapshot import Frozen, state_root, thaw
 from mpkernel.core.timers import due, next_due
-from mpkernel.core.turn import Repeat, Reply, Sealed, Turn, conflict_outcome, recorded_outcome
-from mpkernel.core.undo import Undo
+from mpkernel.core.turn import Repeat, Reply, Sealed, Turn
 from mpkernel.core.world import Fact
 from mpschema import codec, levels
 from mpschema.base import Command
@@ -300,7 +300,6 @@ def test_what_was_decided_ahead_is_undone_without_a_trace(run: Run) -> None:
         b"junk",
     ]
     ahead = run.turn()
-    ahead.undo = Undo(run.shard)
     ahead.take(run.position + 1, "replies", lines)
     assert state_root(run.shard) != before
     ahead.undo.run()

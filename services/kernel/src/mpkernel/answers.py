@@ -11,7 +11,8 @@ from mpschema import codec
 from mpschema.envelope import Outcome
 from nats.errors import Error as NatsError
 
-from mpkernel.core.turn import Repeat, Reply, conflict_outcome, recorded_outcome
+from mpkernel.core.recorded import conflict_outcome, recorded_outcome
+from mpkernel.core.turn import Repeat, Reply
 from mpkernel.ports import Log, Replies
 
 log = structlog.get_logger(__name__)

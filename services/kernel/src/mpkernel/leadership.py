@@ -26,6 +26,7 @@ from mpkernel.loop import Leader
 from mpkernel.metrics import Metrics
 from mpkernel.ports import (
     ClockDistrusted,
+    CommitTooLarge,
     Deposed,
     IntakeUnavailable,
     Lease,
@@ -49,6 +50,7 @@ _CAUSES: dict[type[Exception], str] = {
     Deposed: "deposed",
     Unknown: "unknown_outcome",
     ClockDistrusted: "clock",
+    CommitTooLarge: "commit_too_large",
     ConsumerLost: "intake_lost",
     IntakeUnavailable: "intake_unavailable",
 }

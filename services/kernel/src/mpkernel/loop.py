@@ -14,6 +14,7 @@ reads the consumed position from the log and discards for us.
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
@@ -23,11 +24,11 @@ from mpschema import codec, levels
 from mpschema.system import LOG, FeatureLevelRaised, LeaderElected
 
 from mpkernel.answers import Answers, Packed, pack
+from mpkernel.core.draft import TURN_SECONDS, Limits
 from mpkernel.core.policy import Authorizer
 from mpkernel.core.shard import Shard
 from mpkernel.core.timers import due, next_due
 from mpkernel.core.turn import Reply, Sealed, Turn
-from mpkernel.core.undo import Undo
 from mpkernel.core.world import Fact
 from mpkernel.discarding import Discards
 from mpkernel.metrics import Metrics
@@ -53,15 +54,19 @@ class Candidacy:
     subject: str
     operators: tuple[str, ...]
     commit_deadline_seconds: float
+    turn_seconds: float = TURN_SECONDS
+    """How long a turn may decide: a turn that is full in time is stored, and the rest waits for the next."""
+    ticks: Callable[[], float] = time.perf_counter
 
 
 @dataclass(frozen=True, slots=True)
 class _Ahead:
-    """A message that was decided while its stream had not said it: the turn it makes, the way back, and until when."""
+    """A message that was decided while its stream had not said it: the turn it makes, and until when it may."""
 
     message: CommandMessage
     turn: Turn
-    undo: Undo
+    whole: bool
+    """Whether the turn takes all of it."""
     until: float
 
 
@@ -95,6 +100,7 @@ class Leader:
         self._sealing = sealing
         self._metrics = metrics
         self._wake = wake
+        self._limits = Limits(commit_bytes=writer.commit_bytes_max, seconds=candidacy.turn_seconds)
         self._backlog: deque[CommandMessage] = deque()
         self._turn: Turn | None = None
         self._ahead: _Ahead | None = None
@@ -104,7 +110,7 @@ class Leader:
         self._alarm: asyncio.TimerHandle | None = None
         self._ended: str | None = None
         self.decided = False
-        """Whether anything but its election was stored."""
+        """Whether anything but its election was stored, or a request was answered from the log."""
 
     @property
     def epoch(self) -> int:
@@ -200,7 +206,15 @@ class Leader:
         await asyncio.sleep(0)  # Let the commit out, and acknowledgements and new commands in.
 
     def _new_turn(self) -> Turn:
-        return Turn(self._shard, self._epoch, self._clock.now_ms(), self._authorizer)
+        candidacy = self._candidacy
+        return Turn(
+            self._shard,
+            self._epoch,
+            self._clock.now_ms(),
+            self._authorizer,
+            limits=self._limits,
+            ticks=candidacy.ticks,
+        )
 
     def _fire_timers(self) -> None:
         now_ms = self._clock.now_ms() if self._turn is None else self._turn.now_ms
@@ -220,8 +234,10 @@ class Leader:
             turn = self._turn = self._turn or self._new_turn()
             if turn.full:
                 return
-            message = self._backlog.popleft()
-            turn.take(message.position, message.reply_to, message.data.split(b"\n"), message.sender)
+            message = self._backlog[0]
+            if not turn.take(message.position, message.reply_to, message.data.split(b"\n"), message.sender):
+                return  # It is full, and the message goes on in the next.
+            self._backlog.popleft()
             if self._in_flight is None:
                 return  # The log is idle: store this now, decide the rest meanwhile.
 
@@ -230,9 +246,8 @@ class Leader:
         if message is None:
             return
         turn = self._turn = self._new_turn()
-        turn.undo = undo = Undo(self._shard)
-        turn.take(message.position, message.reply_to, message.data.split(b"\n"), message.sender)
-        self._ahead = _Ahead(message, turn, undo, asyncio.get_running_loop().time() + AHEAD_SECONDS_MAX)
+        whole = turn.take(message.position, message.reply_to, message.data.split(b"\n"), message.sender)
+        self._ahead = _Ahead(message, turn, whole, asyncio.get_running_loop().time() + AHEAD_SECONDS_MAX)
 
     def _settle(self) -> None:
         """What was decided ahead stands if the stream says it next. If it says something else, or nothing, it goes."""
@@ -245,10 +260,10 @@ class Leader:
         self._ahead = None
         stands = said == ahead.message
         if stands:
-            self._backlog.popleft()
-            ahead.turn.undo = None
+            if ahead.whole:
+                self._backlog.popleft()
         else:
-            ahead.undo.run()
+            ahead.turn.undo.run()
             self._turn = None
         self._metrics.settled(stands=stands)
 
@@ -262,6 +277,7 @@ class Leader:
             return
         if turn.empty:  # Repeats alone. All before them is stored, as nothing is in flight.
             self._answers.send(pack(turn.replies), self._epoch)
+            self.decided = True
             self._discards.consumed(self._shard.command_position)
             return
         self._in_flight = asyncio.create_task(self._commit(self._seal(turn)))
@@ -269,6 +285,9 @@ class Leader:
 
     def _seal(self, turn: Turn) -> Sealed:
         """Close the turn. Nothing may be decided between this and the look the sealing takes at the state."""
+        for fault in turn.faults:
+            log.error("turn.fault", kind=fault.kind, what=fault.what, epoch=self._epoch, exc_info=fault.error)
+            self._metrics.failed(fault.kind)
         sealed = turn.seal(self._position.hash)
         self._sealing.look(sealed, self._shard)
         return sealed

@@ -88,6 +88,7 @@ def compose(settings: KernelSettings, nc: Client, clock: Clock) -> Kernel:
         subject=subjects.log_subject(settings.shard),
         operators=settings.operators,
         commit_deadline_seconds=max(5.0, settings.lease_ttl_seconds * 2),
+        turn_seconds=settings.turn_budget_ms / 1000,
     )
 
     def make_leader(memory: Memory) -> Leader:

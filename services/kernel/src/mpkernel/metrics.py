@@ -31,6 +31,7 @@ _CLOCK_AHEAD = Gauge(
     "mp_kernel_clock_ahead_seconds", "How far this machine's clock is ahead of the NATS server's; negative: behind."
 )
 _CLOCK_TRUSTED = Gauge("mp_kernel_clock_trusted", "1 while this machine's clock is believed: 0 keeps it from leading.")
+_FAULTS = Counter("mp_kernel_faults_total", "Lines and timers that failed by a fault of the kernel.", ["kind"])
 _STEP_DOWNS = Counter("mp_kernel_step_downs_total", "Leaderships that ended, by cause.", ["cause"])
 
 
@@ -76,6 +77,10 @@ class Metrics:
         """A standby took in commits."""
         _SEQ.set(seq)
         _EPOCH.set(epoch)
+
+    def failed(self, kind: str) -> None:
+        """A line or a timer could not be decided."""
+        _FAULTS.labels(kind).inc()
 
     def leading(self, epoch: int) -> None:
         """This kernel was elected."""

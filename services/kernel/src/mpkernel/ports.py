@@ -80,14 +80,27 @@ class RecordedTime(Protocol):
         ...
 
 
+HEADER_BYTES = 4 * 1024
+"""Room for what a commit has beside the events of its commands: headers, its own and NATS's, and a checkpoint."""
+
+
+class CommitTooLarge(Exception):
+    """The log takes no commit of this size, whoever writes it. The writer states a smaller `commit_bytes_max` then."""
+
+
 class LogWriter(Protocol):
     """The one way to append to the log."""
+
+    @property
+    def commit_bytes_max(self) -> int:
+        """What the events of a commit may take at most, as far as is known."""
+        ...
 
     async def append(self, data: bytes, commit_hash: str, after: LogPosition, deadline_seconds: float) -> int:
         """Store a commit directly after a position, durably, and return its stream position.
 
         Never to be called again before it returned. Raises `Deposed` if something else stands there, `Unknown` if the
-        outcome could not be learned before the deadline.
+        outcome could not be learned before the deadline, `CommitTooLarge` if nobody could store it.
         """
         ...
 

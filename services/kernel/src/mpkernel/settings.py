@@ -21,6 +21,9 @@ class KernelSettings(OpsSettings, RedisSettings):
     operators: Annotated[tuple[str, ...], NoDecode] = Field(
         ("user:root",), description="principals with operator rights everywhere, comma separated"
     )
+    turn_budget_ms: int = Field(
+        20, ge=1, le=1_000, description="so long a turn decides before it is stored, in milliseconds; the rest waits"
+    )
     snapshot_every: int = Field(
         100_000, ge=0, description="events between two snapshots, more in a large state; 0: none"
     )

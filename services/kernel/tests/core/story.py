@@ -155,7 +155,7 @@ class Story:
             self.records.append(record)
             replaced = apply(self.world, record)
             if self.undo is not None:
-                self.undo.folded(record, replaced)
+                self.undo.replaced.append((record, replaced))
 
     @property
     def space(self) -> Space:

@@ -4,31 +4,46 @@ import asyncio
 
 from mpbus.acked import AckedPublisher
 from mpbus.reader import HASH_HEADER, LogPosition
+from mpbus.streams import MESSAGE_BYTES_MAX
 from mpschema import subjects
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 
-from mpkernel.ports import Deposed, Unknown
+from mpkernel.ports import HEADER_BYTES, CommitTooLarge, Deposed, Unknown
 
 _EXPECTED = "Nats-Expected-Last-Sequence"
+_TOO_LARGE = {10054}
+"""The server's code for: a message is larger than its stream takes."""
 _WRONG_SEQUENCE = {10071, 10164}
 """The server's codes for: another sequence stands there; a write is in process there."""
 _RETRY_SECONDS = 0.02
 _PUBLISH_SECONDS = 1.0
+_NATS_HEADER_BYTES = 512
+"""More than the headers of an append take."""
 
 
 class JetStreamLogWriter:
     """The `LogWriter` of a cluster. A commit is known by its hash, so a repeated write finds itself."""
 
     def __init__(self, nc: Client, shard: str) -> None:
+        self._nc = nc
+        self._stream_takes = MESSAGE_BYTES_MAX
         self._js = nc.jetstream(timeout=_PUBLISH_SECONDS)
         self._publisher = AckedPublisher(nc, _PUBLISH_SECONDS)
         self._stream = subjects.log_stream(shard)
         self._subject = subjects.log_subject(shard)
 
+    @property
+    def commit_bytes_max(self) -> int:
+        """See the port: what the stream takes, and the server it is connected to now, without the headers."""
+        return min(self._stream_takes, self._nc.max_payload) - HEADER_BYTES
+
     async def append(self, data: bytes, commit_hash: str, after: LogPosition, deadline_seconds: float) -> int:
         """See the port. The same publish is repeated while its outcome is unknown: it can be stored only once."""
+        if len(data) > self.commit_bytes_max + HEADER_BYTES - _NATS_HEADER_BYTES:
+            # The server would end the connection, and the outcome would look unknown, each time.
+            raise CommitTooLarge(f"a commit of {len(data)} bytes: the server takes {self._nc.max_payload} in all")
         headers = {HASH_HEADER: commit_hash, _EXPECTED: str(after.stream_seq)}
         deadline = asyncio.get_running_loop().time() + deadline_seconds
         unknown = "no answer"
@@ -36,6 +51,9 @@ class JetStreamLogWriter:
             try:
                 return await self._publisher.publish(self._subject, data, headers)
             except APIError as error:
+                if error.err_code in _TOO_LARGE:
+                    self._stream_takes = min(self._stream_takes, len(data)) // 2
+                    raise CommitTooLarge(f"a commit of {len(data)} bytes: {error.description}") from error
                 if error.err_code not in _WRONG_SEQUENCE:
                     unknown = str(error)
                 else:

@@ -8,13 +8,17 @@ from mpbus.reader import GENESIS, Commit, LogPosition, verify
 from mpschema import subjects
 
 from mpkernel.hearing import Hearing
-from mpkernel.ports import CommandMessage, Deposed
+from mpkernel.ports import HEADER_BYTES, CommandMessage, CommitTooLarge, Deposed
 
 
 class MemoryLog:
     """A log in memory, which many may follow and one at a time may append to."""
 
-    def __init__(self, shard: str = "0", now_ns: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self, shard: str = "0", now_ns: Callable[[], int] = time.time_ns, commit_bytes_max: int = 8_000_000
+    ) -> None:
+        self.commit_bytes_max = commit_bytes_max
+        """See `LogWriter`."""
         self._subject = subjects.log_subject(shard)
         self._now_ns = now_ns
         self._commits: list[Commit] = []
@@ -34,6 +38,8 @@ class MemoryLog:
             if self._commits[after.stream_seq].hash == commit_hash:
                 return after.stream_seq + 1
             raise Deposed(f"position {after.stream_seq + 1} holds another commit")
+        if len(data) > self.commit_bytes_max + HEADER_BYTES:
+            raise CommitTooLarge(f"a commit of {len(data)} bytes")
         self.stamps.append(self._now_ns())
         self._commits.append(verify(self._head(), after.stream_seq + 1, self._subject, data, commit_hash))
         self._grown.set()

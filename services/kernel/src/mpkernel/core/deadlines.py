@@ -36,6 +36,11 @@ class Deadlines:
         """Wait no longer."""
         self.due_of.pop(key, None)
 
+    def forget(self, workspace_id: str) -> None:
+        """Wait for nothing of a workspace any longer."""
+        for key in [key for key in self.due_of if key[0] == workspace_id]:
+            del self.due_of[key]
+
     def soonest(self) -> int | None:
         """The next deadline in milliseconds, or None where nothing is waited for."""
         heap, due_of = self._heap, self.due_of

@@ -8,12 +8,14 @@ from mpschema.envelope import EventRecord
 from mpschema.system import FeatureLevelRaised, LeaderElected, LineSurvived, LineTried, LogRestored
 
 from mpkernel.core.aggregates import MODULES
-from mpkernel.core.indexes import REINDEX
+from mpkernel.core.indexes import REINDEX, rebuild_indexes
 from mpkernel.core.rules import Evolve
-from mpkernel.core.world import Space, Try, World
+from mpkernel.core.world import PLACE, Space, Try, World
 
 COUNTS_ELECTIONS = 3
 """The feature level from which the state counts elections that came no further: earlier roots stay what they were."""
+_ABOUT_THE_LOG = tuple(name for name in PLACE if name not in ("seq", "epoch", "time_ms"))
+"""What a world knows that no event changes but those about the log."""
 Reindex = Callable[[Space, Any, Any], None]
 
 _STEPS: dict[type[Event], tuple[str, Evolve, Reindex | None]] = {
@@ -26,8 +28,9 @@ _STEPS: dict[type[Event], tuple[str, Evolve, Reindex | None]] = {
 def apply(world: World, record: EventRecord) -> Any:
     """Fold one event: the aggregate's state, what derives from it, and the world's position.
 
-    Returns the state that it replaced, None if there was none. Raises nothing for a fact that a decision could have
-    made; anything else is a bug, or not our log.
+    Returns what it replaced: the aggregate's state, None if there was none; what the log said about itself. Raises
+    nothing for a fact that a decision could have made; anything else is a bug, or not our log: then the states are what
+    they were, and `mend` makes good what derives from them.
     """
     event, old = record.data, None
     step = _STEPS.get(type(event))
@@ -37,10 +40,12 @@ def apply(world: World, record: EventRecord) -> Any:
         states = space.states[aggregate]
         aggregate_id = record.aggregate_id
         old = states.get(aggregate_id)
-        new = states[aggregate_id] = evolve(old, event, record)
+        new = evolve(old, event, record)
         if reindex is not None:
             reindex(space, old, new)
+        states[aggregate_id] = new
     elif record.aggregate == "log":
+        old = [getattr(world, name) for name in _ABOUT_THE_LOG]
         _of_the_log(world, record)
     world.seq = record.seq
     world.time_ms = record.time_ms
@@ -65,12 +70,12 @@ def _of_the_log(world: World, record: EventRecord) -> None:
 
 
 def undo(world: World, record: EventRecord, before: Any) -> None:
-    """Take back the newest event that was folded; `before` is the state that it replaced.
-
-    The world's position, and what the log says about itself, are the caller's to put back.
-    """
+    """Take back the newest event that was folded; `before` is what it replaced. The position is the caller's."""
     step = _STEPS.get(type(record.data))
     if step is None:
+        if record.aggregate == "log":
+            for name, value in zip(_ABOUT_THE_LOG, before, strict=True):
+                setattr(world, name, value)
         return
     aggregate, _, reindex = step
     space = world.workspaces[record.workspace_id]
@@ -84,3 +89,15 @@ def undo(world: World, record: EventRecord, before: Any) -> None:
         reindex(space, after, before)
     if before is None and not any(space.states.values()):
         del world.workspaces[record.workspace_id]
+
+
+def mend(world: World, workspace_id: str) -> None:
+    """Derive everything of a workspace anew, after an event of it could not be folded."""
+    space = world.workspaces.get(workspace_id)
+    if space is None:
+        return
+    world.deadlines.forget(workspace_id)
+    if any(space.states.values()):
+        rebuild_indexes(space)
+    else:
+        del world.workspaces[workspace_id]

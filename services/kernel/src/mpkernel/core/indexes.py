@@ -26,7 +26,7 @@ _PROJECT_OPEN = ProjectState.OPEN
 
 
 def rebuild_indexes(space: Space) -> None:
-    """Derive everything anew from the states, after a snapshot was loaded into an otherwise new world."""
+    """Derive everything anew from the states. Nothing of the workspace may be waited for."""
     space.index = Indexes()
     for aggregate, states in space.states.items():
         reindex = REINDEX.get(aggregate)

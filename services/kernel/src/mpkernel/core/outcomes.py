@@ -62,10 +62,18 @@ class Outcomes:
         if key is not None:
             places.setdefault(f"{workspace_id} {first.actor} {key}", place)
 
-    def forget_newest(self, kept: int) -> None:
-        """Forget again what was remembered last, until `kept` keys are left."""
-        while len(self._places) > kept:
-            self._places.popitem()
+    def forget(self, first: EventRecord) -> None:
+        """Forget again what an outcome's first event added, under whichever level."""
+        places, workspace_id, key = self._places, first.workspace_id, first.idempotency_key
+        command_id = first.id[:-2]
+        for request in (
+            f"{workspace_id}/{command_id}",
+            f"{workspace_id}/{key}",
+            f"{workspace_id} {command_id}",
+            f"{workspace_id} {first.actor} {key}",
+        ):
+            if request in places and first_seq(places[request]) == first.seq:
+                del places[request]
 
     def find(self, envelope: CommandEnvelope, level: int) -> int | None:
         """The place recorded for a request's key, for `first_seq` and `same_request`; None if there is none."""

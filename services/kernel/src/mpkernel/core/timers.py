@@ -60,6 +60,11 @@ def fire(world: World, timer: Timer) -> tuple[Fact, ...]:
     return (fired, Fact(timer.aggregate, timer.aggregate_id, _consequence(world, timer)))
 
 
+def set_aside(world: World, timer: Timer) -> None:
+    """Wait for this deadline no more, in this memory alone: whoever folds the log waits for it again."""
+    world.deadlines.clear((timer.workspace_id, timer.kind, timer.aggregate_id, timer.detail))
+
+
 def _consequence(world: World, timer: Timer) -> Event:
     if timer.kind == REPLY_BY:
         return ReplyOverdue(timer.detail)

@@ -3,33 +3,29 @@
 Pure but for the shard it advances: time, epoch and bytes come in; what to store and whom to answer come out.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
+from typing import NamedTuple
 
 from mpschema import codec
-from mpschema.base import Command, Event
+from mpschema.base import Command
 from mpschema.envelope import CommandEnvelope, CommitHeader, EventRecord, Outcome, Status
 from mpschema.ids import derived_id
-from mpschema.registry import COMMANDS, LOG_COMMANDS, RECORDS
+from mpschema.registry import COMMANDS, LOG_COMMANDS
 from mpschema.rejections import Code, Rejection
 from mpschema.system import LOG, SYSTEM_WORKSPACE, CommandRejected
-from mpviews.access import EVENTS as ACCESS_EVENTS
 from msgspec.structs import replace
 
 from mpkernel.core.decide import decide
+from mpkernel.core.draft import SPLIT_SINCE, Draft, NoRoom
 from mpkernel.core.outcomes import Use, first_seq, same_request
 from mpkernel.core.policy import Authorizer
 from mpkernel.core.senders import attributed, usurped
-from mpkernel.core.shard import Shard
-from mpkernel.core.timers import Timer, fire
-from mpkernel.core.undo import Undo
+from mpkernel.core.timers import Timer, fire, set_aside
 from mpkernel.core.world import Fact
 
-COMMANDS_MAX = 1_000
-BYTES_MAX = 512 * 1024
 FACTS_MAX = 8_192
-"""Events one command may become. A larger cascade is refused: it must fit one commit."""
+"""Events one command may become. A larger cascade is refused: its turn must end in time."""
 _ACCEPTED = Status.ACCEPTED
 KERNEL = "kernel"
 """The actor of what the kernel does on its own account."""
@@ -45,6 +41,15 @@ class Repeat:
 
 
 Reply = Outcome | Repeat
+
+
+class Fault(NamedTuple):
+    """Something that could not be decided by a fault of ours. It was undone, and everything else goes on."""
+
+    kind: str
+    """`line` or `timer`."""
+    what: str
+    error: Exception
 
 
 @dataclass(slots=True)
@@ -64,57 +69,79 @@ class Sealed:
 
 
 @dataclass(slots=True)
-class Turn:
+class Turn(Draft):
     """A turn being decided on a shard's speculative state."""
 
-    shard: Shard
-    epoch: int
-    now_ms: int
     authorizer: Authorizer
-    lines: list[bytes] = field(default_factory=list)
-    size: int = 0
-    commands: int = 0
-    replies: dict[str, list[Reply]] = field(default_factory=dict)
-    access: list[EventRecord] = field(default_factory=list)
-    undo: Undo | None = None
-    """The way back, while what is decided may have to be undone."""
-
-    def __post_init__(self) -> None:
-        self.now_ms = max(self.now_ms, self.shard.world.time_ms)  # Recorded time never runs backwards (G14).
-
-    @property
-    def empty(self) -> bool:
-        """Whether there is nothing to store."""
-        return not self.lines
+    ticks: Callable[[], float] = field(default=float, kw_only=True)
+    """Seconds of a clock that only the limit looks at; it stands still unless one is handed in."""
+    seconds: float = field(default=0.0, init=False)
+    """How long it has decided."""
+    closed: bool = field(default=False, init=False)
+    """Whether a message is begun, or waits, whose rest belongs to the next turn."""
+    commands: int = field(default=0, init=False)
+    replies: dict[str, list[Reply]] = field(default_factory=dict, init=False)
+    faults: list[Fault] = field(default_factory=list, init=False)
 
     @property
     def full(self) -> bool:
         """Whether the turn must be stored before it takes more."""
-        return self.commands >= COMMANDS_MAX or self.size >= BYTES_MAX
+        limits = self.limits
+        return (
+            self.closed
+            or self.commands >= limits.commands
+            or self.size >= limits.size
+            or self.seconds >= limits.seconds
+        )
 
-    def take(self, position: int, reply_to: str, lines: Iterable[bytes], sender: str = "") -> None:
-        """Decide every command of one message of the command stream. A line nobody can read is refused and recorded.
+    def take(self, position: int, reply_to: str, lines: Sequence[bytes], sender: str = "") -> bool:
+        """Decide the commands of one message of the command stream, from where the turn before this left it.
 
-        `sender` is the service whose message it is; empty for a gateway.
+        Returns whether that was all of them: the rest belongs to the next turn, and this takes nothing more. A line
+        nobody can read is refused and recorded. `sender` is the service whose message it is; empty for a gateway.
         """
+        shard, ticks, commands = self.shard, self.ticks, self.commands
+        begun = ticks() - self.seconds
+        first = shard.command_line if position == shard.command_position + 1 else 0
         replies = self.replies.setdefault(reply_to, []) if reply_to else []
-        for index, line in enumerate(lines):
+        answered, self.before = len(replies), len(self.lines)
+        for index in range(first, len(lines)):
+            if index > first and self._full_since(begun):
+                return self._close(position, index)
+            recorded, line = len(self.lines), lines[index]
+            try:
+                envelope = codec.decode_envelope(line)
+                if isinstance(envelope, Rejection):
+                    self._unreadable(position, index, envelope)
+                else:
+                    replies.append(self._command(attributed(envelope, sender, shard.world.feature_level), sender))
+            except NoRoom:
+                return self._without_room(position, index, commands, replies, answered)
+            except Exception as error:
+                self.back(recorded)
+                try:
+                    replies += self._failed(position, index, line, sender, error)
+                except NoRoom:
+                    return self._without_room(position, index, commands, replies, answered)
             self.commands += 1
-            envelope = codec.decode_envelope(line)
-            if isinstance(envelope, Rejection):
-                self._unreadable(f"unreadable_{position}_{index}", envelope)
-            else:
-                replies.append(self._command(attributed(envelope, sender, self.shard.world.feature_level), sender))
-        self.shard.consume(position)
+        shard.consume(position)
+        self.seconds = ticks() - begun
+        return True
 
     def fire(self, timer: Timer) -> None:
-        """Record that a timer's moment has passed, and what follows from it."""
-        for index, fact in enumerate(fire(self.shard.world, timer)):
-            self._record(fact, timer.workspace_id, f"{timer.id}:{index}", KERNEL)
+        """Record that a moment has passed, and what follows from it. A timer that fails waits for the next leader."""
+        recorded = len(self.lines)
+        try:
+            for index, fact in enumerate(fire(self.shard.world, timer)):
+                self.record(fact, timer.workspace_id, f"{timer.id}:{index}", KERNEL)
+        except Exception as error:
+            self.back(recorded)
+            self.faults.append(Fault("timer", f"{timer.kind} of {timer.workspace_id}/{timer.aggregate_id}", error))
+            set_aside(self.shard.world, timer)
 
     def note(self, fact: Fact, fact_id: str) -> None:
         """Record a fact about the log itself."""
-        self._record(fact, SYSTEM_WORKSPACE, fact_id, KERNEL)
+        self.record(fact, SYSTEM_WORKSPACE, fact_id, KERNEL)
 
     def seal(self, previous_hash: str) -> Sealed:
         """The commit of this turn, following `previous_hash`."""
@@ -132,7 +159,52 @@ class Turn:
         data = b"\n".join([codec.encode(header), *self.lines, b""])
         return Sealed(header, data, self.replies, self.access)
 
-    def _command(self, envelope: CommandEnvelope, sender: str) -> Reply:
+    def _failed(self, position: int, index: int, line: bytes, sender: str, error: Exception) -> list[Reply]:
+        """Refuse a line whose decision failed by a fault of ours. What it had done is undone."""
+        what = f"line {index} of message {position}"
+        self.faults.append(Fault("line", what, error))
+        failed = f"a fault of the kernel ({type(error).__name__}): nothing of {what} happened, nor will"
+        return self.refuse(position, index, line, sender, Rejection(Code.UNDECIDABLE, failed))
+
+    def refuse(self, position: int, index: int, line: bytes, sender: str, why: Rejection) -> list[Reply]:
+        """Refuse a line that cannot be decided: under its key if that can be read, else as a line nobody can read."""
+        recorded = len(self.lines)
+        try:
+            envelope = codec.decode_envelope(line)
+            if not isinstance(envelope, Rejection):
+                return [self._command(attributed(envelope, sender, self.shard.world.feature_level), sender, why)]
+        except NoRoom:
+            raise
+        except Exception as error:
+            self.back(recorded)
+            self.faults.append(Fault("line", f"the refusal of line {index} of message {position}", error))
+        self._unreadable(position, index, why)
+        return []
+
+    def _full_since(self, begun: float) -> bool:
+        """Whether the rest of a message must wait for the next turn, where a message may be split at all."""
+        limits = self.limits
+        if self.shard.world.feature_level < SPLIT_SINCE:
+            return False
+        full = self.commands >= limits.commands or self.size >= limits.size
+        return full or self.ticks() - begun >= limits.seconds
+
+    def _without_room(self, position: int, line: int, commands: int, replies: list[Reply], answered: int) -> bool:
+        """Leave the rest of a message to the next turn; all of it, where a message may not be split."""
+        if self.shard.world.feature_level >= SPLIT_SINCE:
+            return self._close(position, line)
+        self.back(self.before)
+        del replies[answered:]
+        self.commands, self.closed = commands, True
+        return False
+
+    def _close(self, position: int, line: int) -> bool:
+        """Leave the rest of a message, from a line on, to the next turn."""
+        self.closed = True
+        self.shard.consume(position - 1, line)
+        return False
+
+    def _command(self, envelope: CommandEnvelope, sender: str, refused: Rejection | None = None) -> Reply:
         digest = codec.request_digest(envelope)
         outcomes = self.shard.outcomes
         place = outcomes.find(envelope, self.shard.world.feature_level)
@@ -140,17 +212,18 @@ class Turn:
             return Repeat(envelope.command_id, first_seq(place), not same_request(place, digest))
         match outcomes.use_of_id(envelope):
             case Use.NONE:
-                return self._outcome(envelope, digest, sender)
+                return self._outcome(envelope, digest, sender, refused)
             case Use.OWN:
                 return Repeat(envelope.command_id, 0, conflict=True)  # The id was used under another key.
         # Events are named by their command, and another principal's go by this name: neither must learn of the other.
         key = envelope.idempotency_key or envelope.command_id
         own_id = outcomes.new_id(envelope, self.shard.world.seq + 1)
-        outcome = self._outcome(replace(envelope, command_id=own_id, idempotency_key=key), digest, sender)
+        own = replace(envelope, command_id=own_id, idempotency_key=key)
+        outcome = self._outcome(own, digest, sender, refused)
         return replace(outcome, request_id=envelope.command_id)
 
-    def _outcome(self, envelope: CommandEnvelope, digest: str, sender: str) -> Outcome:
-        refused = usurped(envelope, sender, self.shard.world.feature_level)
+    def _outcome(self, envelope: CommandEnvelope, digest: str, sender: str, refused: Rejection | None) -> Outcome:
+        refused = refused or usurped(envelope, sender, self.shard.world.feature_level)
         if refused is not None:
             return self._reject(envelope, digest, envelope.target, refused)
         arguments = codec.decode_arguments(envelope)
@@ -168,17 +241,41 @@ class Turn:
         return self._accept(envelope, digest, target, decision)
 
     def _accept(self, envelope: CommandEnvelope, digest: str, target: str, facts: tuple[Fact, ...]) -> Outcome:
-        first = self.shard.world.seq + 1
-        version = self._store(envelope, digest, facts[0], 0)
         if len(facts) > 1:
-            for index, fact in enumerate(facts[1:], 1):
-                later = self._store(envelope, None, fact, index)
-                version = later if fact[:2] == facts[0][:2] else version
+            return self._accept_many(envelope, digest, target, facts)
+        world, fact = self.shard.world, facts[0]
+        version = world.version_of(envelope.workspace_id, fact.aggregate, fact.aggregate_id) + 1
+        record = self.made(envelope, digest, fact, 0, version)
+        line = codec.encode(record)
+        if self.size + len(line) >= self.limits.commit_bytes and not self.fits(len(line) + 1):
+            return self._too_large(envelope, digest, target, len(line))
+        self.fold(record, line)
+        return self._accepted(envelope, record.seq, target, version)
+
+    def _accept_many(self, envelope: CommandEnvelope, digest: str, target: str, facts: tuple[Fact, ...]) -> Outcome:
+        """The same for a cascade: all of it in this commit, or nothing."""
+        records = self.records(envelope, digest, facts)
+        lines = [codec.encode(record) for record in records]
+        size = sum(len(line) + 1 for line in lines)
+        if not self.fits(size):
+            return self._too_large(envelope, digest, target, size)
+        for record, line in zip(records, lines, strict=True):
+            self.fold(record, line)
+        about = facts[0][:2]
+        version = max(record.version for record, fact in zip(records, facts, strict=True) if fact[:2] == about)
+        return self._accepted(envelope, records[0].seq, target, version)
+
+    def _too_large(self, envelope: CommandEnvelope, digest: str, target: str, size: int) -> Outcome:
+        limit = self.limits.commit_bytes
+        detail = f"this would become {size} bytes of events, and {limit} fit into a commit: act on parts of it first"
+        return self._reject(envelope, digest, target, Rejection(Code.TOO_LARGE, detail))
+
+    def _accepted(self, envelope: CommandEnvelope, first_seq: int, target: str, version: int) -> Outcome:
         return Outcome(
             command_id=envelope.command_id,
             status=_ACCEPTED,
             epoch=self.epoch,
-            first_seq=first,
+            first_seq=first_seq,
             last_seq=self.shard.world.seq,
             target=target,
             version=version,
@@ -189,8 +286,11 @@ class Turn:
         event = CommandRejected(
             code=why.code, detail=why.detail[:2_000], command_type=envelope.type, target=target[:200]
         )
-        self._store(envelope, digest, Fact("command", envelope.command_id, event), 0)
-        seq = self.shard.world.seq
+        seq = self.shard.world.seq + 1
+        record = self.made(envelope, digest, Fact("command", envelope.command_id, event), 0, 1)
+        line = codec.encode(record)
+        self.fits(len(line) + 1)
+        self.fold(record, line)
         return Outcome(
             command_id=envelope.command_id,
             status=Status.REJECTED,
@@ -202,64 +302,11 @@ class Turn:
             detail=event.detail,
         )
 
-    def _unreadable(self, command_id: str, why: Rejection) -> None:
+    def _unreadable(self, position: int, index: int, why: Rejection) -> None:
+        command_id = f"unreadable_{position}_{index}"
         why = why.as_of(self.shard.world.feature_level)
         event = CommandRejected(code=why.code, detail=why.detail[:2_000], command_type="")
-        self._record(Fact("command", command_id, event), SYSTEM_WORKSPACE, f"{command_id}:0", KERNEL)
-
-    def _store(self, envelope: CommandEnvelope, digest: str | None, fact: Fact, index: int) -> int:
-        """Record one fact of a command's outcome; the aggregate's version after it."""
-        world = self.shard.world
-        event: Event = fact.event
-        version = world.version_of(envelope.workspace_id, fact.aggregate, fact.aggregate_id) + 1
-        self._append(
-            # Two without names: Python passes more than 15 named arguments in a dictionary, which costs more.
-            RECORDS[type(event)](
-                world.seq + 1,
-                f"{envelope.command_id}:{index}",
-                workspace_id=envelope.workspace_id,
-                aggregate_id=fact.aggregate_id,
-                version=version,
-                time_ms=self.now_ms,
-                epoch=self.epoch,
-                actor=envelope.principal,
-                data=event,
-                on_behalf_of=envelope.on_behalf_of,
-                session_id=envelope.session_id,
-                correlation_id=envelope.correlation_id,
-                causation_id=envelope.causation_id,
-                traceparent=envelope.traceparent,
-                idempotency_key=(envelope.idempotency_key or None) if digest is not None else None,
-                digest=digest,
-            )
-        )
-        return version
-
-    def _record(self, fact: Fact, workspace_id: str, event_id: str, actor: str) -> None:
-        world = self.shard.world
-        self._append(
-            RECORDS[type(fact.event)](
-                seq=world.seq + 1,
-                id=event_id,
-                workspace_id=workspace_id,
-                aggregate_id=fact.aggregate_id,
-                version=world.version_of(workspace_id, fact.aggregate, fact.aggregate_id) + 1,
-                time_ms=self.now_ms,
-                epoch=self.epoch,
-                actor=actor,
-                data=fact.event,
-            )
-        )
-
-    def _append(self, record: EventRecord) -> None:
-        line = codec.encode(record)
-        self.lines.append(line)
-        self.size += len(line)
-        if type(record.data) in ACCESS_EVENTS:
-            self.access.append(record)
-        replaced = self.shard.fold_record(record)
-        if self.undo is not None:
-            self.undo.folded(record, replaced)
+        self.record(Fact("command", command_id, event), SYSTEM_WORKSPACE, f"{command_id}:0", KERNEL)
 
 
 def _target(envelope: CommandEnvelope) -> str:
@@ -269,44 +316,3 @@ def _target(envelope: CommandEnvelope) -> str:
     if envelope.type in LOG_COMMANDS:
         return LOG
     return derived_id(envelope.type.partition(".")[0], envelope.command_id) if COMMANDS[envelope.type].creates else ""
-
-
-def recorded_outcome(records: list[EventRecord], request_id: str) -> Outcome:
-    """The answer to a request that asked again. `records` begins with its outcome; what follows it is others'.
-
-    Another workspace's command may have the same id, in the same commit: the outcome ends where the next one begins.
-    """
-    first = records[0]
-    rest = takewhile(lambda record: record.digest is None and record.command_id == first.command_id, records[1:])
-    records = [first, *rest]
-    last = records[-1]
-    about = (first.aggregate, first.aggregate_id)
-    version = max(record.version for record in records if (record.aggregate, record.aggregate_id) == about)
-    event = first.event
-    rejected = event if isinstance(event, CommandRejected) else None
-    return Outcome(
-        command_id=first.command_id,
-        status=Status.REJECTED if rejected else Status.ACCEPTED,
-        epoch=first.epoch,
-        first_seq=first.seq,
-        last_seq=last.seq,
-        target=rejected.target if rejected else first.aggregate_id,
-        version=0 if rejected else version,
-        code=rejected.code if rejected else None,
-        detail=rejected.detail if rejected else "",
-        duplicate=True,
-        request_id=request_id if request_id != first.command_id else "",
-    )
-
-
-def conflict_outcome(request_id: str, epoch: int, place: int) -> Outcome:
-    """The answer to a request whose key belongs to another request. Nothing is recorded for it."""
-    return Outcome(
-        command_id=request_id,
-        status=Status.REJECTED,
-        epoch=epoch,
-        first_seq=place,
-        last_seq=place,
-        code=Code.IDEMPOTENCY_CONFLICT,
-        detail="this idempotency key, or command id, already has the outcome of another request",
-    )

@@ -1,4 +1,8 @@
-"""The way back: what was decided ahead of being stored, and then was not stored next, is undone event by event."""
+"""The way back: what was decided and is not to stand is undone event by event.
+
+That is what was decided ahead of being stored, and then was not stored next; a line whose decision failed; and a
+message that finds no room in the commit it was begun in.
+"""
 
 from typing import Any
 
@@ -6,31 +10,39 @@ from mpschema.envelope import EventRecord
 
 from mpkernel.core.evolve import undo
 from mpkernel.core.shard import Shard
-from mpkernel.core.world import PLACE
 
 
 class Undo:
     """Remembers how a shard is now, and what each event that is folded from here on replaced. States never change."""
 
-    __slots__ = ("_consumed", "_outcomes", "_place", "_replaced", "_shard")
+    __slots__ = ("_consumed", "_place", "_shard", "_stuck", "replaced")
 
     def __init__(self, shard: Shard) -> None:
+        world = shard.world
         self._shard = shard
         self._consumed = shard.command_position, shard.command_line
-        self._outcomes = len(shard.outcomes)
-        self._place = [getattr(shard.world, name) for name in PLACE]
-        self._replaced: list[tuple[EventRecord, Any]] = []
-
-    def folded(self, record: EventRecord, replaced: Any) -> None:
-        """This event was folded, and replaced this state (`apply` says which)."""
-        self._replaced.append((record, replaced))
+        self._stuck = world.unmoved_elections, world.tries
+        self._place = world.seq, world.epoch, world.time_ms
+        self.replaced: list[tuple[EventRecord, Any]] = []
+        """Each event that was folded, and what it replaced (`apply` says what)."""
 
     def run(self) -> None:
-        """Put everything back, newest first."""
-        world = self._shard.world
-        for record, before in reversed(self._replaced):
+        """Put everything back as it was in the beginning."""
+        self.run_to(0)
+        world, shard = self._shard.world, self._shard
+        world.unmoved_elections, world.tries = self._stuck
+        shard.command_position, shard.command_line = self._consumed
+
+    def run_to(self, events: int) -> None:
+        """Put back what was folded, newest first, until so many events are left. Nothing was consumed since then."""
+        world, outcomes = self._shard.world, self._shard.outcomes
+        while len(self.replaced) > events:
+            record, before = self.replaced.pop()
             undo(world, record, before)
-        for name, value in zip(PLACE, self._place, strict=True):
-            setattr(world, name, value)
-        self._shard.outcomes.forget_newest(self._outcomes)
-        self._shard.command_position, self._shard.command_line = self._consumed
+            if record.digest is not None:
+                outcomes.forget(record)
+        if self.replaced:
+            last = self.replaced[-1][0]
+            world.seq, world.epoch, world.time_ms = last.seq, last.epoch, last.time_ms
+        else:
+            world.seq, world.epoch, world.time_ms = self._place
