@@ -10,19 +10,20 @@ from mpschema.envelope import EventRecord
 
 from mpkernel.core.evolve import undo
 from mpkernel.core.shard import Shard
+from mpkernel.core.world import PLACE
 
 
 class Undo:
     """Remembers how a shard is now, and what each event that is folded from here on replaced. States never change."""
 
-    __slots__ = ("_consumed", "_place", "_shard", "_stuck", "replaced")
+    __slots__ = ("_begun_at", "_consumed", "_place", "_shard", "replaced")
 
     def __init__(self, shard: Shard) -> None:
         world = shard.world
         self._shard = shard
         self._consumed = shard.command_position, shard.command_line
-        self._stuck = world.unmoved_elections, world.tries
-        self._place = world.seq, world.epoch, world.time_ms
+        self._place = [getattr(world, name) for name in PLACE]
+        self._begun_at = world.seq, world.epoch, world.time_ms
         self.replaced: list[tuple[EventRecord, Any]] = []
         """Each event that was folded, and what it replaced (`apply` says what)."""
 
@@ -30,7 +31,8 @@ class Undo:
         """Put everything back as it was in the beginning."""
         self.run_to(0)
         world, shard = self._shard.world, self._shard
-        world.unmoved_elections, world.tries = self._stuck
+        for name, value in zip(PLACE, self._place, strict=True):
+            setattr(world, name, value)
         shard.command_position, shard.command_line = self._consumed
 
     def run_to(self, events: int) -> None:
@@ -45,4 +47,4 @@ class Undo:
             last = self.replaced[-1][0]
             world.seq, world.epoch, world.time_ms = last.seq, last.epoch, last.time_ms
         else:
-            world.seq, world.epoch, world.time_ms = self._place
+            world.seq, world.epoch, world.time_ms = self._begun_at
