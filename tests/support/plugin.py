@@ -26,6 +26,8 @@ from mpschema.subjects import command_stream, feed_stream, log_stream
 from nats.js.errors import NotFoundError
 
 from tests.support.database import Database, migrate
+from tests.support.pgbouncer import PgBouncer
+from tests.support.programs import program
 
 TEMPLATE = "migrated_template"
 
@@ -70,6 +72,15 @@ def postgres_server(servers_folder: Path) -> Iterator[PostgresServer]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def pgbouncer(servers_folder: Path, postgres_server: PostgresServer) -> Iterator[PgBouncer]:
+    """A PgBouncer in transaction mode before that PostgreSQL. Its tests are marked `needs("pgbouncer")`."""
+    pooler = PgBouncer(servers_folder / "pgbouncer", program("pgbouncer"), postgres_server)
+    pooler.start()
+    yield pooler
+    pooler.kill()
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ from mpviews.rows import fresh_fold
 from libs.mpviews.tests.test_views import CREATED, about_task, events
 from services.projector.tests.log_story import LogStory, commit_of
 from tests.support import Database, eventually
+from tests.support.pgbouncer import PgBouncer
 
 LONG_SECONDS = 60.0
 """A lease that no test outlives, however busy the machine is."""
@@ -172,9 +173,10 @@ class TestPostgresStore(StoreContract):
     @pytest.fixture(autouse=True)
     def database_of_this_test(self, database: Database) -> None:
         self._database = database
+        self._dsn = database.projector_dsn
 
     def ledger(self, lease_seconds: float = LONG_SECONDS) -> Ledger:
-        ledger = PostgresLedger(self._database.projector_dsn, lease_seconds=lease_seconds)
+        ledger = PostgresLedger(self._dsn, lease_seconds=lease_seconds)
         self._open.append(ledger)
         return ledger
 
@@ -184,6 +186,15 @@ class TestPostgresStore(StoreContract):
         await connection.close()
         assert row is not None
         return LogPosition(row["stream_seq"], row["position"], row["hash"])
+
+
+@pytest.mark.needs("pgbouncer")
+class TestPostgresStoreThroughAPooler(TestPostgresStore):
+    """The same through PgBouncer, which gives every transaction another session."""
+
+    @pytest.fixture(autouse=True)
+    def pooled(self, database_of_this_test: None, pgbouncer: PgBouncer) -> None:
+        self._dsn = pgbouncer.through(self._dsn)
 
 
 async def test_a_successor_ends_the_session_of_an_owner_that_stopped_inside_a_transaction(database: Database) -> None:

@@ -32,10 +32,11 @@ async def owner(database: Database) -> AsyncIterator[Any]:
     await connection.close()
 
 
-@pytest.fixture
-async def positions(database: Database, owner: Any) -> AsyncIterator[Positions]:
-    """The service's own way to them."""
-    pool = Pool(database.webhooks_dsn)
+@pytest.fixture(params=["direct", pytest.param("pooled", marks=pytest.mark.needs("pgbouncer"))])
+async def positions(request: pytest.FixtureRequest, database: Database, owner: Any) -> AsyncIterator[Positions]:
+    """The service's own way to them: to the server itself, and through PgBouncer."""
+    dsn = database.webhooks_dsn
+    pool = Pool(request.getfixturevalue("pgbouncer").through(dsn) if request.param == "pooled" else dsn)
     await pool.start()
     yield Positions(pool, lease_seconds=30)
     await pool.close()

@@ -8,8 +8,15 @@ _AWAY = {
     "53": "PostgreSQL has no room for us",
     "55P03": "PostgreSQL holds what we need",
     "57": "PostgreSQL ended our session",
-    "25P03": "PostgreSQL ended our session",
-    "25P04": "PostgreSQL ended our session",
+    "25": "PostgreSQL ended our session",
+    # What a pooler between does to a session that is not ours alone.
+    "26": "PostgreSQL, or a pooler before it, lost our statement",
+    "34": "PostgreSQL, or a pooler before it, lost our statement",
+    "42P05": "PostgreSQL, or a pooler before it, has another's statement",
+    "0A000": "PostgreSQL changed below our statement",
+    "58": "PostgreSQL has trouble with its machine",
+    "F0": "PostgreSQL has trouble with its machine",
+    "XX": "PostgreSQL has trouble of its own",
 }
 _UNMIGRATED = {
     "3F": "the database is not migrated yet",

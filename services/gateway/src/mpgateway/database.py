@@ -9,10 +9,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import fields
 
 import asyncpg
+import structlog
+from mpbus.database import Connector
 from mpbus.postgres import why_away
 from mpbus.vitals import Vital
 from mpviews.standing import Told
 
+_log = structlog.get_logger()
 COMMAND_SECONDS = 5.0
 _DRIVERS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 OWNERSHIP = (
@@ -38,21 +41,21 @@ class ReadModels:
     """A pool of connections. Starts also while Postgres is away, and finds it again by itself."""
 
     def __init__(self, dsn: str, connections: int) -> None:
-        self._dsn = dsn
+        settings = {"default_transaction_read_only": "on", "jit": "off"}
+        self._connector = Connector(
+            dsn,
+            "mpgateway",
+            settings,
+            kind=_Connection,
+            connect_seconds=COMMAND_SECONDS,
+            command_seconds=COMMAND_SECONDS,
+        )
         self._connections = connections
         self.vital = Vital("postgres")
 
     async def start(self) -> None:
         """Prepare the pool; nothing connects before the first question."""
-        self._pool = await asyncpg.create_pool(
-            self._dsn,
-            min_size=0,
-            max_size=self._connections,
-            command_timeout=COMMAND_SECONDS,
-            timeout=COMMAND_SECONDS,
-            connection_class=_Connection,
-            server_settings={"application_name": "mpgateway", "default_transaction_read_only": "on", "jit": "off"},
-        )
+        self._pool = await asyncpg.create_pool(min_size=0, max_size=self._connections, connect=self._connector.connect)
 
     async def close(self) -> None:
         """Close all connections; what still runs is given up."""
@@ -63,9 +66,11 @@ class ReadModels:
         try:
             rows = await self._pool.fetch(sql, *arguments)
         except _DRIVERS as error:
+            # What is wrong with a statement is ours to mend: whoever asks can do nothing but ask again later.
             if (reason := why_away(error)) is None:
-                raise
-            self.vital.away(reason)
+                _log.error("postgres.refused", sqlstate=getattr(error, "sqlstate", None), error=str(error))
+            else:
+                self.vital.away(reason)
             raise ReadModelsUnavailable from error
         self.vital.answered()
         return rows

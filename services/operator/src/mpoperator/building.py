@@ -11,6 +11,7 @@ from dataclasses import fields, replace
 
 import asyncpg
 import msgspec
+from mpbus.database import Connector
 from mpbus.errors import BusError
 from mpbus.reader import LogReader
 from mpclient.cli.exits import Exit
@@ -266,7 +267,7 @@ async def _compare(reader: LogReader, connection: asyncpg.Connection, dsn: str, 
     ledger = PostgresLedger(dsn, lease_seconds=_LEASE_SECONDS)
     node = f"mpctl-compare-{os.getpid()}-{secrets.token_hex(2)}"
     (serving,) = (each for each in await builds(connection) if each.name == build.name and each.phase == "serving")
-    other = await asyncpg.connect(dsn, server_settings={"application_name": "mpctl"})
+    other = await Connector(dsn, "mpctl").connect()
     lease: Lease | None = None
     try:
         lease = await ledger.take(node, build.name, build.build, from_anyone=True)

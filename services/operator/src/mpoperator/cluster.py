@@ -18,6 +18,7 @@ import httpx
 import msgspec
 import redis.asyncio as redis
 from mpbus.connect import connect as connect_bus
+from mpbus.database import Connector
 from mpbus.errors import Unusable
 from mpbus.identities import OPERATOR, PROVISION
 from mpbus.reader import GENESIS, Commit, LogReader
@@ -141,7 +142,7 @@ async def _open_database(found: Cluster) -> None:
         found.errors["postgres"] = "where PostgreSQL is is not known: set MP_POSTGRES_OWNER_DSN"
         return
     try:
-        found.database = await asyncpg.connect(dsn, timeout=WAIT_SECONDS, server_settings={"application_name": "mpctl"})
+        found.database = await Connector(dsn, "mpctl", connect_seconds=WAIT_SECONDS).connect()
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
         found.errors["postgres"] = f"PostgreSQL does not answer: {_said(error)}"
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
 from mpbus.connect import connect as connect_bus
+from mpbus.database import Connector
 from mpbus.errors import Denied, Unusable
 from mpbus.options import NatsOptions
 from mpbus.settings import redacted
@@ -69,12 +70,9 @@ async def archive(dsn: str) -> AsyncIterator[asyncpg.Connection]:
 
 async def _connected(dsn: str) -> asyncpg.Connection:
     try:
-        return await asyncpg.connect(
-            dsn,
-            timeout=_CONNECT_SECONDS,
-            command_timeout=_STATEMENT_SECONDS,
-            server_settings={"application_name": "mpctl", "jit": "off"},
-        )
+        return await Connector(
+            dsn, "mpctl", {"jit": "off"}, connect_seconds=_CONNECT_SECONDS, command_seconds=_STATEMENT_SECONDS
+        ).connect()
     except OSError as error:
         raise ServerGone(f"PostgreSQL does not answer: {error}") from error
 

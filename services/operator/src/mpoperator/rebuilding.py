@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass, replace
 
 import asyncpg
+from mpbus.database import Connector
 from mpbus.reader import LogPosition, LogReader
 from mpclient.cli.exits import Exit
 from mpprojector.adapters.builds import Build, builds, finish, make
@@ -231,7 +232,7 @@ class _Run:
         """Indexes and grants, on a connection of its own: they are made for all builds at the same time."""
         if job.error:
             return
-        connection = await asyncpg.connect(self._dsn, server_settings={"application_name": "mpctl"})
+        connection = await Connector(self._dsn, "mpctl").connect()
         try:
             await finish(connection, job.build, job.view, job.lease.epoch)
         finally:

@@ -31,6 +31,7 @@ class PostgresServer(ChildProcess):
     """
 
     stop_signal = signal.SIGINT  # "Fast": end the sessions, write a checkpoint, leave.
+    stop_seconds_max = 60.0  # That checkpoint writes all that changed, on a disk that may be busy.
     death_signal = signal.SIGQUIT  # Stops every backend at once; the next start recovers from the log.
 
     def __init__(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import asyncpg
+from mpbus.database import is_direct
 from mpprojector.adapters.migrations import GATEWAY, PROJECTOR, WEBHOOKS, SchemaMismatch, migrations, require_current
 
 from mpoperator.cluster import Cluster
@@ -64,7 +65,8 @@ async def _durable(cluster: Cluster, database: asyncpg.Connection) -> Check:
     if off:
         mend = cluster.psql(f"ALTER SYSTEM SET {off[0]} = on") + " && " + cluster.psql("SELECT pg_reload_conf()")
         return problem("postgres", f"{', '.join(off)} is off: a crash can destroy the archive", mend)
-    return ok("postgres", f"answers, version {version}")
+    way = "directly" if await is_direct(database) else "through a pooler, where every statement is a transaction"
+    return ok("postgres", f"answers {way}, version {version}")
 
 
 async def _schema(cluster: Cluster, database: asyncpg.Connection) -> Check:

@@ -8,6 +8,7 @@ from importlib import resources
 
 import asyncpg
 import structlog
+from mpbus.database import Connector
 from mpviews import VIEWS
 from mpviews.changes import View
 
@@ -79,7 +80,7 @@ async def migrate(
     Safe to repeat and to run at the same time from several places. Raises `SchemaMismatch` when an applied migration
     differs from this build's, or the database is newer than this build; `asyncpg.PostgresError` for the rest.
     """
-    connection = await asyncpg.connect(dsn)
+    connection = await Connector(dsn, "mpprojector migrate").connect()
     try:
         passwords = {PROJECTOR: projector_password, GATEWAY: gateway_password, WEBHOOKS: webhooks_password}
         for role, password in passwords.items():

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import asyncpg
+from mpbus.database import Connector
 from mpbus.postgres import why_away
 
 from mpprojector.ports import NotWritable, Unavailable
@@ -31,13 +32,14 @@ SESSION = {
 async def connect(dsn: str, name: str, *, command_seconds: float = COMMAND_SECONDS) -> asyncpg.Connection:
     """One connection, named in `pg_stat_activity`. Times are integers in milliseconds. Raises `Unavailable`."""
     with translated():
-        connection = await asyncpg.connect(
+        connection = await Connector(
             dsn,
-            timeout=_CONNECT_SECONDS,
-            command_timeout=command_seconds,
-            statement_cache_size=_STATEMENTS_MAX,
-            server_settings=SESSION | {"application_name": name},
-        )
+            name,
+            SESSION,
+            statements=_STATEMENTS_MAX,
+            connect_seconds=_CONNECT_SECONDS,
+            command_seconds=command_seconds,
+        ).connect()
         await connection.set_type_codec(
             "timestamptz", schema="pg_catalog", encoder=_micros, decoder=_millis, format="tuple"
         )

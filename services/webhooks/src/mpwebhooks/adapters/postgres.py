@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
+from mpbus.database import Connector
 from mpbus.postgres import why_away
 
 from mpwebhooks.ports import Unavailable
@@ -18,19 +19,14 @@ class Database:
     """Starts also while PostgreSQL is away, and finds it again by itself."""
 
     def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
+        self._connector = Connector(
+            dsn, "mpwebhooks", {"jit": "off"}, connect_seconds=COMMAND_SECONDS, command_seconds=COMMAND_SECONDS
+        )
         self._pool: asyncpg.Pool | None = None
 
     async def start(self) -> None:
         """Prepare the pool; nothing connects before the first question."""
-        self._pool = await asyncpg.create_pool(
-            self._dsn,
-            min_size=0,
-            max_size=CONNECTIONS,
-            command_timeout=COMMAND_SECONDS,
-            timeout=COMMAND_SECONDS,
-            server_settings={"application_name": "mpwebhooks", "jit": "off"},
-        )
+        self._pool = await asyncpg.create_pool(min_size=0, max_size=CONNECTIONS, connect=self._connector.connect)
 
     async def close(self) -> None:
         """Close all connections; what still runs is given up."""

@@ -1,0 +1,46 @@
+"""nginx with its defaults, as people put it before a gateway."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+from mpd.ports import HOST, free_port
+from mpd.process import ChildProcess
+
+from tests.support.programs import environment
+
+_TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+
+
+class Nginx(ChildProcess):
+    """One nginx that passes everything on to a port, with nothing configured but that."""
+
+    def __init__(self, folder: Path, program: Path, target_port: int) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self._target_port = target_port
+        command = [str(program), "-p", str(folder), "-c", "nginx.conf", "-e", "error.log"]
+        super().__init__("nginx", command, folder / "nginx.log", environment=environment())
+
+    @property
+    def url(self) -> str:
+        """Where clients connect."""
+        return f"http://{HOST}:{self.port}"
+
+    def prepare(self) -> None:
+        """Write its configuration."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        temporary = " ".join(f"{kind}_temp_path {kind};" for kind in _TEMPORARY)
+        server = (
+            f"server {{ listen {HOST}:{self.port}; location / {{ proxy_pass http://{HOST}:{self._target_port}; }} }}"
+        )
+        user = "user root; " if os.geteuid() == 0 else ""  # Else it becomes one who may not enter this folder.
+        text = f"{user}daemon off; pid nginx.pid; events {{}}\nhttp {{ access_log off; {temporary}\n{server} }}\n"
+        (self.folder / "nginx.conf").write_text(text)
+
+    def is_ready(self) -> bool:
+        """Whether it listens."""
+        with socket.socket() as probe:
+            return self.running and probe.connect_ex((HOST, self.port)) == 0
