@@ -40,6 +40,8 @@ class BusClient(Client):
         """Whether the server answers us, and what it said last."""
         self._refusable: dict[str, set[OnDenied]] = {}
         self._said: dict[str, float] = {}
+        self.all_denied: OnDenied | None = None
+        """Told of every refusal, whatever it was of."""
 
     def on_denied(self, subject: str, callback: OnDenied) -> Callable[[], None]:
         """Call back when the server refuses to let us publish on a subject. Returns what ends it."""
@@ -76,6 +78,8 @@ class BusClient(Client):
         if found is not None:
             refused = Denied(self.options_given.user, found[1].replace("subscription", "subscribe"), found[2])
             log.error("nats.denied", user=refused.user, action=refused.action, subject=refused.subject)
+            if self.all_denied is not None:
+                self.all_denied(refused)
             for callback in list(self._refusable.get(refused.subject, ())):
                 callback(refused)
         elif isinstance(error, AuthorizationError) or _AUTHORIZATION.search(said):

@@ -1,0 +1,306 @@
+"""The servers let each service do what the table says, and nothing else: tried with each credential, one by one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from mpbus.connect import BusClient, connect
+from mpbus.errors import Denied
+from mpbus.identities import (
+    GATEWAY,
+    KERNEL,
+    OPERATOR,
+    PROJECTOR,
+    PROVISION,
+    RELAY,
+    RESTORE,
+    SNAPSHOT_STREAM,
+    WEBHOOKS,
+    NatsUser,
+    nats_users,
+)
+from mpbus.streams import LEASE_STREAM
+from mpd.credentials import REDIS_RULES, Credentials
+from mpd.servers import NatsServer, ValkeyServer
+from mpschema import subjects
+from redis.asyncio import Redis
+from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
+
+USERS = {user.name: user for user in nats_users()}
+LOG, COMMANDS, FEED = subjects.log_stream("0"), subjects.command_stream("0"), subjects.feed_stream("0")
+STREAMS = (LOG, COMMANDS, FEED, LEASE_STREAM, SNAPSHOT_STREAM, "ANOTHER")
+OF_A_STREAM = (
+    "STREAM.CREATE.{0}",
+    "STREAM.UPDATE.{0}",
+    "STREAM.DELETE.{0}",
+    "STREAM.PURGE.{0}",
+    "STREAM.INFO.{0}",
+    "STREAM.MSG.GET.{0}",
+    "STREAM.MSG.DELETE.{0}",
+    "STREAM.SNAPSHOT.{0}",
+    "STREAM.RESTORE.{0}",
+    "STREAM.LEADER.STEPDOWN.{0}",
+    "STREAM.PEER.REMOVE.{0}",
+    "DIRECT.GET.{0}",
+    "CONSUMER.CREATE.{0}",
+    "CONSUMER.CREATE.{0}.kernel",
+    "CONSUMER.DURABLE.CREATE.{0}.kernel",
+    "CONSUMER.DELETE.{0}.kernel",
+    "CONSUMER.INFO.{0}.kernel",
+    "CONSUMER.RESET.{0}.kernel",
+    "CONSUMER.PAUSE.{0}.kernel",
+    "CONSUMER.MSG.NEXT.{0}.kernel",
+    "CONSUMER.LIST.{0}",
+    "CONSUMER.NAMES.{0}",
+)
+"""What JetStream can be asked about a stream."""
+ELSE = (
+    "$JS.API.INFO",
+    "$JS.API.STREAM.NAMES",
+    "$JS.API.STREAM.LIST",
+    "$JS.API.META.LEADER.STEPDOWN",
+    "$JS.API.ACCOUNT.PURGE.$G",
+    "$JS.ACK.MP_CMD_0.kernel.1.1.1.1.1",
+    "$SYS.REQ.SERVER.PING",
+    "$O.MP_SNAPSHOTS.M.x",
+    "$O.OTHER.M.x",
+    "mp.v1.cmd.0",
+    "mp.v1.cmd.1",
+    "mp.v1.log.0",
+    "mp.v1.svc.0.webhooks.main",
+    "mp.v1.svc.0.webhooks.other",
+    "mp.v1.svc.0.relay.main",
+    "mp.v1.lease.kernel-0",
+    "mp.v1.lease.other",
+    "mp.v1.reply.gateway.x",
+    "mp.v1.reply.webhooks.x",
+    "mp.v1.evt.0.acme.task.t1",
+    *(f"_INBOX.{name}.x" for name in USERS),
+    "anything",
+)
+PUBLISHED = (*(f"$JS.API.{verb.format(stream)}" for stream in STREAMS for verb in OF_A_STREAM), *ELSE)
+SUBSCRIBED = (">", "mp.v1.>", "$JS.API.>", "_INBOX.>", "$JS.EVENT.>", "mp.v1.svc.0.*.*", "mp.v1.reply.>", *ELSE)
+
+
+@dataclass
+class House:
+    """A NATS that knows our users, and their credentials. There is no stream: nothing that is tried does anything."""
+
+    server: NatsServer
+    credentials: Credentials
+
+    @asynccontextmanager
+    async def connected(self, user: str) -> AsyncIterator[BusClient]:
+        """As one of the users."""
+        nc = await connect(self.credentials.nats_options(self.server.url, user), "tries")
+        yield nc
+        await nc.close()
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    folder = tmp_path_factory.mktemp("house")
+    credentials = Credentials(folder / "secrets")
+    server = NatsServer(folder / "nats", users=credentials.nats_entries())
+    server.start()
+    yield House(server, credentials)
+    server.stop()
+
+
+def covers(pattern: str, subject: str) -> bool:
+    """Whether a subject of the table covers one that is tried, wildcards of either and all."""
+    wanted, tried = pattern.split("."), subject.split(".")
+    for index, token in enumerate(wanted):
+        if token == ">":
+            return len(tried) > index
+        if index >= len(tried) or (token != "*" and token != tried[index]) or tried[index] == ">":
+            return False
+    return len(wanted) == len(tried)
+
+
+async def refused(nc: BusClient, tried: tuple[str, ...], action: str) -> set[str]:
+    """Which of these the server refuses. It says so before it answers a ping that was sent later."""
+    found: set[str] = set()
+    names = {subject.lower(): subject for subject in tried}
+    nc.all_denied = lambda error: found.add(names[error.subject]) if error.action == action else None
+    for subject in tried:
+        if action == "publish":
+            await nc.publish(subject, b"\x00 nothing that anybody could act on")
+        else:
+            await nc.subscribe(subject)
+    for _ in range(2):  # The library writes a ping before what still waits to be written.
+        await nc.flush(60)
+    nc.all_denied = None
+    return found
+
+
+@pytest.mark.parametrize("name", USERS)
+async def test_each_user_may_publish_what_the_table_lists_and_nothing_else(house: House, name: str) -> None:
+    tried = tuple(
+        dict.fromkeys([*PUBLISHED, *(_made_literal(each) for user in USERS.values() for each in user.publish)])
+    )
+    allowed = {subject for subject in tried if any(covers(each, subject) for each in USERS[name].publish)}
+    assert allowed, "it may do something"
+    async with house.connected(name) as nc:
+        assert await refused(nc, tried, "publish") == set(tried) - allowed
+
+
+@pytest.mark.parametrize("name", USERS)
+async def test_each_user_may_hear_what_the_table_lists_and_nothing_else(house: House, name: str) -> None:
+    tried = tuple(dict.fromkeys([*SUBSCRIBED, *(each for user in USERS.values() for each in user.subscribe)]))
+    allowed = {subject for subject in tried if any(covers(each, subject) for each in USERS[name].subscribe)}
+    async with house.connected(name) as nc:
+        assert await refused(nc, tried, "subscribe") == set(tried) - allowed
+
+
+def _made_literal(pattern: str) -> str:
+    return ".".join({"*": "kernel", ">": "x.y"}.get(token, token) for token in pattern.split("."))
+
+
+def may(verb: str, stream: str) -> set[str]:
+    """Who may ask this of a stream."""
+    subject = f"$JS.API.{verb.format(stream)}"
+    return {user.name for user in USERS.values() if any(covers(each, subject) for each in user.publish)}
+
+
+def publishers(subject: str) -> set[str]:
+    return {user.name for user in USERS.values() if any(covers(each, subject) for each in user.publish)}
+
+
+def test_the_table_keeps_what_it_is_for() -> None:
+    """The rules themselves, said once more in other words than the table's."""
+    for stream in STREAMS:
+        for verb in ("STREAM.CREATE.{0}", "STREAM.UPDATE.{0}", "STREAM.DELETE.{0}"):
+            makers = {PROVISION, RESTORE} | ({RELAY} if stream == FEED else set())
+            assert may(verb, stream) <= makers, (verb, stream)
+        for verb in (
+            "STREAM.MSG.DELETE.{0}",
+            "STREAM.SNAPSHOT.{0}",
+            "STREAM.RESTORE.{0}",
+            "STREAM.LEADER.STEPDOWN.{0}",
+        ):
+            assert not may(verb, stream), (verb, stream)
+    assert may("STREAM.PURGE.{0}", COMMANDS) == {KERNEL}
+    assert may("STREAM.PURGE.{0}", SNAPSHOT_STREAM) == {KERNEL, RESTORE}
+    assert not may("STREAM.PURGE.{0}", LOG) | may("STREAM.PURGE.{0}", FEED) | may("STREAM.PURGE.{0}", LEASE_STREAM)
+    assert may("STREAM.DELETE.{0}", LOG) == {RESTORE}
+    assert may("CONSUMER.MSG.NEXT.{0}.kernel", COMMANDS) == may("CONSUMER.RESET.{0}.kernel", COMMANDS) == {KERNEL}
+    assert publishers("mp.v1.log.0") == {KERNEL, RESTORE}
+    assert publishers("mp.v1.lease.kernel-0") == publishers("mp.v1.reply.gateway.x") == {KERNEL}
+    assert publishers("mp.v1.cmd.0") == {GATEWAY}
+    assert publishers("mp.v1.svc.0.webhooks.main") == {WEBHOOKS}
+    assert publishers("mp.v1.evt.0.acme.task.t1") == {RELAY}
+    assert not publishers("anything")
+
+
+def test_nobody_hears_the_answers_of_another() -> None:
+    for user in USERS.values():
+        for other in USERS.values():
+            heard = [each for each in user.subscribe if covers(each, f"_INBOX.{other.name}.x")]
+            assert bool(heard) == (user is other)
+        assert not any(each.startswith(("$", ">", "*")) for each in user.subscribe)
+
+
+def test_a_reader_of_the_log_writes_nothing() -> None:
+    writes = ("CREATE", "UPDATE", "DELETE", "PURGE")
+    for name in (PROJECTOR, OPERATOR):
+        of_streams = [each for each in USERS[name].publish if each.startswith("$JS.API.STREAM.")]
+        assert not [each for each in of_streams if each.split(".")[3] in writes]
+        assert not [each for each in USERS[name].publish if not each.startswith("$JS.")]
+
+
+def test_an_instance_speaks_for_itself_alone() -> None:
+    users = {user.name: user for user in nats_users(("0", "eu"), ("one",))}
+    assert _of_services(users[WEBHOOKS]) == {"mp.v1.svc.0.webhooks.one", "mp.v1.svc.eu.webhooks.one"}
+
+
+def _of_services(user: NatsUser) -> set[str]:
+    return {each for each in user.publish if each.startswith("mp.v1.")}
+
+
+async def test_without_a_credential_nobody_comes_in(house: House) -> None:
+    for options in (house.server.url, house.server.url.replace("//", "//kernel:guess@")):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(connect(options, "tries"), 1)
+
+
+async def test_a_refusal_is_an_error_of_whoever_asked(house: House) -> None:
+    async with house.connected(PROJECTOR) as nc:
+        with pytest.raises(Denied, match="user projector: publish to"):
+            await nc.jetstream(timeout=60).delete_stream(LOG)
+
+
+KEYS = ("mp:lease:kernel-0", "mp:limit:principals:user:root", "mp:cache:x", "mp:other", "anything")
+WRITERS = {"kernel": {KEYS[0]}, "gateway": {KEYS[1], KEYS[2]}, "operator": set[str]()}
+READERS = {"kernel": {KEYS[0]}, "gateway": {KEYS[1], KEYS[2]}, "operator": set(KEYS[:4])}
+FOR_NOBODY = (
+    "FLUSHALL",
+    "FLUSHDB",
+    "CONFIG GET *",
+    "CONFIG SET maxmemory 1",
+    "CLIENT PAUSE 1",
+    "CLIENT LIST",
+    "CLIENT KILL TYPE normal",
+    "KEYS *",
+    "ACL LIST",
+    "SHUTDOWN NOSAVE",
+    "SAVE",
+    "REPLICAOF NO ONE",
+    "MONITOR",
+    "SWAPDB 0 1",
+)
+
+
+@pytest.fixture(scope="module")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ValkeyServer, Credentials]]:
+    folder: Path = tmp_path_factory.mktemp("valkey")
+    credentials = Credentials(folder / "secrets")
+    server = ValkeyServer(folder / "valkey", acl_file=credentials.redis_acl_file)
+    server.start()
+    yield server, credentials
+    server.stop()
+
+
+def client(valkey: tuple[ValkeyServer, Credentials], user: str) -> Redis:
+    password = valkey[1].redis_password_file(user).read_text()
+    return Redis(port=valkey[0].port, username=user, password=password)
+
+
+async def allowed(redis: Redis, *words: str | int) -> bool:
+    """A script does no more than its caller may, and says so as an error of the script."""
+    try:
+        await redis.execute_command(*words)  # type: ignore[no-untyped-call]  # the package says nothing of it
+    except NoPermissionError:
+        return False
+    except ResponseError as error:
+        if "NOPERM" in str(error) or "No permissions" in str(error):
+            return False
+        raise
+    return True
+
+
+@pytest.mark.parametrize("user", REDIS_RULES)
+async def test_each_user_of_redis_has_its_keys_and_no_others(
+    valkey: tuple[ValkeyServer, Credentials], user: str
+) -> None:
+    async with client(valkey, user) as redis:
+        assert {key for key in KEYS if await allowed(redis, "SET", key, "x", "PX", "100")} == WRITERS[user]
+        assert {key for key in KEYS if await allowed(redis, "GET", key)} == READERS[user]
+        script = "return redis.call('SET', KEYS[1], 'x', 'PX', 100)"
+        written = {key for key in KEYS if await allowed(redis, "EVAL", script, 1, key)}
+        assert written == WRITERS[user]
+        assert [words for words in FOR_NOBODY if await allowed(redis, *words.split())] == []
+
+
+@pytest.mark.parametrize("login", [{}, {"password": "guess"}, {"username": "kernel", "password": "guess"}])
+async def test_without_a_password_redis_lets_nobody_in(
+    valkey: tuple[ValkeyServer, Credentials], login: dict[str, str]
+) -> None:
+    async with Redis(port=valkey[0].port, **login) as redis:  # type: ignore[arg-type]  # texts, all of them
+        with pytest.raises(AuthenticationError):
+            await redis.get(KEYS[0])
