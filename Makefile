@@ -46,6 +46,7 @@ docs: .venv/.dev ## Write the generated documents anew from the code (schemas, O
 	@$(BIN)/python -m mpschema $(ARGS)
 	@$(BIN)/python -m mpclient.generate
 	@$(BIN)/python -m mpkernel.diagrams
+	@$(BIN)/python -m mpd.tables
 
 clean: ## Remove everything generated here: environment, tools, caches (never your data)
 	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .schemathesis

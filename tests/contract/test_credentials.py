@@ -27,9 +27,12 @@ from mpbus.identities import (
 from mpbus.streams import LEASE_STREAM
 from mpd.credentials import REDIS_RULES, Credentials
 from mpd.servers import NatsServer, ValkeyServer
+from mpd.tables import PAGE, written
 from mpschema import subjects
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
+
+from tests.architecture.repository import ROOT
 
 USERS = {user.name: user for user in nats_users()}
 LOG, COMMANDS, FEED = subjects.log_stream("0"), subjects.command_stream("0"), subjects.feed_stream("0")
@@ -304,3 +307,8 @@ async def test_without_a_password_redis_lets_nobody_in(
     async with Redis(port=valkey[0].port, **login) as redis:  # type: ignore[arg-type]  # texts, all of them
         with pytest.raises(AuthenticationError):
             await redis.get(KEYS[0])
+
+
+def test_the_page_shows_what_the_servers_are_told() -> None:
+    page = (ROOT / PAGE).read_text()
+    assert written(page) == page, "run: make docs"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from mpd.keys import write_installation
+from mpbus.identities import nats_users
+from mpd.containers import write_installation
+from mpd.servers import wheels
 
 from tests.architecture.repository import ROOT
 from tests.deploy.rendered import COMPOSE, compose, compose_services
@@ -61,14 +65,32 @@ def test_the_cluster_has_three_nodes_and_three_copies() -> None:
     assert services["nats"]["command"] == ["-c", "/etc/nats/nats-cluster.conf"]
 
 
-def test_the_configurations_of_nats_are_valid_for_the_real_server() -> None:
-    for name in ("nats.conf", "nats-cluster.conf"):
-        command = [str(BIN / "nats-server"), "-t", "-c", str(COMPOSE / name)]
-        done = subprocess.run(command, env={"NATS_NAME": "n"}, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-
-
 def test_the_dockerfile_passes_its_linter() -> None:
     command = [str(BIN / "hadolint"), str(ROOT / "Dockerfile")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_nats_and_valkey_let_in_who_has_a_credential_and_nobody_else(tmp_path: Path) -> None:
+    """The shipped configuration, beside the secrets that `mpd keys` makes, by the real servers."""
+    write_installation(tmp_path)
+    for name in ("nats.conf", "nats-cluster.conf"):
+        shutil.copy(COMPOSE / name, tmp_path)
+    environment = os.environ | {"NATS_NAME": "nats"}
+    for name in ("nats.conf", "nats-cluster.conf"):
+        command = [str(wheels.nats_server()), "-t", "-c", str(tmp_path / name)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+    users = (tmp_path / "nats_users.conf").read_text()
+    assert [users.count(f'"_INBOX.{user.name}.>"') for user in nats_users()] == [1] * len(nats_users())
+    assert "authorization" in (tmp_path / "nats_cluster.conf").read_text()
+    assert (tmp_path / "redis_users.acl").read_text().startswith("user default off\n")
+
+
+def test_each_service_is_handed_its_own_credential(tmp_path: Path) -> None:
+    variables = dict(line.split("=", 1) for line in write_installation(tmp_path).read_text().splitlines())
+    services = compose_services("compose.yaml", **variables, COMPOSE_PROFILES="feed")
+    for name, service in services.items():
+        seeds = {each["source"] for each in service.get("secrets", []) if each["source"].startswith("nats_")}
+        assert seeds == ({f"nats_{name}"} if "MP_NATS_NKEY_SEED_FILE" in service.get("environment", {}) else set())
+    assert sum("MP_NATS_NKEY_SEED_FILE" in each.get("environment", {}) for each in services.values()) == 6

@@ -16,7 +16,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 import pytest
-from mpd.keys import IMAGE_USER, write_installation
+from mpd.containers import IMAGE_USER, write_installation
 from mpd.ports import HOST, free_port
 from mpd.process import ChildProcess
 from mpd.services import PROGRAMS, http_status
@@ -126,7 +126,13 @@ def as_shipped(image: Path, tmp_path: Path) -> Iterator[dict[str, ChildProcess]]
 
 def _here(value: str, secrets: Path, away: int) -> str:
     """A setting of a container, on this machine."""
-    return re.sub(r"(?<=[/@])(nats|postgres|valkey):\d+", f"{HOST}:{away}", value.replace("/run/secrets", str(secrets)))
+    return re.sub(r"(?<=[/@])(nats|postgres|valkey):\d+", f"{HOST}:{away}", _secret(value, secrets))
+
+
+def _secret(value: str, secrets: Path) -> str:
+    """A file that a container finds among its secrets, here. Seeds have an ending that containers do not see."""
+    found = value.replace("/run/secrets", str(secrets))
+    return found + ".seed" if Path(found).name.startswith("nats_") and found != value else found
 
 
 def test_every_service_starts_in_the_image_without_a_name_and_a_home(as_shipped: dict[str, ChildProcess]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from mpd.cli import main
-from mpd.keys import IMAGE_USER
+from mpd.containers import IMAGE_USER
 
 from tests.architecture.repository import ROOT
 from tests.deploy.engine import Container, Engine, engine

@@ -378,3 +378,13 @@ def test_storage_that_fills(used: int, state: State) -> None:
 )
 def test_copies_that_are_too_few_for_the_nodes(copies: int, nodes: int | None, state: State) -> None:
     assert judge_copies("copies", copies, nodes, "again").state is state
+
+
+def test_servers_that_ask_nobody_who_they_are_are_named(patient: Patient, nats_url: str, redis_url: str) -> None:
+    asked = {name: check.detail for name, check in patient.examine().checks.items() if name.startswith("credential ")}
+    assert asked == {f"credential {name}": "asks for a credential: yes" for name in ("nats", "redis", "postgres")}
+    found = patient.run(MP_NATS_URL=nats_url, MP_REDIS_URL=redis_url, MP_REDIS_USER="", MP_REDIS_PASSWORD_FILE="")
+    for name in ("nats", "redis"):
+        assert "asks for a credential: no" in found.problems[f"credential {name}"].detail
+        assert "credentials.md" in found.problems[f"credential {name}"].mend
+    assert found.checks["credential postgres"].state is State.OK

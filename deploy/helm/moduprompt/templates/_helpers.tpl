@@ -73,3 +73,24 @@ securityContext:
 - name: {{ .name }}
   value: {{ printf "postgresql://%s:$(%s)@%s:%v/%s" .role .password $host .root.Values.postgresql.port .root.Values.postgresql.database | quote }}
 {{- end }}
+
+{{- /* Who a part is to NATS and Redis: the files of `mpd keys --dir`, of which it is given its own. */ -}}
+{{- define "moduprompt.credentialsEnv" -}}
+- {name: MP_NATS_NKEY_SEED_FILE, value: /credentials/nats.seed}
+{{- if has . (list "kernel" "gateway") }}
+- {name: MP_REDIS_USER, value: {{ . }}}
+- {name: MP_REDIS_PASSWORD_FILE, value: /credentials/redis}
+{{- end }}
+{{- end }}
+
+{{- define "moduprompt.credentialsVolume" -}}
+- name: credentials
+  secret:
+    secretName: {{ .root.Values.credentialsSecret }}
+    defaultMode: 0440
+    items:
+      - {key: nats_{{ .part }}.seed, path: nats.seed}
+      {{- if has .part (list "kernel" "gateway") }}
+      - {key: redis_{{ .part }}, path: redis}
+      {{- end }}
+{{- end }}

@@ -18,12 +18,15 @@ import click
 import structlog
 from mpbus.telemetry import log_factory
 from mpschema.escapes import shown
+from mpschema.ids import is_id
 from rich.console import Console
 from rich.table import Table
 
 from mpd import installation, logs
+from mpd.containers import write_installation
+from mpd.credentials import Credentials
 from mpd.installation import AlreadyRunning, NoFolder, NotRunning
-from mpd.keys import new_environment, write_installation
+from mpd.keys import new_environment
 from mpd.ports import is_free
 from mpd.process import ServerFailed
 from mpd.servers.wheels import WheelMissing
@@ -199,7 +202,8 @@ def show_logs(folder: Path, follow: bool, lines: int, service: str | None) -> No
     type=click.Path(file_okay=False, path_type=Path),
     help="Make them as files in this folder, and keep those that are there.",
 )
-def make_keys(folder: Path | None) -> None:
+@click.option("--feed", "workspace_id", help="Add a user of NATS that may read the feed of this workspace.")
+def make_keys(folder: Path | None, workspace_id: str | None) -> None:
     """Make the secrets of an installation in containers: as files, or printed as an environment file.
 
     Your own API key, of user:root, is the file root_key, or MP_ROOT_KEY: keep it, no service needs it. What is printed
@@ -209,7 +213,11 @@ def make_keys(folder: Path | None) -> None:
     Examples:
       mpd keys --dir deploy/compose/secrets
       mpd keys > keys.env && kubectl create secret generic moduprompt --from-env-file=keys.env
+      mpd keys --dir ~/.moduprompt/secrets --feed acme
     """
+    if workspace_id is not None:
+        _add_feed_user(folder, workspace_id)
+        return
     if folder is None:
         for name, value in new_environment().items():
             click.echo(f"{name}={value}")
@@ -220,6 +228,18 @@ def make_keys(folder: Path | None) -> None:
         _fail(f"no secrets made in {folder}: {error.strerror}", FAILED)
     out.print(f"Secrets are in {folder}, for their owner alone. Type next:", markup=False)
     out.print(f"  docker compose --env-file {variables} -f deploy/compose/compose.yaml up --build", markup=False)
+
+
+def _add_feed_user(folder: Path | None, workspace_id: str) -> None:
+    if folder is None:
+        raise click.UsageError("--feed needs --dir: the folder of the secrets")
+    if not is_id(workspace_id):
+        raise click.BadParameter("no id of a workspace", param_hint="--feed")
+    try:
+        seed = Credentials(folder).add_feed_user(workspace_id)
+    except OSError as error:
+        _fail(f"no user made in {folder}: {error.strerror}", FAILED)
+    out.print(f"The client's seed is {seed}. NATS knows it from its next start on.", markup=False)
 
 
 def _run(folder: Path, http_port: int | None, kernels: int, relay: bool, webhooks: bool, as_json: bool) -> None:

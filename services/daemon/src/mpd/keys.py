@@ -16,8 +16,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 ROOT_KEY_PREFIX = "mpk_root_"
 ROOT_KEY_LETTERS = 48
 SECRET_BYTES = 32
-IMAGE_USER = (10001, 10001)
-"""Who the services are in the image."""
 BASE62 = string.ascii_letters + string.digits
 
 
@@ -79,33 +77,7 @@ def new_environment() -> dict[str, str]:
         "MP_TOKEN_KEY": secrets.token_hex(SECRET_BYTES),
         "MP_WEBHOOK_KEY": secrets.token_hex(SECRET_BYTES),
         "MP_SIGNING_KEY": secrets.token_hex(SECRET_BYTES),
-    } | _passwords()
-
-
-def write_installation(folder: Path) -> Path:
-    """Make the secrets of an installation in containers: a file each, and one of variables that names them.
-
-    What is there already stays. Returns the file of variables. Containers run as the owner of the files, which only
-    that owner may read: whoever makes them, or, because nothing of ours runs as root, the user of the image.
-    """
-    keys, path = ensure_keys(folder), folder / "compose.env"
-    user = IMAGE_USER if os.geteuid() == 0 else (os.geteuid(), os.getegid())
-    if os.geteuid() == 0:
-        for found in (folder, *folder.iterdir()):
-            os.chown(found, *user)
-    known = dict(line.split("=", 1) for line in path.read_text().splitlines()) if path.exists() else {}
-    variables = {
-        "MP_SECRETS": str(folder.absolute()),
-        "MP_USER": f"{user[0]}:{user[1]}",
-        "MP_ROOT_KEY_HASH": keys.root_key_hash,
-    }
-    passwords = {name: known.get(name, value) for name, value in _passwords().items()}
-    write_private(path, "".join(f"{name}={value}\n" for name, value in (variables | passwords).items()))
-    return path
-
-
-def _passwords() -> dict[str, str]:
-    return {f"MP_{role}_PASSWORD": secrets.token_hex(16) for role in ("OWNER", "PROJECTOR", "GATEWAY", "WEBHOOKS")}
+    } | {f"MP_{role}_PASSWORD": secrets.token_hex(16) for role in ("OWNER", "PROJECTOR", "GATEWAY", "WEBHOOKS")}
 
 
 def write_private(path: Path, text: str) -> None:

@@ -7,13 +7,14 @@ from collections.abc import Awaitable, Callable
 import asyncpg
 
 from mpoperator.cluster import GONE, Cluster, cluster
-from mpoperator.doctor import database, folding, leading, machine, servers, streams
+from mpoperator.doctor import credentials, database, folding, leading, machine, servers, streams
 from mpoperator.doctor.report import Check, Report, State, problem, unknown
 from mpoperator.settings import OperatorSettings
 
 _LOOKS: tuple[Callable[[Cluster], Awaitable[list[Check]]], ...] = (
     servers.nats_checks,
     servers.redis_checks,
+    credentials.credential_checks,
     servers.clock_checks,
     streams.stream_checks,
     streams.intake_checks,
