@@ -76,6 +76,27 @@ async def test_if_match_is_the_version_the_target_must_have(door: Door) -> None:
     assert fresh.status_code == 200
 
 
+async def test_if_match_is_read_as_the_standard_has_it(door: Door) -> None:
+    await door.done("/tasks?id=t1", {"project_id": "core", "title": "Fix it"})
+    expected = {
+        "*": (200, None),
+        '"1"': (412, "stale_version"),  # It has version 2 by now.
+        '"2"': (200, None),
+        'W/"3"': (412, "stale_version"),
+        'W/"3", "3"': (200, None),
+        '"abc", "4"': (200, None),
+        '"abc"': (412, "stale_version"),
+        '""': (412, "stale_version"),
+        '"5", "6"': (400, "malformed"),
+        "5": (400, "malformed"),
+        'w/"5"': (400, "malformed"),
+        '*, "5"': (400, "malformed"),
+    }
+    answers = [await door.send("/tasks/t1/edit", {"title": "Fix it"}, if_match=each) for each in expected]
+    assert [(answer.status_code, answer.json().get("code")) for answer in answers] == list(expected.values())
+    assert (await door.send("/tasks/none/edit", {"title": "x"}, if_match="*")).status_code == 404
+
+
 async def test_if_none_match_lets_only_the_first_create(door: Door) -> None:
     body = {"project_id": "core", "title": "Fix it"}
     first = await door.send("/tasks?id=t1", body, if_none_match="*")

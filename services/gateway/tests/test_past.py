@@ -119,3 +119,13 @@ async def test_nobody_travels_into_another_workspace(
     key = (await other.send("/principals/user:eve/keys")).json()["key"]
     denied = await door.seen_by(key).get("/tasks/t1", at_seq=claimed["last_seq"])
     assert denied.status_code in (403, 404)
+
+
+@pytest.mark.parametrize("at", ["2026-11-26T10:00:00+01:00", "2026-11-26T10:00:00.5+0100"])
+async def test_a_raw_plus_in_a_time_is_told_as_what_it_is(door: Door, at: str) -> None:
+    await door.done("/tasks?id=t1", {"project_id": "core", "title": "x"})
+    refused = await door.ask("GET", f"{door.path}/tasks/t1?at={at}")
+    assert (refused.status_code, refused.json()["code"]) == (422, "schema_invalid")
+    assert "%2B" in refused.json()["detail"]
+    encoded = await door.ask("GET", f"{door.path}/tasks/t1?at={at.replace('+', '%2B')}")
+    assert encoded.status_code in (200, 404)

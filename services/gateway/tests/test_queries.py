@@ -9,7 +9,9 @@ import msgspec
 import pytest
 from mpgateway.queries.sql import COLLECTIONS
 from mpschema.api import Page
+from mpschema.cloudevents import CloudEvent
 from mpschema.queries import QUERIES, QuerySpec
+from mpschema.task import TaskCreated
 from mpviews import VIEWS
 
 from services.gateway.tests.door import BLUEPRINT, Door
@@ -158,3 +160,27 @@ async def test_a_credential_of_one_workspace_lists_that_one_alone(door: Door) ->
     bob = door.seen_by((await door.done("/principals/user:bob/keys"))["key"])
     items = (await bob.ask("GET", "/v1/workspaces")).json()["items"]
     assert [item["workspace_id"] for item in items] == [door.workspace_id]
+
+
+async def test_history_is_given_as_cloudevents_to_whoever_accepts_them(door: Door) -> None:
+    for number in range(3):
+        last = await door.done(f"/tasks?id=t{number}", {"project_id": "core", "title": f"Fix {number}"})
+    plain = (await door.get("/history", last, event_type="mp.task.TaskCreated.v1")).json()["items"]
+    wanted = {"accept": "application/cloudevents-batch+json, application/json;q=0.5"}
+    path, found = f"{door.path}/history?limit=2&event_type=mp.task.TaskCreated.v1", []
+    while path:
+        answer = await door.ask("GET", path, headers=wanted)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "application/cloudevents-batch+json")
+        assert answer.headers["vary"] == "accept"
+        found += answer.json()
+        path = answer.links.get("next", {}).get("url", "")
+    assert [(each["id"], each["seq"]) for each in found] == [(each["id"], each["seq"]) for each in plain]
+    first = msgspec.convert(found[0], CloudEvent)
+    assert (first.specversion, first.sequence, first.aggregate_id) == ("1.0", f"{first.seq:016d}", "t0")
+    assert isinstance(first.event, TaskCreated)
+
+
+async def test_history_is_rows_to_everybody_else(door: Door) -> None:
+    answer = await door.ask("GET", f"{door.path}/history", headers={"accept": "*/*"})
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json()["items"][0]["event_type"] == "mp.workspace.WorkspaceCreated.v1"

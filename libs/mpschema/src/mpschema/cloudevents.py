@@ -19,6 +19,7 @@ from mpschema.escapes import escaped
 from mpschema.registry import EVENTS, EventSpec
 
 MEDIA_TYPE = "application/cloudevents+json"
+BATCH_MEDIA_TYPE = "application/cloudevents-batch+json"
 SCHEMA_URN = "urn:moduprompt:schema:"
 """What every `dataschema` (and every `$id` of our JSON Schemas) begins with; the type and version follow."""
 

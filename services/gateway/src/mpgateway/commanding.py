@@ -12,9 +12,8 @@ from mpbus.ids import new_command_id
 from mpbus.producer import CommandProducer
 from mpschema import codec
 from mpschema.api import POSITION_HEADER, Enqueued
-from mpschema.base import INT_MAX
 from mpschema.endpoints import not_public, unusable
-from mpschema.envelope import CommandEnvelope, ExpectedVersion, Outcome
+from mpschema.envelope import CommandEnvelope, Outcome
 from mpschema.ids import derived_id, is_id
 from mpschema.problems import EdgeCode
 from mpschema.registry import CommandSpec
@@ -22,6 +21,7 @@ from mpschema.rejections import Code, Rejection
 from mpschema.system import LOG, SYSTEM_WORKSPACE
 
 from mpgateway.auth.access import check_bounds
+from mpgateway.conditions import expected_version
 from mpgateway.http import JSON, Answer, Headers, HttpRequest, trace_id
 from mpgateway.metrics import IN_FLIGHT
 from mpgateway.problems import Refused, of_outcome, of_rejection, problem_answer
@@ -29,7 +29,6 @@ from mpgateway.problems import Refused, of_outcome, of_rejection, problem_answer
 BODY_BYTES_MAX = 1 << 20
 _NEW_ID = frozenset({"id"})
 _NOTHING: frozenset[str] = frozenset()
-_ETAG = re.compile(r'^"(0|[1-9][0-9]{0,15})"\Z')
 _KEY = re.compile(r"^[\x21-\x7e]{1,200}\Z")
 _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
 _POSITION = POSITION_HEADER.lower().encode()
@@ -98,7 +97,7 @@ class Commanding:
             payload=msgspec.Raw(payload),
             target=workspace_id if spec.aggregate == "workspace" else given,
             schema_version=spec.version,
-            expected_version=_expected_version(spec, request),
+            expected_version=expected_version(spec, request),
             idempotency_key=key,
             session_id=identity.session_id,
             correlation_id=_correlation_id(request),
@@ -218,22 +217,6 @@ def _new_workspace_id(principal: str, key: str, command_id: str) -> str:
     if not key:
         return derived_id("workspace", command_id)
     return "workspace_" + hashlib.sha256(f"{principal}\n{key}".encode()).hexdigest()[:32]
-
-
-def _expected_version(spec: CommandSpec, request: HttpRequest) -> ExpectedVersion:
-    headers = request.headers
-    if b"if-none-match" in headers:
-        if not spec.creates or headers[b"if-none-match"] != b"*":
-            raise Refused(EdgeCode.MALFORMED, "If-None-Match is * and goes with commands that create")
-        return 0
-    if b"if-match" not in headers:
-        return "any"
-    if spec.aggregate == LOG:
-        raise Refused(EdgeCode.MALFORMED, "the log has no version: leave If-Match out")
-    found = _ETAG.match(request.header(b"if-match"))
-    if found is None or spec.creates or int(found[1]) > INT_MAX:
-        raise Refused(EdgeCode.MALFORMED, 'If-Match is a version in quotes, such as "4", of something that exists')
-    return int(found[1])
 
 
 def _responds_async(request: HttpRequest) -> bool:

@@ -134,8 +134,8 @@ PARAMETERS: Json = {
     "IfMatch": _parameter(
         "header",
         "If-Match",
-        {"type": "string", "pattern": '^"(0|[1-9][0-9]{0,14})"$', "examples": ['"4"']},
-        "The version the target must have.",
+        {"type": "string", "pattern": '^("(0|[1-9][0-9]{0,14})"|[*])$', "examples": ['"4"']},
+        "The version the target must have, as its `ETag` says; `*`: whichever it has. A weak tag never matches.",
     ),
     "IfNoneMatch": _parameter(
         "header", "If-None-Match", {"type": "string", "enum": ["*"]}, "The target must not exist yet."
@@ -185,6 +185,10 @@ _HEADERS: Json = {
         "schema": _POSITION,
     },
     "Location": {"description": "Where to ask for what was made, or for the outcome.", "schema": {"type": "string"}},
+    "Link": {
+        "description": 'As CloudEvents: the next page, as `<URL>; rel="next"`; none on the last.',
+        "schema": {"type": "string"},
+    },
     "ETag": {"description": "The version, as `If-Match` takes it.", "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds to wait before trying again.", "schema": {"type": "integer", "minimum": 0}},
     "WWW-Authenticate": {"description": "How to identify oneself.", "schema": {"type": "string"}},

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 
 from mpschema import examples
+from mpschema.cloudevents import BATCH_MEDIA_TYPE
 from mpschema.jsonschemas import components
 from mpschema.openapi.commands import operation_id
-from mpschema.openapi.parts import Json, page_name, plain, ref, success
+from mpschema.openapi.parts import Json, headers, page_name, plain, ref, success
 from mpschema.openapi.refusals import problems
-from mpschema.queries import QUERIES, QuerySpec
+from mpschema.queries import QUERIES, EventRow, QuerySpec
 from mpschema.registry import AGGREGATES
 
 _OTHER_TAGS = {"command": "commands", "event": "events", "projection": "operations"}
@@ -24,12 +25,16 @@ def _operation(spec: QuerySpec) -> Json:
     name = page_name(spec.row) if spec.many else spec.row.__name__
     example = {"items": [row], "next_cursor": None} if spec.many else row
     told = () if spec.many else ("Mp-Position", "ETag") if "version" in spec.row.__struct_fields__ else ("Mp-Position",)
+    answer = success("What is known.", ref("schemas", name), example, *told)
+    if spec.row is EventRow:
+        answer["content"][BATCH_MEDIA_TYPE] = {"schema": {"type": "array", "items": ref("schemas", "CloudEvent")}}
+        answer["headers"] = headers("Link")
     return {
         "operationId": operation_id(spec.query_type),
         "tags": [(AGGREGATES | _OTHER_TAGS)[spec.aggregate]],
         "summary": spec.summary,
         "parameters": _parameters(spec),
-        "responses": {"200": success("What is known.", ref("schemas", name), example, *told)} | problems(),
+        "responses": {"200": answer} | problems(),
     }
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import re
 from typing import Any
 
 import msgspec
@@ -23,6 +24,7 @@ _EVENTS_AT_ONCE = 200
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _FIRST, _LAST = dt.datetime.min.replace(tzinfo=dt.UTC), dt.datetime.max.replace(tzinfo=dt.UTC)
 _DIGITS_MAX = 16
+_PLUS_LOST = re.compile(r" [0-9]{2}:?[0-9]{2}\Z")
 _EVENTS = (
     "SELECT item.event FROM mp.log_events AS item WHERE item.workspace_id = scope.value AND item.aggregate = '{}'"
     " AND item.aggregate_id = $2 AND item.{} <= $3 ORDER BY item.seq LIMIT {}"
@@ -58,6 +60,9 @@ def _moment(text: str) -> dt.datetime:
     try:
         moment = msgspec.convert(text, dt.datetime)
     except msgspec.ValidationError as error:
+        if _PLUS_LOST.search(text):
+            detail = "a raw + in a query stands for a space: write the offset of at as %2B, or the time in UTC with Z"
+            raise Refused(Code.SCHEMA_INVALID, detail) from error
         raise Refused(Code.SCHEMA_INVALID, f"at is a time in RFC 3339: {error}") from error
     if moment.tzinfo is None:
         raise Refused(Code.SCHEMA_INVALID, "at names no time zone: end it with Z for UTC")

@@ -5,13 +5,16 @@ import binascii
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
+from urllib.parse import urlencode
 
 import asyncpg
 import msgspec
+from mpschema import codec
 from mpschema.api import AFTER_SEQ_WAIT_SECONDS, ORDERS, PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX, POSITION_HEADER
 from mpschema.base import INT_MAX
+from mpschema.cloudevents import BATCH_MEDIA_TYPE, cloudevent_bytes
 from mpschema.problems import EdgeCode
-from mpschema.queries import ProjectionRow, QuerySpec
+from mpschema.queries import EventRow, ProjectionRow, QuerySpec
 from mpschema.rejections import Code
 from mpviews.standing import standing
 
@@ -132,6 +135,8 @@ class Query:
         found = await self._reader.rows(sql, opened, *self._path_id(request), *values, *after, limit + 1)
         page = found[:limit]
         more = self._write_cursor(page[-1][SORT], order) if len(found) > limit else None
+        if self.spec.row is EventRow and request.accepts(BATCH_MEDIA_TYPE.encode()):
+            return _cloud_events(page, f"{request.path}?{urlencode({**query, 'cursor': more})}" if more else "")
         items = self._visible(page, request.identity)
         return Answer(200, _encode({"items": items, "next_cursor": more}))
 
@@ -179,6 +184,14 @@ class Query:
         if list_of != self._list_of(order) or (isinstance(value, int) and abs(value) > INT_MAX) or "\x00" in key:
             raise Refused(EdgeCode.MALFORMED, "the cursor is not one of this list in this order")
         return value
+
+
+def _cloud_events(page: Iterable[asyncpg.Record], more: str) -> Answer:
+    """A page of history in CloudEvents' batched mode, and in its `Link` where the next one is."""
+    events = (cloudevent_bytes(codec.decode_record(bytes(row["event"])), "", "") for row in page)
+    link: Headers = ((b"link", f'<{more}>; rel="next"'.encode()),) if more else ()
+    media_type = (b"content-type", BATCH_MEDIA_TYPE.encode())
+    return Answer(200, b"[" + b",".join(events) + b"]", (media_type, (b"vary", b"accept"), *link))
 
 
 def _integer(query: dict[str, str], name: str, default: int, least: int, most: int) -> int:
