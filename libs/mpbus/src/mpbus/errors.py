@@ -6,11 +6,14 @@ BusError
 ├── OutcomeTimeout       the command is durable, its outcome did not come in time
 ├── ConsumerLost         a pull consumer went away; open a new one
 ├── ChainBroken          the log does not verify: stop, do not go on
+│   └── ForeignMessage   something stands in the log that is no commit of ours
 ├── Denied               the stream server refuses this user this subject; repeating is in vain
 └── Unusable             a credential or certificate cannot be read
 """
 
 from nats.errors import Error as NatsError
+
+_SHOWN_BYTES = 40
 
 
 class BusError(Exception):
@@ -63,3 +66,12 @@ class ChainBroken(BusError):
         super().__init__(f"log position {stream_seq}: {detail}")
         self.stream_seq = stream_seq
         self.detail = detail
+
+
+class ForeignMessage(ChainBroken):
+    """Something stands in the log that no kernel wrote. It cannot be deleted: `mpctl log mend` puts the log back."""
+
+    def __init__(self, stream_seq: int, subject: str, data: bytes) -> None:
+        begin = ascii(data[:_SHOWN_BYTES].decode("ascii", "replace"))
+        told = f"{len(data)} bytes on {subject} that begin with {begin} and name no hash"
+        super().__init__(stream_seq, f"a foreign message stands there, {told}: run `mpctl log mend DIR`")

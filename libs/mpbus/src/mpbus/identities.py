@@ -89,6 +89,7 @@ def nats_users(shards: Sequence[str] = ("0",), instances: Sequence[str] = (DEFAU
                     *_provided(shards),
                     *_each(subjects.log_subject, shards),
                     *_each(lambda shard: f"{_API}.STREAM.DELETE.{subjects.log_stream(shard)}", shards),
+                    *_each(lambda shard: subjects.lease_subject(f"kernel-{shard}"), shards),
                     *_flat(_looked_at, shards),
                     *_lease_read(),
                     *_snapshots_read(),

@@ -17,7 +17,7 @@ from nats.errors import Error as NatsError
 from nats.js import api
 from nats.js.errors import NotFoundError
 
-from mpbus.errors import ChainBroken, ConsumerLost
+from mpbus.errors import ChainBroken, ConsumerLost, ForeignMessage
 from mpbus.pull import Pull, stream_sequence
 from mpbus.vitals import Trouble
 
@@ -65,6 +65,8 @@ def verify(after: LogPosition, stream_seq: int, subject: str, data: bytes, state
 
     Raises `mpschema.codec.LevelTooHigh`, too: nothing is wrong then with the log, but with who reads it.
     """
+    if not stated_hash:
+        raise ForeignMessage(stream_seq, subject, data)
     if codec.commit_hash(after.hash, subject, data) != stated_hash:
         raise ChainBroken(stream_seq, "the hash of the stored bytes is not the stated one")
     try:
@@ -152,14 +154,25 @@ class LogReader:
         return best
 
     async def commit_at(self, stream_seq: int) -> Commit | None:
-        """The commit stored at a stream position, unverified against its predecessor; None if there is none."""
+        """The commit stored at a stream position, unverified against its predecessor; None if there is none.
+
+        Raises `ChainBroken` for what is none, `LevelTooHigh` for one of a later release.
+        """
         try:
             msg = await self._js.get_msg(self._stream, seq=stream_seq)
         except NotFoundError:
             return None
-        header, body = codec.split_commit(msg.data or b"")
+        subject, data = str(msg.subject), msg.data or b""
         stated = (msg.headers or {}).get(HASH_HEADER, "")
-        return Commit(stream_seq, str(msg.subject), msg.data or b"", stated, header, body)
+        if not stated:
+            raise ForeignMessage(stream_seq, subject, data)
+        try:
+            header, body = codec.split_commit(data)
+        except codec.LevelTooHigh:
+            raise
+        except codec.MalformedCommit as error:
+            raise ChainBroken(stream_seq, str(error)) from error
+        return Commit(stream_seq, subject, data, stated, header, body)
 
     async def _after(self, stream_seq: int) -> LogPosition:
         commit = await self.commit_at(stream_seq) if stream_seq else None

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Sequence
 
 import structlog
+from mpbus.errors import ChainBroken
 from mpbus.ops import Health, Progress
 from mpbus.reader import GENESIS, Commit, LogPosition
 from mpbus.tasks import end
@@ -80,7 +81,7 @@ class Relay:
         while True:
             try:
                 self._head = (await self._log.head()).seq
-            except (NatsError, TimeoutError, MalformedCommit):
+            except (NatsError, TimeoutError, ChainBroken, MalformedCommit):
                 self._progress.excused()  # Whoever follows the log waits for it, too, or halts and says why.
             else:
                 self._progress.saw(self._seq, self._head)

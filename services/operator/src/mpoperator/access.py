@@ -16,16 +16,16 @@ from mpoperator.settings import OperatorSettings
 
 
 @contextlib.asynccontextmanager
-async def restoring(settings: OperatorSettings) -> AsyncIterator[Client]:
-    """A connection as the user that restores. Raises `Refused` while a kernel holds the lease."""
+async def restoring(settings: OperatorSettings, ours: str = "") -> AsyncIterator[Client]:
+    """A connection as the user that restores. Raises `Refused` while anyone but `ours` holds the lease."""
     async with cluster(settings, RESTORE) as found:
-        await must_not_be_led(found)
+        await must_not_be_led(found, ours)
     async with bus(settings.nats(RESTORE)) as nc:
         yield nc
 
 
-async def must_not_be_led(cluster: Cluster) -> None:
+async def must_not_be_led(cluster: Cluster, ours: str = "") -> None:
     """Raise `Refused` while a kernel holds the lease: what is written beside it would not be its log."""
     for lease in await leases(cluster):
-        if lease.holder:
+        if lease.holder and lease.holder != ours:
             raise Refused(f"the kernel {lease.holder} holds the lease: stop every kernel first")

@@ -121,7 +121,7 @@ async def bring_in(settings: OperatorSettings, folder: Path, *, resume: bool, ne
             bar.advance(len(commits))
     async with restoring(settings) as nc:
         stream = await prepare(nc, settings.shard, settings.replicas, resume=resume)
-        rate = await append(nc, stream, _batches(folder, manifest), manifest.end)
+        rate = await append(nc, stream, batches(folder, manifest), manifest.end)
         then = await go_on(nc, stream, manifest.end, "segments", new_epoch=new_epoch)
     return _written(str(folder), settings.shard, manifest.end, rate, then)
 
@@ -160,7 +160,8 @@ def _written(origin: str, shard: str, end: LogPosition, rate: int, then: Continu
     )
 
 
-async def _batches(folder: Path, manifest: Manifest) -> AsyncIterator[list[Commit]]:
+async def batches(folder: Path, manifest: Manifest) -> AsyncIterator[list[Commit]]:
+    """The commits of a segment, with room for others in between. Raises `Disproved`."""
     for commits in read_commits(folder, manifest):
         yield commits
         await asyncio.sleep(0)

@@ -60,7 +60,7 @@ class Lane:
                 await self._feed(commit)
         except (ChainBroken, MalformedCommit) as error:
             for worker in self.workers:
-                worker.halt(f"{type(error).__name__}: {error}")
+                worker.halt(f"{type(error).__name__}: {error}", unreadable=True)
         finally:
             await end(reading)
 

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import structlog
-from mpbus.errors import BusError
+from mpbus.errors import BusError, ChainBroken
+from mpbus.lifecycle import LOOK_AGAIN_SECONDS
 from mpbus.ops import Health
 from mpbus.reader import LogPosition
 from mpbus.vitals import Vital
@@ -71,6 +72,7 @@ class Projector:
         self._progress: dict[str, _Progress] = {}
         self._head = 0
         self._strangers: dict[str, int] = {}
+        self._taken_at: dict[str, float] = {}
         self._heard = Vital("log")
         self._database = Vital("postgres")
         self._registered = False
@@ -144,10 +146,10 @@ class Projector:
         try:
             self._head = max(self._head, (await self._source.head()).seq)
             self._heard.answered()
+        except (ChainBroken, MalformedCommit) as error:  # Whoever reads it halts, and says so.
+            self._heard.away(f"the log is unreadable: {error}")
         except (BusError, NatsError, TimeoutError) as error:
             self._heard.away(f"the log does not answer: {str(error) or type(error).__name__}")
-        except MalformedCommit as error:  # Whoever reads it halts, and says so.
-            log.error("projector.log_unreadable", reason=str(error))
         try:
             await self._keep()
             await self._take()
@@ -167,6 +169,10 @@ class Projector:
         for name, worker in list(self.workers.items()):
             if name not in owned or worker.deposed:
                 await self._drop(name)
+            elif worker.unreadable and time.monotonic() - self._taken_at[name] > LOOK_AGAIN_SECONDS:
+                lease = worker.lease  # Perhaps the log was put back: begin anew where the rows stand.
+                await self._drop(name)
+                await self._ledger.release(self._node, [lease])
         excess = await self._ledger.excess(self._node, len(self.workers))
         for name in sorted(self.workers)[:excess]:
             lease = self.workers[name].lease
@@ -187,6 +193,7 @@ class Projector:
         self._writing[title] = asyncio.create_task(worker.run())
         now = time.monotonic()
         self._progress[title] = _Progress(lease.position.seq, now, now)
+        self._taken_at[title] = now
         log.info("projection.taken", projection=title, position=lease.position.seq, epoch=lease.epoch)
         return worker
 

@@ -44,6 +44,8 @@ class Worker:
         self.view = view
         self.error: str | None = None
         """Why the projection halted; None while it goes on."""
+        self.unreadable = False
+        """Whether it halted because the log cannot be read: then there may be something to read later."""
         self.deposed = False
         self.database_away = False
         self.written = lease.position
@@ -94,9 +96,10 @@ class Worker:
         if self._pending.commits:
             self._due.set()
 
-    def halt(self, why: str) -> None:
-        """Stop after what was folded is written; say why."""
+    def halt(self, why: str, *, unreadable: bool = False) -> None:
+        """Stop after what was folded is written; say why, and whether it is the log that cannot be read."""
         if self.active:
+            self.unreadable = unreadable
             self._failure = why
             self._due.set()
 

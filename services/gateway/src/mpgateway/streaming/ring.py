@@ -99,6 +99,9 @@ class FramedCommit:
         return Frame(record, b"%b%b\n\n" % (head, event_json), len(head))
 
 
+SHUTDOWN = "shutdown"
+
+
 class Ring:
     """Commits without a gap, oldest dropped first."""
 
@@ -129,9 +132,14 @@ class Ring:
         self._wake(touched, first_new)
 
     def end(self, reason: str) -> None:
-        """Tell all streams to say goodbye."""
-        self.ending = reason
+        """Tell all streams to say goodbye. The process's own end is the last word."""
+        self.ending = self.ending if self.ending == SHUTDOWN else reason
         self.tick()
+
+    def go_on(self, reason: str) -> None:
+        """Streams may come again that were told to end for this reason; not those that end for another."""
+        if self.ending == reason:
+            self.ending = None
 
     def tick(self) -> None:
         """Let everybody who waits look again."""

@@ -4,10 +4,9 @@ import asyncio
 from contextlib import aclosing
 
 import structlog
-from mpbus.errors import ChainBroken
+from mpbus.lifecycle import LOOK_AGAIN_SECONDS, UNREADABLE
 from mpbus.reader import GENESIS, LogPosition, LogReader
 from mpbus.tasks import end
-from mpschema.codec import MalformedCommit
 
 from mpgateway.metrics import TAIL_POSITION
 from mpgateway.streaming.feed import AWAY, RETRY_SECONDS, batches_after
@@ -15,6 +14,7 @@ from mpgateway.streaming.ring import Ring
 
 PREFILL_EVENTS = 4_096
 """Read again at start, so that clients who come back after a restart find their place in the ring."""
+_BROKEN = "log_broken"
 log = structlog.get_logger(__name__)
 
 
@@ -55,21 +55,36 @@ class Tail:
         await self._settled.wait()
 
     async def _read(self) -> None:
-        try:
-            position = await self._start_position()
-            self._look_whether_settled()
-            async with aclosing(batches_after(self._reader, position)) as batches:
-                async for commits in batches:
-                    self._ring.extend(commits)
-                    TAIL_POSITION.set(self._ring.cursor.seq)
-                    self._look_whether_settled()
-        except (ChainBroken, MalformedCommit) as error:
-            # Nothing may be shown from a log that does not verify, or that this build cannot read. The process stays
-            # up and says so in /readyz.
-            self.broken = str(error)
-            log.critical("tail.log_broken", error=self.broken)
-            self._ring.end("log_broken")
-            self._settled.set()
+        """Read for ever. Where the log is unreadable it looks again, for it may be put back meanwhile."""
+        position: LogPosition | None = None
+        while True:
+            try:
+                position = position or await self._start_position()
+                self._look_whether_settled()
+                async with aclosing(batches_after(self._reader, position)) as batches:
+                    async for commits in batches:
+                        self._goes_on()
+                        self._ring.extend(commits)
+                        TAIL_POSITION.set(self._ring.cursor.seq)
+                        position = commits[-1].position
+                        self._look_whether_settled()
+            except UNREADABLE as error:
+                self._breaks(str(error))
+                await asyncio.sleep(LOOK_AGAIN_SECONDS)
+
+    def _breaks(self, why: str) -> None:
+        """Nothing may be shown from a log that does not verify, or that this build cannot read."""
+        if why != self.broken:
+            log.critical("tail.log_broken", error=why)
+        self.broken = why
+        self._ring.end(_BROKEN)
+        self._settled.set()
+
+    def _goes_on(self) -> None:
+        if self.broken:
+            log.info("tail.log_mended")
+            self.broken = ""
+            self._ring.go_on(_BROKEN)
 
     def _look_whether_settled(self) -> None:
         if self.ready:

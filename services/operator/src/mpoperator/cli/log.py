@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from mpoperator.comparing import compare
+from mpoperator.mending import mend
 from mpoperator.moving import bring_in as import_segment
 from mpoperator.moving import export as export_segment
 from mpoperator.moving import restore as restore_log
@@ -125,6 +126,18 @@ async def restore(origin: str, resume: bool, as_it_was: bool) -> Answer:
     """
     assert origin == "archive", "the only copy there is"
     return await restore_log(read_settings(), resume=resume, new_epoch=not as_it_was)
+
+
+@command(log, "mend", _FOLDER, examples=["mpctl log mend ./kept"])
+async def mend_(folder: Path) -> Answer:
+    """Put back a log in which something stands that no kernel wrote. Services may go on: they halted, and wait.
+
+    Seals everything before it in DIR, writes down beside it what stood behind, makes the stream anew from the seal, and
+    begins a new epoch. No kernel can lead meanwhile. Killed half-way: the same command goes on with the same DIR.
+
+    Exits with 3 when all verifies, when a kernel leads, or when something good would be lost.
+    """
+    return await mend(read_settings(), folder)
 
 
 @command(log, "verifier", examples=["mpctl log verifier > verify_segment.py && python3 verify_segment.py ./segment"])

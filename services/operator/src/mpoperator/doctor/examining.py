@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import asyncpg
+from mpbus.errors import BusError
+from mpschema.codec import MalformedCommit
+from redis.exceptions import RedisError
 
 from mpoperator.cluster import GONE, Cluster, cluster
-from mpoperator.doctor import credentials, database, folding, leading, machine, servers, streams
+from mpoperator.doctor import credentials, database, folding, leading, log, machine, servers, streams
 from mpoperator.doctor.report import Check, Report, State, problem, unknown
 from mpoperator.settings import OperatorSettings
 
@@ -17,6 +20,7 @@ _LOOKS: tuple[Callable[[Cluster], Awaitable[list[Check]]], ...] = (
     credentials.credential_checks,
     servers.clock_checks,
     streams.stream_checks,
+    log.log_checks,
     streams.intake_checks,
     leading.leader_checks,
     streams.feed_checks,
@@ -42,7 +46,7 @@ async def _looked(look: Callable[[Cluster], Awaitable[list[Check]]], found: Clus
     """One look. A server that goes away meanwhile is itself a finding."""
     try:
         return await look(found)
-    except (*GONE, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (*GONE, BusError, MalformedCommit, RedisError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         name = look.__name__.removesuffix("_checks").replace("_", " ")
         return [unknown(name, f"could not be looked at: {str(error) or type(error).__name__}")]
 

@@ -1,0 +1,190 @@
+"""`mpctl log mend`: put back a log in which something stands that no kernel of ours wrote.
+
+The server lets nobody delete from the log. So what is good is copied out first and read back, the stream is made
+anew, the copy is written into it, and the log goes on in a new epoch. Meanwhile we hold the leader's lease: no kernel
+may lead on a log that is half there. Whoever is killed half-way leaves the lease behind, and the copy to go on with.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from mpbus.reader import GENESIS, LogPosition
+from mpkernel.adapters.jetstream_lease import JetStreamLease
+from mpkernel.ports import LeaseUnavailable
+from nats.aio.client import Client
+
+from mpoperator.access import restoring
+from mpoperator.appending import append, prepare
+from mpoperator.chain import Chain
+from mpoperator.checkpoints import Collector, PublicKeys
+from mpoperator.continuing import go_on
+from mpoperator.errors import Disproved, Finding, Refused, ServerGone
+from mpoperator.moving import batches
+from mpoperator.progress import meter
+from mpoperator.running import Answer
+from mpoperator.segments import MANIFEST, Manifest, Writer, read_commits, read_manifest
+from mpoperator.settings import OperatorSettings
+from mpoperator.stream import LogStream, follow
+from mpoperator.witnesses import witnesses
+
+HOLDER = "mpctl-log-mend"
+"""Who the lease names: the same in every run, so that one that was killed can be gone on with."""
+LEASE_SECONDS = 3_600.0
+"""Longer than a mending takes, and than an operator needs to see that it was cut off."""
+STRANGE = "foreign.jsonl"
+
+
+class Mended(Answer, frozen=True, kw_only=True):
+    """A log that verifies again."""
+
+    shard: str
+    foreign: Finding | None
+    """What stood in it first; None where an earlier run had found it."""
+    folder: str
+    commits: int
+    events: int
+    head: str
+    epoch: int
+
+    def told(self) -> str:
+        """See the base class."""
+        told = f"the log of shard {self.shard} verifies again: {self.events:,} events"
+        return f"{told}, and goes on in epoch {self.epoch}"
+
+    def details(self) -> list[list[str]]:
+        """See the base class."""
+        found = [["found", str(self.foreign)]] if self.foreign else []
+        kept = f"in {self.folder}: the log as it was sealed before, and what stood behind it ({STRANGE})"
+        return [*found, ["commits", f"{self.commits:,}"], ["head", self.head], ["kept", kept]]
+
+
+@dataclass(frozen=True)
+class _Flaw:
+    """Where the good part of a log ends, and what is wrong behind it."""
+
+    good: LogPosition
+    finding: Finding
+    last: int
+
+
+async def mend(settings: OperatorSettings, folder: Path) -> Mended:
+    """Keep what is good in `folder`, and write it into a stream made anew. Raises `Refused` where nothing is wrong.
+
+    A folder that an earlier run sealed is gone on with.
+    """
+    async with restoring(settings, HOLDER) as nc, _leading(nc, settings.shard) as leading:
+        stream = LogStream(nc, settings.shard)
+        flaw = None if (folder / MANIFEST).exists() else await _taken_apart(settings, nc, stream, folder)
+        manifest = _checked(settings, folder)
+        leading.changed = True
+        if flaw is not None:
+            await nc.jetstream(timeout=30).delete_stream(stream.name)
+        stream = await prepare(nc, settings.shard, settings.replicas, resume=True)
+        await append(nc, stream, batches(folder, manifest), manifest.end)
+        then = await go_on(nc, stream, manifest.end, "segments", new_epoch=True)
+    return Mended(
+        shard=settings.shard,
+        foreign=flaw.finding if flaw else None,
+        folder=str(folder),
+        commits=manifest.end.stream_seq,
+        events=manifest.end.seq,
+        head=manifest.end.hash,
+        epoch=then.epoch,
+    )
+
+
+@dataclass
+class _Leading:
+    """The leader's lease is ours; `changed` once the stream is not what it was."""
+
+    changed: bool = False
+
+
+@contextlib.asynccontextmanager
+async def _leading(nc: Client, shard: str) -> AsyncIterator[_Leading]:
+    """Hold the leader's lease. It is not given back when the log is half there: then no kernel may lead."""
+    lease = JetStreamLease(nc, f"kernel-{shard}", HOLDER, LEASE_SECONDS)
+    try:
+        if not await lease.acquire():
+            raise Refused(f"{lease.holder} holds the lease: stop every kernel, or wait until they have halted")
+        leading = _Leading()
+        try:
+            yield leading
+        except BaseException:
+            if not leading.changed:
+                await lease.release()
+            raise
+        await lease.release()
+    except LeaseUnavailable as error:
+        raise ServerGone(f"the leader's lease cannot be held: {error}") from error
+
+
+async def _taken_apart(settings: OperatorSettings, nc: Client, stream: LogStream, folder: Path) -> _Flaw:
+    """Seal what is good, and write down what is not. Raises `Refused` where mending would lose something."""
+    flaw = await _first_flaw(stream)
+    if flaw.good == GENESIS:
+        raise Refused(f"{flaw.finding}; nothing good is before it: mpctl backup restore, or log restore --from archive")
+    for witness in await witnesses(settings, nc):
+        if witness.stream_seq > flaw.good.stream_seq:
+            raise Refused(
+                f"{flaw.finding}; but {witness.name} saw the log as far as event {witness.seq}, behind it: "
+                "this is damage, and mending would lose what follows. See context/operations/prove-the-log.md"
+            )
+    await _seal(settings, stream, flaw, folder)
+    await _write_down(stream, flaw, folder)
+    return flaw
+
+
+async def _first_flaw(stream: LogStream) -> _Flaw:
+    last = (await stream.existing()).last_seq
+    chain = Chain("stream", stream.subject)
+    try:
+        with meter("looking for it", last, "commits") as bar:
+            async for commits in follow(stream, chain, last):
+                bar.advance(len(commits))
+    except Disproved as error:
+        return _Flaw(chain.position, error.finding, last)
+    raise Refused(f"all {last:,} commits of {stream.name} verify: there is nothing to mend")
+
+
+async def _seal(settings: OperatorSettings, stream: LogStream, flaw: _Flaw, folder: Path) -> Manifest:
+    chain, collector = Chain("stream", stream.subject), Collector(0)
+    with Writer(folder, settings.shard, GENESIS) as writer:
+        with meter("keeping", flaw.good.stream_seq, "commits") as bar:
+            async for commits in follow(stream, chain, flaw.good.stream_seq):
+                collector.take(commits)
+                for commit in commits:
+                    writer.add(commit)
+                bar.advance(len(commits))
+        keys = PublicKeys.read([settings.public_key_file] if settings.public_key_file else [])
+        return writer.seal(collector.found, keys)
+
+
+async def _write_down(stream: LogStream, flaw: _Flaw, folder: Path) -> None:
+    """What stands behind the good part, for whoever asks later how it came there."""
+    with (folder / STRANGE).open("wb") as file:
+        async for batch in stream.read(flaw.good.stream_seq, flaw.last):
+            for stored in batch:
+                line = {
+                    "stream_seq": stored.stream_seq,
+                    "subject": stored.subject,
+                    "hash": stored.hash,
+                    "data_base64": base64.b64encode(stored.data).decode(),
+                }
+                file.write(msgspec.json.encode(line) + b"\n")
+
+
+def _checked(settings: OperatorSettings, folder: Path) -> Manifest:
+    """The segment, read back and verified: nothing is deleted before."""
+    manifest = read_manifest(folder)
+    if manifest.shard != settings.shard or manifest.start != GENESIS:
+        raise Refused(f"{folder} holds another stretch than the log of shard {settings.shard} from its beginning")
+    for _ in read_commits(folder, manifest):
+        pass
+    return manifest
