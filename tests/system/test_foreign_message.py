@@ -60,7 +60,9 @@ async def _told(stack: Stack, tmp_path: Path) -> None:
         await asyncio.to_thread(_follow_the_runbook, stack, tmp_path)
         await eventually(lambda: _all_ready(stack), 60)
         again = await http.post("/v1/workspaces?id=before", json={"name": "x"}, headers={"idempotency-key": "k1"})
-        assert (again.status_code, again.json()["last_seq"]) == (201, made.json()["last_seq"]), "what was answered stands"
+        assert (again.status_code, again.json()["last_seq"]) == (201, made.json()["last_seq"]), (
+            "what was answered stands"
+        )
         after = await http.post("/v1/workspaces?id=after", json={"name": "x"})
         assert after.status_code == 201, after.text
         query = {"after_seq": after.json()["last_seq"]}
