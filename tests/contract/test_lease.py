@@ -11,7 +11,7 @@ import pytest_asyncio
 import redis.asyncio as redis
 import structlog
 from mpbus.connect import connect
-from mpbus.streams import provision
+from mpbus.streams import LEASE_STREAM, provision
 from mpd.servers import NatsServer
 from mpkernel.adapters.jetstream_lease import JetStreamLease
 from mpkernel.adapters.memory import MemoryLease, MemoryLeases
@@ -19,6 +19,7 @@ from mpkernel.adapters.redis_lease import RedisLease
 from mpkernel.leases import KeptLease, PairedLease
 from mpkernel.metrics import Metrics
 from mpkernel.ports import Lease, LeaseUnavailable
+from mpschema import subjects
 from nats.aio.client import Client
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -236,3 +237,29 @@ async def test_a_keeper_that_is_away_is_no_verdict() -> None:
         await lease.acquire()
     with pytest.raises(LeaseUnavailable):
         await lease.renew()
+
+
+async def test_what_is_no_lease_holds_nothing_and_takes_nothing(keepers: Keepers) -> None:
+    """JetStream answers wherever a request says, and so on a lease's subject."""
+    ann, ben, subject = keepers.right("ann"), keepers.right("ben"), subjects.lease_subject(keepers.name)
+    await stray(keepers, subject)
+    assert await ann.acquire()
+    await stray(keepers, subject)
+    assert await ann.renew()
+    assert not await ben.acquire()
+    await stray(keepers, subject)
+    assert await ben.acquire()
+    assert not await ann.renew()
+
+
+async def stray(keepers: Keepers, subject: str) -> None:
+    """Let the server send an answer there."""
+    js = keepers.nc.jetstream()
+    before = (await js.stream_info(LEASE_STREAM)).state.last_seq
+    await keepers.nc.publish("$JS.API.STREAM.INFO.MP_LOG_0", b"", reply=subject)
+
+    async def stored() -> None:
+        last = await js.get_last_msg(LEASE_STREAM, subject)
+        assert int(last.seq or 0) > before
+
+    await eventually(stored)

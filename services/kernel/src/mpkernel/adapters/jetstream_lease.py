@@ -14,6 +14,7 @@ from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 from mpkernel.ports import LeaseUnavailable
 
 _EXPECTED = "Nats-Expected-Last-Subject-Sequence"
+_TTL = "Nats-TTL"
 _LOST = {10071, 10164}
 _RELEASED = b"released"
 
@@ -43,7 +44,9 @@ class JetStreamLease:
         except (NatsError, TimeoutError) as error:
             raise LeaseUnavailable(_said(error)) from error
         else:
-            gone = (last.headers or {}).get("Nats-Marker-Reason") or last.data == _RELEASED
+            headers = last.headers or {}
+            # What has no time to live is no lease: an answer of the server that somebody let it send here.
+            gone = _TTL not in headers or headers.get("Nats-Marker-Reason") or last.data == _RELEASED
             self._sequence, self._seen = int(last.seq or 0), b"" if gone else last.data or b""
         return self._seen in (b"", self._holder)
 
@@ -60,7 +63,7 @@ class JetStreamLease:
         await self._put(_RELEASED)
 
     async def _put(self, data: bytes) -> bool:
-        headers = {_EXPECTED: str(self._sequence), "Nats-TTL": self._ttl}
+        headers = {_EXPECTED: str(self._sequence), _TTL: self._ttl}
         try:
             self._sequence = (await self._js.publish(self._subject, data, headers=headers)).seq
         except APIError as error:

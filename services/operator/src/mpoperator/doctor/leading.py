@@ -71,7 +71,8 @@ async def _jetstream_lease(cluster: Cluster) -> Lease:
         return Lease("jetstream")
     except GONE as error:
         return Lease("jetstream", error=str(error))
-    free = (last.headers or {}).get("Nats-Marker-Reason") or last.data == _RELEASED
+    headers = last.headers or {}
+    free = "Nats-TTL" not in headers or headers.get("Nats-Marker-Reason") or last.data == _RELEASED
     return Lease("jetstream", None if free else (last.data or b"").decode())
 
 
