@@ -6,6 +6,7 @@ at the end of each storm. Prints how to see a broken one again. `--nodes 3` is s
 
 import argparse
 import asyncio
+import json
 import logging
 import random
 import subprocess
@@ -13,6 +14,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections import Counter
 from pathlib import Path
 from statistics import median
 
@@ -37,8 +39,12 @@ def orders(options: argparse.Namespace) -> list[Order]:
     return [Order(terrain, max(1, round(options.faults * terrain.share)), seed, only) for terrain in spread]
 
 
-def blow(order: Order) -> bool:
-    """One storm, with its progress shown. Whether every promise was kept."""
+Met = dict[str, int]
+"""How often each kind of fault came, by its name."""
+
+
+def blow(order: Order) -> Met | None:
+    """One storm, with its progress shown. None where a promise was broken."""
     columns = (TextColumn("{task.description:<34}"), BarColumn(), MofNCompleteColumn())
     times = (TimeElapsedColumn(), TimeRemainingColumn())
     with (
@@ -57,9 +63,9 @@ def blow(order: Order) -> bool:
         except PromiseBroken as broken:
             progress.stop()
             traceback.print_exception(broken)
-            return False
+            return None
     _tell(order, report)
-    return True
+    return report.counts
 
 
 def _tell(order: Order, report: Report) -> None:
@@ -73,14 +79,33 @@ def _tell(order: Order, report: Report) -> None:
         _console.print(f"  {len(took):>6} {median(took):>5.1f} s  {max(took):>5.1f} s  {name}")
 
 
-def blow_inside(order: Order) -> bool:
+def blow_inside(order: Order) -> Met | None:
     """The same storm in a process that may mount; the limits alone where no such process can be."""
-    reason = why_not()
-    if reason is None:
-        command = order.command(order.faults).split()[1:]
-        return subprocess.run([*in_namespace(), sys.executable, *command, "--inside"], check=False).returncode == 0
-    _console.print(f"LEFT OUT: full disks (log, database) need small disks, and none can be made: {reason}")
-    return blow(Order(LIMITS, order.faults, order.seed))
+    if reason := why_not():
+        _console.print(f"LEFT OUT: full disks (log, database) need small disks, and none can be made: {reason}")
+        return blow(Order(LIMITS, order.faults, order.seed))
+    with tempfile.NamedTemporaryFile(prefix="mp-chaos-met-") as told:
+        command = [*order.command(order.faults).split()[1:], "--inside", told.name]
+        done = subprocess.run([*in_namespace(), sys.executable, *command], check=False)
+        return dict(json.load(told)) if done.returncode == 0 else None
+
+
+def blow_anywhere(order: Order) -> Met | None:
+    """One storm, where it can be."""
+    if reason := order.terrain.why_not():
+        _console.print(f"LEFT OUT: {order.terrain.name}, {order.faults} faults: {reason}")
+        return {}
+    return blow_inside(order) if order.terrain.disks else blow(order)
+
+
+def summary(wanted: list[Order], met: list[Met | None]) -> list[str]:
+    """Every kind of fault that could come, with how often it came; those that never came first."""
+    counts = Counter({name: 0 for order in wanted for name in (fault.__name__ for fault in order.choice)})
+    for one in met:
+        counts.update(one or {})
+    lines = [f"  {count:>6} {name}" for name, count in sorted(counts.items(), key=lambda item: (item[1], item[0]))]
+    missed = sum(not count for count in counts.values())
+    return [f"{sum(counts.values())} faults of {len(counts)} kinds, {missed} of them not met:", *lines]
 
 
 def options_of(arguments: list[str]) -> argparse.Namespace:
@@ -91,7 +116,7 @@ def options_of(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--terrain", choices=list(TERRAINS), help="this one alone")
     parser.add_argument("--nodes", choices=["1", "3"], help="the terrain with so many NATS nodes alone")
     parser.add_argument("--only", action="append", metavar="FAULT", help="this fault alone (may be repeated)")
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
 
 
@@ -101,15 +126,18 @@ def main() -> int:
     started = time.monotonic()
     # That connections are lost is the point here.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    if not options.inside:
-        _console.print(f"seed {options.seed}")
-    kept = [
-        blow_inside(order) if order.terrain.disks and not options.inside else blow(order) for order in orders(options)
-    ]
-    if not options.inside:
-        verdict = "every promise was kept" if all(kept) else "A PROMISE WAS BROKEN"
-        _console.print(f"seed {options.seed}, {time.monotonic() - started:.0f} s: {verdict}")
-    return 0 if all(kept) else 1
+    wanted = orders(options)
+    if options.inside:
+        (met,) = map(blow, wanted)
+        options.inside.write_text(json.dumps(met))
+        return 1 if met is None else 0
+    _console.print(f"seed {options.seed}")
+    all_met = [blow_anywhere(order) for order in wanted]
+    kept = None not in all_met
+    _console.print("\n".join(summary(wanted, all_met)))
+    verdict = "every promise was kept" if kept else "A PROMISE WAS BROKEN"
+    _console.print(f"seed {options.seed}, {time.monotonic() - started:.0f} s: {verdict}")
+    return 0 if kept else 1
 
 
 if __name__ == "__main__":

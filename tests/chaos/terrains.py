@@ -11,6 +11,9 @@ from tests.chaos.disk_faults import ON_DISKS, ON_LIMITS, STORE_BYTES_MAX
 from tests.chaos.faults import ON_ONE_NODE
 from tests.chaos.kernel_faults import AROUND_KERNELS
 from tests.chaos.node_faults import ON_CLIENTS_OF_NODES, ON_NODES, whole
+from tests.chaos.pooler_faults import BEHIND_A_POOLER
+from tests.support.pgbouncer import put_between
+from tests.support.programs import Missing, program
 
 _DISKS: Mapping[str, int] = {"nats": 1 << 30, "postgres": 192 << 20}
 
@@ -32,6 +35,17 @@ class Terrain:
     disks: Mapping[str, int] = field(default_factory=dict)
     settled: Callable[[Arena], Awaitable[None]] = _nothing_more
     """What must be so before the next fault may come."""
+    needs: str | None = None
+    """A program of other people (`tests.support.programs`)."""
+
+    def why_not(self) -> str | None:
+        """Why it cannot be had on this machine; None if it can."""
+        try:
+            if self.needs is not None:
+                program(self.needs)
+        except Missing as missing:
+            return str(missing)
+        return None
 
 
 def _one_node(folder: Path, settings: Settings) -> Stack:
@@ -52,9 +66,16 @@ def _small_disks(folder: Path, settings: Settings) -> Stack:
     return stack
 
 
-ONE_NODE = Terrain("one-node", 0.62, {**ON_ONE_NODE, **AROUND_KERNELS}, _one_node)
+def _pooled(folder: Path, settings: Settings) -> Stack:
+    stack = _one_node(folder, settings)
+    put_between(stack, folder / "pgbouncer", program("pgbouncer"))
+    return stack
+
+
+ONE_NODE = Terrain("one-node", 0.54, {**ON_ONE_NODE, **AROUND_KERNELS}, _one_node)
 THREE_NODES = Terrain("three-nodes", 0.34, {**ON_NODES, **ON_CLIENTS_OF_NODES}, _three_nodes, nodes=3, settled=whole)
 SMALL_DISKS = Terrain("small-disks", 0.04, ON_DISKS, _small_disks, disks=_DISKS)
+POOLED = Terrain("pooled", 0.08, BEHIND_A_POOLER, _pooled, needs="pgbouncer")
 LIMITS = Terrain("limits", 0.0, ON_LIMITS, _small_disks)
 """What is left of the small disks where nothing can be mounted."""
-TERRAINS = {terrain.name: terrain for terrain in (ONE_NODE, THREE_NODES, SMALL_DISKS, LIMITS)}
+TERRAINS = {terrain.name: terrain for terrain in (ONE_NODE, THREE_NODES, POOLED, SMALL_DISKS, LIMITS)}

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos.__main__ import summary
 from tests.chaos.storm import Order, PromiseBroken, storm
-from tests.chaos.terrains import ONE_NODE, THREE_NODES
+from tests.chaos.terrains import ONE_NODE, POOLED, THREE_NODES
 
 
 async def test_a_short_storm_breaks_no_promise(tmp_path: Path) -> None:
@@ -37,6 +38,21 @@ def test_a_full_disk_loses_nothing_and_mends_by_itself() -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
     assert done.returncode == 0, done.stdout[-8_000:] + done.stderr[-8_000:]
     assert "no promise broken" in done.stdout
+
+
+@pytest.mark.needs("pgbouncer")
+async def test_with_a_pooler_that_dies_and_sleeps_no_promise_is_broken(tmp_path: Path) -> None:
+    pooler = frozenset({"pooler_killed", "pooler_frozen"})
+    await storm(tmp_path, Order(POOLED, faults=3, seed=6, only=pooler))
+
+
+def test_the_summary_names_every_kind_of_fault_also_those_that_did_not_come() -> None:
+    order = Order(POOLED, 2, 1, frozenset({"pooler_killed", "pooler_frozen"}))
+    assert summary([order], [{"pooler_killed": 2}]) == [
+        "2 faults of 2 kinds, 1 of them not met:",
+        "       0 pooler_frozen",
+        "       2 pooler_killed",
+    ]
 
 
 def test_a_fault_nobody_knows_is_refused() -> None:

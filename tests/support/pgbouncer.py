@@ -11,6 +11,7 @@ from mpd.ports import HOST, free_port
 from mpd.process import ChildProcess
 from mpd.servers import PostgresServer
 from mpd.servers.account import account, seen_by
+from mpd.stack import Stack
 
 from tests.support.programs import environment
 
@@ -65,3 +66,13 @@ class PgBouncer(ChildProcess):
         write_private(self.folder / name, text)
         if self.user.uid >= 0:
             os.chown(self.folder / name, self.user.uid, self.user.gid)
+
+
+def put_between(stack: Stack, folder: Path, program: Path) -> PgBouncer:
+    """A PgBouncer that the services of a stack, not started yet, reach PostgreSQL through; a server of the stack."""
+    pooler = PgBouncer(folder, program, stack.postgres)
+    for service in stack.services:
+        if dsn := service.environment.get("MP_POSTGRES_DSN"):
+            service.environment["MP_POSTGRES_DSN"] = pooler.through(dsn)
+    stack.servers.append(pooler)
+    return pooler

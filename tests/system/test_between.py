@@ -21,7 +21,7 @@ from mpgateway.database import ReadModels, ReadModelsUnavailable
 
 from tests.support import Database, eventually
 from tests.support.nginx import Nginx
-from tests.support.pgbouncer import SESSIONS, PgBouncer
+from tests.support.pgbouncer import SESSIONS, PgBouncer, put_between
 from tests.support.programs import program
 from tests.support.terminal import PROGRAM
 
@@ -37,11 +37,7 @@ $$ BEGIN RAISE EXCEPTION USING ERRCODE = state; END $$
 def pooled_stack(tmp_path: Path) -> Iterator[Stack]:
     """One of everything, with PgBouncer between its services and PostgreSQL."""
     stack = Stack(tmp_path / "stack", webhooks=1, http_port=free_port())
-    pooler = PgBouncer(tmp_path / "pgbouncer", program("pgbouncer"), stack.postgres)
-    for service in stack.services:
-        if dsn := service.environment.get("MP_POSTGRES_DSN"):
-            service.environment["MP_POSTGRES_DSN"] = pooler.through(dsn)
-    stack.servers.append(pooler)
+    put_between(stack, tmp_path / "pgbouncer", program("pgbouncer"))
     stack.start()
     yield stack
     stack.kill()
