@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import structlog
 from mpbus.reader import GENESIS, Commit, LogPosition
 from mpkernel.adapters.memory import MemoryLease, MemoryLeases, MemoryLog, MemorySnapshots
 from mpkernel.core.policy import RoleAuthorizer
@@ -21,6 +22,7 @@ from mpkernel.standing import Standing
 from mpkernel.timekeeping import Timekeeper
 from mpschema import codec, subjects
 from mpschema.system import LeaderElected
+from prometheus_client import REGISTRY
 
 from tests.support import eventually
 
@@ -136,6 +138,8 @@ async def test_a_standby_says_who_leads_and_is_not_ready_while_nobody_says_who_m
         await eventually(lambda: not machine.kernel.health().ready)
         facts = machine.kernel.health().facts
         assert (facts["leader"], facts["lease"]) == ("", "jetstream does not answer: gone")
+        assert REGISTRY.get_sample_value("mp_kernel_lease_keeper_answers", {"keeper": "jetstream"}) == 0
+        assert REGISTRY.get_sample_value("mp_kernel_leader_known") == 0
         machine.lease.answers = True
         await eventually(lambda: machine.kernel.health().ready)
         assert machine.kernel.health().facts["lease"] == "ok"
@@ -164,3 +168,19 @@ async def test_elections_since_it_was_up_to_date_are_counted() -> None:
         assert machine.kernel.health().facts["elections_per_minute"] == 0
         await log.fill(elections=2)
         await eventually(lambda: machine.kernel.health().facts["elections_per_minute"] == 2)
+        assert REGISTRY.get_sample_value("mp_kernel_elections_per_minute") == 2
+
+
+async def test_a_system_without_a_leader_is_told_as_an_error() -> None:
+    """Here nobody may lead: the one kernel has a clock that is not to be believed."""
+    now = [0.0]
+    machine = Machine(clock_off=86_400)
+    kept = KeptLease(machine.lease, "jetstream", Metrics(), lambda: now[0])
+    standing = Standing(kept, kept, [], machine.timekeeper, Metrics(), patience_seconds=2, now=lambda: now[0])
+    assert not await machine.timekeeper.look()
+    with structlog.testing.capture_logs() as logs:
+        for now[0] in range(25):
+            standing.looked()
+    told = [entry for entry in logs if entry["event"] == "leader.missing"]
+    assert [entry["log_level"] for entry in told] == ["error", "error"]
+    assert "86,400.0 s ahead" in told[0]["reason"]

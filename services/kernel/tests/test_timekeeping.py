@@ -7,6 +7,7 @@ import structlog
 from mpkernel.metrics import Metrics
 from mpkernel.ports import ClockDistrusted, ServerClockUnavailable
 from mpkernel.timekeeping import SECOND_NS, Timekeeper
+from prometheus_client import REGISTRY
 
 NOW_NS = 1_790_000_000 * SECOND_NS
 DAY = 86_400
@@ -142,11 +143,14 @@ async def test_a_clock_that_is_not_the_servers_is_not_believed_until_it_is(off: 
     assert not await watched.keeper.look()
     assert words in watched.keeper.distrust
     assert watched.keeper.ahead_seconds == off
+    assert REGISTRY.get_sample_value("mp_kernel_clock_ahead_seconds") == off
+    assert REGISTRY.get_sample_value("mp_kernel_clock_trusted") == 0
     await watched.passes(3 * SETTLE)
     assert not await watched.keeper.look()
     watched.hands.set_by = 0
     await watched.passes(SETTLE + 2)
     assert await watched.keeper.look()
+    assert REGISTRY.get_sample_value("mp_kernel_clock_trusted") == 1
 
 
 async def test_a_server_whose_clock_leaves_ends_the_leadership(watched: Watched) -> None:
