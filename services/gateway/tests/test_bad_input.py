@@ -79,6 +79,30 @@ REQUESTS = [
     Bad("a state nobody knows", 422, "schema_invalid", "/tasks?state=lost", method="GET", body=b""),
     Bad("a NUL in a filter", 400, "malformed", "/tasks?holder=a%00b", method="GET", body=b""),
     Bad("an event type nobody knows", 422, "schema_invalid", "/events?type=mp.no.No.v1", method="GET", body=b""),
+    Bad("a project's state nobody knows", 422, "schema_invalid", "/projects?state=lost", method="GET", body=b""),
+    Bad("a board's state nobody knows", 422, "schema_invalid", "/boards?state=lost", method="GET", body=b""),
+    Bad("a channel's state nobody knows", 422, "schema_invalid", "/channels?state=lost", method="GET", body=b""),
+    Bad("a past event nobody knows", 422, "schema_invalid", "/history?event_type=mp.no.No.v1", method="GET", body=b""),
+    Bad("a kind nobody knows", 422, "schema_invalid", "/history?aggregate=nothing", method="GET", body=b""),
+    Bad("a key twice", 422, "schema_invalid", body=b'{"project_id":"core","title":"a","title":"b"}'),
+    Bad(
+        "a key twice, once escaped", 422, "schema_invalid", body=b'{"project_id":"core","title":"a","titl\\u0065":"b"}'
+    ),
+    Bad("a key twice, hidden", 422, "schema_invalid", body=b'{"project_id":"core","title":"\\u003a","title":"b"}'),
+    Bad(
+        "a key twice in a new key",
+        422,
+        "schema_invalid",
+        "/principals/user:bob/keys",
+        body=b'{"key_id":"a","key_id":"b"}',
+    ),
+    Bad("a coded body", 415, "unsupported_media_type", headers={**JSON, "content-encoding": "gzip"}),
+    Bad(
+        "a foreign charset", 415, "unsupported_media_type", headers={"content-type": "application/json; charset=utf-16"}
+    ),
+    Bad(
+        "a coded batch", 415, "unsupported_media_type", "/commands:batch", headers={**NDJSON, "content-encoding": "br"}
+    ),
     Bad("a position that is none", 422, "schema_invalid", "/events?after=now", method="GET", body=b""),
 ]
 
@@ -110,7 +134,39 @@ async def test_nothing_of_it_is_written(door: Door) -> None:
 
 async def test_every_path_refuses_methods_it_does_not_have_and_says_which_it_has(door: Door) -> None:
     answer = await door.ask("DELETE", f"{door.path}/tasks")
-    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, OPTIONS, POST")
+
+
+async def test_a_path_says_which_methods_it_has(door: Door) -> None:
+    answer = await door.ask("OPTIONS", f"{door.path}/tasks")
+    assert (answer.status_code, answer.headers["allow"], answer.content) == (204, "GET, HEAD, OPTIONS, POST", b"")
+    assert "content-length" not in answer.headers
+
+
+async def test_a_head_is_the_answer_without_its_body(door: Door) -> None:
+    for path in ("", "/tasks", "/history"):
+        got, head = await door.get(path), await door.ask("HEAD", door.path + path)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-length"] == got.headers["content-length"]
+        assert head.headers.get("etag") == got.headers.get("etag")
+    stream = await door.ask("HEAD", f"{door.path}/events")
+    assert (stream.status_code, stream.headers["content-type"], stream.content) == (200, "text/event-stream", b"")
+
+
+async def test_a_line_of_a_batch_with_a_key_twice_does_nothing(door: Door) -> None:
+    lines = b'{"type":"task.create","type":"workspace.archive","payload":{}}\n'
+    lines += b'{"type":"task.create","payload":{"project_id":"core","title":"a","title":"b"}}\n'
+    lines += b'{"type":"task.create","payload":{"project_id":"core","title":"10:30 \\u003a"}}\n'
+    answer = await door.ask("POST", f"{door.path}/commands:batch", content=lines, headers=NDJSON)
+    told = [json.loads(line) for line in answer.text.splitlines()]
+    assert [line.get("code", line["status"]) for line in told] == ["schema_invalid", "schema_invalid", "accepted"]
+    assert "'type' stands twice" in told[0]["detail"]
+
+
+async def test_utf_8_may_be_said(door: Door) -> None:
+    for stated in ("application/json; charset=utf-8", 'Application/JSON;charset="UTF-8"'):
+        answer = await door.ask("POST", f"{door.path}/tasks", content=TASK, headers={"content-type": stated})
+        assert answer.status_code == 201, answer.text
 
 
 async def test_no_such_path_is_a_problem(door: Door) -> None:
@@ -143,6 +199,8 @@ RAW = {
     "a path of 100 KiB": b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
     "a path that is no ASCII": b"GET /v1/\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n",
     "two content lengths": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
+    "no host": b"GET / HTTP/1.1\r\n\r\n",
+    "two hosts": b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
     "a host that is none": b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n",
 }
 
@@ -185,3 +243,16 @@ async def test_the_page_of_the_api_brings_its_own_files(http: httpx.AsyncClient)
         assert name in page
         assert (await http.get(f"/docs/{name}")).status_code == 200
     assert (await http.get("/docs/..%2fpasswd")).status_code == 404
+
+
+async def test_a_stream_to_http_1_0_is_not_chunked(door: Door, gateway_stack: Stack) -> None:
+    address = urlsplit(gateway_stack.url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    headers = f"Authorization: Bearer {door.credential}\r\n\r\n"
+    writer.write(f"GET {door.path}/events?after=99:1 HTTP/1.0\r\n{headers}".encode())
+    heard = await asyncio.wait_for(reader.read(-1), 30)
+    writer.close()
+    head, _, body = heard.partition(b"\r\n\r\n")
+    assert b"chunked" not in head.lower()
+    assert body.startswith(b"retry: ")
+    assert b"event: resync" in body

@@ -13,7 +13,7 @@ from mpschema.board import Column
 from mpschema.channel import Provenance, Scope
 from mpschema.envelope import Status
 from mpschema.principal import Role
-from mpschema.registry import AGGREGATES
+from mpschema.registry import AGGREGATES, EVENTS
 from mpschema.rejections import Code
 from mpschema.session import SessionState
 from mpschema.task import Evidence, LinkKind, TaskState
@@ -370,3 +370,13 @@ QUERIES: dict[str, QuerySpec] = {
     )
 }
 """Every query by its name."""
+
+FILTER_VALUES: dict[tuple[type[msgspec.Struct], str], frozenset[str]] = {
+    (ProjectRow, "state"): frozenset({"open", "archived"}),
+    (BoardRow, "state"): frozenset({"open", "archived"}),
+    (ChannelRow, "state"): frozenset({"open", "closed"}),
+    (ParkedKeyRow, "state"): frozenset({"parked", "requeued"}),
+    (EventRow, "event_type"): frozenset(EVENTS),
+    (EventRow, "aggregate"): frozenset(spec.aggregate for spec in EVENTS.values()),
+}
+"""What a filter on a column may ask for, where the column's type does not say it: another value is a mistake."""

@@ -23,11 +23,12 @@ from mpgateway.commanding import Commanding, canonical, check_path_id, is_json, 
 from mpgateway.http import Answer, HttpRequest
 from mpgateway.metrics import BATCH_LINES
 from mpgateway.problems import Refused, of_outcome, problem, refusal_of
+from mpgateway.strict import check_keys, check_media_type
 
 BODY_BYTES_MAX = 8 << 20
 WINDOW = 256
 """How many commands of one batch are in flight. They enter the stream in the order of their lines."""
-MEDIA_TYPES = {b"application/x-ndjson", b"application/jsonl", b"application/ndjson"}
+MEDIA_TYPES = frozenset({b"application/x-ndjson", b"application/jsonl", b"application/ndjson"})
 _ARRAY = b"application/json"
 _line = msgspec.json.Decoder(BatchLine)
 _items = msgspec.json.Decoder(list[msgspec.Raw])
@@ -48,6 +49,8 @@ class Batches:
         check_path_id(request.params["workspace_id"])
         check_bounds(request.identity, request.params["workspace_id"])
         raw = await request.body(BODY_BYTES_MAX)
+        told = "a batch is application/x-ndjson, or application/json"
+        check_media_type(request, MEDIA_TYPES | {_ARRAY}, told)
         lines = _split(raw, _media_type(request))
         if len(lines) > BATCH_LINES_MAX:
             raise Refused(Code.TOO_LARGE, f"a batch has at most {BATCH_LINES_MAX} lines")
@@ -99,8 +102,6 @@ def _split(raw: bytes, media_type: bytes) -> list[bytes]:
     """The commands of a body, each still undecoded. Raises `Refused`."""
     if media_type in MEDIA_TYPES:
         return [line for line in raw.split(b"\n") if line and not line.isspace()]
-    if media_type != _ARRAY:
-        raise Refused(EdgeCode.UNSUPPORTED_MEDIA_TYPE, "a batch is application/x-ndjson, or application/json")
     try:
         return [bytes(item) for item in _items.decode(raw)]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -137,6 +138,7 @@ def _envelope(request: HttpRequest, wanted: BatchLine, trace: str | None) -> Com
 
 
 def _decoded(line: bytes) -> BatchLine:
+    check_keys(line)
     try:
         return _line.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -25,8 +25,11 @@ from mpgateway.conditions import expected_version
 from mpgateway.http import JSON, Answer, Headers, HttpRequest, trace_id
 from mpgateway.metrics import IN_FLIGHT
 from mpgateway.problems import Refused, of_outcome, of_rejection, problem_answer
+from mpgateway.strict import check_keys, check_media_type
 
 BODY_BYTES_MAX = 1 << 20
+JSON_TYPE = frozenset({b"application/json"})
+JSON_WANTED = "the arguments of a command are application/json"
 _NEW_ID = frozenset({"id"})
 _NOTHING: frozenset[str] = frozenset()
 _KEY = re.compile(r"^[\x21-\x7e]{1,200}\Z")
@@ -118,8 +121,9 @@ class Commanding:
 async def read_payload(spec: CommandSpec, request: HttpRequest) -> bytes:
     """The canonical bytes of a command's arguments from a request's body. Raises `Refused`."""
     raw = await request.body(BODY_BYTES_MAX)
-    if raw and request.headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != b"application/json":
-        raise Refused(EdgeCode.UNSUPPORTED_MEDIA_TYPE, "the arguments of a command are application/json")
+    if raw:
+        check_media_type(request, JSON_TYPE, JSON_WANTED)
+        check_keys(raw)
     return canonical(spec, raw or b"{}")
 
 

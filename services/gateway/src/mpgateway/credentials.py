@@ -15,10 +15,19 @@ from mpschema.webhook import WebhookSecretRotated
 
 from mpgateway.auth.agent_tokens import AgentTokens
 from mpgateway.auth.api_keys import PREFIX, ROOT_KEY_ID, ApiKeys
-from mpgateway.commanding import BODY_BYTES_MAX, Commanding, answer_of_outcome, idempotency_key, is_json
+from mpgateway.commanding import (
+    BODY_BYTES_MAX,
+    JSON_TYPE,
+    JSON_WANTED,
+    Commanding,
+    answer_of_outcome,
+    idempotency_key,
+    is_json,
+)
 from mpgateway.http import Answer, HttpRequest
 from mpgateway.problems import Refused
 from mpgateway.streaming.feed import Feed
+from mpgateway.strict import check_keys, check_media_type
 
 ISSUE_KEY = COMMANDS["principal.issue_key"]
 _new_key = msgspec.json.Decoder(NewKey)
@@ -98,8 +107,9 @@ class Credentials:
 
 async def _read_new_key(request: HttpRequest) -> NewKey:
     raw = await request.body(BODY_BYTES_MAX)
-    if raw and request.headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != b"application/json":
-        raise Refused(EdgeCode.UNSUPPORTED_MEDIA_TYPE, "the arguments of a command are application/json")
+    if raw:
+        check_media_type(request, JSON_TYPE, JSON_WANTED)
+        check_keys(raw)
     try:
         return _new_key.decode(raw or b"{}")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -17,10 +17,12 @@ Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 Scope = Mapping[str, Any]
 
+NO_CONTENT = 204
 JSON: Headers = ((b"content-type", b"application/json"),)
 SINGLE = frozenset(
     {
         b"authorization",
+        b"content-encoding",
         b"content-length",
         b"content-type",
         b"idempotency-key",
@@ -182,6 +184,8 @@ def retry_after(seconds: float) -> Headers:
 
 async def send_answer(send: Send, answer: Answer) -> None:
     """Send a whole answer."""
-    length = (b"content-length", str(len(answer.body)).encode())
-    await send({"type": "http.response.start", "status": answer.status, "headers": [length, *answer.headers]})
+    headers = [*answer.headers]
+    if answer.status != NO_CONTENT:
+        headers.append((b"content-length", str(len(answer.body)).encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})

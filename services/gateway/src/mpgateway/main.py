@@ -21,6 +21,7 @@ from redis.asyncio import Redis
 
 from mpgateway.app import World, build
 from mpgateway.condition import Condition
+from mpgateway.cors import Cors
 from mpgateway.database import ReadModels
 from mpgateway.limits import REDIS_SECONDS
 from mpgateway.server import Server
@@ -47,8 +48,9 @@ async def run(settings: GatewaySettings, life: Lifecycle) -> int:
     async with AsyncExitStack() as stack:
         world = await _connect(settings, life, stack)
         app, clients = build(world)
+        origins = settings.cors_origin_names
         server = Server(
-            app,
+            Cors(app, origins) if origins else app,
             settings.http_host,
             settings.http_port,
             settings.drain_seconds,

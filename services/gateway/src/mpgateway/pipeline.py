@@ -54,7 +54,9 @@ class Pipeline:
     def route(self, operations: Mapping[str, Operation]) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
         """The ASGI handler of one path, for its operations by method."""
         bound = {method: (operation, OperationMetrics(operation.name)) for method, operation in operations.items()}
-        allowed = ((b"allow", ", ".join(sorted(operations)).encode()),)
+        if "GET" in bound:
+            bound["HEAD"] = bound["GET"]  # The server leaves the body out.
+        allowed = ((b"allow", ", ".join(sorted({*bound, "OPTIONS"})).encode()),)
 
         async def handle(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != "http":
@@ -62,6 +64,9 @@ class Pipeline:
                 return
             request = HttpRequest(scope, receive, time.perf_counter())
             found = bound.get(request.method)
+            if found is None and request.method == "OPTIONS":
+                await send_answer(send, Answer(204, b"", allowed))
+                return
             if found is None:
                 refused = Refused(EdgeCode.METHOD_NOT_ALLOWED, "this path has no such method", headers=allowed)
                 await send_answer(send, answer_of(refused, request.path))

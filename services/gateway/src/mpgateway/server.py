@@ -6,13 +6,12 @@ On SIGTERM or SIGINT: no new connections, goodbye to every stream, a bounded tim
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any, cast
 
 import structlog
 import uvicorn
-from litestar import Litestar
 
 from mpgateway.wire.connection import HttpProtocol
 from mpgateway.wire.limits import WireLimits, largest_beyond
@@ -22,6 +21,7 @@ STREAMS_SECONDS = 2.0
 TICKS_PER_LOOK = 5
 """uvicorn ticks ten times a second."""
 POLL_SECONDS = 0.02
+App = Callable[[Any, Any, Any], Awaitable[None]]
 log = structlog.get_logger(__name__)
 
 
@@ -30,7 +30,7 @@ class Server(uvicorn.Server):
 
     def __init__(
         self,
-        app: Litestar,
+        app: App,
         host: str,
         port: int,
         drain_seconds: float,

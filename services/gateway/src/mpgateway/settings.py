@@ -33,6 +33,7 @@ class GatewaySettings(OpsSettings, RedisSettings):
     webhooks_allow_private: bool = Field(
         False, description="take webhooks to plain http and private networks, too, as the service that delivers does"
     )
+    cors_origins: str = Field("", description="origins whose pages may read answers, comma separated; empty: none")
     http_head_bytes: int = Field(_WIRE.head_bytes_max, ge=4_096, description="largest request line with its headers")
     http_head_seconds: float = Field(_WIRE.head_seconds, gt=0, description="from a request's first byte to its headers")
     http_body_seconds: float = Field(_WIRE.body_seconds, gt=0, description="from a request's headers to its last byte")
@@ -61,6 +62,11 @@ class GatewaySettings(OpsSettings, RedisSettings):
         if any(given) and not all(given):
             raise ValueError("MP_OIDC_ISSUER, MP_OIDC_AUDIENCE and MP_OIDC_JWKS_URL are set together or not at all")
         return self
+
+    @cached_property
+    def cors_origin_names(self) -> frozenset[str]:
+        """The origins as a set."""
+        return frozenset(name.strip().rstrip("/") for name in self.cors_origins.split(",") if name.strip())
 
     @property
     def wire_limits(self) -> WireLimits:

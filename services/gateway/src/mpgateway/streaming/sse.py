@@ -31,6 +31,9 @@ class SseStream:
         """Write the stream until the client leaves or the server says goodbye."""
         position = (POSITION_HEADER.lower().encode(), str(self._begins).encode())
         await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, position]})
+        if self._client.request.method == "HEAD":
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            return
         await send({"type": "http.response.body", "body": b"retry: %d\n\n" % retry_ms(), "more_body": True})
 
         async def write(step: Step) -> None:
