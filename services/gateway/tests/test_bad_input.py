@@ -163,6 +163,13 @@ async def test_a_line_of_a_batch_with_a_key_twice_does_nothing(door: Door) -> No
     assert "'type' stands twice" in told[0]["detail"]
 
 
+@pytest.mark.parametrize("payload", [b"[" * 5_000 + b"]" * 5_000, b'{"a":"\\u00e4\xff"}', b'{"a":1e99999}'])
+async def test_a_line_with_a_payload_that_no_parser_takes_is_refused(door: Door, payload: bytes) -> None:
+    line = b'{"type":"task.create","target":null,"payload":' + payload + b',"command_id":null}\n'
+    answer = await door.ask("POST", f"{door.path}/commands:batch", content=line, headers=NDJSON)
+    assert json.loads(answer.text)["code"] in {"malformed", "schema_invalid"}
+
+
 async def test_utf_8_may_be_said(door: Door) -> None:
     for stated in ("application/json; charset=utf-8", 'Application/JSON;charset="UTF-8"'):
         answer = await door.ask("POST", f"{door.path}/tasks", content=TASK, headers={"content-type": stated})

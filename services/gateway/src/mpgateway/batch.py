@@ -138,10 +138,11 @@ def _envelope(request: HttpRequest, wanted: BatchLine, trace: str | None) -> Com
 
 
 def _decoded(line: bytes) -> BatchLine:
-    check_keys(line)
     try:
-        return _line.decode(line)
+        wanted = _line.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if not is_json(line):
             raise Refused(EdgeCode.MALFORMED, "the line is not JSON") from error
         raise Refused(Code.SCHEMA_INVALID, str(error)[:1_000]) from error
+    check_keys(line, _encode(wanted))
+    return wanted

@@ -123,7 +123,6 @@ async def read_payload(spec: CommandSpec, request: HttpRequest) -> bytes:
     raw = await request.body(BODY_BYTES_MAX)
     if raw:
         check_media_type(request, JSON_TYPE, JSON_WANTED)
-        check_keys(raw)
     return canonical(spec, raw or b"{}")
 
 
@@ -131,7 +130,9 @@ def canonical(spec: CommandSpec, raw: bytes | msgspec.Raw) -> bytes:
     """Arguments decoded strictly and encoded again, so that equal arguments are equal bytes. Raises `Refused`."""
     arguments = codec.decode_payload(spec.decoder, raw)
     if not isinstance(arguments, Rejection):
-        return _encode(arguments)
+        encoded = _encode(arguments)
+        check_keys(raw, encoded)
+        return encoded
     if arguments.code is Code.SCHEMA_INVALID and not is_json(raw):
         raise Refused(EdgeCode.MALFORMED, "the body is not JSON")
     raise of_rejection(arguments)

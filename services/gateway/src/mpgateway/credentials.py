@@ -109,10 +109,11 @@ async def _read_new_key(request: HttpRequest) -> NewKey:
     raw = await request.body(BODY_BYTES_MAX)
     if raw:
         check_media_type(request, JSON_TYPE, JSON_WANTED)
-        check_keys(raw)
     try:
-        return _new_key.decode(raw or b"{}")
+        wanted = _new_key.decode(raw or b"{}")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if not is_json(raw):
             raise Refused(EdgeCode.MALFORMED, "the body is not JSON") from error
         raise Refused(Code.SCHEMA_INVALID, str(error)[:1_000]) from error
+    check_keys(raw or b"{}", _encode(wanted))
+    return wanted
