@@ -67,6 +67,7 @@ REQUESTS = [
     Bad("no such method", 405, "method_not_allowed", method="PUT"),
     Bad("an empty batch", 400, "malformed", "/commands:batch", body=b"\n\n", headers=NDJSON),
     Bad("a batch that is a JSON object", 400, "malformed", "/commands:batch", headers=JSON),
+    Bad("a batch as text", 415, "unsupported_media_type", "/commands:batch", headers={"content-type": "text/plain"}),
     Bad("a batch too large", 413, "too_large", "/commands:batch", body=b"x" * (9 << 20), headers=NDJSON),
     Bad("too many lines", 413, "too_large", "/commands:batch", body=b"{}\n" * 10_001, headers=NDJSON),
     Bad("a key id that is none", 422, "schema_invalid", "/principals/user:bob/keys", body=b'{"key_id":"a b"}'),
