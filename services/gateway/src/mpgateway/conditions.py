@@ -18,7 +18,8 @@ from mpgateway.problems import Refused
 
 _VERSION = re.compile(r'"(0|[1-9][0-9]{0,15})"')
 _TAG = r'(?:W/)?"[\x21\x23-\x7e]*"'
-_TAGS = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t]*(?:{_TAG})?)*\Z")
+# Every piece is possessive: what a sender writes into a header must not be tried in all its readings.
+_TAGS = re.compile(rf"[ \t,]*+{_TAG}(?:[ \t]*+,[ \t]*+(?:{_TAG})?+)*+\Z")
 _EACH = re.compile(_TAG)
 
 

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from mpschema.escapes import shown
+
 MARKERS = ("TODO", "FIXME")
 _COMMENT = re.compile(
     r"(?:#|//|/\*|--|;|<!--|\*|\"\"\"|%)\s*.*?\b(" + "|".join(MARKERS) + r")\b(?:\([^)]*\))?[:\s-]*(.*)"
@@ -89,7 +91,7 @@ class Repository:
             for path in paths:
                 if path in tracked and path not in found and _SOURCE.search(path):
                     description = f"Last changed by {short}: {subject}"
-                    found[path] = Finding(path, 1, f"Review {path}"[:200], description[:2_000], "review")
+                    found[path] = Finding(path, 1, shown(f"Review {path}")[:200], description[:2_000], "review")
         return list(found.values())[:count_max]
 
     def add_worktree(self, folder: Path) -> None:
@@ -128,7 +130,7 @@ def _marked_finding(line: str) -> Finding | None:
         return None
     marker, rest = said.group(1), said.group(2).strip().rstrip("*/->").strip()
     title = f"{marker} {path}:{number}" + (f" {rest}" if rest else "")
-    return Finding(path, int(number), title[:120], f"{path}:{number}\n{text.strip()}"[:2_000], marker.lower())
+    return Finding(path, int(number), shown(title)[:120], f"{path}:{number}\n{text.strip()}"[:2_000], marker.lower())
 
 
 def _commits(log: str) -> Iterator[tuple[str, str, list[str]]]:
