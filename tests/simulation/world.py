@@ -213,7 +213,7 @@ class World:
     def _kernel(self, name: str, node: Node) -> Process:
         log = FaultyLog(self.log, node)
         snapshots = FaultySnapshots(self.snapshots, node)
-        candidacy = Candidacy(name, subjects.log_subject("0"), ("user:root",), 5.0)
+        candidacy = Candidacy(name, subjects.log_subject("0"), ("user:root",), 5.0, process=name)
         lease, right, turn = self._lease(name, node)
         server_clock = FaultyServerClock(self.log, node)
         timekeeper = Timekeeper(node, server_clock, self.metrics, bound_seconds=CLOCK_BOUND_SECONDS)

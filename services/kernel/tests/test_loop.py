@@ -109,6 +109,7 @@ class Place:
     answered: list[str] = field(default_factory=list)
     position: LogPosition = GENESIS
     places: Places = field(default_factory=Places)
+    process: str = "k1-a"
     leading: asyncio.Task[str] | None = None
 
     async def send(self, reply_to: str, data: bytes) -> None:
@@ -119,7 +120,7 @@ class Place:
     def leader(self) -> Leader:
         wake = asyncio.Event()
         return Leader(
-            Candidacy("k1", subjects.log_subject("0"), (ROOT,), 5.0),
+            Candidacy("k1", subjects.log_subject("0"), (ROOT,), 5.0, self.process),
             self.shard,
             self.position,
             clock=self.clock,

@@ -122,6 +122,10 @@ class Kernel:
         position = self._leader.position if self._leader else self._memory.position if self._memory else GENESIS
         epoch = self._leader.epoch if self._leader else self._memory.shard.world.epoch if self._memory else 0
         facts: Facts = {"role": self.role, "epoch": epoch, "seq": position.seq, **self._standing.facts()}
+        memory = self._memory
+        for tried in memory.shard.world.tries[-1:] if memory else ():
+            facts["tried_line"] = f"line {tried.line} of message {tried.position}"
+            facts["tries"] = len(memory.shard.world.tries) if memory else 0
         facts[READS_LEVEL] = levels.FEATURE_LEVEL
         return Health(self.role in (Role.STANDBY, Role.LEADER) and not self._standing.hindrance, facts)
 

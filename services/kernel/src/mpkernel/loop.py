@@ -14,8 +14,8 @@ reads the consumed position from the log and discards for us.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
 
 import structlog
 from mpbus.reader import LogPosition
@@ -24,13 +24,14 @@ from mpschema import codec, levels
 from mpschema.system import LOG, FeatureLevelRaised, LeaderElected
 
 from mpkernel.answers import Answers, Packed, pack
-from mpkernel.core.draft import TURN_SECONDS, Limits
+from mpkernel.core.draft import COMMANDS_MAX, TURN_SECONDS, Limits
 from mpkernel.core.policy import Authorizer
 from mpkernel.core.shard import Shard
 from mpkernel.core.timers import due, next_due
 from mpkernel.core.turn import Reply, Sealed, Turn
 from mpkernel.core.world import Fact
 from mpkernel.discarding import Discards
+from mpkernel.lane import Lane, decide_tried
 from mpkernel.metrics import Metrics
 from mpkernel.ports import CommandMessage, Intake, LogWriter, RecordedTime
 from mpkernel.sealing import Sealing
@@ -54,6 +55,8 @@ class Candidacy:
     subject: str
     operators: tuple[str, ...]
     commit_deadline_seconds: float
+    process: str
+    """This start of this kernel, and no other."""
     turn_seconds: float = TURN_SECONDS
     """How long a turn may decide: a turn that is full in time is stored, and the rest waits for the next."""
     ticks: Callable[[], float] = time.perf_counter
@@ -107,6 +110,7 @@ class Leader:
         """What the turn consists of, while the stream has not said it."""
         self._in_flight: asyncio.Task[None] | None = None
         self._discards = Discards(intake, shard.command_position)
+        self._lane = Lane(shard, candidacy.process)
         self._alarm: asyncio.TimerHandle | None = None
         self._ended: str | None = None
         self.decided = False
@@ -135,7 +139,9 @@ class Leader:
         self._clock.begin(self._shard.world.time_ms)
         await self._elect()
         await self._clock.confirm(self._position.stream_seq)
-        await self._intake.open(self._shard.command_position)
+        self._lane.begin(await self._intake.open(self._shard.command_position))
+        if self._lane.open:
+            log.warning("lane.begun", epoch=self._epoch, elections=self._shard.world.unmoved_elections)
         self._wake.set()
         try:
             while self._ended is None:
@@ -159,6 +165,8 @@ class Leader:
         turn.note(Fact(LOG, LOG, elected), f"election_{self._epoch}:0")
         if founding and levels.FEATURE_LEVEL > levels.FIRST_LEVEL:
             turn.note(Fact(LOG, LOG, FeatureLevelRaised(level=levels.FEATURE_LEVEL)), f"election_{self._epoch}:1")
+        if (survived := self._lane.survived()) is not None:
+            turn.note(Fact(LOG, LOG, survived), f"survived_{self._epoch}:0")
         await self._store(self._seal(turn))
         log.info("leader.elected", epoch=self._epoch, seq=self._position.seq)
 
@@ -192,6 +200,14 @@ class Leader:
             taken = self._intake.take_nowait()
             self._backlog.extend(taken)
             self._discards.took(sum(len(message.data) for message in taken))
+        if self._lane.open:
+            self._go_line_by_line()
+        else:
+            self._go_on()
+        self._discards.begin()
+        await asyncio.sleep(0)  # Let the commit out, and acknowledgements and new commands in.
+
+    def _go_on(self) -> None:
         self._settle()
         if self._ahead is None:
             self._fire_timers()
@@ -200,19 +216,55 @@ class Leader:
             self._decide_ahead()
         if self._in_flight is None and self._ahead is None:
             self._begin_commit()
-        self._discards.begin()
         if self._backlog and not (self._turn is not None and self._turn.full):
             self._wake.set()
-        await asyncio.sleep(0)  # Let the commit out, and acknowledgements and new commands in.
 
-    def _new_turn(self) -> Turn:
+    def _go_line_by_line(self) -> None:
+        """See `mpkernel.lane`. Nothing is decided while something is in flight, and nothing ahead."""
+        if self._in_flight is not None:
+            return
+        self._fire_timers()
+        self._begin_commit()
+        if self._in_flight is not None or not self._backlog:
+            return
+        if self._lane.covers(self._backlog[0]):
+            self._launch(self._try_line(self._backlog[0]))
+        else:
+            log.info("lane.ended", epoch=self._epoch)
+            self._wake.set()
+
+    async def _try_line(self, message: CommandMessage) -> None:
+        """Say which line is next, and only then decide it: if this ends here, the next leader knows where."""
+        tried, tries = self._lane.trial(message)
+        turn = self._new_turn()
+        turn.note(Fact(LOG, LOG, tried), f"try_{self._epoch}_{tried.position}_{tried.line}:0")
+        await self._store(self._seal(turn))
+        named = {"position": tried.position, "line": tried.line, "tries": len(tries)}
+        log.warning("line.tried", **named)
+        turn = self._new_turn(commands=1)
+        whole, refused = decide_tried(turn, message, tried, tries)
+        self._metrics.tried(refused=refused)
+        if refused:
+            log.error("line.refused", **named)
+        if turn.empty:
+            self._answer_repeats(turn)
+        else:
+            await self._commit(self._seal(turn))
+        if whole:
+            self._backlog.popleft()
+
+    def _launch(self, work: Coroutine[None, None, None]) -> None:
+        self._in_flight = asyncio.create_task(work)
+        self._in_flight.add_done_callback(lambda _: self._wake.set())
+
+    def _new_turn(self, commands: int = COMMANDS_MAX) -> Turn:
         candidacy = self._candidacy
         return Turn(
             self._shard,
             self._epoch,
             self._clock.now_ms(),
             self._authorizer,
-            limits=self._limits,
+            limits=self._limits if commands == COMMANDS_MAX else replace(self._limits, commands=commands),
             ticks=candidacy.ticks,
         )
 
@@ -275,13 +327,16 @@ class Leader:
             turn.note(Fact(LOG, LOG, checkpoint), f"checkpoint_{checkpoint.at_seq}:0")
         if turn is None:
             return
-        if turn.empty:  # Repeats alone. All before them is stored, as nothing is in flight.
-            self._answers.send(pack(turn.replies), self._epoch)
-            self.decided = True
-            self._discards.consumed(self._shard.command_position)
-            return
-        self._in_flight = asyncio.create_task(self._commit(self._seal(turn)))
-        self._in_flight.add_done_callback(lambda _: self._wake.set())
+        if turn.empty:
+            self._answer_repeats(turn)
+        else:
+            self._launch(self._commit(self._seal(turn)))
+
+    def _answer_repeats(self, turn: Turn) -> None:
+        """Of a turn that records nothing. All before it is stored, as nothing else is in flight."""
+        self._answers.send(pack(turn.replies), self._epoch)
+        self.decided = True
+        self._discards.consumed(self._shard.command_position)
 
     def _seal(self, turn: Turn) -> Sealed:
         """Close the turn. Nothing may be decided between this and the look the sealing takes at the state."""

@@ -84,6 +84,7 @@ def compose(settings: KernelSettings, nc: Client, clock: Clock) -> Kernel:
     server_clock = JetStreamClock(nc, settings.shard)
     timekeeper = Timekeeper(clock, server_clock, metrics, bound_seconds=settings.clock_bound_seconds)
     candidacy = Candidacy(
+        process=f"{settings.node}-{secrets.token_hex(4)}",
         node=settings.node,
         subject=subjects.log_subject(settings.shard),
         operators=settings.operators,

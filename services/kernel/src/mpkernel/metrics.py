@@ -32,6 +32,9 @@ _CLOCK_AHEAD = Gauge(
 )
 _CLOCK_TRUSTED = Gauge("mp_kernel_clock_trusted", "1 while this machine's clock is believed: 0 keeps it from leading.")
 _FAULTS = Counter("mp_kernel_faults_total", "Lines and timers that failed by a fault of the kernel.", ["kind"])
+_TRIED = Counter(
+    "mp_kernel_lines_tried_total", "Lines decided by themselves where leaders had come no further.", ["result"]
+)
 _STEP_DOWNS = Counter("mp_kernel_step_downs_total", "Leaderships that ended, by cause.", ["cause"])
 
 
@@ -81,6 +84,10 @@ class Metrics:
     def failed(self, kind: str) -> None:
         """A line or a timer could not be decided."""
         _FAULTS.labels(kind).inc()
+
+    def tried(self, *, refused: bool) -> None:
+        """A line was decided by itself, or refused because it had ended others who tried it."""
+        _TRIED.labels("refused" if refused else "decided").inc()
 
     def leading(self, epoch: int) -> None:
         """This kernel was elected."""

@@ -17,13 +17,14 @@ SPLIT_SINCE = 3
 
 
 TURN_SECONDS = 0.02
+COMMANDS_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """When a turn is full: it takes no further line. What one line becomes may go beyond all but `commit_bytes`."""
 
-    commands: int = 1_000
+    commands: int = COMMANDS_MAX
     size: int = 512 * 1024
     seconds: float = TURN_SECONDS
     """Of deciding, so that no turn holds up whatever else the process does."""

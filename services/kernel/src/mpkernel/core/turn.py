@@ -159,6 +159,26 @@ class Turn(Draft):
         data = b"\n".join([codec.encode(header), *self.lines, b""])
         return Sealed(header, data, self.replies, self.access)
 
+    def pass_over(
+        self, position: int, reply_to: str, lines: Sequence[bytes], sender: str, why: Rejection, *, read: bool
+    ) -> bool:
+        """Refuse the next line of a message, and decide nothing; unless `read`, without a look at it.
+
+        Returns whether it was the last.
+        """
+        line = self.shard.command_line if position == self.shard.command_position + 1 else 0
+        if read:
+            refused = self.refuse(position, line, lines[line], sender, why)
+            if reply_to:
+                self.replies.setdefault(reply_to, []).extend(refused)
+        else:
+            self._unreadable(position, line, why)
+        self.commands += 1
+        if line + 1 < len(lines):
+            return self._close(position, line + 1)
+        self.shard.consume(position)
+        return True
+
     def _failed(self, position: int, index: int, line: bytes, sender: str, error: Exception) -> list[Reply]:
         """Refuse a line whose decision failed by a fault of ours. What it had done is undone."""
         what = f"line {index} of message {position}"
