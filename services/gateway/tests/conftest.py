@@ -15,7 +15,6 @@ from services.gateway.tests.door import Door
 
 SETTINGS = {
     "gateway": {
-        "MP_STREAM_RECHECK_SECONDS": "1",
         "MP_STREAM_HEARTBEAT_SECONDS": "0.4",
         "MP_RATE_LIMIT_PER_SECOND": "5000",
     }

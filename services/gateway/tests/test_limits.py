@@ -113,6 +113,32 @@ async def test_losing_what_redis_knew_refuses_nobody(redis: Redis) -> None:
     assert await limiter.take("user:carol") == 0
 
 
+@pytest.mark.parametrize("value", ["99999999999999999999", "inf", "nan", "-inf", "poison", "1", ""])
+async def test_a_value_that_was_never_ours_locks_nobody_out(redis: Redis, value: str) -> None:
+    await redis.set("mp:limit:t:user:bob", value)
+    limiter = RateLimiter(redis, "t", Rate(per_second=SLOW, burst=5))
+    assert await _granted(limiter, "user:bob", 20) == 5
+    assert limiter.blocked("user:bob") <= 6 / SLOW
+
+
+async def test_a_value_of_another_kind_is_as_good_as_none(redis: Redis) -> None:
+    await redis.rpush("mp:limit:t:user:bob", "poison")
+    limiter = RateLimiter(redis, "t", Rate(per_second=SLOW, burst=5))
+    assert await _granted(limiter, "user:bob", 20) == 5
+
+
+async def test_what_has_happened_blocks_when_it_is_too_much() -> None:
+    clock = Clock()
+    limiter = RateLimiter(None, "t", Rate(per_second=10, burst=5), clock)
+    for _ in range(5):
+        limiter.count("user:bob")
+    assert limiter.blocked("user:bob") == 0
+    limiter.count("user:bob")
+    assert limiter.blocked("user:bob") > 0
+    clock.seconds += 1
+    assert limiter.blocked("user:bob") == 0
+
+
 async def test_keys_leave_redis_by_themselves(redis: Redis) -> None:
     await redis.eval(GCRA, 1, "mp:limit:t:user:bob", "1000", "10", "5", "5")
     assert 0 < await redis.pttl("mp:limit:t:user:bob") <= 1_100

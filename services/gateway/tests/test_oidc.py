@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 import threading
@@ -14,11 +15,10 @@ from typing import Any
 import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeyParameters, RSAKey
-from mpgateway.auth.identity import principal_of_subject
+from mpgateway.auth.identity import UnfitClaim, principal_of_subject
 from mpgateway.auth.oidc import KeysUnavailable, Oidc
 
 ISSUER, AUDIENCE = "https://id.example", "moduprompt"
-NOBODY: frozenset[str] = frozenset()
 
 
 class Provider:
@@ -78,20 +78,21 @@ def _token(key: RSAKey | ECKey, algorithm: str = "RS256", **changes: Any) -> str
 @pytest.mark.parametrize(("kind", "algorithm"), [("RSA", "RS256"), ("RSA", "PS256"), ("EC", "ES256")])
 async def test_a_good_token_identifies_its_subject(provider: Provider, kind: str, algorithm: str) -> None:
     key = provider.new_key("k1", kind)
-    identity = await provider.oidc().identify(_token(key, algorithm), NOBODY)
+    identity = await provider.oidc().identify(_token(key, algorithm))
     assert identity is not None
     assert (identity.principal, identity.workspace_id, identity.operator) == ("user:alice", None, False)
 
 
 async def test_a_subject_may_be_an_operator(provider: Provider) -> None:
-    identity = await provider.oidc().identify(_token(provider.new_key("k1")), frozenset({"user:alice"}))
+    oidc = Oidc(ISSUER, AUDIENCE, provider.url, frozenset({"user:alice"}))
+    identity = await oidc.identify(_token(provider.new_key("k1")))
     assert identity is not None
     assert identity.operator
 
 
 async def test_several_audiences_are_fine_when_ours_is_among_them(provider: Provider) -> None:
     token = _token(provider.new_key("k1"), aud=["others", AUDIENCE])
-    assert await provider.oidc().identify(token, NOBODY) is not None
+    assert await provider.oidc().identify(token) is not None
 
 
 WRONG: list[dict[str, Any]] = [
@@ -108,13 +109,62 @@ WRONG: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("changes", WRONG, ids=str)
 async def test_a_wrong_or_missing_claim_identifies_nobody(provider: Provider, changes: dict[str, Any]) -> None:
-    assert await provider.oidc().identify(_token(provider.new_key("k1"), **changes), NOBODY) is None
+    assert await provider.oidc().identify(_token(provider.new_key("k1"), **changes)) is None
+
+
+UNFIT: list[dict[str, Any]] = [
+    {"exp": 1e300},
+    {"exp": 10**400},
+    {"exp": -1},
+    {"exp": True},
+    {"exp": "2030-01-01"},
+    {"exp": time.time() + 600.5},
+    {"nbf": -5},
+    {"nbf": 0.5},
+    {"iat": 1e300},
+    {"iat": [1]},
+]
+
+
+@pytest.mark.parametrize("changes", UNFIT, ids=str)
+async def test_a_time_that_is_none_is_told_as_such(provider: Provider, changes: dict[str, Any]) -> None:
+    with pytest.raises(UnfitClaim, match=f"claim {next(iter(changes))} .* whole number"):
+        await provider.oidc().identify(_token(provider.new_key("k1"), **changes))
+
+
+async def test_a_withdrawn_key_ends_what_it_signed(provider: Provider) -> None:
+    ended = asyncio.Event()
+    oidc = Oidc(ISSUER, AUDIENCE, provider.url, refetch_seconds=0, fresh_seconds=0.05, on_change=ended.set)
+    token = _token(provider.new_key("k1"))
+    identity = await oidc.identify(token)
+    assert identity is not None
+    assert oidc.publishes(identity.signed_by)
+    provider.keys.clear()
+    provider.new_key("k1")  # The same id, and another key.
+    await asyncio.wait_for(ended.wait(), 30)
+    assert not oidc.publishes(identity.signed_by)
+    assert await oidc.identify(token) is None
+    await oidc.close()
+
+
+async def test_keys_of_a_provider_that_is_away_for_long_count_no_more(provider: Provider) -> None:
+    ended = asyncio.Event()
+    oidc = Oidc(
+        ISSUER, AUDIENCE, provider.url, refetch_seconds=0, fresh_seconds=0.05, kept_seconds=0.2, on_change=ended.set
+    )
+    token = _token(provider.new_key("k1"))
+    await oidc.identify(token)
+    provider.away = True
+    await asyncio.wait_for(ended.wait(), 30)
+    with pytest.raises(KeysUnavailable):
+        await oidc.identify(token)
+    await oidc.close()
 
 
 async def test_a_signature_of_another_key_identifies_nobody(provider: Provider) -> None:
     provider.new_key("k1")
     forged = RSAKey.generate_key(2048, {"kid": "k1"})
-    assert await provider.oidc().identify(_token(forged), NOBODY) is None
+    assert await provider.oidc().identify(_token(forged)) is None
 
 
 async def test_a_public_key_is_no_shared_secret(provider: Provider) -> None:
@@ -123,48 +173,48 @@ async def test_a_public_key_is_no_shared_secret(provider: Provider) -> None:
     signed = header + b"." + _token(key).split(".")[1].encode()
     signature = hmac.digest(key.as_pem(private=False), signed, "sha256")
     confused = signed + b"." + urlsafe_b64encode(signature).rstrip(b"=")
-    assert await provider.oidc().identify(confused.decode(), NOBODY) is None
+    assert await provider.oidc().identify(confused.decode()) is None
 
 
 async def test_an_unsigned_token_identifies_nobody(provider: Provider) -> None:
     provider.new_key("k1")
-    assert await provider.oidc().identify("eyJhbGciOiJub25lIiwia2lkIjoiazEifQ.e30.", NOBODY) is None
+    assert await provider.oidc().identify("eyJhbGciOiJub25lIiwia2lkIjoiazEifQ.e30.") is None
 
 
 async def test_a_key_that_is_new_is_fetched(provider: Provider) -> None:
     oidc = provider.oidc(refetch_seconds=0)
-    await oidc.identify(_token(provider.new_key("k1")), NOBODY)
-    assert await oidc.identify(_token(provider.new_key("k2")), NOBODY) is not None
+    await oidc.identify(_token(provider.new_key("k1")))
+    assert await oidc.identify(_token(provider.new_key("k2"))) is not None
 
 
 async def test_made_up_key_ids_do_not_make_us_fetch_again_and_again(provider: Provider) -> None:
     oidc = provider.oidc()
-    await oidc.identify(_token(provider.new_key("k1")), NOBODY)
+    await oidc.identify(_token(provider.new_key("k1")))
     for number in range(20):
         stranger = ECKey.generate_key("P-256", {"kid": f"made-up-{number}"})
-        assert await oidc.identify(_token(stranger, "ES256"), NOBODY) is None
+        assert await oidc.identify(_token(stranger, "ES256")) is None
     assert provider.fetches == 1
 
 
 async def test_the_last_good_keys_are_kept_while_the_provider_is_away(provider: Provider) -> None:
     oidc = provider.oidc(refetch_seconds=0)
     token = _token(provider.new_key("k1"))
-    await oidc.identify(token, NOBODY)
+    await oidc.identify(token)
     provider.away = True
-    assert await oidc.identify(_token(RSAKey.generate_key(2048, {"kid": "k9"})), NOBODY) is None
-    assert await oidc.identify(token, NOBODY) is not None
+    assert await oidc.identify(_token(RSAKey.generate_key(2048, {"kid": "k9"}))) is None
+    assert await oidc.identify(token) is not None
 
 
 async def test_without_any_keys_nothing_can_be_said(provider: Provider) -> None:
     token = _token(provider.new_key("k1"))
     provider.away = True
     with pytest.raises(KeysUnavailable):
-        await provider.oidc().identify(token, NOBODY)
+        await provider.oidc().identify(token)
 
 
 async def test_keys_of_a_kind_we_do_not_know_are_left_aside(provider: Provider) -> None:
     provider.extra.append({"kty": "QUANTUM", "kid": "q1"})
-    assert await provider.oidc().identify(_token(provider.new_key("k1")), NOBODY) is not None
+    assert await provider.oidc().identify(_token(provider.new_key("k1"))) is not None
 
 
 @pytest.mark.parametrize(

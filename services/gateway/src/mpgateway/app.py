@@ -12,7 +12,9 @@ from mpgateway.auth.access import Access
 from mpgateway.auth.agent_tokens import AgentTokens
 from mpgateway.auth.api_keys import ApiKeys
 from mpgateway.auth.authenticator import Authenticator
+from mpgateway.auth.door import Door
 from mpgateway.auth.oidc import Oidc
+from mpgateway.auth.refusals import Refusals
 from mpgateway.batch import Batches
 from mpgateway.commanding import Commanding
 from mpgateway.condition import Condition
@@ -36,10 +38,6 @@ from mpgateway.streaming.shares import SeatLimits
 from mpgateway.streaming.tail import Tail
 from mpgateway.tracing import Tracing
 
-FAILURES = Rate(per_second=5, burst=50)
-"""Failed attempts to identify oneself, per address."""
-CATCH_UP_SECONDS = 1.0
-
 
 @dataclass(frozen=True)
 class World:
@@ -50,6 +48,8 @@ class World:
     redis: Redis
     producer: CommandProducer
     read_models: ReadModels
+    access: Access
+    refusals: Refusals
     ring: Ring
     reader: LogReader
     tail: Tail
@@ -59,25 +59,22 @@ class World:
 def build(world: World) -> tuple[Litestar, Clients]:
     """The application over a connected world, and the clients of its event streams."""
     settings, read_models = world.settings, world.read_models
-    freshness = Freshness(read_models)
-
-    async def caught_up() -> bool:
-        return await freshness.reach(("directory",), world.ring.cursor.seq, CATCH_UP_SECONDS)
-
-    access = Access(read_models, caught_up)
-    keys = ApiKeys(settings.pepper, settings.root_key_hash, settings.operator_names, read_models, caught_up)
+    access, refusals = world.access, world.refusals
+    keys = ApiKeys(settings.pepper, settings.root_key_hash, access)
     tokens = AgentTokens(settings.token_key)
-    failures = RateLimiter(world.redis, "failures", FAILURES)
-    authenticator = Authenticator(keys, tokens, _oidc(settings), settings.operator_names, failures)
+    authenticator = Authenticator(access, keys, tokens, _oidc(settings, world.ring), refusals)
     rate = Rate(settings.rate_limit_per_second, settings.rate_limit_burst)
-    pipeline = Pipeline(authenticator, RateLimiter(world.redis, "principals", rate), world.tracing)
-    commanding = Commanding(world.producer, settings.outcome_seconds, private_endpoints=settings.webhooks_allow_private)
+    limiter = RateLimiter(world.redis, "principals", rate)
+    pipeline = Pipeline(authenticator, Door(access, refusals), limiter, world.tracing)
+    commanding = Commanding(
+        world.producer, refusals, settings.outcome_seconds, private_endpoints=settings.webhooks_allow_private
+    )
     feed = Feed(world.ring, world.reader)
     clients = Clients(feed, access, authenticator, _stream_settings(settings))
-    events = EventRoutes(clients, access, world.tail)
+    events = EventRoutes(clients, world.tail)
     routes: list[Route] = [
         *command_routes(commanding, Credentials(commanding, keys, tokens, settings.webhook_key, feed)),
-        *query_routes(Reader(read_models, access, freshness, lambda: world.ring.cursor.seq)),
+        *query_routes(Reader(read_models, Freshness(read_models), lambda: world.ring.cursor.seq)),
         batch_route(Batches(commanding), pipeline),
         events.sse(),
         *page_routes(),
@@ -102,17 +99,22 @@ def _problem(request: Request[Any, Any, Any], error: Exception) -> Response[byte
     return Response(answer.body, status_code=answer.status, headers=headers, media_type=media_type)
 
 
-def _oidc(settings: GatewaySettings) -> Oidc | None:
+def _oidc(settings: GatewaySettings, ring: Ring) -> Oidc | None:
     if not settings.oidc_issuer:
         return None
-    return Oidc(settings.oidc_issuer, settings.oidc_audience, settings.oidc_jwks_url)
+    return Oidc(
+        settings.oidc_issuer,
+        settings.oidc_audience,
+        settings.oidc_jwks_url,
+        settings.operator_names,
+        on_change=ring.tick,
+    )
 
 
 def _stream_settings(settings: GatewaySettings) -> StreamSettings:
     return StreamSettings(
         heartbeat_seconds=settings.stream_heartbeat_seconds,
         stall_seconds=settings.stream_stall_seconds,
-        recheck_seconds=settings.stream_recheck_seconds,
         seats=SeatLimits(settings.stream_clients_max, settings.stream_workspace_max, settings.stream_principal_max),
         unread_max=settings.stream_unread_max,
     )

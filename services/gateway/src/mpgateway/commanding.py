@@ -20,7 +20,7 @@ from mpschema.registry import CommandSpec
 from mpschema.rejections import Code, Rejection
 from mpschema.system import LOG, SYSTEM_WORKSPACE
 
-from mpgateway.auth.access import check_bounds
+from mpgateway.auth.refusals import Refusals
 from mpgateway.conditions import expected_version
 from mpgateway.http import JSON, Answer, Headers, HttpRequest, trace_id
 from mpgateway.metrics import IN_FLIGHT
@@ -46,17 +46,21 @@ class _Endpoint(msgspec.Struct):
 class Commanding:
     """Sends the commands of this process, through one producer."""
 
-    def __init__(self, producer: CommandProducer, outcome_seconds: float, *, private_endpoints: bool) -> None:
+    def __init__(
+        self, producer: CommandProducer, refusals: Refusals, outcome_seconds: float, *, private_endpoints: bool
+    ) -> None:
         self._producer = producer
+        self._refusals = refusals
         self._private_endpoints = private_endpoints
         self._outcome_seconds = outcome_seconds
-        self._named: dict[str, str] = {}
+        self._named: dict[tuple[str, str, str], str] = {}
         IN_FLIGHT.set_function(lambda: producer.in_flight)
 
     async def command(self, spec: CommandSpec, request: HttpRequest) -> Answer:
         """Answer a request for one command. Raises `Refused`, or what the producer raises."""
         envelope = await self.read(spec, request)
         if _responds_async(request):
+            self._refusals.check_denied(envelope.principal)
             self._check_endpoint(envelope)
             await self._producer.enqueue(envelope)
             return _enqueued(envelope)
@@ -65,18 +69,20 @@ class Commanding:
 
     async def submit(self, envelope: CommandEnvelope) -> Outcome:
         """Send a command and wait for its recorded outcome. Raises `Refused`, or what the producer raises."""
+        self._refusals.check_denied(envelope.principal)
         self._check_endpoint(envelope)
         return await self._producer.submit(envelope, self._outcome_seconds)
 
     async def submit_named(self, envelope: CommandEnvelope) -> Outcome:
         """Send a command whose id its sender chose. Two at once under one id are the same, or one is refused."""
-        request = f"{envelope.workspace_id} {envelope.idempotency_key} {codec.request_digest(envelope)}"
-        if self._named.setdefault(envelope.command_id, request) != request:
+        name = (envelope.workspace_id, envelope.principal, envelope.command_id)
+        request = f"{envelope.idempotency_key} {codec.request_digest(envelope)}"
+        if self._named.setdefault(name, request) != request:
             raise Refused(Code.IDEMPOTENCY_CONFLICT, "another command under this id waits for its outcome")
         try:
             return await self.submit(envelope)
         finally:
-            self._named.pop(envelope.command_id, None)
+            self._named.pop(name, None)
 
     async def read(self, spec: CommandSpec, request: HttpRequest) -> CommandEnvelope:
         """The command a request stands for. Raises `Refused`."""
@@ -91,7 +97,6 @@ class Commanding:
         given = _given_id(spec, request)
         workspace_id = _workspace_id(spec, request) or given or _new_workspace_id(identity.principal, key, command_id)
         check_path_id(workspace_id)
-        check_bounds(identity, workspace_id)
         return CommandEnvelope(
             command_id=command_id,
             type=spec.command_type,
@@ -237,6 +242,7 @@ def _enqueued(envelope: CommandEnvelope) -> Answer:
     commands = f"/v1/workspaces/{envelope.workspace_id}/commands"
     # A repeated request has an id of its own, under which nothing is recorded: by its key the outcome is found.
     key = envelope.idempotency_key
-    location = f"{commands}?idempotency_key={quote(key, safe='')}" if key else f"{commands}/{envelope.command_id}"
+    by_key = f"idempotency_key={quote(key, safe='')}&actor={quote(envelope.principal, safe='')}"
+    location = f"{commands}?{by_key}" if key else f"{commands}/{envelope.command_id}"
     body = _encode(Enqueued(command_id=envelope.command_id))
     return Answer(202, body, (*JSON, (b"location", location.encode())))

@@ -24,11 +24,13 @@ log = structlog.get_logger(__name__)
 
 # KEYS[1]: the theoretical arrival time in microseconds. ARGV: microseconds per permit, burst, wanted, needed.
 # Grants between `needed` and `wanted` permits, or none: then the second number says how many microseconds to wait.
+# A stored time is believed no farther than the burst's refill: beyond it, it is of another clock or another hand.
 GCRA = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local interval, burst, wanted, needed = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local arrival = math.max(tonumber(redis.call('GET', KEYS[1]) or now), now)
+local arrival = tonumber(redis.call('GET', KEYS[1]) or now) or now
+if not (arrival >= now and arrival <= now + burst * interval) then arrival = now end
 local room = math.floor((now + burst * interval - arrival) / interval + 0.000001)
 local granted = math.min(room, wanted)
 if granted < needed then
@@ -103,6 +105,13 @@ class RateLimiter:
                 purse.refill = None
         return 0.0
 
+    def count(self, subject: str) -> None:
+        """Count what has happened already, here alone: too much of it blocks the subject."""
+        purse = self._purse(subject)
+        granted, wait_seconds = self._ask_here(purse, 1, 1)
+        if not granted:
+            purse.blocked_until = self._clock() + wait_seconds
+
     async def _refill(self, subject: str, purse: _Purse, needed: int) -> None:
         now = self._clock()
         if now - purse.granted_at > PERMITS_KEPT_SECONDS:
@@ -127,7 +136,8 @@ class RateLimiter:
             self._redis_back_at = self._clock() + REDIS_RETRY_SECONDS
             log.warning("limits.redis_away", error=f"{type(error).__name__}: {error}")
             return self._ask_here(purse, wanted, needed)
-        return granted, wait / 1_000_000
+        longest = (self._rate.burst + needed) * self._interval
+        return min(granted, wanted), min(wait / 1_000_000, longest)
 
     def _ask_here(self, purse: _Purse, wanted: int, needed: int) -> tuple[int, float]:
         """The same rule as the script, on this gateway's clock."""

@@ -20,6 +20,8 @@ from mpbus.vitals import Vital
 from redis.asyncio import Redis
 
 from mpgateway.app import World, build
+from mpgateway.auth.access import Access
+from mpgateway.auth.refusals import Refusals
 from mpgateway.condition import Condition
 from mpgateway.cors import Cors
 from mpgateway.database import ReadModels
@@ -85,13 +87,7 @@ async def _connect(settings: GatewaySettings, life: Lifecycle, stack: AsyncExitS
     stack.push_async_callback(producer.close)
     log_connection = await life.reach(nats, connect(options, f"{settings.node} log", vital=nats))
     stack.push_async_callback(log_connection.close)
-    ring = Ring(settings.stream_ring_bytes)
-    tail = Tail(ring, LogReader(log_connection, settings.shard), settings.stream_heartbeat_seconds / 2)
-    await tail.start()
-    stack.push_async_callback(tail.close)
-    read_models = ReadModels(settings.read_models_dsn, settings.postgres_connections)
-    await read_models.start()
-    stack.push_async_callback(read_models.close)
+    reader, ring = LogReader(log_connection, settings.shard), Ring(settings.stream_ring_bytes)
     redis = Redis.from_url(
         settings.redis_url,
         socket_timeout=REDIS_SECONDS,
@@ -99,11 +95,19 @@ async def _connect(settings: GatewaySettings, life: Lifecycle, stack: AsyncExitS
         **settings.redis_options(),
     )
     stack.push_async_callback(redis.aclose)
+    refusals = Refusals(redis)
+    access = Access(log_connection, reader, settings.shard, settings.operator_names, refusals)
+    tail = Tail(ring, reader, settings.stream_heartbeat_seconds / 2, access)
+    await tail.start()
+    stack.push_async_callback(tail.close)
+    read_models = ReadModels(settings.read_models_dsn, settings.postgres_connections)
+    await read_models.start()
+    stack.push_async_callback(read_models.close)
     condition = Condition(nats, read_models, redis, tail, ring)
     await condition.start()
     stack.push_async_callback(condition.close)
     reader = LogReader(log_connection, settings.shard, batch=BACKFILL_BATCH, bytes_max=BACKFILL_BYTES)
-    return World(settings, condition, redis, producer, read_models, ring, reader, tail, tracing)
+    return World(settings, condition, redis, producer, read_models, access, refusals, ring, reader, tail, tracing)
 
 
 def _spare_the_collector() -> None:

@@ -16,6 +16,7 @@ CONNECTIONS_CUT = Counter(
     "Connections cut off, by reason: late, unread, unfinished, talkative, too_many.",
     ["reason"],
 )
+TURNED_AWAY = Counter("mp_gateway_turned_away", "Requests of who has no business where they went, by why.", ["why"])
 STREAMS = Gauge("mp_gateway_streams", "Event streams open now.", ["transport"])
 STREAMS_ENDED = Counter("mp_gateway_streams_ended", "Event streams ended, by reason (slow: fell behind).", ["reason"])
 STREAM_EVENTS = Counter("mp_gateway_stream_events", "Events sent to clients of event streams.", ["transport"])

@@ -13,6 +13,7 @@ from mpschema.problems import EdgeCode
 from mpschema.rejections import Code
 
 from mpgateway.auth.authenticator import Authenticator
+from mpgateway.auth.door import Door
 from mpgateway.http import Answer, Disconnected, HttpRequest, Receive, Scope, Send, retry_after, send_answer, trace_id
 from mpgateway.limits import RateLimiter
 from mpgateway.metrics import RATE_LIMITED, OperationMetrics
@@ -32,22 +33,25 @@ Handler = Callable[[HttpRequest], Awaitable[Answer | Streamed]]
 
 @dataclass(frozen=True)
 class Operation:
-    """What happens for one method of one path. `public`: nobody has to say who they are.
+    """What happens for one method of one path.
 
+    `public`: nobody has to say who they are. `operators`: it is for those who operate the installation alone.
     `refuse` may answer a refusal in its own way.
     """
 
     name: str
     handler: Handler
     public: bool = False
+    operators: bool = False
     refuse: Callable[[HttpRequest, Refused], Answer | None] | None = None
 
 
 class Pipeline:
     """What the operations of this process share."""
 
-    def __init__(self, authenticator: Authenticator, limiter: RateLimiter, tracing: Tracing | None) -> None:
+    def __init__(self, authenticator: Authenticator, door: Door, limiter: RateLimiter, tracing: Tracing | None) -> None:
         self.authenticator = authenticator
+        self._door = door
         self._limiter = limiter
         self._tracing = tracing
 
@@ -97,17 +101,22 @@ class Pipeline:
         request.read_headers()
         if not operation.public:
             await self.admit(request)
+        if operation.operators:
+            await self._door.operate(request)
         if self._tracing is None:
             return await operation.handler(request)
         with self._tracing.span(operation.name, request):
             return await operation.handler(request)
 
     async def admit(self, request: HttpRequest, permits: int = 1) -> None:
-        """Establish who asks, and take their permits. Raises `Refused`."""
+        """Establish who asks, take their permits, and let them into the workspace of the path. Raises `Refused`."""
         authorization = request.headers.get(b"authorization", b"")
         identity = self.authenticator.remembered(authorization)
         request.identity = identity or await self.authenticator.authenticate(request)
         await self.charge(request, permits)
+        workspace_id = request.params.get("workspace_id")
+        if workspace_id is not None and not self._door.open_to(request, workspace_id):
+            await self._door.enter(request, workspace_id)
 
     async def charge(self, request: HttpRequest, permits: int) -> None:
         """Take permits of the request's principal. Raises `Refused`."""

@@ -53,7 +53,6 @@ class GatewaySettings(OpsSettings, RedisSettings):
         128 << 20, ge=1 << 16, description="recent commits in memory, with what is made of them"
     )
     stream_heartbeat_seconds: float = Field(15.0, gt=0, description="longest silence on an event stream")
-    stream_recheck_seconds: float = Field(30.0, gt=0, description="how often a stream's credential and role are asked")
     stream_stall_seconds: float = Field(20.0, gt=0, description="how long one write to a slow client may take")
 
     @model_validator(mode="after")

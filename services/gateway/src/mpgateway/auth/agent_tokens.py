@@ -7,7 +7,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
-from mpgateway.auth.identity import Identity
+from mpgateway.auth.identity import Identity, UnfitClaim, check_times
 
 AUDIENCE = "moduprompt"
 TYPE = "mp-agent+jwt"
@@ -25,6 +25,7 @@ class AgentTokens:
             sub={"essential": True},
             session={"essential": True},
             workspace={"essential": True},
+            jti={"essential": True},
         )
 
     def sign(self, *, workspace_id: str, session_id: str, token_id: str, expires_at_ms: int) -> str:
@@ -40,15 +41,22 @@ class AgentTokens:
         return jwt.encode({"alg": "HS256", "typ": TYPE}, claims, self._key, algorithms=_ALGORITHMS)
 
     def identify(self, token: str) -> Identity | None:
-        """Whose token it is; None for one that is forged, expired or meant for others."""
+        """Whose token it is; None for one that is forged, expired or meant for others. Raises `UnfitClaim`."""
         try:
             claims = jwt.decode(token, self._key, algorithms=_ALGORITHMS).claims
+            check_times(claims)
             self._claims.validate(claims)
+        except UnfitClaim:
+            raise
         except (JoseError, ValueError):
             return None
         workspace, session = str(claims["workspace"]), str(claims["session"])
         return Identity(
-            principal=f"agent:{session}", workspace_id=workspace, session_id=session, expires_at=float(claims["exp"])
+            principal=f"agent:{session}",
+            workspace_id=workspace,
+            session_id=session,
+            expires_at=float(claims["exp"]),
+            token_id=str(claims["jti"]),
         )
 
 

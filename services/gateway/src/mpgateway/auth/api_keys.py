@@ -1,44 +1,32 @@
-"""API keys: `mpk_<key id>_<secret>`. Stored is a keyed hash, looked up by the key id, compared in constant time."""
+"""API keys: `mpk_<key id>_<secret>`. Recorded is a keyed hash of the whole key, and by that it is looked up.
 
-import datetime as dt
+The key's id is a name, and no more: whoever gave the same one elsewhere, or earlier, is not met.
+"""
+
 import hashlib
 import hmac
 import secrets
 import string
 
-import asyncpg
 from mpschema.ids import is_id
 from mpschema.subjects import SYSTEM_PREFIX
 
+from mpgateway.auth.access import Access
 from mpgateway.auth.identity import ROOT, Identity
-from mpgateway.database import CaughtUp, ReadModels, scoped
 
 PREFIX = "mpk_"
 ROOT_KEY_ID = "root"
 SECRET_LETTERS = 43
 _BASE62 = string.ascii_letters + string.digits
-_LOOK_UP = scoped(
-    "mp.key_id",
-    "SELECT workspace_id, principal_id, key_hash, expires_at, revoked_at FROM mp.keys WHERE id = scope.value LIMIT 16",
-)
 
 
 class ApiKeys:
-    """Knows the root key by its hash and all others from the read models."""
+    """Knows the root key by its hash and all others from the access slice."""
 
-    def __init__(
-        self,
-        pepper: bytes,
-        root_key_hash: str,
-        operators: frozenset[str],
-        read_models: ReadModels,
-        caught_up: CaughtUp,
-    ) -> None:
+    def __init__(self, pepper: bytes, root_key_hash: str, access: Access) -> None:
         self._pepper = pepper
         self._root_key_hash = root_key_hash.encode()
-        self._operators = operators
-        self._read_models = read_models
-        self._caught_up = caught_up
+        self._access = access
 
     def hash(self, key: str) -> str:
         """What is stored of a key: hex HMAC-SHA256 of the whole key under the pepper."""
@@ -55,37 +43,26 @@ class ApiKeys:
             letters.append(_BASE62[letter])
         return "".join(letters)
 
-    async def identify(self, key: str) -> Identity | None:
-        """Whose key it is; None for one that is unknown, expired or revoked. Raises `ReadModelsUnavailable`."""
+    def identify(self, key: str) -> Identity | None:
+        """Whose key it is; None for one that is not known. Whether it is still good, `Access.ended` says."""
         key_id, _, secret = key.removeprefix(PREFIX).rpartition("_")
         if not secret or not is_id(key_id):
             return None
-        given = self.hash(key).encode()
+        given = self.hash(key)
         if key_id == ROOT_KEY_ID:
-            return Identity(principal=ROOT, operator=True) if hmac.compare_digest(given, self._root_key_hash) else None
-        row = await self._find(key_id, given)
-        if row is None:
-            # A key may be used the moment it was issued, before the read models know it.
-            await self._caught_up()
-            row = await self._find(key_id, given)
-        return self._identity(row) if row is not None else None
+            is_root = hmac.compare_digest(given.encode(), self._root_key_hash)
+            return Identity(principal=ROOT, operator=True) if is_root else None
+        return self._held(bytes.fromhex(given))
 
-    async def _find(self, key_id: str, given: bytes) -> asyncpg.Record | None:
-        # Key ids are unique in a workspace only: the hash tells which of several is meant.
-        for row in await self._read_models.fetch(_LOOK_UP, key_id):
-            if hmac.compare_digest(given, row["key_hash"].encode()):
-                return row
-        return None
-
-    def _identity(self, row: asyncpg.Record) -> Identity | None:
+    def _held(self, key_hash: bytes) -> Identity | None:
+        # Who can find the hash of a key that it does not have can make the key, too: the pepper is secret.
+        held = self._access.slice.keys.get(key_hash)
         # A workspace's owner issues its keys. Such a key must not speak for an operator, nor in another workspace.
-        if row["revoked_at"] is not None or row["principal_id"] in self._operators:
+        if held is None or self._access.is_operator(held.principal) or held.principal.startswith(SYSTEM_PREFIX):
             return None
-        if row["principal_id"].startswith(SYSTEM_PREFIX):
-            return None
-        expires_at: dt.datetime | None = row["expires_at"]
         return Identity(
-            principal=row["principal_id"],
-            workspace_id=row["workspace_id"],
-            expires_at=expires_at.timestamp() if expires_at is not None else None,
+            principal=held.principal,
+            workspace_id=held.workspace_id,
+            expires_at=held.expires_at_ms / 1_000 if held.expires_at_ms else None,
+            key_hash=key_hash,
         )

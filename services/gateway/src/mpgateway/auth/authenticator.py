@@ -1,55 +1,52 @@
-"""From an `Authorization` header to an identity, remembered for a moment so that the hot path asks nobody."""
-
-import time
+"""From an `Authorization` header to an identity, remembered as long as it is good, so that the hot path asks nobody."""
 
 from mpschema.problems import EdgeCode
 from mpschema.rejections import Code
 
 from mpgateway.auth import agent_tokens, api_keys
+from mpgateway.auth.access import Access
 from mpgateway.auth.agent_tokens import AgentTokens
 from mpgateway.auth.api_keys import ApiKeys
-from mpgateway.auth.identity import Identity
+from mpgateway.auth.identity import Identity, UnfitClaim
 from mpgateway.auth.oidc import Oidc
+from mpgateway.auth.refusals import Refusals
 from mpgateway.http import HttpRequest, retry_after
-from mpgateway.limits import RateLimiter
 from mpgateway.problems import Refused
 
-FRESH_SECONDS = 2.0
-KNOWN_SECONDS = 600.0
 REMEMBERED_MAX = 20_000
 TOKEN_LETTERS_MAX = 8_192
 _CHALLENGE = ((b"www-authenticate", b'Bearer realm="moduprompt"'),)
+_UNKNOWN = "the credential is unknown, expired or revoked"
 
 
 class Authenticator:
     """Tells credentials apart by their form and asks the one who knows that kind.
 
-    A credential that proved good is believed for two seconds: that is how long a revocation may take to be felt.
-    Failures are charged to the address they come from; credentials that were good lately are let through all the same.
+    A credential that proved good stays so until it ends: by its own time, by the log, by the provider's keys. That is
+    looked up at every request. Failures are charged to the address they come from, after the credential was looked at:
+    who guesses behind the same address as others costs them nothing.
     """
 
     def __init__(
-        self,
-        keys: ApiKeys,
-        agents: AgentTokens,
-        oidc: Oidc | None,
-        operators: frozenset[str],
-        failures: RateLimiter,
+        self, access: Access, keys: ApiKeys, agents: AgentTokens, oidc: Oidc | None, refusals: Refusals
     ) -> None:
+        self._access = access
         self._keys = keys
         self._agents = agents
         self._oidc = oidc
-        self._operators = operators
-        self._failures = failures
-        self._believed: dict[bytes, tuple[Identity, float]] = {}
+        self._refusals = refusals
+        self._believed: dict[bytes, Identity] = {}
 
     def remembered(self, authorization: bytes) -> Identity | None:
-        """The identity behind a header that was verified moments ago."""
-        known = self._believed.get(authorization)
-        if known is None or time.monotonic() - known[1] > FRESH_SECONDS:
-            return None
-        identity = known[0]
-        return identity if identity.expires_at is None or identity.expires_at > time.time() else None
+        """The identity behind a header that was verified before, while it is good."""
+        identity = self._believed.get(authorization)
+        return identity if identity is not None and self.ended(identity) is None else None
+
+    def ended(self, identity: Identity) -> str | None:
+        """Why the identity's credential is good no more; None while it is."""
+        if identity.signed_by and (self._oidc is None or not self._oidc.publishes(identity.signed_by)):
+            return "revoked"
+        return self._access.ended(identity)
 
     async def authenticate(self, request: HttpRequest) -> Identity:
         """The identity behind a request.
@@ -59,41 +56,51 @@ class Authenticator:
         authorization = request.headers.get(b"authorization", b"")
         if (identity := self.remembered(authorization)) is not None:
             return identity
-        if not self._known_lately(authorization):
-            self._refuse_guessing(request.address)
+        self._believed.pop(authorization, None)
         token = _bearer(authorization)
-        identity = await self._identify(token) if token else None
-        if identity is None or (identity.expires_at is not None and identity.expires_at <= time.time()):
-            self._believed.pop(authorization, None)
-            await self._failures.take(request.address)
-            detail = "the credential is unknown, expired or revoked" if token else "a bearer token is needed"
-            raise Refused(EdgeCode.UNAUTHENTICATED, detail, headers=_CHALLENGE)
-        self._remember(authorization, identity)
-        return identity
+        detail = _UNKNOWN if token else "a bearer token is needed"
+        try:
+            identity = await self._identify(token, request.address) if token else None
+        except UnfitClaim as unfit:
+            identity, detail = None, str(unfit)
+        if identity is not None and self.ended(identity) is None:
+            self._remember(authorization, identity)
+            return identity
+        if seconds := await self._refusals.count_address(request.address):
+            slow = "too many failed attempts from this address"
+            raise Refused(Code.OVERLOADED, slow, headers=retry_after(seconds))
+        raise Refused(EdgeCode.UNAUTHENTICATED, detail, headers=_CHALLENGE)
 
-    async def _identify(self, token: str) -> Identity | None:
+    async def _identify(self, token: str, address: str) -> Identity | None:
         if token.startswith(api_keys.PREFIX):
-            return await self._keys.identify(token)
+            identity = self._keys.identify(token)
+            good = identity is not None and self.ended(identity) is None
+            if not good and self._refusals.address_blocked(address):
+                return None  # Who guesses does not make us ask the log.
+            return await self._sure(identity) or self._keys.identify(token)
         if agent_tokens.token_type(token) == agent_tokens.TYPE:
-            return self._agents.identify(token)
-        if self._oidc is not None:
-            return await self._oidc.identify(token, self._operators)
+            identity = self._agents.identify(token)
+            return None if identity is None else await self._sure(identity) or identity
+        if self._oidc is None:
+            return None
+        identity = await self._oidc.identify(token)
+        return None if identity is None else await self._sure(identity) or identity
+
+    async def _sure(self, identity: Identity | None) -> Identity | None:
+        """The identity, if the slice knows it to be good; None after a wait until the slice knows all that was there.
+
+        A credential may be used the moment it was made, before this process has read of it.
+        """
+        certain = self._access.settled_once or (identity is not None and identity.operator)
+        if identity is not None and certain and self.ended(identity) is None:
+            return identity
+        await self._access.settle()
         return None
 
     def _remember(self, authorization: bytes, identity: Identity) -> None:
-        self._believed.pop(authorization, None)
         if len(self._believed) >= REMEMBERED_MAX:
             del self._believed[next(iter(self._believed))]
-        self._believed[authorization] = (identity, time.monotonic())
-
-    def _known_lately(self, authorization: bytes) -> bool:
-        known = self._believed.get(authorization)
-        return known is not None and time.monotonic() - known[1] < KNOWN_SECONDS
-
-    def _refuse_guessing(self, address: str) -> None:
-        if (seconds := self._failures.blocked(address)) > 0:
-            detail = "too many failed attempts from this address"
-            raise Refused(Code.OVERLOADED, detail, headers=retry_after(seconds))
+        self._believed[authorization] = identity
 
 
 def _bearer(authorization: bytes) -> str:

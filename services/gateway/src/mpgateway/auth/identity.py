@@ -2,11 +2,14 @@
 
 import hashlib
 import re
+from typing import Any
 
 import msgspec
 from mpschema.ids import is_id
 
 ROOT = "user:root"
+SECONDS_MAX = 253_402_300_799
+"""The last second of the year 9999."""
 _DIGEST = re.compile(r"^[0-9a-f]{64}\Z")
 
 
@@ -14,6 +17,8 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """A principal, and the bounds of the credential it came with.
 
     `workspace_id` set: the credential is good in that workspace alone. `expires_at`: seconds since the Unix epoch.
+    What the credential rests on stands here, too, so that its end is a look-up: the hash of an API key, the id of an
+    agent token, the thumbprint of the key that an identity provider signed with.
     """
 
     principal: str
@@ -21,6 +26,21 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     workspace_id: str | None = None
     session_id: str | None = None
     expires_at: float | None = None
+    key_hash: bytes = b""
+    token_id: str = ""
+    signed_by: str = ""
+
+
+class UnfitClaim(ValueError):
+    """A claim of a token that nothing can be made of: its text may be told to whoever sent it."""
+
+
+def check_times(claims: dict[str, Any]) -> None:
+    """Times in a token are whole seconds that a calendar knows. Raises `UnfitClaim`."""
+    for name in ("exp", "nbf", "iat"):
+        value = claims.get(name)
+        if name in claims and (type(value) is not int or not 0 <= value <= SECONDS_MAX):
+            raise UnfitClaim(f"the claim {name} of the token is not a whole number of seconds from 0 to {SECONDS_MAX}")
 
 
 def principal_of_subject(subject: str) -> str:

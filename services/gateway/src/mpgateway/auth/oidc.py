@@ -2,19 +2,24 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import httpx
 import msgspec
 import structlog
 from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError, JoseError
-from joserfc.jwk import JWKRegistry, Key, KeySet
+from joserfc.jwk import GuestProtocol, JWKRegistry, Key, KeySet, guess_key
+from mpbus.tasks import end
 
-from mpgateway.auth.identity import Identity, principal_of_subject
+from mpgateway.auth.identity import Identity, UnfitClaim, check_times, principal_of_subject
 
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"]
 REFETCH_SECONDS = 30.0
-KEYS_FRESH_SECONDS = 600.0
+KEYS_FRESH_SECONDS = 60.0
+"""How old the keys become while tokens of the provider are in use: so long a withdrawn key may still count."""
+KEYS_KEPT_SECONDS = 3_600.0
+"""How long the last good keys count while the provider does not answer."""
 FETCH_SECONDS = 3.0
 LEEWAY_SECONDS = 5
 JWKS_BYTES_MAX = 1 << 20
@@ -33,13 +38,31 @@ class _KeySet(msgspec.Struct):
 
 
 class Oidc:
-    """One issuer. Its keys are fetched when needed, again for an unknown key id, and the last good set is kept.
+    """One issuer. Its keys are fetched when needed, again for an unknown key id, and anew while they are in use.
 
-    At most one fetch in `REFETCH_SECONDS`, however many tokens come with made-up key ids.
+    At most one fetch in `REFETCH_SECONDS`, however many tokens come with made-up key ids. `on_change` is called when
+    keys were withdrawn: what rests on them ends then.
     """
 
-    def __init__(self, issuer: str, audience: str, jwks_url: str, *, refetch_seconds: float = REFETCH_SECONDS) -> None:
+    def __init__(
+        self,
+        issuer: str,
+        audience: str,
+        jwks_url: str,
+        operators: frozenset[str] = frozenset(),
+        *,
+        refetch_seconds: float = REFETCH_SECONDS,
+        fresh_seconds: float = KEYS_FRESH_SECONDS,
+        kept_seconds: float = KEYS_KEPT_SECONDS,
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
         self._jwks_url = jwks_url
+        self._operators = operators
+        self._fresh_seconds = fresh_seconds
+        self._kept_seconds = kept_seconds
+        self._on_change = on_change
+        self._published: frozenset[str] = frozenset()
+        self._keeping: asyncio.Task[None] | None = None
         self._claims = jwt.JWTClaimsRegistry(
             leeway=LEEWAY_SECONDS,
             iss={"essential": True, "value": issuer},
@@ -53,34 +76,72 @@ class Oidc:
         self._tried_at = -float("inf")
         self._fetching = asyncio.Lock()
 
-    async def identify(self, token: str, operators: frozenset[str]) -> Identity | None:
+    async def identify(self, token: str) -> Identity | None:
         """Whose token it is; None for one that does not verify, is expired, or is meant for others.
 
-        Raises `KeysUnavailable`.
+        Raises `KeysUnavailable` and `UnfitClaim`.
         """
-        if self._keys is None or time.monotonic() - self._fetched_at > KEYS_FRESH_SECONDS:
+        if self._keys is None or time.monotonic() - self._fetched_at > self._fresh_seconds:
             await self._refetch()
+        if self._keeping is None or self._keeping.done():
+            self._keeping = asyncio.create_task(self._keep_fresh())
         try:
-            return self._identity(token, operators)
+            return self._identity(token)
         except InvalidKeyIdError:
             await self._refetch()
         try:
-            return self._identity(token, operators)
+            return self._identity(token)
         except InvalidKeyIdError:
             return None
 
-    def _identity(self, token: str, operators: frozenset[str]) -> Identity | None:
-        if self._keys is None:
+    def publishes(self, thumbprint: str) -> bool:
+        """Whether the provider still stands by a key, as far as is known."""
+        return thumbprint in self._published
+
+    async def close(self) -> None:
+        """Fetch no more."""
+        if self._keeping is not None:
+            await end(self._keeping)
+
+    def _identity(self, token: str) -> Identity | None:
+        keys, used = self._keys, list[Key]()
+        if keys is None:
             raise KeysUnavailable
+
+        def choose(signed: GuestProtocol) -> Key:
+            used.append(guess_key(keys, signed))
+            return used[-1]
+
         try:
-            claims = jwt.decode(token, self._keys, algorithms=ALGORITHMS).claims
+            claims = jwt.decode(token, choose, algorithms=ALGORITHMS).claims
+            check_times(claims)
             self._claims.validate(claims)
-        except InvalidKeyIdError:
+        except (InvalidKeyIdError, UnfitClaim):
             raise
         except (JoseError, ValueError):
             return None
         principal = principal_of_subject(str(claims["sub"]))
-        return Identity(principal=principal, operator=principal in operators, expires_at=float(claims["exp"]))
+        return Identity(
+            principal=principal,
+            operator=principal in self._operators,
+            expires_at=float(claims["exp"]),
+            signed_by=used[-1].thumbprint(),
+        )
+
+    async def _keep_fresh(self) -> None:
+        """Fetch the keys again and again; those of a provider that does not answer count only so long."""
+        while True:
+            await asyncio.sleep(self._fresh_seconds)
+            await self._refetch()
+            if time.monotonic() - self._fetched_at > self._kept_seconds:
+                log.error("oidc.keys_too_old", seconds=self._kept_seconds)
+                self._publish(None)
+
+    def _publish(self, keys: KeySet | None) -> None:
+        self._keys = keys
+        before, self._published = self._published, frozenset(key.thumbprint() for key in keys or ())
+        if before - self._published:
+            self._on_change()
 
     async def _refetch(self) -> None:
         async with self._fetching:
@@ -88,7 +149,7 @@ class Oidc:
                 return
             self._tried_at = time.monotonic()
             try:
-                self._keys = await self._fetch()
+                self._publish(await self._fetch())
                 self._fetched_at = time.monotonic()
             except (httpx.HTTPError, JoseError, ValueError, KeyError, TypeError) as error:
                 log.warning("oidc.keys_not_fetched", error=f"{type(error).__name__}: {error}")

@@ -18,7 +18,6 @@ from mpschema.queries import FILTER_VALUES, EventRow, ProjectionRow, QuerySpec
 from mpschema.rejections import Code
 from mpviews.standing import standing
 
-from mpgateway.auth.access import Access
 from mpgateway.auth.identity import Identity
 from mpgateway.commanding import check_path_id
 from mpgateway.database import ReadModels, told
@@ -37,13 +36,12 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Reader:
-    """What all queries share: the read models, who may read them, and how far they have come."""
+    """What all queries share: the read models, and how far they have come. Who may read them, the door has seen."""
 
-    def __init__(self, read_models: ReadModels, access: Access, freshness: Freshness, head: Callable[[], int]) -> None:
+    def __init__(self, read_models: ReadModels, freshness: Freshness, head: Callable[[], int]) -> None:
         self._read_models = read_models
         self.head = head
         """The last event of the log that this process has read."""
-        self._access = access
         self._freshness = freshness
 
     async def rows(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
@@ -51,20 +49,16 @@ class Reader:
         return await self._read_models.fetch(sql, *arguments)
 
     async def open(self, projection: str, request: HttpRequest, after_seq: int) -> str:
-        """Check that the request may read, wait for freshness, and return the setting that opens the rows."""
+        """Wait for freshness, and return the setting that opens the rows."""
         workspace_id = request.params.get("workspace_id")
         if workspace_id is not None:
             check_path_id(workspace_id)
         if after_seq:
             await self._wait(projection, after_seq)
-        if workspace_id is None:
-            return request.identity.principal
-        await self._access.check_read(request.identity, workspace_id)
-        return workspace_id
+        return request.identity.principal if workspace_id is None else workspace_id
 
     async def _wait(self, projection: str, after_seq: int) -> None:
-        # Roles are read models too: a workspace's maker must find its own binding.
-        projections = {projection, "directory"} - {""}
+        projections = {projection} - {""}
         if not await self._freshness.reach(projections, after_seq, AFTER_SEQ_WAIT_SECONDS):
             detail = f"the read models have not come to event {after_seq} yet"
             raise Refused(Code.UNAVAILABLE, detail, headers=retry_after(1))

@@ -27,7 +27,9 @@ def command_routes(commanding: Commanding, credentials: Credentials) -> Iterator
     }
     for spec in ALL_COMMANDS.values():
         answer = secretive.get(spec.command_type, commanding.command)
-        yield spec.route, "POST", Operation(spec.command_type, partial(answer, spec))
+        # Neither of these has a workspace yet whose door could be asked.
+        operators = spec.aggregate == "log" or (spec.aggregate == "workspace" and spec.creates)
+        yield spec.route, "POST", Operation(spec.command_type, partial(answer, spec), operators=operators)
     yield NEW_KEY, "POST", Operation("principal.new_key", credentials.issue_key)
 
 

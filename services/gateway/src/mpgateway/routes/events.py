@@ -6,7 +6,6 @@ from mpschema.openapi.doors import EVENT_SOCKET, EVENT_STREAM
 from mpschema.problems import EdgeCode
 from mpschema.rejections import Code
 
-from mpgateway.auth.access import Access
 from mpgateway.commanding import check_path_id
 from mpgateway.http import Answer, HttpRequest, Receive, Scope, Send, retry_after, send_answer
 from mpgateway.pipeline import Operation, Pipeline
@@ -29,9 +28,8 @@ PASSING = frozenset({Code.OVERLOADED, Code.UNAVAILABLE, EdgeCode.INTERNAL})
 class EventRoutes:
     """Opens streams for those who may read the workspace."""
 
-    def __init__(self, clients: Clients, access: Access, tail: Tail) -> None:
+    def __init__(self, clients: Clients, tail: Tail) -> None:
         self._clients = clients
-        self._access = access
         self._tail = tail
 
     def sse(self) -> Route:
@@ -65,7 +63,6 @@ class EventRoutes:
         check_path_id(workspace_id)
         query = request.query(_PARAMETERS, repeatable=FILTERS)
         want, after = wanted(query), _after(request, query)
-        await self._access.check_read(request.identity, workspace_id)
         if not self._tail.ready or self._clients.feed.ring.ending is not None:
             raise Refused(Code.UNAVAILABLE, "event streams are not open now", headers=retry_after(1))
         who = Who(workspace_id, request.identity.principal)

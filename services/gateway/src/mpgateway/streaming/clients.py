@@ -13,11 +13,8 @@ from mpschema.rejections import Code
 
 from mpgateway.auth.access import Access
 from mpgateway.auth.authenticator import Authenticator
-from mpgateway.auth.oidc import KeysUnavailable
-from mpgateway.database import ReadModelsUnavailable
 from mpgateway.http import HttpRequest, Receive
 from mpgateway.metrics import STREAM_EVENTS, STREAMS, STREAMS_ENDED
-from mpgateway.problems import Refused
 from mpgateway.streaming.cursor import Cursor
 from mpgateway.streaming.feed import Bye, Delivery, Feed, Resync, Step, Wanted
 from mpgateway.streaming.shares import SeatLimits, Seats, Who
@@ -30,6 +27,10 @@ UNREAD_SECONDS = 1.0
 """How long one write may take when its principal lets too many streams lie unread already."""
 
 OVERLOADED = str(Code.OVERLOADED)
+_PAST_SECONDS = 0.1
+"""A timer may be early by a little, and then nothing has ended yet."""
+_DAY_SECONDS = 86_400.0
+"""A timer of an event loop does not reach farther than some weeks; a heartbeat notices the rest."""
 STALLED = "stalled"
 """A client that took nothing for too long: not even a goodbye gets through to it."""
 Write = Callable[[Step], Awaitable[None]]
@@ -37,11 +38,10 @@ Write = Callable[[Step], Awaitable[None]]
 
 @dataclass(frozen=True)
 class StreamSettings:
-    """Longest silence, longest write, time between two checks of what a client may read, and how many at once."""
+    """Longest silence, longest write, and how many at once."""
 
     heartbeat_seconds: float
     stall_seconds: float
-    recheck_seconds: float
     seats: SeatLimits
     unread_max: int
 
@@ -99,6 +99,7 @@ class Clients:
         serving = asyncio.current_task()
         assert serving is not None, "a client is served by a task"
         watch = asyncio.create_task(_left(receive, serving))
+        expiry = self._at_expiry(client)
         try:
             reason = await self._steps(client, transport, write, watch)
             if watch.done():
@@ -110,6 +111,8 @@ class Clients:
                 raise
         finally:
             watch.cancel()
+            if expiry is not None:
+                expiry.cancel()
             self._seats.give_back(client.who)
             gauge.dec()
             STREAMS_ENDED.labels(reason).inc()
@@ -117,16 +120,14 @@ class Clients:
 
     async def _steps(self, client: "Client", transport: str, write: Write, watch: "asyncio.Task[None]") -> str:
         settings, events = self._settings, STREAM_EVENTS.labels(transport)
-        written = checked = time.monotonic()
+        written = time.monotonic()
         async with aclosing(self.feed.follow(client.who, client.wanted, client.after)) as steps:
             async for step in steps:
                 if watch.done():  # The cancellation may have been lost on its way (`mpbus.tasks`).
                     return "left"
                 now = time.monotonic()
-                if now - checked > settings.recheck_seconds:
-                    checked = now
-                    if (reason := await self._recheck(client)) is not None:
-                        step = Bye(reason)
+                if (reason := self._ended(client)) is not None:
+                    step = Bye(reason)
                 # A tick comes twice in a heartbeat: at the second there has been silence for less than one heartbeat.
                 idle = now - written < settings.heartbeat_seconds * 0.45
                 if isinstance(step, Delivery) and not step.frames and idle and not client.fresh:
@@ -154,16 +155,23 @@ class Clients:
             if not self._writing[principal]:
                 del self._writing[principal]
 
-    async def _recheck(self, client: "Client") -> str | None:
-        """Why the client may not go on; None while it may. Doubt about the world is no reason."""
-        try:
-            identity = await self._authenticator.authenticate(client.request)
-            await self._access.check_read(identity, client.who.workspace_id)
-        except Refused as refused:
-            return str(refused.code)
-        except (ReadModelsUnavailable, KeysUnavailable):
+    def _ended(self, client: "Client") -> str | None:
+        """Why the client may not go on; None while it may.
+
+        What ends it is in the log, in its workspace: the commit that says so wakes the stream, after it was folded.
+        """
+        identity = client.request.identity
+        if (reason := self._authenticator.ended(identity)) is not None:
+            return reason
+        return None if self._access.may_enter(identity, client.who.workspace_id) else "denied"
+
+    def _at_expiry(self, client: "Client") -> asyncio.TimerHandle | None:
+        """Wakes the stream at the moment its credential expires by itself."""
+        expires_at = client.request.identity.expires_at
+        if expires_at is None:
             return None
-        return None
+        seconds = min(max(expires_at - time.time(), 0.0) + _PAST_SECONDS, _DAY_SECONDS)
+        return asyncio.get_running_loop().call_later(seconds, self.feed.ring.wake, client.who.workspace_id)
 
 
 @dataclass

@@ -145,6 +145,10 @@ class Ring:
         """Let everybody who waits look again."""
         self._wake(list(self._waiters), self.next_index)
 
+    def wake(self, workspace_id: str) -> None:
+        """Let those who wait for a workspace look again."""
+        self._wake([workspace_id], self.next_index)
+
     async def changed(self, workspace_id: str) -> int:
         """Wait for the next commit that touches a workspace (or `ANY`), for the end, or for the tick.
 

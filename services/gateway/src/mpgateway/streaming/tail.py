@@ -2,10 +2,11 @@
 
 import asyncio
 from contextlib import aclosing
+from typing import Protocol
 
 import structlog
 from mpbus.lifecycle import LOOK_AGAIN_SECONDS, UNREADABLE
-from mpbus.reader import GENESIS, LogPosition, LogReader
+from mpbus.reader import GENESIS, Commit, LogPosition, LogReader
 from mpbus.tasks import end
 
 from mpgateway.metrics import TAIL_POSITION
@@ -15,7 +16,18 @@ from mpgateway.streaming.ring import Ring
 PREFILL_EVENTS = 4_096
 """Read again at start, so that clients who come back after a restart find their place in the ring."""
 _BROKEN = "log_broken"
+PROGRESS_EVENTS = 100_000
 log = structlog.get_logger(__name__)
+
+
+class Follower(Protocol):
+    """Who takes in all commits from a place of its own on, before any stream is told of them."""
+
+    async def begin(self) -> LogPosition:
+        """The place after which it takes in commits. Raises what is `AWAY`."""
+
+    def extend(self, commits: list[Commit]) -> None:
+        """Take in the next commits. What lies before its place it has, and passes over."""
 
 
 class Tail:
@@ -24,13 +36,15 @@ class Tail:
     `broken` says why it stopped: the log does not verify, or is of a later feature level than this build.
     """
 
-    def __init__(self, ring: Ring, reader: LogReader, tick_seconds: float) -> None:
+    def __init__(self, ring: Ring, reader: LogReader, tick_seconds: float, follower: Follower) -> None:
         self._ring = ring
+        self._follower = follower
         self._reader = reader
         self._tick_seconds = tick_seconds
         self._tasks: list[asyncio.Task[None]] = []
         self._head_at_start: int | None = None
         self._settled = asyncio.Event()
+        self._told = 0
         self.broken = ""
 
     async def start(self) -> None:
@@ -64,7 +78,9 @@ class Tail:
                 async with aclosing(batches_after(self._reader, position)) as batches:
                     async for commits in batches:
                         self._goes_on()
+                        self._follower.extend(commits)
                         self._ring.extend(commits)
+                        self._tell_progress()
                         TAIL_POSITION.set(self._ring.cursor.seq)
                         position = commits[-1].position
                         self._look_whether_settled()
@@ -90,9 +106,16 @@ class Tail:
         if self.ready:
             self._settled.set()
 
+    def _tell_progress(self) -> None:
+        """Whoever starts from far behind says how far it has come."""
+        if not self.ready and self._ring.cursor.seq >= self._told + PROGRESS_EVENTS:
+            self._told = self._ring.cursor.seq
+            log.info("tail.reading", seq=self._told, of=self._head_at_start)
+
     async def _start_position(self) -> LogPosition:
         while True:
             try:
+                begins = await self._follower.begin()
                 head = await self._reader.head()
                 behind = head.seq - PREFILL_EVENTS
                 position = await self._reader.position_before(behind) if behind > 0 else GENESIS
@@ -101,7 +124,8 @@ class Tail:
                 await asyncio.sleep(RETRY_SECONDS)
             else:
                 self._head_at_start = head.seq
-                return position
+                self._told = begins.seq
+                return min(position, begins, key=lambda place: place.seq)
 
     async def _tick(self) -> None:
         while True:

@@ -1,0 +1,66 @@
+"""Refusals have a rate of their own, far below that of what is granted, so that trying costs whoever tries.
+
+Nobody is kept from what is theirs by it: a good credential and an open door are looked at first.
+"""
+
+from mpbus.reader import Commit
+from mpschema.rejections import Code
+from mpviews.denials import denied_actors
+from redis.asyncio import Redis
+
+from mpgateway.http import HttpRequest, retry_after
+from mpgateway.limits import Rate, RateLimiter
+from mpgateway.metrics import RATE_LIMITED
+from mpgateway.problems import Refused
+
+ADDRESS = Rate(per_second=5, burst=50)
+"""Refusals of an address: unknown credentials, and doors that were not open."""
+PRINCIPAL = Rate(per_second=5, burst=50)
+"""Doors that were not open to a principal."""
+DENIED = Rate(per_second=20, burst=200)
+"""Commands of a principal that the kernel denied: each of them is recorded for ever."""
+
+
+class Refusals:
+    """What was refused lately, by address and by principal."""
+
+    def __init__(self, redis: Redis | None) -> None:
+        self._addresses = RateLimiter(redis, "failures", ADDRESS)
+        self._principals = RateLimiter(redis, "refusals", PRINCIPAL)
+        # Every gateway reads of every denial in the log: each counts for itself, and all come to the same.
+        self._denied = RateLimiter(None, "denied", DENIED)
+
+    def address_blocked(self, address: str) -> bool:
+        """Whether the address has been refused too often of late."""
+        return self._addresses.blocked(address) > 0
+
+    async def count_address(self, address: str) -> float:
+        """Count a credential that is not good. Returns in how many seconds the next may be tried; 0 for at once."""
+        return await self._addresses.take(address)
+
+    def check(self, request: HttpRequest) -> None:
+        """Raises `Refused` (`overloaded`) for who is refused too often. Asked where the door is not open at once."""
+        blocked = (self._addresses.blocked(request.address), self._principals.blocked(request.identity.principal))
+        if (seconds := max(blocked)) > 0:
+            raise _too_many(seconds, "too many requests were refused")
+
+    async def count(self, request: HttpRequest) -> None:
+        """Count a door that was not open."""
+        await self._addresses.take(request.address)
+        await self._principals.take(request.identity.principal)
+
+    def check_denied(self, principal: str) -> None:
+        """Raises `Refused` (`overloaded`) for whose commands the kernel denies again and again."""
+        if (seconds := self._denied.blocked(principal)) > 0:
+            raise _too_many(seconds, "too many commands were denied")
+
+    def extend(self, commits: list[Commit]) -> None:
+        """Count what the log says was denied."""
+        for commit in commits:
+            for principal in denied_actors(commit.body):
+                self._denied.count(principal)
+
+
+def _too_many(seconds: float, detail: str) -> Refused:
+    RATE_LIMITED.inc()
+    return Refused(Code.OVERLOADED, f"{detail}: come again later", headers=retry_after(seconds))
