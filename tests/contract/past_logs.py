@@ -72,6 +72,7 @@ STORY: list[Step] = [
     ("session.pause", "s1", {"reason": "waits"}),
     ("session.resume", "s1", {}),
     ("session.issue_token", "s1", {}),
+    ("session.revoke_tokens", "s1", {"reason": "it stood in a build log"}),
     ("session.spawn", "s2", {"blueprint": BLUEPRINT, "parent_id": "s1", "labels": ["helper"]}),
     ("session.start", "s2", {}),
     ("session.spawn", "s3", {"blueprint": BLUEPRINT, "project_id": "core"}),

@@ -29,6 +29,16 @@ def test_every_object_is_valid_for_kubernetes(path: Path, version: str) -> None:
         validate(item, version, strict=True)
 
 
+def test_the_gateway_is_told_of_its_proxies() -> None:
+    full = values(CHART / "ci/full-values.yaml")
+    told = {
+        environment(pod["containers"][0])["MP_TRUSTED_PROXIES"]
+        for _, pod in pods(render(full))
+        if pod["containers"][0]["name"] == "gateway"
+    }
+    assert told == {"10.0.0.0/8,192.0.2.7"}
+
+
 @each_values_file
 def test_every_pod_is_restricted(path: Path) -> None:
     for name, pod in pods(render(values(path))):

@@ -60,7 +60,7 @@ class Script:
             (item, task.LinkTask(kind=task.LinkKind.BLOCKS, to=f"t{dice.randrange(5)}")),
             (f"s{dice.randrange(3)}", session.SpawnSession(blueprint=_BLUEPRINT, parent_id="lead")),
             (f"s{dice.randrange(3)}", session.StartSession()),
-            (f"s{dice.randrange(3)}", session.IssueSessionToken()),
+            (f"s{dice.randrange(3)}", dice.choice([session.IssueSessionToken(), session.RevokeSessionTokens()])),
             (f"user:{dice.randrange(3)}", principal.BindRole(role=dice.choice(list(principal.Role)))),
             (f"user:{dice.randrange(3)}", principal.UnbindRole(role=dice.choice(list(principal.Role)))),
             (f"user:{dice.randrange(3)}", principal.IssueKey(f"k{dice.randrange(5)}", f"{dice.randrange(5):064x}")),

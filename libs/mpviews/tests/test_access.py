@@ -90,6 +90,17 @@ def test_a_token_is_good_while_its_session_lives(end: Event) -> None:
     assert (ended.has_token("acme", "s1", "t1"), ended.sessions) == (False, {})
 
 
+def test_tokens_are_taken_back_together_and_new_ones_are_good() -> None:
+    lives = (("acme", "s1", spawned()), ("acme", "s1", session.SessionTokenIssued("t1", 900_000)))
+    access = told(
+        *lives,
+        ("acme", "s1", session.SessionTokensRevoked("leaked")),
+        ("acme", "s1", session.SessionTokenIssued("t2", 900_000)),
+    )
+    assert [access.has_token("acme", "s1", name) for name in ("t1", "t2")] == [False, True]
+    assert access.lives("acme", "s1")
+
+
 def test_tokens_that_have_expired_are_forgotten() -> None:
     short = ("acme", "s1", session.SessionTokenIssued("t1", 2_500))
     access = told(("acme", "s1", spawned()), short, ("acme", "s1", session.SessionTokenIssued("t2", 900_000)))

@@ -20,9 +20,11 @@ import httpx
 import pytest
 from joserfc import jwt
 from mpbus.connect import connect as connect_nats
+from mpbus.identities import GATEWAY, KERNEL
 from mpd.ports import free_port
 from mpd.stack import Stack
 from mpschema.envelope import EventRecord
+from mpschema.principal import KeyIssued
 from websockets.asyncio.client import connect
 
 from services.gateway.tests.door import BLUEPRINT, Door
@@ -101,7 +103,7 @@ def _token(idp: Provider, subject: str, seconds: int = 600) -> str:
 
 
 async def _records(stack: Stack) -> list[EventRecord]:
-    nc = await connect_nats(stack.nats_url, "the door's tests")
+    nc = await connect_nats(stack.bus(GATEWAY), "the door's tests")
     try:
         return [record for commit in await read_log(nc, stack.shard) for record in commit.records]
     finally:
@@ -176,11 +178,8 @@ async def test_a_key_is_found_whatever_others_call_theirs(owner: Door, quiet: St
 
 async def test_a_hash_registered_by_another_stays_the_first_ones(owner: Door, quiet: Stack) -> None:
     victim = await _key(owner, "user:ci", key_id="ci")
-    (digest,) = [
-        r.event.key_hash
-        for r in await _records(quiet)
-        if r.workspace_id == owner.workspace_id and r.name == "KeyIssued"
-    ]
+    records = [record for record in await _records(quiet) if record.workspace_id == owner.workspace_id]
+    (digest,) = [record.event.key_hash for record in records if isinstance(record.event, KeyIssued)]
     async with _door_at(quiet, quiet.url) as evil:
         await evil.done("/principals/user:mallory/bind_role", {"role": "owner"})
         await evil.done("/principals/user:mallory/issue_key", {"key_id": "mine", "key_hash": digest})
@@ -199,6 +198,15 @@ async def test_an_agent_reads_nothing_after_its_session(owner: Door, quiet: Stac
     for path in ("/tasks", "/history", "/events"):
         assert _code(await agent.get(path)) == (401, "unauthenticated")
     assert _code(await agent.send("/tasks", TASK)) == (401, "unauthenticated")
+
+
+async def test_revoked_tokens_are_over_and_a_new_one_is_good(owner: Door, quiet: Stack) -> None:
+    await owner.done("/sessions?id=s1", {"blueprint": BLUEPRINT})
+    agent = owner.seen_by((await owner.done("/sessions/s1/issue_token"))["token"])
+    assert await _ends(agent, quiet, owner.done("/sessions/s1/revoke_tokens", {"reason": "leaked"})) == {"revoked"}
+    assert _code(await agent.send("/sessions/s1/start")) == (401, "unauthenticated")
+    again = owner.seen_by((await owner.done("/sessions/s1/issue_token"))["token"])
+    assert (await again.done("/sessions/s1/start"))["status"] == "accepted"
 
 
 async def test_a_revoked_key_ends_its_streams(owner: Door, quiet: Stack) -> None:
@@ -315,7 +323,7 @@ async def test_a_gateway_begins_with_what_a_kernel_wrote_down(owner: Door, quiet
 
 async def test_a_gateway_without_the_kernels_part_reads_the_log(owner: Door, quiet: Stack) -> None:
     bob = await _key(owner, "user:bob")
-    nc = await connect_nats(quiet.nats_url, "the door's tests", writer=True)
+    nc = await connect_nats(quiet.bus(KERNEL), "the door's tests", writer=True)
     bucket = await nc.jetstream().object_store("MP_SNAPSHOTS")
     await asyncio.to_thread(quiet.gateways[1].kill)
     await bucket.put("access-0", b"not a part")

@@ -39,6 +39,7 @@ from mpschema.session import (
     IssueSessionToken,
     PauseSession,
     ResumeSession,
+    RevokeSessionTokens,
     SessionLimits,
     SessionState,
     SpawnSession,
@@ -740,6 +741,10 @@ class AsyncSessions:
                 "session.issue_token", id, IssueSessionToken(ttl_seconds=ttl_seconds), **options
             ),
         )
+
+    async def revoke_tokens(self, id: str, *, reason: str = "", **options: Unpack[CommandOptions]) -> Outcome:
+        """Make every token invalid that was issued to the session so far; it goes on, and may be given a new one."""
+        return await self._client.command("session.revoke_tokens", id, RevokeSessionTokens(reason=reason), **options)
 
     async def list(
         self,
@@ -1946,6 +1951,10 @@ class Sessions:
             IssuedToken,
             self._client.command("session.issue_token", id, IssueSessionToken(ttl_seconds=ttl_seconds), **options),
         )
+
+    def revoke_tokens(self, id: str, *, reason: str = "", **options: Unpack[CommandOptions]) -> Outcome:
+        """Make every token invalid that was issued to the session so far; it goes on, and may be given a new one."""
+        return self._client.command("session.revoke_tokens", id, RevokeSessionTokens(reason=reason), **options)
 
     def list(
         self,

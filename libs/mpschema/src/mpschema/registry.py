@@ -34,6 +34,7 @@ SINCE_LEVEL: dict[type[Event], int] = {
     webhook.DeliveryParked: 2,
     webhook.DeliveryRequeued: 2,
     webhook.DeliveryCleared: 2,
+    session.SessionTokensRevoked: 3,
     system.LineTried: 3,
     system.LineSurvived: 3,
 }
@@ -180,6 +181,7 @@ COMMANDS: dict[str, CommandSpec] = {
         _command("session.fail", session.FailSession, session.SessionFailed, *_ENDED),
         _command("session.cancel", session.CancelSession, *_ENDED),
         _command("session.issue_token", session.IssueSessionToken, session.SessionTokenIssued),
+        _command("session.revoke_tokens", session.RevokeSessionTokens, session.SessionTokensRevoked),
         _command("channel.open", channel.OpenChannel, channel.ChannelOpened, creates=True),
         _command("channel.post", channel.PostMessage, channel.MessagePosted),
         _command("channel.ack", channel.AckMessages, channel.CursorAdvanced),
@@ -253,6 +255,7 @@ _EVENT_DATA: dict[str, tuple[type[Event], ...]] = {
         session.SessionFailed,
         session.SessionCanceled,
         session.SessionTokenIssued,
+        session.SessionTokensRevoked,
     ),
     "channel": (
         channel.ChannelOpened,

@@ -87,6 +87,12 @@ class IssueSessionToken(Command, frozen=True):
     ttl_seconds: TokenTtlSeconds = 900
 
 
+class RevokeSessionTokens(Command, frozen=True):
+    """Make every token invalid that was issued to the session so far; it goes on, and may be given a new one."""
+
+    reason: Reason = ""
+
+
 class SessionSpawned(Event, frozen=True):
     blueprint: BlueprintRef
     root_id: Id
@@ -129,3 +135,7 @@ class SessionCanceled(Event, frozen=True):
 class SessionTokenIssued(Event, frozen=True):
     token_id: Id
     expires_at_ms: TimeMs
+
+
+class SessionTokensRevoked(Event, frozen=True):
+    reason: Reason = ""

@@ -19,7 +19,14 @@ from mpschema.envelope import EventRecord
 from mpschema.positions import LogPosition
 from mpschema.principal import KeyIssued, KeyRevoked, RoleBound, RoleUnbound
 from mpschema.registry import RECORDS
-from mpschema.session import SessionCanceled, SessionCompleted, SessionFailed, SessionSpawned, SessionTokenIssued
+from mpschema.session import (
+    SessionCanceled,
+    SessionCompleted,
+    SessionFailed,
+    SessionSpawned,
+    SessionTokenIssued,
+    SessionTokensRevoked,
+)
 from mpschema.system import LeaderElected
 
 VERSION = 1
@@ -135,6 +142,10 @@ def _token_issued(access: AccessSlice, record: EventRecord, event: SessionTokenI
     access.sessions[name] = (*running, (event.token_id, event.expires_at_ms))
 
 
+def _tokens_revoked(access: AccessSlice, record: EventRecord, _: Event) -> None:
+    access.sessions[f"{record.workspace_id} {record.aggregate_id}"] = ()
+
+
 def _elected(access: AccessSlice, _: EventRecord, event: LeaderElected) -> None:
     access.operators = frozenset(event.operators)
 
@@ -149,6 +160,7 @@ _STEPS: Mapping[type[Event], Callable[[AccessSlice, EventRecord, Any], None]] = 
     SessionFailed: _ended,
     SessionCanceled: _ended,
     SessionTokenIssued: _token_issued,
+    SessionTokensRevoked: _tokens_revoked,
     LeaderElected: _elected,
 }
 EVENTS = frozenset(_STEPS)

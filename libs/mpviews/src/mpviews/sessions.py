@@ -84,6 +84,7 @@ CASES = Cases(
         ),
         session.SessionCanceled: lambda record, data: _session(record, state=SessionState.CANCELED, reason=data.reason),
         session.SessionTokenIssued: lambda record, _: _session(record),
+        session.SessionTokensRevoked: lambda record, _: _session(record),
     },
 )
 VIEW = View("sessions", 1, (_SESSIONS, _LINEAGE), CASES)

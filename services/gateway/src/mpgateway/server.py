@@ -13,6 +13,7 @@ from typing import Any, cast
 import structlog
 import uvicorn
 
+from mpgateway.proxies import Proxies
 from mpgateway.wire.connection import HttpProtocol
 from mpgateway.wire.limits import WireLimits, largest_beyond
 from mpgateway.wire.socket import SocketProtocol
@@ -40,7 +41,7 @@ class Server(uvicorn.Server):
         self._limits = limits or WireLimits()
         super().__init__(
             uvicorn.Config(
-                app,
+                Proxies(app, trusted_proxies),
                 host=host,
                 port=port,
                 http=cast("type[asyncio.Protocol]", partial(HttpProtocol, self._limits)),
@@ -51,8 +52,7 @@ class Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                proxy_headers=bool(trusted_proxies),
-                forwarded_allow_ips=trusted_proxies,
+                proxy_headers=False,  # `Proxies` does that.
                 backlog=4096,
                 timeout_graceful_shutdown=max(1, round(drain_seconds)),
             )

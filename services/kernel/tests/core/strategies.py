@@ -13,6 +13,7 @@ from mpschema.session import (
     IssueSessionToken,
     PauseSession,
     ResumeSession,
+    RevokeSessionTokens,
     SessionLimits,
     StartSession,
 )
@@ -88,6 +89,7 @@ session_commands: st.SearchStrategy[Command] = st.sampled_from(
     [
         StartSession(),
         IssueSessionToken(),
+        RevokeSessionTokens(),
         PauseSession(),
         ResumeSession(),
         CompleteSession(),

@@ -11,6 +11,7 @@ from mpschema.session import (
     IssueSessionToken,
     PauseSession,
     ResumeSession,
+    RevokeSessionTokens,
     SpawnSession,
     StartSession,
 )
@@ -176,8 +177,8 @@ def test_an_agent_ends_what_is_below_it_and_nothing_else(command: Command) -> No
         family().when(Step(command, other, LEFT)).then_rejected(Code.DENIED)
 
 
-@pytest.mark.parametrize("command", [CancelSession(), IssueSessionToken()])
-def test_an_agent_neither_cancels_nor_makes_tokens(command: Command) -> None:
+@pytest.mark.parametrize("command", [CancelSession(), IssueSessionToken(), RevokeSessionTokens()])
+def test_an_agent_neither_cancels_nor_makes_nor_takes_tokens(command: Command) -> None:
     family().when(Step(command, "left", LEFT)).then_rejected(Code.DENIED)
 
 

@@ -10,6 +10,7 @@ from mpschema.session import (
     IssueSessionToken,
     PauseSession,
     ResumeSession,
+    RevokeSessionTokens,
     SessionCanceled,
     SessionCompleted,
     SessionFailed,
@@ -19,6 +20,7 @@ from mpschema.session import (
     SessionSpawned,
     SessionStarted,
     SessionTokenIssued,
+    SessionTokensRevoked,
     SpawnSession,
     StartSession,
 )
@@ -168,8 +170,10 @@ def test_a_token_is_issued_while_the_session_lives() -> None:
     story = acme().given(spawned("s1"))
     token = SessionTokenIssued(f"token_cmd{story.commands + 1}", story.now_ms + 900_000)
     story.when(Step(IssueSessionToken(), "s1")).then(token)
+    story.when(Step(RevokeSessionTokens("leaked"), "s1")).then(SessionTokensRevoked("leaked"))
     story.given(Step(CancelSession(), "s1"))
-    story.when(Step(IssueSessionToken(), "s1")).then_rejected(Code.INVALID_STATE)
+    for command in (IssueSessionToken(), RevokeSessionTokens()):
+        story.when(Step(command, "s1")).then_rejected(Code.INVALID_STATE)
 
 
 def test_a_lineage_never_grows_beyond_what_one_cascade_can_end(monkeypatch: pytest.MonkeyPatch) -> None:

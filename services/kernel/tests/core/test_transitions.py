@@ -117,6 +117,7 @@ ARGUMENTS: tuple[Command, ...] = (
     session_words.FailSession("x"),
     session_words.CancelSession(),
     session_words.IssueSessionToken(),
+    session_words.RevokeSessionTokens(),
     project_words.ConfigureProject(),
     project_words.ArchiveProject(),
     board_words.AddColumn("x"),

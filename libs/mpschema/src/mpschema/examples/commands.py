@@ -75,6 +75,7 @@ COMMANDS: tuple[Command, ...] = (
     session.FailSession(failure="model_unavailable", detail="no answer for 90 s"),
     session.CancelSession(reason="superseded"),
     session.IssueSessionToken(ttl_seconds=600),
+    session.RevokeSessionTokens(reason="the token stood in a build log"),
     channel.OpenChannel(session_id=story.ROOT_SESSION, scope=story.SCOPE, name="Findings"),
     channel.PostMessage(kind="finding", body="retries = range(1, 3)", reply_to=1, reply_by_seconds=600),
     channel.AckMessages(cursor=2),

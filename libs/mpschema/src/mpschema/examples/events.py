@@ -87,6 +87,7 @@ EVENTS: tuple[Event, ...] = (
     session.SessionFailed(failure="model_unavailable", detail="no answer for 90 s"),
     session.SessionCanceled(origin_id=story.ROOT_SESSION, reason="superseded"),
     session.SessionTokenIssued(token_id="0199f3a2", expires_at_ms=story.EXPIRES_AT_MS),  # noqa: S106 - an id, no secret
+    session.SessionTokensRevoked(reason="the token stood in a build log"),
     channel.ChannelOpened(session_id=story.ROOT_SESSION, scope=story.SCOPE, name="Findings"),
     channel.MessagePosted(
         message_seq=2,

@@ -24,6 +24,8 @@ from mpgateway.problems import Refused
 SETTLE_SECONDS = 2.0
 """How long who is unknown waits until what is known has reached the end of the log."""
 LOAD_SECONDS = 30.0
+LOST_SECONDS = 60.0
+"""How long doors stay open by what is known, while NATS is away."""
 AWAY = (BusError, NatsError, TimeoutError, OSError)
 log = structlog.get_logger(__name__)
 
@@ -41,6 +43,7 @@ class Access:
         self._operators = operators
         self.slice = AccessSlice()
         self._moved = asyncio.Event()
+        self._lost_at: float | None = None
         self._asking: asyncio.Task[None] | None = None
         self._next: asyncio.Task[None] | None = None
         self.settled_once = False
@@ -95,6 +98,16 @@ class Access:
                 return "session_ended"
             return None if self.slice.has_token(*session, identity.token_id) else "revoked"
         return None
+
+    @property
+    def lost(self) -> bool:
+        """Whether this process has been without NATS for so long that what it knows may have ended meanwhile."""
+        if self._nats.is_connected:
+            self._lost_at = None
+            return False
+        now = time.monotonic()
+        self._lost_at = self._lost_at or now
+        return now - self._lost_at > LOST_SECONDS
 
     def may_enter(self, identity: Identity, workspace_id: str) -> bool:
         """Whether the identity has any business in a workspace. What it may do there is the kernel's to say."""

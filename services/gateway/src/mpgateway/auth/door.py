@@ -27,7 +27,8 @@ class Door:
 
     def open_to(self, request: HttpRequest, workspace_id: str) -> bool:
         """Whether the sender may enter, as far as is known at once."""
-        return self._access.may_enter(request.identity, workspace_id)
+        identity = request.identity
+        return self._access.may_enter(identity, workspace_id) and (identity.operator or not self._access.lost)
 
     async def enter(self, request: HttpRequest, workspace_id: str) -> None:
         """Let the sender enter once all is known. Raises `Refused`."""

@@ -153,6 +153,10 @@ def _issue_token(session: Session, arguments: words.IssueSessionToken, request: 
     return (Fact("session", session.id, event),)
 
 
+def _revoke_tokens(session: Session, arguments: words.RevokeSessionTokens, _: AccessRequest) -> Decision:
+    return (Fact("session", session.id, words.SessionTokensRevoked(arguments.reason)),)
+
+
 RULES: Rules = {
     words.SpawnSession: Rule(decide=_spawn, targets=(REQUESTED,)),
     words.StartSession: Rule(decide=_start, sources=frozenset({REQUESTED}), targets=(ACTIVE,)),
@@ -162,6 +166,7 @@ RULES: Rules = {
     words.FailSession: Rule(decide=_fail, sources=LIVE, targets=(FAILED,)),
     words.CancelSession: Rule(decide=_cancel, sources=LIVE, targets=(CANCELED,)),
     words.IssueSessionToken: Rule(decide=_issue_token, sources=LIVE),
+    words.RevokeSessionTokens: Rule(decide=_revoke_tokens, sources=LIVE),
 }
 
 UNASKED: Unasked = {"an ancestor fails or is canceled": (LIVE, CANCELED)}
@@ -199,7 +204,9 @@ def _canceled(session: Session, _: words.SessionCanceled, record: EventRecord) -
     return replace(session, version=record.version, state=CANCELED)
 
 
-def _token_issued(session: Session, _: words.SessionTokenIssued, record: EventRecord) -> Session:
+def _of_tokens(
+    session: Session, _: words.SessionTokenIssued | words.SessionTokensRevoked, record: EventRecord
+) -> Session:
     return replace(session, version=record.version)
 
 
@@ -211,5 +218,6 @@ EVOLVE: Mapping[type[Event], Evolve] = {
     words.SessionCompleted: _completed,
     words.SessionFailed: _failed,
     words.SessionCanceled: _canceled,
-    words.SessionTokenIssued: _token_issued,
+    words.SessionTokenIssued: _of_tokens,
+    words.SessionTokensRevoked: _of_tokens,
 }

@@ -10,6 +10,7 @@ from mpschema.base import Event
 from mpschema.envelope import EventRecord
 from mpschema.principal import RevokeKey, Role, RoleBound, UnbindRole
 from mpschema.rejections import Code, Rejection
+from mpschema.session import RevokeSessionTokens
 from mpschema.system import SYSTEM_WORKSPACE
 from mpschema.workspace import (
     ArchiveWorkspace,
@@ -32,7 +33,9 @@ from mpkernel.core.world import Decision, Fact
 
 ACTIVE, FROZEN, ARCHIVED = WorkspaceState.ACTIVE, WorkspaceState.FROZEN, WorkspaceState.ARCHIVED
 
-UNGATED = frozenset({CreateWorkspace, FreezeWorkspace, ThawWorkspace, ArchiveWorkspace, RevokeKey, UnbindRole})
+UNGATED = frozenset(
+    {CreateWorkspace, FreezeWorkspace, ThawWorkspace, ArchiveWorkspace, RevokeKey, UnbindRole, RevokeSessionTokens}
+)
 """Commands that are answered even while the workspace is closed to all others: its own, and those that only take
 authority away, which an incident may need."""
 

@@ -1,0 +1,50 @@
+"""Whose word counts on who asks: that of proxies named in the settings; of others one hears once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import structlog
+from mpgateway.proxies import TOLD_MAX, Proxies
+
+
+async def _asked_by(trusted: str, peers: list[str], **headers: str) -> tuple[list[str], list[dict[str, Any]]]:
+    """Under which addresses requests from these peers come through, and what was logged."""
+    seen: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["client"][0])
+
+    proxies = Proxies(app, trusted)
+    raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    with structlog.testing.capture_logs() as logged:
+        for peer in peers:
+            await proxies({"type": "http", "client": (peer, 1), "headers": raw}, None, None)
+    return seen, [dict(entry) for entry in logged]
+
+
+async def test_a_trusted_proxy_says_who_asks() -> None:
+    seen, logged = await _asked_by("10.0.0.0/8", ["10.1.2.3"], x_forwarded_for="192.0.2.7, 10.9.9.9")
+    assert (seen, logged) == (["192.0.2.7"], [])
+
+
+@pytest.mark.parametrize("header", ["x_forwarded_for", "forwarded", "x_real_ip"])
+@pytest.mark.parametrize("trusted", ["", "10.0.0.0/8"])
+async def test_a_stranger_is_not_believed_and_told_of_once(header: str, trusted: str) -> None:
+    seen, logged = await _asked_by(trusted, ["203.0.113.9", "203.0.113.9"], **{header: "192.0.2.7"})
+    assert seen == ["203.0.113.9"] * 2
+    assert [(entry["event"], entry["address"]) for entry in logged] == [
+        ("gateway.forwarded_by_a_stranger", "203.0.113.9")
+    ]
+    assert "MP_TRUSTED_PROXIES" in logged[0]["next"]
+
+
+async def test_strangers_do_not_fill_the_log() -> None:
+    peers = [f"203.0.{n // 250}.{n % 250}" for n in range(TOLD_MAX + 50)]
+    _, logged = await _asked_by("", peers, x_forwarded_for="192.0.2.7")
+    assert len(logged) == TOLD_MAX
+
+
+async def test_who_forwards_nothing_is_not_spoken_of() -> None:
+    assert await _asked_by("", ["203.0.113.9"], accept="*/*") == (["203.0.113.9"], [])
