@@ -8,10 +8,11 @@ from mpkernel.core.policy import RoleAuthorizer
 from mpkernel.core.shard import Shard
 from mpkernel.core.turn import Turn
 from mpkernel.core.world import Fact
-from mpoperator.doctor.electing import Election, elections, judge_elections, judge_jump
+from mpoperator.doctor.electing import Election, elections, judge_elections, judge_jump, tried_line
 from mpoperator.doctor.report import State
 from mpschema import codec, subjects
-from mpschema.system import LOG, LeaderElected, LogCheckpointed
+from mpschema.base import Event
+from mpschema.system import LOG, LeaderElected, LineSurvived, LineTried, LogCheckpointed
 
 NOW = 1_790_000_000
 DAY = 86_400
@@ -60,3 +61,46 @@ def test_a_leap_of_recorded_time_is_told() -> None:
     check = judge_jump(newest)
     assert check.state is State.WARNING
     assert "nothing was recorded for 3.0 days" in check.detail
+
+
+def tried_by(*processes: str) -> list[list[Event]]:
+    """An election, and a try of the same line, by each."""
+    found: list[list[Event]] = []
+    for epoch, process in enumerate(processes, 1):
+        found += [[LeaderElected(leader_epoch=epoch, node=process)], [LineTried(position=7, line=2, process=process)]]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("commits", "state"),
+    [
+        (tried_by("a", "b"), State.PROBLEM),
+        ([*tried_by("a", "b"), [LeaderElected(leader_epoch=3, node="c")]], State.PROBLEM),
+        (tried_by("a"), State.WARNING),
+        (
+            [
+                *tried_by("a", "b"),
+                [LeaderElected(leader_epoch=3, node="a"), LineSurvived(position=7, line=2, process="a")],
+            ],
+            State.WARNING,
+        ),
+        ([*tried_by("a", "b"), [LogCheckpointed(at_seq=1, head="0" * 64, state_root="0" * 64)]], None),
+        ([[LeaderElected(leader_epoch=1, node="a")]], None),
+    ],
+)
+async def test_a_line_that_leaders_come_no_further_than_is_named(
+    commits: list[list[Event]], state: State | None
+) -> None:
+    log, shard = MemoryLog(), Shard()
+    for number, facts in enumerate(commits):
+        position = await log.head()
+        turn = Turn(shard, 1 + number // 2, NOW * 1_000, RoleAuthorizer())
+        shard.consume(6, 3 if isinstance(facts[0], LogCheckpointed) else 2)
+        for index, fact in enumerate(facts):
+            turn.note(Fact(LOG, LOG, fact), f"fact_{number}_{index}:0")
+        sealed = turn.seal(position.hash)
+        commit_hash = codec.commit_hash(position.hash, subjects.log_subject("0"), sealed.data)
+        await log.append(sealed.data, commit_hash, position, 1.0)
+    check = await tried_line(log, log.commits[-1])
+    assert (check and check.state) == state
+    assert check is None or "line 2 of message 7" in check.detail

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from mpbus.reader import Commit, LogReader
 from mpkernel.ports import Log
+from mpschema.system import LeaderElected, LineSurvived, LineTried
 
 from mpoperator.cluster import Cluster
 from mpoperator.doctor.report import Check, ok, problem, warning
@@ -20,6 +21,9 @@ JUMP_SECONDS = 86_400
 _JUMP_SHOWN_SECONDS = 7 * 86_400
 _CLOCK = "timedatectl set-ntp true"
 _AHEAD_WARNS_SECONDS = 1.0
+_COMMITS_BACK = 20
+"""Commits that a line without an outcome can lie back: each leadership that ends at it stores two."""
+_LINE = "nothing: after three tries it is refused, and named in the log as `undecidable`; report it"
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,38 @@ async def election_checks(cluster: Cluster, head: Commit) -> list[Check]:
     if ahead > _AHEAD_WARNS_SECONDS:
         detail = f"the newest commit is dated {ahead:,.1f} s from now: recorded time goes on at 19/20 until it is right"
         checks.append(warning("clock kernel", detail, _CLOCK))
+    if (tried := await tried_line(LogReader(cluster.nc, cluster.shard), head)) is not None:
+        checks.append(tried)
     return checks + await _own_words(cluster)
+
+
+async def tried_line(log: Log, head: Commit) -> Check | None:
+    """The line that leaders came no further than, while it has no outcome; None where there is none."""
+    last: LineTried | None = None
+    processes: set[str] = set()
+    survived: set[str] = set()
+    commit: Commit | None = head
+    for _ in range(_COMMITS_BACK):
+        if commit is None or (last is not None and _consumed(commit) != (last.position - 1, last.line)):
+            break
+        for event in [record.event for record in reversed(commit.records)]:
+            if isinstance(event, LineTried):
+                last = last or event
+                processes |= {event.process} - survived
+            elif isinstance(event, LineSurvived):
+                survived.add(event.process)
+        if last is None and not any(isinstance(record.event, LeaderElected) for record in commit.records):
+            return None
+        commit = await log.commit_at(commit.stream_seq - 1) if commit.stream_seq > 1 else None
+    if last is None:
+        return None
+    detail = f"line {last.line} of message {last.position} of the command stream was tried by {len(processes)} kernels"
+    told = problem if len(processes) > 1 else warning  # One may be at it just now.
+    return told("line", f"{detail}, and has no outcome: it ends whoever decides it", _LINE)
+
+
+def _consumed(commit: Commit) -> tuple[int, int]:
+    return commit.header.command_position, commit.header.command_line
 
 
 async def elections(log: Log, head: Commit, now: float) -> AsyncIterator[Election]:
