@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import pytest
 import structlog
 from mpbus.reader import GENESIS, Commit, LogPosition
 from mpkernel.adapters.memory import MemoryLease, MemoryLeases, MemoryLog, MemorySnapshots
@@ -155,6 +156,19 @@ async def test_a_kernel_with_a_wrong_clock_takes_no_lease_and_says_so() -> None:
         assert machine.leases.holder("kernel") is None
         machine.leases.put("kernel", "another", TTL_SECONDS)
         await eventually(lambda: machine.kernel.health().facts["leader"] == "another")
+
+
+async def test_a_kernel_that_can_look_at_its_clock_no_more_ends_and_says_why() -> None:
+    class Broken(MemoryLog):
+        async def now_ns(self) -> int:
+            if machine.kernel.role is Role.STANDBY:
+                raise ZeroDivisionError
+            return await super().now_ns()
+
+    machine = Machine(Broken())
+    machine.leases.put("kernel", "another", TTL_SECONDS)
+    with pytest.raises(ZeroDivisionError):
+        await machine.kernel.run()
 
 
 async def test_elections_since_it_was_up_to_date_are_counted() -> None:

@@ -132,12 +132,15 @@ class Kernel:
     async def run(self) -> None:
         """Until stopped. Raises `ChainBroken` or `MalformedCommit` when the log cannot be trusted or understood."""
         timing = asyncio.create_task(self._timekeeper.run())
+        timing.add_done_callback(lambda _: self.stop())  # Nobody leads by a clock that nobody looks at.
         try:
             while not self._stop.is_set():
                 memory = await self._stand_by()
                 if memory is not None:
                     await self._lead(memory)
                     await self._rest()
+            if timing.done():
+                timing.result()
         finally:
             await end(timing)
         self.role = Role.STOPPED
