@@ -79,7 +79,7 @@ class OpsServer:
                 writer.write(self._answer(request.split(b"\r\n", 1)[0]))
                 await writer.drain()
         except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
-            pass  # A caller that does not finish its request gets no answer.
+            writer.transport.abort()  # Who does not finish its request, or does not read, keeps nothing here.
         finally:
             writer.close()
 
