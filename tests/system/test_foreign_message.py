@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from mpbus.connect import connect
 from mpbus.identities import KERNEL
 from mpd.ports import free_port
+from mpd.services import concerns_of
 from mpd.stack import Stack
 from mpschema import subjects
 
@@ -57,6 +59,12 @@ async def _told(stack: Stack, tmp_path: Path) -> None:
         hurt = await http.post("/v1/workspaces?id=hurt", json={"name": "x"}, headers={"prefer": "respond-async"})
         assert hurt.status_code == 202, hurt.text
         await eventually(lambda: _all_halted(stack, ack.seq))
+        said = concerns_of(stack.kernels[0].ops_url)
+        assert any("a foreign message stands there" in each for each in said), "what `mpd status` shows"
+        doctor = json.loads("".join(await asyncio.to_thread(run, "mpctl doctor --json", tmp_path, _operator(stack))))
+        mends = {check["name"]: check.get("mend", "") for check in doctor["checks"] if check["state"] == "problem"}
+        assert {"log chain", "leader", "service kernel-1", "projection work"} <= mends.keys(), doctor
+        assert not any("restart" in mend for mend in mends.values()), "which would halt again"
         await asyncio.to_thread(_follow_the_runbook, stack, tmp_path)
         await eventually(lambda: _all_ready(stack), 60)
         again = await http.post("/v1/workspaces?id=before", json={"name": "x"}, headers={"idempotency-key": "k1"})
@@ -86,13 +94,15 @@ async def _names(http: httpx.AsyncClient, query: dict[str, int], wanted: set[str
     return {row["workspace_id"] for row in answer.json()["items"]} >= wanted
 
 
-def _follow_the_runbook(stack: Stack, folder: Path) -> None:
+def _operator(stack: Stack) -> dict[str, str]:
+    """The environment of who runs this installation."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MP_", "MPCTL_"))}
-    environment = kept | {
-        "MP_HOME": str(stack.folder),
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]]),
-        "COLUMNS": "400",
-    }
+    path = os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]])
+    return kept | {"MP_HOME": str(stack.folder), "PATH": path, "COLUMNS": "400"}
+
+
+def _follow_the_runbook(stack: Stack, folder: Path) -> None:
+    environment = _operator(stack)
     shown = list(steps(PAGE))
     assert len(shown) == 4
     for step in shown:

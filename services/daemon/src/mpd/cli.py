@@ -30,6 +30,7 @@ from mpd.keys import new_environment
 from mpd.ports import is_free
 from mpd.process import ServerFailed
 from mpd.servers.wheels import WheelMissing
+from mpd.services import concerns_of
 from mpd.stack import Stack
 from mpd.supervisor import Supervisor
 
@@ -136,10 +137,14 @@ def status(folder: Path, as_json: bool) -> None:
         if as_json:
             click.echo(json.dumps({"phase": "stopped", "processes": []}))
         _fail(str(nothing), WRONG_STATE, hint="mpd start starts it")
+    said = _said(folder, state)
     if as_json:
-        click.echo(json.dumps(state, indent=2))
+        click.echo(json.dumps(state | {"said": said}, indent=2))
     else:
         out.print(_status_table(state))
+        for name, sentences in said.items():
+            for sentence in sentences:
+                out.print(f"{name}: {sentence}", style="yellow", markup=False)
     ready = state["phase"] == "ready" and all(process["ready"] for process in state["processes"])
     sys.exit(0 if ready else FAILED)
 
@@ -322,6 +327,19 @@ def _program(name: str) -> str:
     """How the user calls a program of ours from where they are."""
     beside = Path(sys.executable).parent / name
     return name if shutil.which(name) or not beside.exists() else os.path.relpath(beside)
+
+
+def _said(folder: Path, state: dict[str, object]) -> dict[str, list[str]]:
+    """Why what is not ready is not, and what somebody should see to: each service's own words."""
+    try:
+        services = json.loads((folder / "operator.json").read_text())["services"]
+    except (OSError, ValueError, KeyError):
+        return {}
+    processes = state["processes"]
+    assert isinstance(processes, list)
+    running = [process["name"] for process in processes if process["running"] and process["name"] in services]
+    told = {name: concerns_of(services[name]) for name in running}
+    return {name: sentences for name, sentences in told.items() if sentences}
 
 
 def _status_table(state: dict[str, object]) -> Table:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
@@ -84,6 +86,19 @@ def http_status(port: int, path: str) -> int | None:
         return None
     finally:
         connection.close()
+
+
+def concerns_of(ops_url: str) -> list[str]:
+    """What a service says is in its way, or wants seen to; nothing where it does not answer within a second."""
+    try:
+        with urllib.request.urlopen(f"{ops_url}/readyz", timeout=1) as answer:  # noqa: S310 - an address of this machine
+            facts = json.load(answer)
+    except urllib.error.HTTPError as refused:
+        facts = json.load(refused)
+    except (OSError, ValueError):
+        return []
+    hindrances = [facts[key] for key in ("halted_by", "waits_for") if facts.get(key)]
+    return [*hindrances, *facts.get("concerns", [])]
 
 
 class Task(ChildProcess):

@@ -73,6 +73,7 @@ class Projector:
         self._head = 0
         self._strangers: dict[str, int] = {}
         self._taken_at: dict[str, float] = {}
+        self._unreadable = ""
         self._heard = Vital("log")
         self._database = Vital("postgres")
         self._registered = False
@@ -101,6 +102,10 @@ class Projector:
         if not self._registered:
             return Health(False, {"waits_for": self._database.state, **facts}, self._stuck(now))
         ready = self._database.ok and self._heard.ok
+        if self._unreadable:
+            facts["halted_by"] = self._unreadable
+        elif away := [vital.state for vital in (self._heard, self._database) if not vital.ok]:
+            facts["waits_for"] = away[0]
         for title, worker in self.workers.items():
             stalled = self._stalled(title, worker, now)
             facts[title] = worker.error or ("stalled" if stalled else worker.written.seq)
@@ -146,7 +151,9 @@ class Projector:
         try:
             self._head = max(self._head, (await self._source.head()).seq)
             self._heard.answered()
+            self._unreadable = ""
         except (ChainBroken, MalformedCommit) as error:  # Whoever reads it halts, and says so.
+            self._unreadable = str(error)
             self._heard.away(f"the log is unreadable: {error}")
         except (BusError, NatsError, TimeoutError) as error:
             self._heard.away(f"the log does not answer: {str(error) or type(error).__name__}")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncpg
-from mpbus.reader import LogReader
+from mpbus.errors import BusError
+from mpbus.reader import Commit, LogReader
+from mpschema.codec import MalformedCommit
 from mpschema.registry import EVENTS
 from mpviews import VIEWS
 
@@ -31,7 +33,7 @@ async def projection_checks(cluster: Cluster) -> list[Check]:
         rows = await cluster.database.fetch(_PROJECTIONS)
     except asyncpg.UndefinedTableError:
         return [unknown("projections", "the database has no tables of ours")]
-    head = await cluster.head() if cluster.nc else None
+    head = await _head(cluster)
     end = head.position.seq if head else None
     serving = [row for row in rows if row["phase"] == "serving"]
     found = {row["name"] for row in serving}
@@ -40,6 +42,14 @@ async def projection_checks(cluster: Cluster) -> list[Check]:
     mend = cluster.module("mpprojector")
     missing = [problem(f"projection {name}", "was never begun", mend) for name in sorted(set(VIEWS) - found)]
     return checks + missing
+
+
+async def _head(cluster: Cluster) -> Commit | None:
+    """The newest commit; None where it cannot be read, which other lines say."""
+    try:
+        return await cluster.head() if cluster.nc else None
+    except (BusError, MalformedCommit):
+        return None
 
 
 async def event_type_checks(cluster: Cluster) -> list[Check]:
@@ -62,6 +72,8 @@ async def _one(cluster: Cluster, row: asyncpg.Record, end: int | None, filled: s
     if row["state"] == "halted":
         rebuild = f"mpctl projection rebuild {row['name']}"
         mend = f"deploy the fix and restart the projectors; where its rows are damaged: {rebuild}"
+        if any(name in str(row["error"]) for name in ("ChainBroken", "ForeignMessage")):
+            mend = "see the line `log chain` here: it goes on by itself once the log is put back"
         return problem(name, f"halted after event {at:,}: {row['error']}", mend)
     if not row["owned"]:
         behind = "" if end is None else f", {max(0, end - at):,} behind"

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from mpbus.errors import BusError
 from mpbus.streams import INTAKE_CONSUMER, LEASE_STREAM
 from mpschema import subjects
+from mpschema.codec import MalformedCommit
 from nats.js.errors import NotFoundError
 from redis.exceptions import RedisError
 
@@ -16,6 +18,8 @@ from mpoperator.doctor.report import Check, ok, problem, unknown, warning
 
 _RELEASED = b"released"
 _MOVES_SECONDS = 1.0
+_LOOKS = 4
+"""Longer than what is answered may wait for its discard."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,10 @@ async def leader_checks(cluster: Cluster) -> list[Check]:
     checks = _judge(cluster, await leases(cluster))
     if cluster.nc is None:
         return [*checks, unknown("log", "NATS does not answer")]
-    head = await cluster.head()
+    try:
+        head = await cluster.head()
+    except (BusError, MalformedCommit) as error:
+        return [*checks, unknown("log", f"its newest commit cannot be read: {error}")]
     if head is None:
         return [*checks, warning("log", "is empty: no kernel has ever led here", cluster.module("mpkernel"))]
     checks.append(ok("log", f"event {head.position.seq:,}, commit {head.stream_seq:,}, epoch {head.header.epoch}"))
@@ -87,7 +94,8 @@ def _judge(cluster: Cluster, found: list[Lease]) -> list[Check]:
         return [problem("leader", detail, cluster.start_command)]
     if not right.holder:
         detail = "no kernel holds the lease: commands wait and are not decided"
-        return [problem("leader", detail, cluster.module("mpkernel"))]
+        mend = f"see `log chain` and the kernels here; where none runs: {cluster.module('mpkernel')}"
+        return [problem("leader", detail, mend)]
     checks = [ok("leader", f"{right.holder} holds the lease")]
     if turn is not None and turn.holder not in (None, right.holder):
         detail = f"{turn.holder} holds the key in Redis: a change of the leader is slower meanwhile"
@@ -97,19 +105,38 @@ def _judge(cluster: Cluster, found: list[Lease]) -> list[Check]:
 
 
 async def _progress(cluster: Cluster) -> Check:
-    """Commands that wait while the log stands still are a leader that hangs."""
-    before = await _waiting_and_head(cluster)
-    if not before[0]:
-        return ok("progress", "nothing waits to be decided")
-    await asyncio.sleep(_MOVES_SECONDS)
-    after = await _waiting_and_head(cluster)
-    if after[0] and after[1] == before[1]:
-        detail = f"{after[0]:,} messages wait, and nothing was recorded for {_MOVES_SECONDS:g} s"
-        return problem("progress", detail, "restart the kernel that leads; another takes over")
-    return ok("progress", f"event {before[1]:,} to {after[1]:,} within {_MOVES_SECONDS:g} s")
+    """Commands that wait while nothing moves are a leader that hangs. What only waits for its discard moves."""
+    before = await _work(cluster)
+    for _ in range(_LOOKS):
+        if not before.waiting:
+            return ok("progress", "nothing waits to be decided")
+        await asyncio.sleep(_MOVES_SECONDS)
+        after = await _work(cluster)
+        if after.moved_since(before):
+            return ok("progress", f"{before.waiting:,} messages wait and move, at event {after.head_seq:,}")
+    seconds = _LOOKS * _MOVES_SECONDS
+    detail = f"{before.waiting:,} messages wait, and nothing was taken, recorded or discarded for {seconds:g} s"
+    return problem("progress", detail, "see the lines of leader, log and services here, and the log of who leads")
 
 
-async def _waiting_and_head(cluster: Cluster) -> tuple[int, int]:
-    info = await cluster.api(f"CONSUMER.INFO.{subjects.command_stream(cluster.shard)}.{INTAKE_CONSUMER}")
+@dataclass(frozen=True)
+class _Work:
+    """What waits in the command stream, and three places that move when a leader works."""
+
+    waiting: int
+    first: int
+    taken: int
+    head_seq: int
+
+    def moved_since(self, before: _Work) -> bool:
+        return (self.first, self.taken, self.head_seq) != (before.first, before.taken, before.head_seq)
+
+
+async def _work(cluster: Cluster) -> _Work:
+    name = subjects.command_stream(cluster.shard)
+    state = (await cluster.api(f"STREAM.INFO.{name}")).get("state", {})
+    consumer = await cluster.api(f"CONSUMER.INFO.{name}.{INTAKE_CONSUMER}")
     head = await cluster.head()
-    return int(info.get("num_pending", 0)) + int(info.get("num_ack_pending", 0)), head.position.seq if head else 0
+    taken = int(consumer.get("delivered", {}).get("stream_seq", 0))
+    seq = head.position.seq if head else 0
+    return _Work(int(state.get("messages", 0)), int(state.get("first_seq", 0)), taken, seq)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ async def service_checks(cluster: Cluster) -> list[Check]:
     checks = []
     for name, url in services.items():
         facts = await cluster.get_json(f"{url.rstrip('/')}/readyz")
-        checks.append(_service(cluster, name, url, facts))
+        checks += [_service(cluster, name, url, facts), *_concerns(name, facts)]
     return checks
 
 
@@ -32,16 +33,29 @@ def _service(cluster: Cluster, name: str, url: str, facts: dict[str, object] | N
     label = f"service {name}"
     if facts is None:
         return problem(label, f"does not answer at {url}", cluster.start_command)
-    shown = facts.get("checks") or {key: value for key, value in facts.items() if key not in ("ready", "status")}
+    shown = {key: value for key, value in facts.items() if key not in ("ready", "status", "concerns")}
     detail = ", ".join(f"{key} {value}" for key, value in shown.items()) if isinstance(shown, dict) else str(shown)
     ready = facts.get("ready", facts.get("status") == "ok")
     if not ready:
-        return problem(
-            label,
-            f"is not ready: {detail}",
-            f"mpd logs {name}" if cluster.settings.data_dir else f"see the log of {name}",
-        )
+        why = facts.get("halted_by") or facts.get("waits_for") or detail
+        return problem(label, f"is not ready: {why}", _mend_of(cluster, name, facts))
     return ok(label, f"ready: {detail}")
+
+
+def _mend_of(cluster: Cluster, name: str, facts: dict[str, object]) -> str:
+    """A restart would wait, or halt, again: it goes on by itself once what it names is there."""
+    if "halted_by" in facts:
+        return "see the line `log chain` here: it goes on by itself once the log is put back"
+    if "waits_for" in facts:
+        return "mend what it waits for: it goes on by itself"
+    return f"mpd logs {name}" if cluster.settings.data_dir else f"see the log of {name}"
+
+
+def _concerns(name: str, facts: dict[str, object] | None) -> list[Check]:
+    """What a service that does its work wants somebody to see to."""
+    told = {} if facts is None or "halted_by" in facts else facts.get("concerns")
+    mend = "see the line of that name here, and context/operations/readiness.md"
+    return [warning(f"concern {name}", str(each), mend) for each in told] if isinstance(told, list) else []
 
 
 def disk_checks(cluster: Cluster) -> list[Check]:
@@ -74,6 +88,11 @@ def secret_checks(cluster: Cluster) -> list[Check]:
     return checks or [ok("secrets", f"{folder} is readable by its owner alone")]
 
 
+def _mounted_read_only(path: Path) -> bool:
+    """Whether nobody here could change its mode, as with a secret that Kubernetes mounts."""
+    return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+
+
 def _files(secrets: Path, data: Path | None) -> Iterator[Path]:
     yield from sorted(path for path in secrets.iterdir() if path.is_file() and path.suffix not in _PUBLIC)
     for name in ("operator.json", "client.json"):
@@ -83,6 +102,6 @@ def _files(secrets: Path, data: Path | None) -> Iterator[Path]:
 
 def _open_to_others(path: Path, mode: int) -> Iterator[Check]:
     found = stat.S_IMODE(path.stat().st_mode)
-    if found & 0o077:
+    if found & 0o077 and not _mounted_read_only(path):
         detail = f"{path} has mode {found:04o}: others may use it"
         yield problem(f"secret {path.name}", detail, f"chmod {mode:04o} {path}")
