@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from mpbus.errors import ChainBroken
 from mpbus.reader import GENESIS, LogPosition, LogReader, verify
 from mpschema import subjects
 from mpschema.codec import LevelTooHigh
-from mpschema.system import LineTried
 
 from mpoperator.cluster import Cluster
-from mpoperator.doctor.report import Check, ok, problem, unknown, warning
+from mpoperator.doctor.report import Check, ok, problem, unknown
 
 _LOOKED_AT = 64
 """Newest commits that are verified; all of them is what `mpctl log verify` does."""
 _MEND = "mpctl log mend ./kept (see context/operations/foreign-message.md)"
-
-
-def _tries(tried: list[LineTried]) -> list[Check]:
-    """Lines that leaders tried one by one, because those before them came no further."""
-    if not tried:
-        return []
-    lines = Counter((each.position, each.line) for each in tried)
-    shown = ", ".join(f"line {line} of message {at} ({count} times)" for (at, line), count in lines.items())
-    detail = f"leaders ended while they decided {shown}; after three tries it is refused"
-    return [warning("lines tried", detail, "see what ended the kernels: their logs name the line; report it")]
 
 
 async def log_checks(cluster: Cluster) -> list[Check]:
@@ -36,7 +23,7 @@ async def log_checks(cluster: Cluster) -> list[Check]:
     if info is None:
         return [unknown("log chain", "there is no log stream")]
     last = int(info["state"]["last_seq"])
-    reader, tried = LogReader(cluster.nc, cluster.shard), list[LineTried]()
+    reader = LogReader(cluster.nc, cluster.shard)
     first = max(1, last - _LOOKED_AT + 1)
     try:
         before = await reader.commit_at(first - 1) if first > 1 else None
@@ -46,9 +33,8 @@ async def log_checks(cluster: Cluster) -> list[Check]:
             if commit is None:
                 return [problem("log chain", f"commit {stream_seq} is missing", "mpctl log verify")]
             position = verify(position, stream_seq, commit.subject, commit.data, commit.hash).position
-            tried += [record.event for record in commit.records if isinstance(record.event, LineTried)]
     except ChainBroken as error:
         return [problem("log chain", f"every reader halts: {error}", _MEND)]
     except LevelTooHigh as error:
         return [problem("log chain", str(error), "use mpctl of the newer release")]
-    return [*_tries(tried), ok("log chain", f"its newest {last - first + 1} commits verify, to event {position.seq:,}")]
+    return [ok("log chain", f"its newest {last - first + 1} commits verify, to event {position.seq:,}")]
