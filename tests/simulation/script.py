@@ -23,6 +23,11 @@ def _command(command_id: str, target: str, arguments: Command) -> CommandEnvelop
     )
 
 
+def riddle(name: str) -> CommandEnvelope:
+    """A command that looks like any other, and whose id says what it does to the kernel."""
+    return _command(f"riddle-{name}", "riddle", task.CreateTask(project_id="core", title=name))
+
+
 class Script:
     """Makes the commands of one client, from its own dice."""
 

@@ -47,7 +47,12 @@ def test_the_storms_are_storms() -> None:
     }
     on_the_rows = {"crash before the rows", "crash after the rows", "rows lost", "word of the rows lost"}
     ahead = {"stored late", "message refused", "deaf", "decided ahead", "undone"}
-    assert on_the_log | on_the_way | on_the_rows | ahead | {"database forgot", "asked to go"} <= set(faults)
+    assert on_the_log | on_the_way | on_the_rows | ahead | {
+        "database forgot",
+        "asked to go",
+        "killed by a line",
+        "decision raised",
+    } <= set(faults)
 
 
 def test_a_store_that_lets_every_owner_write_is_found_out() -> None:

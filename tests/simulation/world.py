@@ -10,7 +10,6 @@ from typing import Any, Protocol
 from mpbus.reader import Commit
 from mpkernel.adapters.memory import MemoryCommands, MemoryLease, MemoryLeases, MemoryLog, MemorySnapshots
 from mpkernel.answers import Answers
-from mpkernel.core.policy import RoleAuthorizer
 from mpkernel.leadership import Kernel, Memory
 from mpkernel.leases import KeptLease, PairedLease
 from mpkernel.loop import Candidacy, Leader
@@ -36,7 +35,8 @@ from tests.simulation.faults import (
 )
 from tests.simulation.node import Node, true_ns
 from tests.simulation.projecting import FaultyLedger, Reader
-from tests.simulation.script import Script
+from tests.simulation.riddles import KILLS, RAISES, Riddled
+from tests.simulation.script import Script, riddle
 
 KERNELS, PROJECTORS, CLIENTS = 3, 2, 4
 COMMANDS = 12
@@ -137,6 +137,8 @@ class World:
     async def _serve(self) -> None:
         await self._client("setup", Script(self.dice).setup())
         scripts = [Script(Random(self.dice.random())).work(f"c{n}", COMMANDS) for n in range(CLIENTS)]
+        if self.seed % 5 == 0:
+            scripts[0].insert(COMMANDS // 2, riddle(KILLS if self.seed % 10 else RAISES))
         await asyncio.gather(*(self._client(f"c{n}", script) for n, script in enumerate(scripts)))
         self.served = True
 
@@ -228,7 +230,7 @@ class World:
                 writer=log,
                 intake=FaultyIntake(self.commands, wake, node),
                 answers=Answers(log, FaultyReplies(self.replies, node), memory.places),
-                authorizer=RoleAuthorizer(),
+                authorizer=Riddled(node),
                 sealing=Sealing(snapshots, "simulated", SNAPSHOT_EVERY, wake, access=memory.access),
                 metrics=self.metrics,
                 wake=wake,

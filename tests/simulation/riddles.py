@@ -1,0 +1,29 @@
+"""Commands that the kernel's code fails on: one ends every process that decides it, one makes the decision raise."""
+
+from mpkernel.core.policy import RoleAuthorizer
+from mpkernel.core.rules import AccessRequest
+from mpschema.rejections import Rejection
+
+from tests.simulation.node import Node
+
+KILLS, RAISES = "kills", "raises"
+"""What the id of such a command ends with."""
+
+
+class Riddled(RoleAuthorizer):
+    """The kernel's authorizer, with two bugs."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__()
+        self._node = node
+
+    def authorize(self, request: AccessRequest) -> Rejection | None:
+        """See `Authorizer`."""
+        command_id = request.envelope.command_id
+        if command_id.endswith(KILLS):
+            self._node.faults["killed by a line"] += 1
+            self._node.crash()
+        if command_id.endswith(RAISES):
+            self._node.faults["decision raised"] += 1
+            raise ValueError("a riddle")
+        return super().authorize(request)
