@@ -71,7 +71,10 @@ class Commanding:
         """Send a command and wait for its recorded outcome. Raises `Refused`, or what the producer raises."""
         self._refusals.check_denied(envelope.principal)
         self._check_endpoint(envelope)
-        return await self._producer.submit(envelope, self._outcome_seconds)
+        outcome = await self._producer.submit(envelope, self._outcome_seconds)
+        if outcome.code is Code.DENIED and not outcome.duplicate:
+            self._refusals.count_denied(envelope.principal)
+        return outcome
 
     async def submit_named(self, envelope: CommandEnvelope) -> Outcome:
         """Send a command whose id its sender chose. Two at once under one id are the same, or one is refused."""

@@ -17,8 +17,12 @@ ADDRESS = Rate(per_second=5, burst=50)
 """Refusals of an address: unknown credentials, and doors that were not open."""
 PRINCIPAL = Rate(per_second=5, burst=50)
 """Doors that were not open to a principal."""
-DENIED = Rate(per_second=20, burst=200)
-"""Commands of a principal that the kernel denied: each of them is recorded for ever."""
+DENIED = Rate(per_second=40, burst=400)
+"""Commands of a principal that the kernel denied: each of them is recorded for ever.
+
+One that is answered here counts twice: at once, for reading the log may lag behind, and when it is read there, where
+also those are found that nobody waits for, or that came by another gateway.
+"""
 
 
 class Refusals:
@@ -53,6 +57,10 @@ class Refusals:
         """Raises `Refused` (`overloaded`) for whose commands the kernel denies again and again."""
         if (seconds := self._denied.blocked(principal)) > 0:
             raise _too_many(seconds, "too many commands were denied")
+
+    def count_denied(self, principal: str) -> None:
+        """Count a denial that is answered here."""
+        self._denied.count(principal)
 
     def extend(self, commits: list[Commit]) -> None:
         """Count what the log says was denied."""
