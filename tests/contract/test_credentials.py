@@ -75,6 +75,7 @@ ELSE = (
     "mp.v1.cmd.0",
     "mp.v1.cmd.1",
     "mp.v1.log.0",
+    "mp.v1.ingest.0.guess",
     "mp.v1.svc.0.webhooks.main",
     "mp.v1.svc.0.webhooks.other",
     "mp.v1.svc.0.relay.main",
@@ -193,7 +194,8 @@ def test_the_table_keeps_what_it_is_for() -> None:
     assert not may("STREAM.PURGE.{0}", LOG) | may("STREAM.PURGE.{0}", FEED) | may("STREAM.PURGE.{0}", LEASE_STREAM)
     assert may("STREAM.DELETE.{0}", LOG) == {RESTORE}
     assert may("CONSUMER.MSG.NEXT.{0}.kernel", COMMANDS) == may("CONSUMER.RESET.{0}.kernel", COMMANDS) == {KERNEL}
-    assert publishers("mp.v1.log.0") == {KERNEL, RESTORE}
+    assert may("STREAM.INFO.{0}", LOG) == {KERNEL, OPERATOR, PROVISION, RESTORE}, "it tells where commits are taken"
+    assert publishers("mp.v1.ingest.0.guess") == publishers("mp.v1.log.0") == {KERNEL, RESTORE}
     assert publishers("mp.v1.lease.kernel-0") == {KERNEL, RESTORE}, "who mends the log holds the lease meanwhile"
     assert publishers("mp.v1.reply.gateway.x") == {KERNEL}
     assert publishers("mp.v1.cmd.0") == {GATEWAY}

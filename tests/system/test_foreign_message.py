@@ -12,10 +12,10 @@ import httpx
 import pytest
 from mpbus.connect import connect
 from mpbus.identities import KERNEL
+from mpbus.ingest import log_ingest
 from mpd.ports import free_port
 from mpd.services import concerns_of
 from mpd.stack import Stack
-from mpschema import subjects
 
 from services.operator.tests.transcripts import agree, run, steps
 from tests.support.waiting import eventually
@@ -53,7 +53,8 @@ async def _told(stack: Stack, tmp_path: Path) -> None:
         made = await http.post("/v1/workspaces?id=before", json={"name": "x"}, headers={"idempotency-key": "k1"})
         assert made.status_code == 201, made.text
         stolen = await connect(stack.bus(KERNEL), "stolen")
-        ack = await stolen.jetstream().publish(subjects.log_subject("0"), FOREIGN)
+        js = stolen.jetstream(timeout=30)
+        ack = await js.publish(await log_ingest(js, "0"), FOREIGN)
         await stolen.close()
         # The leader notices when it appends next.
         hurt = await http.post("/v1/workspaces?id=hurt", json={"name": "x"}, headers={"prefer": "respond-async"})

@@ -5,7 +5,7 @@ import sys
 
 from nats.errors import Error as NatsError
 
-from mpbus.connect import connect
+from mpbus.connect import connect, shows_who_it_is
 from mpbus.errors import Unavailable
 from mpbus.identities import PROVISION
 from mpbus.oneshot import run_once
@@ -13,11 +13,13 @@ from mpbus.settings import BusSettings
 from mpbus.streams import provision
 from mpbus.vitals import Vital
 
+RENEW = "--renew-ingest"
+"""Gives the log another subject to take commits on, should somebody know the old one."""
 WAIT_SECONDS = 30.0
 """For NATS: who deploys everything at once starts us before it."""
 
 
-async def _provision(settings: BusSettings) -> str:
+async def _provision(settings: BusSettings, renew_ingest: bool) -> str:
     nats = Vital("nats")
     try:
         async with asyncio.timeout(WAIT_SECONDS):
@@ -25,7 +27,7 @@ async def _provision(settings: BusSettings) -> str:
     except TimeoutError:
         raise Unavailable(f"no NATS server for {WAIT_SECONDS:g} s: {nats.state}") from None
     try:
-        await provision(nc, settings.shard, settings.replicas)
+        await provision(nc, settings.shard, settings.replicas, guarded=shows_who_it_is(nc), renew_ingest=renew_ingest)
     finally:
         await nc.close()
     return f"streams of shard {settings.shard} are in place"
@@ -33,11 +35,13 @@ async def _provision(settings: BusSettings) -> str:
 
 def main(arguments: list[str]) -> int:
     """0 when done, 1 when the world refused, 2 for wrong usage."""
-    if arguments != ["provision"]:
-        sys.stderr.write("usage: python -m mpbus provision\n")
+    if arguments not in (["provision"], ["provision", RENEW]):
+        sys.stderr.write(f"usage: python -m mpbus provision [{RENEW}]\n")
         return 2
     settings = BusSettings()
-    return run_once("provision", lambda: _provision(settings), Unavailable, NatsError, OSError, TimeoutError)
+    return run_once(
+        "provision", lambda: _provision(settings, RENEW in arguments), Unavailable, NatsError, OSError, TimeoutError
+    )
 
 
 if __name__ == "__main__":

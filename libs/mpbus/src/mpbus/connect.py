@@ -116,6 +116,11 @@ class BusClient(Client):
         return True
 
 
+def shows_who_it_is(nc: Client) -> bool:
+    """Whether a connection was made with a credential, as where the server asks for one."""
+    return isinstance(nc, BusClient) and nc.options_given.has_credential
+
+
 async def connect(
     options: NatsOptions | str, name: str, *, writer: bool = False, vital: Vital | None = None
 ) -> BusClient:

@@ -87,6 +87,7 @@ def nats_users(shards: Sequence[str] = ("0",), instances: Sequence[str] = (DEFAU
                 [
                     f"{_API}.INFO",
                     *_provided(shards),
+                    *_each(subjects.ingest_subject, shards),
                     *_each(subjects.log_subject, shards),
                     *_each(lambda shard: f"{_API}.STREAM.DELETE.{subjects.log_stream(shard)}", shards),
                     *_each(lambda shard: subjects.lease_subject(f"kernel-{shard}"), shards),
@@ -128,7 +129,12 @@ def _read(stream: str) -> tuple[str, ...]:
 
 
 def _log_read(shard: str) -> tuple[str, ...]:
-    return _read(subjects.log_stream(shard))
+    """Without what the stream says of itself: among it is where the log takes commits."""
+    return _read(subjects.log_stream(shard))[1:]
+
+
+def _log_asked(shard: str) -> str:
+    return f"{_API}.STREAM.INFO.{subjects.log_stream(shard)}"
 
 
 def _lease_read() -> tuple[str, ...]:
@@ -155,9 +161,11 @@ def _snapshots_written() -> tuple[str, ...]:
 def _kernel_publishes(shard: str) -> tuple[str, ...]:
     commands = subjects.command_stream(shard)
     return (
+        subjects.ingest_subject(shard),
         subjects.log_subject(shard),
         subjects.lease_subject(f"kernel-{shard}"),
         subjects.every_reply(),
+        _log_asked(shard),
         *_log_read(shard),
         f"{_API}.STREAM.INFO.{commands}",
         f"{_API}.STREAM.MSG.GET.{commands}",
@@ -180,6 +188,7 @@ def _relayed(shard: str) -> tuple[str, ...]:
 def _looked_at(shard: str) -> tuple[str, ...]:
     commands = subjects.command_stream(shard)
     return (
+        _log_asked(shard),
         *_log_read(shard),
         f"{_API}.STREAM.INFO.{commands}",
         f"{_API}.CONSUMER.INFO.{commands}.{INTAKE_CONSUMER}",
@@ -198,6 +207,7 @@ def _provided(shards: Sequence[str]) -> tuple[str, ...]:
     return (
         *(f"{_API}.STREAM.{verb}.{stream}" for stream in streams for verb in ("INFO", "CREATE", "UPDATE")),
         *(f"{_API}.STREAM.DELETE.{stream}" for stream in streams if stream not in kept),
+        *(f"{_API}.STREAM.MSG.GET.{stream}" for stream in sorted(kept)),
         *(f"{_API}.CONSUMER.DURABLE.CREATE.{intake}" for intake in intakes),
         *(f"{_API}.CONSUMER.CREATE.{intake}" for intake in intakes),
     )

@@ -22,6 +22,8 @@ from mpbus.pull import Pull, stream_sequence
 from mpbus.vitals import Trouble
 
 HASH_HEADER = "Mp-Hash"
+_NO_MESSAGE = 10037
+"""The server's code for: the stream is there, and has none."""
 _RETRY_SECONDS = 0.1
 _INACTIVE_SECONDS = 30.0
 
@@ -91,6 +93,7 @@ class LogReader:
         self._nc = nc
         self._js = nc.jetstream(timeout=5)
         self._stream = subjects.log_stream(shard)
+        self._subject = subjects.log_subject(shard)
         self._batch = batch
         self._bytes_max = bytes_max
         self._trouble = Trouble("log.reader_reopens", shard=shard)
@@ -136,13 +139,11 @@ class LogReader:
 
     async def head(self) -> LogPosition:
         """The place after the newest commit."""
-        info = await self._js.stream_info(self._stream)
-        return await self._after(info.state.last_seq)
+        return await self._after(await self._last())
 
     async def position_before(self, seq: int) -> LogPosition:
         """The place from which the next commit is the one that holds event `seq`; the head if there is none yet."""
-        info = await self._js.stream_info(self._stream)
-        low, high = 0, info.state.last_seq
+        low, high = 0, await self._last()
         best = GENESIS
         while low < high:
             middle = (low + high + 1) // 2
@@ -173,6 +174,15 @@ class LogReader:
         except codec.MalformedCommit as error:
             raise ChainBroken(stream_seq, str(error)) from error
         return Commit(stream_seq, subject, data, stated, header, body)
+
+    async def _last(self) -> int:
+        """The newest position. Who reads the log may not ask the stream what it is. Raises where there is no stream."""
+        try:
+            return int((await self._js.get_last_msg(self._stream, self._subject)).seq or 0)
+        except NotFoundError as error:
+            if error.err_code != _NO_MESSAGE:
+                raise
+            return 0
 
     async def _after(self, stream_seq: int) -> LogPosition:
         commit = await self.commit_at(stream_seq) if stream_seq else None

@@ -2,11 +2,13 @@
 
 import asyncio
 
-from mpschema import subjects
+from mpschema import codec, subjects
 from nats.aio.client import Client
 from nats.errors import TimeoutError as NatsTimeout
 from nats.js import JetStreamContext, api
 from nats.js.errors import APIError, NotFoundError
+
+from mpbus.ingest import ingest_of, new_ingest
 
 COMMAND_MESSAGES_MAX = 100_000
 COMMAND_BYTES_MAX = 512 * 1024 * 1024
@@ -17,6 +19,8 @@ SNAPSHOT_BUCKET = "MP_SNAPSHOTS"
 _HOUR_SECONDS = 3600.0
 _NO_PEERS = 10005
 """The server's code for: too few nodes are there to hold the copies, as in a cluster that has just started."""
+_ASKS_WHERE_LEVEL = 3
+"""Every build that can lead a log of this level asks the stream where it takes commits."""
 _CLUSTER_SECONDS = 30.0
 _AGAIN_SECONDS = 0.5
 
@@ -37,11 +41,16 @@ def command_stream(shard: str, replicas: int) -> api.StreamConfig:
     )
 
 
-def log_stream(shard: str, replicas: int) -> api.StreamConfig:
-    """What happened: appended only. Neither deletion, purge nor roll-up is possible through the server's API."""
+def log_stream(shard: str, replicas: int, ingest: str = "", *, also_plain: bool = False) -> api.StreamConfig:
+    """What happened: appended only. Neither deletion, purge nor roll-up is possible through the server's API.
+
+    It takes commits on `ingest` and stores them under the log's subject; without one it listens on that subject.
+    """
+    plain = subjects.log_subject(shard)
     return api.StreamConfig(
         name=subjects.log_stream(shard),
-        subjects=[subjects.log_subject(shard)],
+        subjects=[*([ingest] if ingest else []), *([plain] if also_plain or not ingest else [])],
+        subject_transform=api.SubjectTransform(src=ingest, dest=plain) if ingest else None,
         retention=api.RetentionPolicy.LIMITS,
         storage=api.StorageType.FILE,
         discard=api.DiscardPolicy.NEW,
@@ -98,8 +107,12 @@ def intake_consumer() -> api.ConsumerConfig:
     )
 
 
-async def provision(nc: Client, shard: str, replicas: int = 1) -> None:
+async def provision(
+    nc: Client, shard: str, replicas: int = 1, *, guarded: bool = False, renew_ingest: bool = False
+) -> None:
     """Make the streams of a shard what they should be. Safe to repeat. Waits for a cluster that has just started.
+
+    `guarded` has the log listen where nobody can guess; what is so stays so. `renew_ingest` gives it another such place.
 
     Raises `nats.js.errors.APIError` where the server refuses, say when fewer servers run than `replicas`, and
     `nats.errors.TimeoutError` where none answers.
@@ -107,7 +120,8 @@ async def provision(nc: Client, shard: str, replicas: int = 1) -> None:
     deadline = asyncio.get_running_loop().time() + _CLUSTER_SECONDS
     while True:
         try:
-            return await _provision(nc, shard, replicas)
+            await _provision(nc, shard, replicas)
+            return await _provision_log(nc.jetstream(timeout=10), shard, replicas, guarded, renew_ingest)
         except (APIError, NatsTimeout) as error:
             passing = isinstance(error, NatsTimeout) or error.err_code == _NO_PEERS
             if replicas == 1 or not passing or asyncio.get_running_loop().time() > deadline:
@@ -119,7 +133,6 @@ async def _provision(nc: Client, shard: str, replicas: int) -> None:
     js = nc.jetstream(timeout=10)
     for config in (
         command_stream(shard, replicas),
-        log_stream(shard, replicas),
         feed_stream(shard, replicas),
         lease_stream(replicas),
     ):
@@ -131,6 +144,29 @@ async def _provision(nc: Client, shard: str, replicas: int) -> None:
             await js.update_stream(config)
     await js.add_consumer(subjects.command_stream(shard), intake_consumer())
     await _provision_bucket(js, replicas)
+
+
+async def _provision_log(js: JetStreamContext, shard: str, replicas: int, guarded: bool, renew: bool) -> None:
+    try:
+        found = (await js.stream_info(subjects.log_stream(shard))).config
+    except NotFoundError:
+        await js.add_stream(log_stream(shard, replicas, new_ingest(shard) if guarded else ""))
+        return
+    ingest = ingest_of(found, shard)
+    if renew or (guarded and not ingest):
+        ingest = new_ingest(shard)
+    also_plain = bool(ingest) and subjects.log_subject(shard) in (found.subjects or ())
+    also_plain = also_plain and await _older_builds_may_lead(js, shard)
+    await js.update_stream(log_stream(shard, replicas, ingest, also_plain=also_plain))
+
+
+async def _older_builds_may_lead(js: JetStreamContext, shard: str) -> bool:
+    """Whether the log is below the level of the first build that asks where to publish."""
+    try:
+        last = await js.get_last_msg(subjects.log_stream(shard), subjects.log_subject(shard))
+        return codec.split_commit(last.data or b"")[0].feature_level < _ASKS_WHERE_LEVEL
+    except (NotFoundError, codec.MalformedCommit):
+        return False  # Nothing, or nothing that anybody could lead on.
 
 
 async def _provision_bucket(js: JetStreamContext, replicas: int) -> None:

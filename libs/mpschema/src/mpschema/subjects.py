@@ -66,6 +66,11 @@ def log_subject(shard: str) -> str:
     return f"{PREFIX}.log.{_checked(shard)}"
 
 
+def ingest_subject(shard: str, secret: str = "*") -> str:
+    """Subject on which a guarded log takes commits; it stores them under `log_subject`. Who knows it can write there."""
+    return f"{PREFIX}.ingest.{_checked(shard)}.{secret}"
+
+
 def lease_subject(name: str) -> str:
     """Subject whose last message is the lease of that name."""
     return f"{PREFIX}.lease.{_checked(name)}"

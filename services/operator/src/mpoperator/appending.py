@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+from mpbus.connect import shows_who_it_is
+from mpbus.ingest import log_ingest
 from mpbus.reader import HASH_HEADER, Commit, LogPosition
 from mpbus.streams import provision
 from nats.aio.client import Client
@@ -73,7 +75,7 @@ async def prepare(nc: Client, shard: str, replicas: int, *, resume: bool = False
     stream = LogStream(nc, shard)
     state = await stream.state()
     if state is None:
-        await provision(nc, shard, replicas)
+        await provision(nc, shard, replicas, guarded=shows_who_it_is(nc))
     elif state.last_seq and not resume:
         detail = f"{stream.name} holds {state.messages} commits: a log is written into an empty stream alone"
         raise Refused(f"{detail} (--resume goes on with one that was cut off)")
@@ -88,7 +90,7 @@ async def append(nc: Client, stream: LogStream, batches: AsyncIterator[list[Comm
     Raises `Refused` when what it holds is no beginning of this.
     """
     held = await stream.last()
-    appender = Appender(nc, stream.subject)
+    appender = Appender(nc, await log_ingest(nc.jetstream(timeout=_PUBLISH_SECONDS), stream.shard))
     with meter("writing", end.seq) as bar:
         async for commits in batches:
             for commit in commits:

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 
 import msgspec
+from mpbus.ingest import log_ingest
 from mpbus.reader import HASH_HEADER, LogPosition
 from mpkernel.core.policy import RoleAuthorizer
 from mpkernel.core.shard import Shard
@@ -83,7 +84,8 @@ async def begin_epoch(nc: Client, name: str, shard: Shard, position: LogPosition
     found = codec.commit_hash(position.hash, subject, sealed.data)
     headers = {HASH_HEADER: found, _EXPECTED: str(position.stream_seq)}
     try:
-        ack = await nc.jetstream(timeout=10).publish(subject, sealed.data, headers=headers)
+        js = nc.jetstream(timeout=10)
+        ack = await js.publish(await log_ingest(js, name), sealed.data, headers=headers)
     except APIError as error:
         raise Refused(f"the new epoch was not taken: {error.description}. Does a kernel run?") from error
     except (NatsError, TimeoutError) as error:

@@ -3,6 +3,7 @@
 import asyncio
 
 from mpbus.acked import AckedPublisher
+from mpbus.ingest import log_ingest
 from mpbus.reader import HASH_HEADER, LogPosition
 from mpbus.streams import MESSAGE_BYTES_MAX
 from mpschema import subjects
@@ -32,7 +33,9 @@ class JetStreamLogWriter:
         self._js = nc.jetstream(timeout=_PUBLISH_SECONDS)
         self._publisher = AckedPublisher(nc, _PUBLISH_SECONDS)
         self._stream = subjects.log_stream(shard)
-        self._subject = subjects.log_subject(shard)
+        self._shard = shard
+        self._subject = ""
+        """Where the log takes commits, as far as we know."""
 
     @property
     def commit_bytes_max(self) -> int:
@@ -49,6 +52,7 @@ class JetStreamLogWriter:
         unknown = "no answer"
         while asyncio.get_running_loop().time() < deadline:
             try:
+                self._subject = self._subject or await log_ingest(self._js, self._shard)
                 return await self._publisher.publish(self._subject, data, headers)
             except APIError as error:
                 if error.err_code in _TOO_LARGE:
@@ -63,7 +67,10 @@ class JetStreamLogWriter:
                     if stored is not None:
                         raise Deposed(f"position {after.stream_seq + 1} holds another commit") from error
                     unknown = "a write is in process"
-            except (NatsError, NoStreamResponseError, TimeoutError) as error:
+            except NoStreamResponseError:
+                self._subject = ""  # It may listen elsewhere since.
+                unknown = "no stream takes commits"
+            except (NatsError, TimeoutError) as error:
                 unknown = str(error) or type(error).__name__
             await asyncio.sleep(_RETRY_SECONDS)
         raise Unknown(unknown)

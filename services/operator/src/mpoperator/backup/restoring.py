@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from mpbus.connect import shows_who_it_is
 from mpbus.identities import RESTORE
 from mpbus.reader import Commit
 from mpbus.streams import provision
@@ -90,7 +91,7 @@ async def _put_back(
 ) -> tuple[int, int]:
     """Write, fold what was written, compare, begin the epoch. Returns the epoch, and events written a second."""
     stream = await prepare(nc, settings.shard, settings.replicas, resume=resume)
-    await provision(nc, settings.shard, settings.replicas)
+    await provision(nc, settings.shard, settings.replicas, guarded=shows_who_it_is(nc))
     rate = await append(nc, stream, _batches(folder / LOG, segment), segment.end)
     folded = await _fold(stream, segment)
     must_equal(backup, folded)

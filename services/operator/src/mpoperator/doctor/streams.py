@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from mpbus.connect import shows_who_it_is
+from mpbus.ingest import ingest_of
 from mpbus.streams import COMMAND_BYTES_MAX, COMMAND_MESSAGES_MAX, INTAKE_CONSUMER, intake_consumer
 from mpbus.streams import command_stream as command_config
 from mpbus.streams import feed_stream as feed_config
@@ -40,12 +42,19 @@ async def stream_checks(cluster: Cluster) -> list[Check]:
         return [unknown("streams", "NATS does not answer")]
     shard = cluster.shard
     checks = []
-    for config in (log_config(shard, 1), command_config(shard, 1), feed_config(shard, 1), lease_config(1)):
+    for config in (
+        _log_config(shard, await cluster.stream(subjects.log_stream(shard))),
+        command_config(shard, 1),
+        feed_config(shard, 1),
+        lease_config(1),
+    ):
         info = await cluster.stream(str(config.name))
         if info is None:
             checks.append(_missing(cluster, str(config.name)))
             continue
         checks.append(_settings(cluster, config, info))
+        if config.name == subjects.log_stream(shard):
+            checks.append(_ingest(cluster, config))
         checks.append(await _copies(cluster, str(config.name), info))
     return checks
 
@@ -76,6 +85,27 @@ async def feed_checks(cluster: Cluster) -> list[Check]:
     if end - last > _FEED_LAG_WARNS or (end and not last):
         return [warning("feed", f"is at event {last:,} of {end:,}: no relay runs, or it is slow", mend)]
     return [ok("feed", f"at event {last:,} of {end:,}")]
+
+
+def _log_config(shard: str, info: dict[str, Any] | None) -> api.StreamConfig:
+    """What the log stream should be, on the subjects it takes commits on: these are no matter of settings."""
+    if info is None:
+        return log_config(shard, 1)
+    heard = info["config"].get("subjects") or []
+    ingest = ingest_of(api.StreamConfig(subjects=heard), shard)
+    return log_config(shard, 1, ingest, also_plain=subjects.log_subject(shard) in heard)
+
+
+def _ingest(cluster: Cluster, config: api.StreamConfig) -> Check:
+    """Whether the log listens where nobody can guess. The place itself is shown to nobody."""
+    name, plain = "log ingest", subjects.log_subject(cluster.shard)
+    if plain not in (config.subjects or ()):
+        return ok(name, "the log takes commits where nobody can guess")
+    if cluster.nc is None or not shows_who_it_is(cluster.nc):
+        return ok(name, f"the log takes commits on {plain}: NATS asks nobody who they are")
+    detail = f"the log takes commits on {plain}, too: any credential can stop the shard"
+    mend = cluster.module("mpbus provision")
+    return warning(name, detail, f"{mend}, once the log is at feature level 3 (mpctl upgrade finalize)")
 
 
 def _missing(cluster: Cluster, name: str) -> Check:

@@ -1,0 +1,150 @@
+"""JetStream answers, and delivers, where a request says: nobody makes it write into the log by that."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from mpbus.connect import BusClient, connect
+from mpbus.identities import GATEWAY, KERNEL, OPERATOR, PROJECTOR, RELAY, WEBHOOKS
+from mpbus.ids import new_command_id
+from mpbus.ingest import ingest_of, log_ingest
+from mpbus.options import NatsOptions
+from mpbus.reader import LogReader
+from mpbus.streams import provision
+from mpd.ports import free_port
+from mpd.stack import Stack
+from mpschema import subjects
+
+from tests.support.waiting import eventually
+
+LOG = subjects.log_subject("0")
+FEED_READER = "a reader of one workspace's feed"
+TRICKS = {
+    GATEWAY: ("mp.v1.cmd.0", "$JS.API.STREAM.NAMES", "$JS.API.STREAM.MSG.GET.MP_LOG_0"),
+    WEBHOOKS: ("mp.v1.svc.0.webhooks.main",),
+    PROJECTOR: ("$JS.API.STREAM.MSG.GET.MP_LOG_0",),
+    RELAY: ("mp.v1.evt.0.acme.task.t1", "$JS.API.STREAM.INFO.MP_EVT_0"),
+    OPERATOR: ("$JS.API.INFO", "$JS.API.STREAM.INFO.MP_LOG_0"),
+    FEED_READER: ("$JS.API.CONSUMER.INFO.MP_EVT_0.feed_acme",),
+}
+"""What each may ask of JetStream, which answers wherever it is told to."""
+CONSUMERS = {user: "$JS.API.CONSUMER.CREATE.MP_LOG_0" for user in (GATEWAY, PROJECTOR, RELAY, OPERATOR)} | {
+    FEED_READER: "$JS.API.CONSUMER.CREATE.MP_EVT_0.feed_acme.mp.v1.evt.0.acme.>"
+}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One of everything, with the workspace `acme` in it, and a reader of its feed."""
+    folder = tmp_path_factory.mktemp("answers")
+    with Stack(folder, relays=1, webhooks=1, http_port=free_port()) as stack:
+        stack.credentials.add_feed_user("acme")
+        for node in stack.nats_nodes:
+            node.users = tuple(stack.credentials.nats_entries())
+            node.reload()
+        made = httpx.post(
+            f"{stack.url}/v1/workspaces?id=acme", json={"name": "Acme"}, headers=bearer(stack), timeout=30
+        )
+        made.raise_for_status()
+        yield stack
+
+
+def bearer(stack: Stack) -> dict[str, str]:
+    return {"authorization": f"Bearer {stack.root_key}"}
+
+
+async def as_user(stack: Stack, user: str) -> BusClient:
+    if user != FEED_READER:
+        return await connect(stack.bus(user), "taken", writer=True)
+    seed: Path = stack.credentials.folder / "nats_feed_acme.seed"
+    return await connect(NatsOptions(stack.nats_url, nkey_seed_file=seed), "taken", writer=True)
+
+
+async def decided(stack: Stack) -> None:
+    """An honest client's write is decided, and every commit verifies."""
+    async with httpx.AsyncClient(base_url=stack.url, headers=bearer(stack), timeout=30) as http:
+        answer = await http.post("/v1/workspaces/acme/projects", json={"name": new_command_id()})
+    assert answer.status_code == 201, answer.text
+    nc = await connect(stack.bus(PROJECTOR), "looks")
+    try:
+        reader = LogReader(nc, "0")
+        head = await reader.head()
+        async with asyncio.timeout(30):
+            async for commits in reader.follow():
+                if commits and commits[-1].stream_seq >= head.stream_seq:
+                    return
+    finally:
+        await nc.close()
+
+
+@pytest.mark.parametrize("user", TRICKS)
+async def test_an_answer_of_the_server_is_no_way_into_the_log(stack: Stack, user: str) -> None:
+    nc = await as_user(stack, user)
+    denied: list[str] = []
+    nc.all_denied = lambda error: denied.append(error.subject)
+    for subject in TRICKS[user]:
+        for target in (LOG, subjects.ingest_subject("0", "*"), subjects.ingest_subject("0", "guess")):
+            await nc.publish(subject, b"{}", reply=target)
+    await nc.flush(30)
+    await nc.close()
+    assert denied == [], "each may do this"
+    await decided(stack)
+
+
+@pytest.mark.parametrize("user", CONSUMERS)
+async def test_a_delivery_of_the_server_is_no_way_into_the_log(stack: Stack, user: str) -> None:
+    nc = await as_user(stack, user)
+    for target in (LOG, subjects.ingest_subject("0", "guess")):
+        config = {"deliver_subject": target, "ack_policy": "none", "deliver_policy": "all"}
+        stream = "MP_LOG_0"
+        if user == FEED_READER:
+            stream = "MP_EVT_0"
+            config |= {"name": "feed_acme", "filter_subject": "mp.v1.evt.0.acme.>"}
+        asked = json.dumps({"stream_name": stream, "config": config}).encode()
+        await nc.publish(CONSUMERS[user], asked)
+    await nc.flush(30)
+    await nc.close()
+    await decided(stack)
+
+
+async def test_nobody_lower_learns_where_the_log_listens(stack: Stack) -> None:
+    kernel = await as_user(stack, KERNEL)
+    secret = (await log_ingest(kernel.jetstream(timeout=30), "0")).rpartition(".")[2]
+    await kernel.close()
+    assert len(secret) == 32
+    for user in (GATEWAY, PROJECTOR, RELAY):
+        nc = await as_user(stack, user)
+        asked = [
+            ("$JS.API.CONSUMER.CREATE.MP_LOG_0", {"stream_name": "MP_LOG_0", "config": {"ack_policy": "none"}}),
+            ("$JS.API.STREAM.MSG.GET.MP_LOG_0", {"last_by_subj": ">"}),
+        ]
+        asked += [("$JS.API.STREAM.NAMES", {"subject": "mp.v1.ingest.>"})] if user == GATEWAY else []
+        for subject, body in asked:
+            answer = await nc.request(subject, json.dumps(body).encode(), timeout=30)
+            assert secret.encode() not in answer.data, (user, subject)
+        await nc.close()
+    logs = [*(stack.folder / "logs").iterdir(), *stack.credentials.folder.iterdir(), stack.folder / "operator.json"]
+    assert not [path for path in logs if secret in path.read_text()]
+
+
+async def test_another_place_is_found_by_a_kernel_that_runs(stack: Stack) -> None:
+    nc = await connect(stack.bus("provision"), "provision")
+    before = await log_ingest(nc.jetstream(timeout=30), "0")
+    await provision(nc, "0", guarded=True)
+    assert await log_ingest(nc.jetstream(timeout=30), "0") == before, "what is good stays"
+    await provision(nc, "0", guarded=True, renew_ingest=True)
+    config = (await nc.jetstream(timeout=30).stream_info("MP_LOG_0")).config
+    await nc.close()
+    assert ingest_of(config, "0") not in {"", before}
+    assert config.subjects == [ingest_of(config, "0")]
+    await eventually(lambda: decided_soon(stack), 60)
+
+
+async def decided_soon(stack: Stack) -> bool:
+    await decided(stack)
+    return True
