@@ -33,7 +33,7 @@ TRICKS = {
     FEED_READER: ("$JS.API.CONSUMER.INFO.MP_EVT_0.feed_acme",),
 }
 """What each may ask of JetStream, which answers wherever it is told to."""
-CONSUMERS = {user: "$JS.API.CONSUMER.CREATE.MP_LOG_0" for user in (GATEWAY, PROJECTOR, RELAY, OPERATOR)} | {
+CONSUMERS = dict.fromkeys((GATEWAY, PROJECTOR, RELAY, OPERATOR), "$JS.API.CONSUMER.CREATE.MP_LOG_0") | {
     FEED_READER: "$JS.API.CONSUMER.CREATE.MP_EVT_0.feed_acme.mp.v1.evt.0.acme.>"
 }
 

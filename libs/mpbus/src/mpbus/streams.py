@@ -112,7 +112,7 @@ async def provision(
 ) -> None:
     """Make the streams of a shard what they should be. Safe to repeat. Waits for a cluster that has just started.
 
-    `guarded` has the log listen where nobody can guess; what is so stays so. `renew_ingest` gives it another such place.
+    `guarded` has the log listen where nobody can guess; what is so stays so. `renew_ingest` gives it another place.
 
     Raises `nats.js.errors.APIError` where the server refuses, say when fewer servers run than `replicas`, and
     `nats.errors.TimeoutError` where none answers.

@@ -66,9 +66,9 @@ def log_subject(shard: str) -> str:
     return f"{PREFIX}.log.{_checked(shard)}"
 
 
-def ingest_subject(shard: str, secret: str = "*") -> str:
-    """Subject on which a guarded log takes commits; it stores them under `log_subject`. Who knows it can write there."""
-    return f"{PREFIX}.ingest.{_checked(shard)}.{secret}"
+def ingest_subject(shard: str, place: str = "*") -> str:
+    """Subject on which a guarded log takes commits; it stores them under `log_subject`. Who knows it can write."""
+    return f"{PREFIX}.ingest.{_checked(shard)}.{place}"
 
 
 def lease_subject(name: str) -> str:
