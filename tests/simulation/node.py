@@ -29,6 +29,7 @@ class Node:
         self.faults = faults
         self.intensity = intensity
         self._skew_ns = self._skew()
+        self._decided = 0.0
         self.alive = True
         self.died = asyncio.Event()
 
@@ -43,6 +44,11 @@ class Node:
     def steady_ns(self) -> int:
         """A clock that nobody sets."""
         return int(asyncio.get_running_loop().time() * 10**9)
+
+    def deciding_seconds(self) -> float:
+        """The clock by which a turn is full: how long deciding takes, the dice say."""
+        self._decided += self.dice.random() * 0.012
+        return self._decided
 
     def _skew(self) -> int:
         if self.happens("clock wrong", 0.1):

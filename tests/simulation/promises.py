@@ -1,10 +1,13 @@
 """What must hold after a storm, whatever the seed. Each failure names what was broken."""
 
 from mpbus.reader import Commit
+from mpkernel.core.draft import SPLIT_SINCE
 from mpkernel.core.shard import Shard
 from mpkernel.core.snapshot import state_root
 from mpkernel.sealing import open_snapshot
-from mpschema.system import LogCheckpointed
+from mpschema.levels import FIRST_LEVEL
+from mpschema.registry import SINCE_LEVEL
+from mpschema.system import CommandRejected, FeatureLevelRaised, LogCheckpointed
 from mpviews import VIEWS
 from mpviews.access import AccessSlice, concerning, open_part
 from mpviews.rows import Dump, fresh_fold, in_order
@@ -23,7 +26,9 @@ async def check(world: World) -> None:
     audit([record for commit in commits for record in commit.records], world.acknowledged)
     events = check_history(commits, world.acknowledged)
     _check_time(commits, world.log.stamps)
-    _check_order(commits, list(world.stored))
+    _check_order(commits, world.stored)
+    _check_level(commits)
+    _count(commits, world)
     fresh = _check_checkpoints(commits)
     _check_access(world.snapshots.access, commits)
     _check_snapshot(await world.snapshots.load(), commits, state_root(fresh))
@@ -44,11 +49,39 @@ def _check_time(commits: list[Commit], stamps: list[int]) -> None:
         last = recorded
 
 
-def _check_order(commits: list[Commit], stored: list[str]) -> None:
-    """Commands are decided in the order of their stream, and none that it never held."""
+def _check_order(commits: list[Commit], stored: list[tuple[str, str]]) -> None:
+    """Commands are decided in the order of their stream, and none that it never held.
+
+    A line that was refused unread is none: its command is decided when it is asked for again.
+    """
+    unread = {r.command_id.removeprefix("unreadable_") for c in commits for r in c.records if r.digest is None}
+    first = dict.fromkeys(command_id for place, command_id in stored if place not in unread)
     decided = [record.command_id for commit in commits for record in commit.records if record.digest is not None]
     known = set(decided)
-    assert decided == [command_id for command_id in stored if command_id in known], "not in the stream's order"
+    assert decided == [command_id for command_id in first if command_id in known], "not in the stream's order"
+
+
+def _count(commits: list[Commit], world: World) -> None:
+    """Add to the faults what the kernel met, and what shows in the log alone."""
+    for commit in commits:
+        world.faults["message split"] += commit.header.command_line > 0
+        refused = [r.event for r in commit.records if isinstance(r.event, CommandRejected)]
+        world.faults["decision too large"] += sum("fit into a commit" in event.detail for event in refused)
+        world.faults["message too large"] += sum("lines go beyond a commit" in event.detail for event in refused)
+        raised = any(isinstance(r.event, FeatureLevelRaised) for r in commit.records)
+        world.faults["level raised"] += raised and commit.stream_seq > 1
+
+
+def _check_level(commits: list[Commit]) -> None:
+    """Below a feature level nothing is written that its builds cannot read."""
+    for commit in commits:
+        level = commit.header.feature_level
+        new = [r.name for r in commit.records if SINCE_LEVEL.get(type(r.event), FIRST_LEVEL) > level]
+        assert not new, f"commit {commit.stream_seq} at feature level {level} holds {new}"
+        split = b'"command_line"' in commit.data.split(b"\n", 1)[0]
+        assert level >= SPLIT_SINCE or not split, (
+            f"commit {commit.stream_seq} at feature level {level} splits a message"
+        )
 
 
 def _check_checkpoints(commits: list[Commit]) -> Shard:

@@ -3,12 +3,14 @@
 from random import Random
 
 import msgspec
-from mpschema import channel, codec, principal, project, session, task, workspace
+from mpschema import channel, codec, levels, principal, project, session, task, workspace
 from mpschema.base import Command
 from mpschema.envelope import CommandEnvelope
-from mpschema.registry import COMMANDS
+from mpschema.registry import COMMANDS, LOG_COMMANDS
+from mpschema.system import LOG, SYSTEM_WORKSPACE, RaiseFeatureLevel
 
-_TYPES = {spec.arguments: kind for kind, spec in COMMANDS.items()}
+_TYPES = {spec.arguments: kind for kind, spec in (COMMANDS | LOG_COMMANDS).items()}
+_PARENTS = ("lead", "s0", "s1")
 _BLUEPRINT = session.BlueprintRef(name="worker", version="1.0.0", digest="b" * 64)
 
 
@@ -26,6 +28,17 @@ def _command(command_id: str, target: str, arguments: Command) -> CommandEnvelop
 def riddle(name: str) -> CommandEnvelope:
     """A command that looks like any other, and whose id says what it does to the kernel."""
     return _command(f"riddle-{name}", "riddle", task.CreateTask(project_id="core", title=name))
+
+
+def raise_level() -> CommandEnvelope:
+    """An operator's last step of an upgrade."""
+    raised = _command("raise", LOG, RaiseFeatureLevel(level=levels.FEATURE_LEVEL))
+    return msgspec.structs.replace(raised, workspace_id=SYSTEM_WORKSPACE)
+
+
+def packed(commands: list[CommandEnvelope]) -> bytes:
+    """One message of them."""
+    return b"\n".join(map(codec.encode, commands))
 
 
 class Script:
@@ -63,7 +76,9 @@ class Script:
             (item, task.AcceptTask()),
             (item, task.CompleteTask()),
             (item, task.LinkTask(kind=task.LinkKind.BLOCKS, to=f"t{dice.randrange(5)}")),
-            (f"s{dice.randrange(3)}", session.SpawnSession(blueprint=_BLUEPRINT, parent_id="lead")),
+            (item, task.CreateTask(project_id="core", title=name, description="x" * dice.choice((900, 5_000)))),
+            (f"s{dice.randrange(9)}", session.SpawnSession(blueprint=_BLUEPRINT, parent_id=dice.choice(_PARENTS))),
+            (f"s{dice.randrange(9)}", session.SpawnSession(blueprint=_BLUEPRINT, parent_id=dice.choice(_PARENTS))),
             (f"s{dice.randrange(3)}", session.StartSession()),
             (f"s{dice.randrange(3)}", dice.choice([session.IssueSessionToken(), session.RevokeSessionTokens()])),
             (f"user:{dice.randrange(3)}", principal.BindRole(role=dice.choice(list(principal.Role)))),

@@ -1,15 +1,20 @@
 """A cluster in virtual time: processes that die and come back, clients that insist, and the promises none may break."""
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
 
-from mpbus.reader import Commit
+from mpbus.reader import GENESIS, Commit
 from mpkernel.adapters.memory import MemoryCommands, MemoryLease, MemoryLeases, MemoryLog, MemorySnapshots
 from mpkernel.answers import Answers
+from mpkernel.core.policy import RoleAuthorizer
+from mpkernel.core.shard import Shard
+from mpkernel.core.turn import Turn
+from mpkernel.core.world import Fact
 from mpkernel.leadership import Kernel, Memory
 from mpkernel.leases import KeptLease, PairedLease
 from mpkernel.loop import Candidacy, Leader
@@ -22,6 +27,7 @@ from mpprojector.projector import Pace, Projector
 from mpprojector.worker import Limits
 from mpschema import codec, subjects
 from mpschema.envelope import CommandEnvelope, Outcome
+from mpschema.system import LOG, FeatureLevelRaised, LeaderElected
 from mpviews import VIEWS
 
 from tests.simulation.faults import (
@@ -36,7 +42,7 @@ from tests.simulation.faults import (
 from tests.simulation.node import Node, true_ns
 from tests.simulation.projecting import FaultyLedger, Reader
 from tests.simulation.riddles import KILLS, RAISES, Riddled
-from tests.simulation.script import Script, riddle
+from tests.simulation.script import Script, packed, raise_level, riddle
 
 KERNELS, PROJECTORS, CLIENTS = 3, 2, 4
 COMMANDS = 12
@@ -45,6 +51,12 @@ LEASE_TTL_SECONDS = 2.0
 CLOCK_BOUND_SECONDS = 5.0
 PROJECTION_LEASE_SECONDS = 5.0
 SNAPSHOT_EVERY = 25
+COMMIT_BYTES = 4_000
+"""Small commits: messages are split, cascades find no room, and some decisions fit into none."""
+LEVEL_BEFORE = 2
+"""Of logs that the release before this one founded."""
+FLOOD = 40
+"""Copies of one message, one after the other."""
 BATCH_EVENTS = 8
 """Small transactions: more places to be cut off at."""
 CALM_AFTER_SECONDS = 60.0
@@ -83,12 +95,12 @@ class World:
 
     seed: int
     dice: Random = field(init=False)
-    log: MemoryLog = field(default_factory=lambda: MemoryLog(now_ns=true_ns))
+    log: MemoryLog = field(default_factory=lambda: MemoryLog(now_ns=true_ns, commit_bytes_max=COMMIT_BYTES))
     commands: MemoryCommands = field(default_factory=MemoryCommands)
     snapshots: MemorySnapshots = field(default_factory=MemorySnapshots)
     store: MemoryStore = field(default_factory=MemoryStore)
-    stored: dict[str, None] = field(default_factory=dict)
-    """The commands, in the order in which their stream got them first."""
+    stored: list[tuple[str, str]] = field(default_factory=list)
+    """Message and line, and the command in it, in the order in which their stream got them."""
     replies: dict[str, asyncio.Queue[bytes]] = field(default_factory=dict)
     acknowledged: dict[str, Outcome] = field(default_factory=dict)
     faults: Counter[str] = field(default_factory=Counter)
@@ -107,6 +119,8 @@ class World:
 
     async def live(self) -> None:
         """From the first election to the last answer, and until the read models have it."""
+        if self.seed % 4 == 3:
+            await self._found_before()
         await self._ledger().register(list(VIEWS.values()))
         self.reader.remember()
         running = [asyncio.create_task(self._process(f"k{number}", self._kernel)) for number in range(KERNELS)]
@@ -134,19 +148,33 @@ class World:
         assert not halted, f"a projection halted: {halted}"
         assert working in done, f"not done after {end:g} s of virtual time"
 
+    async def _found_before(self) -> None:
+        """A log as the release before this one leaves it: this one leads it at the level that it finds."""
+        authorizer = RoleAuthorizer()
+        turn = Turn(Shard(), 1, true_ns() // 10**6, authorizer)
+        turn.note(Fact(LOG, LOG, LeaderElected(1, "before", ("user:root",), authorizer.digest)), "election_1:0")
+        turn.note(Fact(LOG, LOG, FeatureLevelRaised(level=LEVEL_BEFORE)), "election_1:1")
+        data = turn.seal(GENESIS.hash).data
+        commit_hash = codec.commit_hash(GENESIS.hash, subjects.log_subject("0"), data)
+        await self.log.append(data, commit_hash, GENESIS, 0)
+        self.faults["founded before"] += 1
+
     async def _serve(self) -> None:
         await self._client("setup", Script(self.dice).setup())
         scripts = [Script(Random(self.dice.random())).work(f"c{n}", COMMANDS) for n in range(CLIENTS)]
         if self.seed % 5 == 0:
-            scripts[0].insert(COMMANDS // 2, riddle(KILLS if self.seed % 10 else RAISES))
+            scripts[0].insert(COMMANDS // 2, riddle(RAISES if self.seed % 10 else KILLS))
+        if self.seed % 8 == 7:
+            scripts[1].insert(COMMANDS // 2, raise_level())
         await asyncio.gather(*(self._client(f"c{n}", script) for n, script in enumerate(scripts)))
         self.served = True
 
     async def _projected(self) -> None:
-        """Until every projection stands where the log ends."""
+        """Until every projection stands where the log ends, and nothing waits or is left in the command stream."""
         while True:
             await asyncio.sleep(0.5)
-            if {entry.position.stream_seq for entry in self.store.entries.values()} == {len(self.log.commits)}:
+            folded = {entry.position.stream_seq for entry in self.store.entries.values()}
+            if folded == {len(self.log.commits)} and not self.commands.after(0):
                 return
 
     async def _mischief(self) -> None:
@@ -215,7 +243,9 @@ class World:
     def _kernel(self, name: str, node: Node) -> Process:
         log = FaultyLog(self.log, node)
         snapshots = FaultySnapshots(self.snapshots, node)
-        candidacy = Candidacy(name, subjects.log_subject("0"), ("user:root",), 5.0, process=name)
+        candidacy = Candidacy(
+            name, subjects.log_subject("0"), ("user:root",), 5.0, process=name, ticks=node.deciding_seconds
+        )
         lease, right, turn = self._lease(name, node)
         server_clock = FaultyServerClock(self.log, node)
         timekeeper = Timekeeper(node, server_clock, self.metrics, bound_seconds=CLOCK_BOUND_SECONDS)
@@ -260,45 +290,59 @@ class World:
 
     async def _client(self, name: str, script: list[CommandEnvelope]) -> None:
         inbox = self.replies[name] = asyncio.Queue()
-        for envelope in script:
-            outcome = await self._insist(name, inbox, envelope)
-            self.acknowledged[envelope.command_id] = outcome
+        while script:
+            size = self.dice.choice((1, 1, 1, 2, 3, 5, 8))
+            await self._insist(name, inbox, {each.command_id: each for each in script[:size]})
+            del script[:size]
 
-    async def _insist(self, name: str, inbox: asyncio.Queue[bytes], envelope: CommandEnvelope) -> Outcome:
-        """Send until it is answered; sometimes more often than needed, the second one long after the answer."""
-        while True:
-            await self._send(name, envelope)
-            if self.dice.random() < 0.1:
-                self.faults["command doubled"] += 1
-                late = self.dice.uniform(0, LATE_SECONDS_MAX)
-                asyncio.get_running_loop().call_later(late, self._store, name, envelope)
-            try:
+    async def _insist(self, name: str, inbox: asyncio.Queue[bytes], waiting: dict[str, CommandEnvelope]) -> None:
+        """Send a message until all of it is answered; the rest of it packed anew; sometimes more often than needed."""
+        pack = list(waiting.values())
+        while waiting:
+            await self._send(name, pack)
+            self._send_more(name, pack)
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.dice.uniform(1, 4)):
-                    while True:
-                        for outcome in codec.decode_outcomes(await inbox.get()):
-                            if envelope.command_id in (outcome.command_id, outcome.request_id):
-                                return outcome
-            except TimeoutError:
-                continue
+                    while waiting:
+                        self._take(codec.decode_outcomes(await inbox.get()), waiting)
+            rest = list(waiting.values())
+            pack = rest[: self.dice.randint(1, max(1, len(rest)))]
 
-    async def _send(self, name: str, envelope: CommandEnvelope) -> None:
+    def _take(self, outcomes: list[Outcome], waiting: dict[str, CommandEnvelope]) -> None:
+        for outcome in outcomes:
+            asked = waiting.pop(outcome.command_id, None) or waiting.pop(outcome.request_id, None)
+            if asked is not None:
+                self.acknowledged[asked.command_id] = outcome
+
+    def _send_more(self, name: str, pack: list[CommandEnvelope]) -> None:
+        """A second copy, perhaps long after the answer; or very many."""
+        if self.dice.random() < 0.1:
+            self.faults["command doubled"] += 1
+            late = self.dice.uniform(0, LATE_SECONDS_MAX)
+            asyncio.get_running_loop().call_later(late, self._store, name, pack)
+        if self._intensity() and self.dice.random() < 0.03:
+            self.faults["flooded with repeats"] += 1
+            for _ in range(FLOOD):
+                self._store(name, pack)
+
+    async def _send(self, name: str, pack: list[CommandEnvelope]) -> None:
         """A message is heard on its way, or after it, or not at all; and mostly it is stored, though perhaps later."""
         heard = self.dice.random()
         if heard < 0.8:
-            self.commands.tell(codec.encode(envelope), name)
+            self.commands.tell(packed(pack), name)
         if self.dice.random() < 0.3:
             self.faults["stored late"] += 1
             await asyncio.sleep(self.dice.uniform(0, 0.5))
         if self._intensity() and self.dice.random() < 0.05:
             self.faults["message refused"] += 1
             return
-        self._store(name, envelope)
+        self._store(name, pack)
         if heard > 0.9:
-            self.commands.tell(codec.encode(envelope), name)
+            self.commands.tell(packed(pack), name)
 
-    def _store(self, name: str, envelope: CommandEnvelope) -> None:
-        self.stored.setdefault(envelope.command_id)
-        self.commands.publish(codec.encode(envelope), name)
+    def _store(self, name: str, pack: list[CommandEnvelope]) -> None:
+        position = self.commands.publish(packed(pack), name)
+        self.stored += [(f"{position}_{line}", each.command_id) for line, each in enumerate(pack)]
 
     async def all_commits(self) -> list[Commit]:
         """The log as it stands, through the verifying reader."""

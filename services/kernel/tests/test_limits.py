@@ -5,11 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from mpkernel.core import evolve
+from mpkernel.core import evolve, timers
 from mpkernel.core import turn as turns
 from mpkernel.core.draft import Limits
 from mpkernel.core.policy import RoleAuthorizer
 from mpkernel.core.snapshot import state_root
+from mpkernel.core.timers import Timer, due
 from mpkernel.core.turn import Repeat, Reply, Turn
 from mpkernel.core.world import Fact
 from mpschema import codec
@@ -17,7 +18,7 @@ from mpschema.envelope import Outcome
 from mpschema.rejections import Code
 from mpschema.session import BlueprintRef, CancelSession, SessionCanceled, SessionLimits, SessionState, SpawnSession
 from mpschema.system import CommandRejected, FeatureLevelRaised
-from mpschema.task import CreateTask
+from mpschema.task import ClaimTask, CreateTask, MarkTaskReady
 
 from services.kernel.tests.test_turn import CREATE, NOW_MS, Run, line
 
@@ -280,3 +281,58 @@ def test_a_fold_that_raises_leaves_no_trace_of_its_command(
     assert run.shard.world.deadlines.due_of == replayed.world.deadlines.due_of
     assert isinstance(run.message(line("z", CancelSession(reason="stop"), "root-0"))[0][0], Outcome)
     assert state_root(run.replayed()) == state_root(run.shard)
+
+
+@pytest.mark.parametrize("level", [1, 2])
+@pytest.mark.parametrize("junk", [True, False])
+def test_below_its_level_a_message_whose_refusals_go_beyond_a_commit_is_refused_as_a_whole(
+    level: int, *, junk: bool
+) -> None:
+    run = Split(level)
+    run.limits = Limits(commit_bytes=10_000)
+    lines = [b"junk" if junk else line(f"c-{n}", CREATE, "t1") for n in range(200)]
+    (answers,) = run.message(*lines)
+    assert not answers
+    (record,) = codec.decode_records(codec.split_commit(run.sealed[-1].data)[1])
+    assert isinstance(record.event, CommandRejected)
+    assert "the outcomes of 200 lines go beyond a commit" in record.event.detail
+    assert state_root(run.replayed()) == state_root(run.shard)
+    assert all(isinstance(reply, Outcome) for reply in run.message(*lines[:2])[0]), "no key was spent"
+
+
+@pytest.mark.parametrize("junk", [True, False])
+def test_refusals_beyond_a_commit_are_spread_over_several(*, junk: bool) -> None:
+    run = Split()
+    run.limits = Limits(commit_bytes=10_000)
+    run.message(*[b"junk" if junk else line(f"c-{n}", CREATE, "t1") for n in range(200)])
+    assert max(len(sealed.data) for sealed in run.sealed) < 10_000 + 4_096
+    whole(run)
+
+
+def test_a_timer_that_raises_waits_for_the_next_leader_and_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Split()
+    claimed = [(f"t{n}", kind) for n in range(2) for kind in (CREATE, MarkTaskReady(), ClaimTask(ttl_seconds=60))]
+    run.message(*[line(f"{target}-{n}", arguments, target) for n, (target, arguments) in enumerate(claimed)])
+    consequence: Any = vars(timers)["_consequence"]
+    broken = True
+
+    def sometimes(world: Any, timer: Timer) -> Any:
+        return riddle() if broken and timer.aggregate_id == "t0" else consequence(world, timer)
+
+    monkeypatch.setattr(timers, "_consequence", sometimes)
+    late = NOW_MS + 61_000
+    turn = run.turn(late)
+    for timer in due(run.shard.world, late, 10):
+        turn.fire(timer)
+    run.seal(turn)
+    assert [(fault.kind, fault.what, type(fault.error)) for fault in turn.faults] == [
+        ("timer", "task_lease of acme/t0", Riddle)
+    ]
+    assert [record.aggregate_id for record in codec.decode_records(codec.split_commit(run.sealed[-1].data)[1])][
+        1
+    ] == "t1"
+    assert not due(run.shard.world, late, 10), "this leader tries it no more, and does not turn in circles"
+    replayed = run.replayed()
+    assert state_root(replayed) == state_root(run.shard)
+    broken = False
+    assert [timer.aggregate_id for timer in due(replayed.world, late, 10)] == ["t0"], "the next leader does"

@@ -4,6 +4,7 @@ import asyncio
 from bisect import bisect_right
 from collections.abc import Coroutine
 from dataclasses import dataclass
+from itertools import islice
 
 import structlog
 from mpbus.reader import Commit
@@ -18,6 +19,11 @@ from mpkernel.ports import Log, Replies
 log = structlog.get_logger(__name__)
 COMMITS_KEPT = 64
 """Commits kept decoded for repeats: after a failover, many ask for the same few."""
+BYTES_KEPT = 16 << 20
+"""Of those commits, but for the newest: few large ones must not fill the memory."""
+REPEATS_WAITING_MAX = 20_000
+"""Repeats that wait for their answer from the log. Those beyond are not answered, and are asked for again."""
+REPEATS_AT_ONCE = 256
 
 
 class Places:
@@ -67,6 +73,11 @@ class Answers:
         self._replies = replies
         self._places = places
         self._kept: dict[int, Commit] = {}
+        self._kept_bytes = 0
+        self._waiting: dict[str, dict[Repeat, None]] = {}
+        """Repeats by who wants the answer, each once: whoever asks often is answered once for all that wait."""
+        self._waiting_count = 0
+        self._overflowing = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     def stored(self, first_seq: int, stream_seq: int) -> None:
@@ -78,7 +89,12 @@ class Answers:
         for reply_to, outcomes in packed.fresh:
             self._spawn(self._replies.send(reply_to, outcomes))
         for reply_to, repeats in packed.repeats:
-            self._spawn(self._send_recorded(reply_to, repeats, epoch))
+            self._await_recorded(reply_to, repeats, epoch)
+
+    @property
+    def waiting(self) -> int:
+        """Repeats whose answer is not read yet."""
+        return self._waiting_count
 
     async def close(self) -> None:
         """Wait for what is being sent."""
@@ -88,6 +104,33 @@ class Answers:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _await_recorded(self, reply_to: str, repeats: list[Repeat], epoch: int) -> None:
+        """One task for each who asks, however many turns have repeats of theirs; so much memory, and no more."""
+        idle = reply_to not in self._waiting
+        waiting = self._waiting.setdefault(reply_to, {})
+        new = [repeat for repeat in dict.fromkeys(repeats) if repeat not in waiting]
+        taken = new[: REPEATS_WAITING_MAX - self._waiting_count]
+        if (overflowing := len(taken) < len(new)) != self._overflowing:
+            self._overflowing = overflowing
+            log.warning("answers.repeats_dropped" if overflowing else "answers.repeats_taken", waiting=self.waiting)
+        waiting.update(dict.fromkeys(taken))
+        self._waiting_count += len(taken)
+        if idle:
+            self._spawn(self._answer_waiting(reply_to, epoch))
+
+    async def _answer_waiting(self, reply_to: str, epoch: int) -> None:
+        waiting = self._waiting[reply_to]
+        try:
+            while waiting:
+                batch = list(islice(waiting, REPEATS_AT_ONCE))
+                for repeat in batch:
+                    del waiting[repeat]
+                self._waiting_count -= len(batch)
+                await self._send_recorded(reply_to, batch, epoch)
+        finally:
+            self._waiting_count -= len(waiting)
+            del self._waiting[reply_to]
 
     async def _send_recorded(self, reply_to: str, repeats: list[Repeat], epoch: int) -> None:
         try:
@@ -112,7 +155,13 @@ class Answers:
         if commit is None:
             commit = await self._log.commit_at(stream_seq)
             assert commit is not None, f"event {seq} is in the index and not in the log"
-            self._kept[stream_seq] = commit
-            if len(self._kept) > COMMITS_KEPT:
-                del self._kept[next(iter(self._kept))]
+            self._keep(stream_seq, commit)
         return commit
+
+    def _keep(self, stream_seq: int, commit: Commit) -> None:
+        if stream_seq in self._kept:
+            return  # Read twice meanwhile.
+        self._kept[stream_seq] = commit
+        self._kept_bytes += len(commit.data)
+        while len(self._kept) > 1 and (len(self._kept) > COMMITS_KEPT or self._kept_bytes > BYTES_KEPT):
+            self._kept_bytes -= len(self._kept.pop(next(iter(self._kept))).data)

@@ -24,7 +24,7 @@ from mpschema import codec, levels
 from mpschema.system import LOG, FeatureLevelRaised, LeaderElected
 
 from mpkernel.answers import Answers, Packed, pack
-from mpkernel.core.draft import COMMANDS_MAX, TURN_SECONDS, Limits
+from mpkernel.core.draft import COMMANDS_MAX, TURN_SECONDS, limits_of
 from mpkernel.core.policy import Authorizer
 from mpkernel.core.shard import Shard
 from mpkernel.core.timers import due, next_due
@@ -103,7 +103,7 @@ class Leader:
         self._sealing = sealing
         self._metrics = metrics
         self._wake = wake
-        self._limits = Limits(commit_bytes=writer.commit_bytes_max, seconds=candidacy.turn_seconds)
+        self._limits = limits_of(writer.commit_bytes_max, candidacy.turn_seconds)
         self._backlog: deque[CommandMessage] = deque()
         self._turn: Turn | None = None
         self._ahead: _Ahead | None = None

@@ -18,6 +18,7 @@ SPLIT_SINCE = 3
 
 TURN_SECONDS = 0.02
 COMMANDS_MAX = 1_000
+SIZE_MAX = 512 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +26,24 @@ class Limits:
     """When a turn is full: it takes no further line. What one line becomes may go beyond all but `commit_bytes`."""
 
     commands: int = COMMANDS_MAX
-    size: int = 512 * 1024
+    size: int = SIZE_MAX
     seconds: float = TURN_SECONDS
     """Of deciding, so that no turn holds up whatever else the process does."""
     commit_bytes: int = 8_000_000
     """What the events of a commit may take at most: the log stores no larger ones."""
 
 
+def limits_of(commit_bytes: int, seconds: float) -> Limits:
+    """The limits where the log takes commits of so many bytes: half of that at most before the last line or timer."""
+    return Limits(size=min(SIZE_MAX, commit_bytes // 2), seconds=seconds, commit_bytes=commit_bytes)
+
+
 class NoRoom(Exception):
     """A decision fits a commit, and not the rest of this one."""
+
+
+class Overfull(Exception):
+    """Refusals alone go beyond a commit, and the message may not be split."""
 
 
 @dataclass(slots=True)
@@ -111,6 +121,11 @@ class Draft:
         if size <= limit and others:
             raise NoRoom
         return False
+
+    def refused(self, size: int) -> None:
+        """Make sure that a refusal of so many bytes fits. Raises `NoRoom` or `Overfull` if it does not."""
+        if not self.fits(size) and len(self.lines) > self.before:
+            raise Overfull
 
     def record(self, fact: Fact, workspace_id: str, event_id: str, actor: str) -> None:
         """Record a fact that no command asked for."""

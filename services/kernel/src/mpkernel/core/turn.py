@@ -17,7 +17,7 @@ from mpschema.system import LOG, SYSTEM_WORKSPACE, CommandRejected
 from msgspec.structs import replace
 
 from mpkernel.core.decide import decide
-from mpkernel.core.draft import SPLIT_SINCE, Draft, NoRoom
+from mpkernel.core.draft import SPLIT_SINCE, Draft, NoRoom, Overfull
 from mpkernel.core.outcomes import Use, first_seq, same_request
 from mpkernel.core.policy import Authorizer
 from mpkernel.core.senders import attributed, usurped
@@ -26,6 +26,8 @@ from mpkernel.core.world import Fact
 
 FACTS_MAX = 8_192
 """Events one command may become. A larger cascade is refused: its turn must end in time."""
+UNREADABLE_BYTES = 512
+"""What the record of a line that nobody can read takes at most, beside what is said of it."""
 _ACCEPTED = Status.ACCEPTED
 KERNEL = "kernel"
 """The actor of what the kernel does on its own account."""
@@ -117,12 +119,18 @@ class Turn(Draft):
                     replies.append(self._command(attributed(envelope, sender, shard.world.feature_level), sender))
             except NoRoom:
                 return self._without_room(position, index, commands, replies, answered)
+            except Overfull:
+                self._without_end(position, len(lines), commands, replies, answered)
+                break
             except Exception as error:
                 self.back(recorded)
                 try:
                     replies += self._failed(position, index, line, sender, error)
                 except NoRoom:
                     return self._without_room(position, index, commands, replies, answered)
+                except Overfull:
+                    self._without_end(position, len(lines), commands, replies, answered)
+                    break
             self.commands += 1
         shard.consume(position)
         self.seconds = ticks() - begun
@@ -193,7 +201,7 @@ class Turn(Draft):
             envelope = codec.decode_envelope(line)
             if not isinstance(envelope, Rejection):
                 return [self._command(attributed(envelope, sender, self.shard.world.feature_level), sender, why)]
-        except NoRoom:
+        except (NoRoom, Overfull):
             raise
         except Exception as error:
             self.back(recorded)
@@ -217,6 +225,17 @@ class Turn(Draft):
         del replies[answered:]
         self.commands, self.closed = commands, True
         return False
+
+    def _without_end(self, position: int, lines: int, commands: int, replies: list[Reply], answered: int) -> None:
+        """Refuse a message as a whole: it may not be split, and its refusals alone go beyond a commit.
+
+        No key of it is spent: who sends its lines in smaller messages gets their outcomes.
+        """
+        self.back(self.before)
+        del replies[answered:]
+        self.commands = commands + 1
+        detail = f"the outcomes of {lines} lines go beyond a commit: send them in smaller messages"
+        self._unreadable(position, 0, Rejection(Code.TOO_LARGE, detail))
 
     def _close(self, position: int, line: int) -> bool:
         """Leave the rest of a message, from a line on, to the next turn."""
@@ -309,7 +328,7 @@ class Turn(Draft):
         seq = self.shard.world.seq + 1
         record = self.made(envelope, digest, Fact("command", envelope.command_id, event), 0, 1)
         line = codec.encode(record)
-        self.fits(len(line) + 1)
+        self.refused(len(line) + 1)
         self.fold(record, line)
         return Outcome(
             command_id=envelope.command_id,
@@ -326,6 +345,7 @@ class Turn(Draft):
         command_id = f"unreadable_{position}_{index}"
         why = why.as_of(self.shard.world.feature_level)
         event = CommandRejected(code=why.code, detail=why.detail[:2_000], command_type="")
+        self.refused(len(event.detail.encode()) + UNREADABLE_BYTES)
         self.record(Fact("command", command_id, event), SYSTEM_WORKSPACE, f"{command_id}:0", KERNEL)
 
 
