@@ -158,8 +158,12 @@ async def test_a_workspace_that_does_not_exist_looks_like_one_that_is_not_yours(
 async def test_a_credential_of_one_workspace_lists_that_one_alone(door: Door) -> None:
     await door.done("/principals/user:bob/bind_role", {"role": "viewer"})
     bob = door.seen_by((await door.done("/principals/user:bob/keys"))["key"])
-    items = (await bob.ask("GET", "/v1/workspaces")).json()["items"]
-    assert [item["workspace_id"] for item in items] == [door.workspace_id]
+
+    async def listed() -> bool:
+        items = (await bob.ask("GET", "/v1/workspaces")).json()["items"]
+        return [item["workspace_id"] for item in items] == [door.workspace_id]
+
+    await eventually(listed)
 
 
 async def test_history_is_given_as_cloudevents_to_whoever_accepts_them(door: Door) -> None:

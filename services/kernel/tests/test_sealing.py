@@ -22,8 +22,9 @@ async def snapshots_after(events: int) -> list[int]:
         places[f"acme/{seq}"] = seq
         header = CommitHeader(epoch=1, first_seq=seq, count=1, time_ms=1, previous_hash="0" * 64, command_position=seq)
         sealing.look(Sealed(header, b"", {}), shard)
+        others = asyncio.all_tasks()
         sealing.stored(LogPosition(seq, seq, "c" * 64))
-        if writing := asyncio.all_tasks() - {asyncio.current_task()}:
+        if writing := asyncio.all_tasks() - others:
             await asyncio.wait(writing)
         if (checkpoint := sealing.take_checkpoint()) is not None:
             taken.append(checkpoint.at_seq)

@@ -7,7 +7,7 @@ what snapshots cost an event stays the same however long the log becomes.
 
 import asyncio
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -105,9 +105,10 @@ class Sealing:
             await end(self._task)
 
     async def _write(self, look: _Look, position: LogPosition) -> None:
-        state = await _joined(look.state.chunks())
+        hashed = hashlib.sha256()
+        state = await _joined(look.state.chunks(), hashed.update)
         doors = access.part(await _joined(access.chunks(look.access)), position)
-        root = hashlib.sha256(state).hexdigest()
+        root = hashed.hexdigest()
         header = SnapshotHeader(
             format=_FORMAT,
             reducer_digest=self._reducer_digest,
@@ -129,13 +130,15 @@ class Sealing:
         self._wake.set()
 
 
-async def _joined(chunks: Iterator[bytes]) -> bytes:
-    """The chunks as one, made beside the loop."""
-    joined = bytearray()
+async def _joined(chunks: Iterator[bytes], each: Callable[[bytes], None] | None = None) -> bytes:
+    """Join the chunks, and hand each one on, a bounded piece at a time: other work goes on in between."""
+    pieces = []
     for chunk in chunks:
-        joined += chunk
+        pieces.append(chunk)
+        if each is not None:
+            each(chunk)
         await asyncio.sleep(0)
-    return bytes(joined)
+    return b"".join(pieces)
 
 
 def split_snapshot(data: bytes) -> tuple[SnapshotHeader, bytes, bytes]:

@@ -68,6 +68,7 @@ _EXITS: dict[str, Exit] = {
     EdgeCode.METHOD_NOT_ALLOWED: Exit.USAGE,
     EdgeCode.NOT_ACCEPTABLE: Exit.USAGE,
     EdgeCode.UNSUPPORTED_MEDIA_TYPE: Exit.USAGE,
+    EdgeCode.REQUEST_TIMEOUT: Exit.OVERLOADED,
     EdgeCode.OUTCOME_UNKNOWN: Exit.OVERLOADED,
     EdgeCode.INTERNAL: Exit.INTERNAL,
 }
