@@ -1,4 +1,4 @@
-"""TCP proxies between services and servers, that can cut every connection or go silent."""
+"""TCP proxies between services and servers, that can cut every connection, go silent, or hold back a word."""
 
 import asyncio
 import contextlib
@@ -13,6 +13,8 @@ class Proxy:
         self._connections: set[asyncio.StreamWriter] = set()
         self._open = asyncio.Event()
         self._open.set()
+        self._word = b""
+        self._said = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> int:
@@ -41,6 +43,13 @@ class Proxy:
     def speak(self) -> None:
         """Pass bytes on again."""
         self._open.set()
+        self._word = b""
+        self._said.set()
+
+    def hold(self, word: bytes) -> None:
+        """Pass on nothing from where a word stands, until `speak`: as a server that answers, and not to that."""
+        self._word = word
+        self._said.clear()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -58,6 +67,8 @@ class Proxy:
         with contextlib.suppress(ConnectionError, OSError):
             while data := await source.read(1 << 16):
                 await self._open.wait()
+                if self._word and self._word in data:
+                    await self._said.wait()
                 sink.write(data)
                 await sink.drain()
         self._connections.discard(sink)

@@ -1,8 +1,11 @@
 """What a service says to whoever watches it: ready, alive, or stuck."""
 
+import asyncio
+from contextlib import AsyncExitStack
+
 import httpx
 import pytest
-from mpbus.ops import Health, OpsServer, Progress
+from mpbus.ops import CONNECTIONS_MAX, Health, OpsServer, Progress
 from mpd.ports import free_port
 
 
@@ -51,3 +54,23 @@ async def test_not_ready_is_no_reason_to_restart_and_stuck_is() -> None:
         answer = await http.get("/healthz")
     await server.close()
     assert (answer.status_code, answer.json()["reason"]) == (503, "nothing was folded for 15 s: work")
+
+
+async def test_connections_that_ask_nothing_keep_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mpbus.ops._REQUEST_SECONDS", 600)  # So that it is not time that ends them.
+    server = OpsServer("127.0.0.1", port := free_port(), lambda: Health(ready=True))
+    await server.start()
+    async with AsyncExitStack() as silent:
+        readers = []
+        for _ in range(CONNECTIONS_MAX + 20):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            silent.callback(writer.close)
+            readers.append(reader)
+        async with httpx.AsyncClient() as http:
+            answer = await http.get(f"http://127.0.0.1:{port}/readyz")
+        oldest = [each.read() for each in readers[:20]]
+        cut = await asyncio.wait_for(asyncio.gather(*oldest, return_exceptions=True), 30)
+        assert not readers[-1].at_eof()
+    await server.close()
+    assert answer.status_code == 200
+    assert [one for one in cut if one and not isinstance(one, ConnectionError)] == []

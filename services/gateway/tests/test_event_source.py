@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,8 +15,11 @@ from typing import Any
 
 import httpx
 import pytest
+from mpbus.connect import connect as connect_nats
+from mpbus.identities import KERNEL
 from mpd.ports import free_port
 from mpd.stack import Stack
+from mpschema import subjects
 
 from services.gateway.tests.door import Door
 from tests.support import eventually
@@ -23,7 +27,9 @@ from tests.support.node import Node
 
 PROGRAM = Path(__file__).with_name("event_source.mjs")
 TASK_CREATED = "mp.task.TaskCreated.v1"
-SETTINGS = {"gateway": {"MP_STREAM_RECHECK_SECONDS": "1", "MP_STREAM_PRINCIPAL_MAX": "2"}}
+SETTINGS = {
+    "gateway": {"MP_STREAM_PRINCIPAL_MAX": "2", "MP_STREAM_RING_BYTES": "65536", "MP_STREAM_STALL_SECONDS": "120"}
+}
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +45,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 class Ear:
     """What an EventSource said happened to it."""
 
+    process: asyncio.subprocess.Process
     said: list[dict[str, Any]] = field(default_factory=list)
 
     def of(self, kind: str) -> list[dict[str, Any]]:
@@ -68,11 +75,12 @@ async def _listening(node: Node, door: Door, query: str = "") -> AsyncIterator[E
     )
     assert process.stdin is not None
     assert process.stdout is not None
-    ear = Ear()
+    ear = Ear(process)
     hearing = asyncio.create_task(_hear(process.stdout, ear))
     try:
         yield ear
     finally:
+        process.send_signal(signal.SIGCONT)
         process.stdin.close()
         await hearing
         await process.wait()
@@ -182,3 +190,34 @@ async def test_who_lost_the_role_is_told_and_ends_for_good(door: Door, node: Nod
         await eventually(lambda: any(error["ended"] for error in ear.of("error")), 60)
     assert ear.of("bye")[0]["data"]["reason"] == "denied"
     assert ear.of("error")[-1]["status"] == 403
+
+
+async def test_who_fell_behind_is_told_and_reads_what_it_missed(door: Door, node: Node) -> None:
+    payload = {"project_id": "core", "title": "x", "description": "d" * 8_000}
+    lines = (json.dumps({"type": "task.create", "payload": payload}) + "\n") * 128
+    headers = {"content-type": "application/x-ndjson"}
+    async with _listening(node, door) as ear:
+        await eventually(lambda: ear.heard("open"))
+        made = [await _task(door, "first")]
+        await eventually(lambda: ear.seqs == made)
+        ear.process.send_signal(signal.SIGSTOP)
+        for _ in range(16):
+            answer = await door.ask("POST", f"{door.path}/commands:batch", content=lines, headers=headers)
+            made += [json.loads(line)["last_seq"] for line in answer.text.splitlines()]
+        ear.process.send_signal(signal.SIGCONT)
+        await eventually(lambda: len(ear.seqs) >= len(made), 60)
+    assert ear.seqs == made
+    assert [bye["data"]["reason"] for bye in ear.of("bye")] == ["slow"]
+    assert not any(error["ended"] for error in ear.of("error"))
+
+
+async def test_a_log_that_is_broken_is_told_and_asked_for_again(killed: Stack, door: Door, node: Node) -> None:
+    """The last test of this stack: nothing is recorded after it."""
+    async with _listening(node, door) as ear:
+        await eventually(lambda: ear.heard("open"))
+        stolen = await connect_nats(killed.bus(KERNEL), "stolen")
+        await stolen.jetstream().publish(subjects.log_subject(killed.shard), b"foreign")
+        await stolen.close()
+        await eventually(lambda: len(ear.of("bye")) >= 2, 60)
+    assert [bye["data"]["reason"] for bye in ear.of("bye")][:2] == ["log_broken", "unavailable"]
+    assert not any(error["ended"] for error in ear.of("error"))

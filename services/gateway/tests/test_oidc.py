@@ -9,6 +9,7 @@ import threading
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -29,6 +30,8 @@ class Provider:
         self.extra: list[dict[str, str]] = []
         self.fetches = 0
         self.away = False
+        self.endless = b""
+        self.sent = 0
         provider = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -36,7 +39,15 @@ class Provider:
                 provider.fetches += 1
                 self.send_response(503 if provider.away else 200)
                 self.end_headers()
+                while provider.endless:
+                    self.wfile.write(provider.endless)
+                    provider.sent += len(provider.endless)
+                    time.sleep(0 if len(provider.endless) > 1 else 0.1)
                 self.wfile.write(json.dumps(provider.published()).encode())
+
+            def handle(self) -> None:
+                with suppress(ConnectionError):
+                    super().handle()
 
             def log_request(self, *_: object) -> None:
                 """Nothing: tests are quiet."""
@@ -236,3 +247,13 @@ def test_a_subject_names_one_principal(subject: str, principal: str | None) -> N
         assert len(found) == len("user:") + 64
     else:
         assert found == principal
+
+
+@pytest.mark.parametrize("endless", [b"k" * 65_536, b"k"], ids=["fast", "drop by drop"])
+async def test_keys_without_end_are_not_read_to_the_end(provider: Provider, endless: bytes) -> None:
+    key = provider.new_key("k1")
+    provider.endless = endless
+    with pytest.raises(KeysUnavailable):
+        await asyncio.wait_for(provider.oidc().identify(_token(key)), 60)
+    provider.endless = b""
+    assert provider.sent < 16 << 20

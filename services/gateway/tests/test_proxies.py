@@ -48,3 +48,16 @@ async def test_strangers_do_not_fill_the_log() -> None:
 
 async def test_who_forwards_nothing_is_not_spoken_of() -> None:
     assert await _asked_by("", ["203.0.113.9"], accept="*/*") == (["203.0.113.9"], [])
+
+
+async def test_strangers_are_named_while_they_go_on() -> None:
+    proxies = Proxies(_nothing, "10.0.0.0/8")
+    for peer in ("203.0.113.9", "10.1.2.3"):
+        await proxies(
+            {"type": "http", "client": (peer, 1), "headers": [(b"x-forwarded-for", b"192.0.2.7")]}, None, None
+        )
+    assert proxies.strangers == ["203.0.113.9"]
+
+
+async def _nothing(scope: Any, receive: Any, send: Any) -> None:
+    """Answer nothing."""

@@ -14,6 +14,7 @@ from typing import Any
 from unittest.mock import patch
 
 import asyncpg
+import httpx
 import msgspec
 import pytest
 from mpbus.identities import OPERATOR
@@ -308,6 +309,16 @@ def test_a_secret_that_others_may_read_is_named_and_mended(patient: Patient) -> 
         assert check.mend.startswith("chmod 0600 ")
         patient.type(check.mend)
     assert patient.examine().problems == {}
+
+
+def test_a_proxy_that_nobody_named_is_told(patient: Patient) -> None:
+    httpx.get(f"{patient.stack.url}/healthz", headers={"x-forwarded-for": "192.0.2.7"}).raise_for_status()
+    check = patient.examine().checks["concern gateway-1"]
+    assert (check.state, "127.0.0.1" in check.detail, "MP_TRUSTED_PROXIES" in check.detail) == (
+        State.WARNING,
+        True,
+        True,
+    )
 
 
 def test_servers_that_do_not_answer_are_problems_and_what_rests_on_them_is_unknown(patient: Patient) -> None:

@@ -11,6 +11,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 READS_LEVEL = "reads_level"
 """The fact every service tells in `/readyz`: the newest feature level its build reads (`mpschema.levels`)."""
 _REQUEST_SECONDS = 5
+CONNECTIONS_MAX = 128
+"""Connections at once. Who comes last is let in, and the oldest is cut: nobody keeps out whoever looks after us."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class OpsServer:
         self._port = port
         self._health = health
         self._server: asyncio.Server | None = None
+        self._open: dict[asyncio.StreamWriter, None] = {}
 
     async def start(self) -> None:
         """Begin to listen. Raises `OSError` when the port is taken."""
@@ -73,6 +76,7 @@ class OpsServer:
             await self._server.wait_closed()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._let_in(writer)
         try:
             async with asyncio.timeout(_REQUEST_SECONDS):
                 request = await reader.readuntil(b"\r\n\r\n")
@@ -81,7 +85,15 @@ class OpsServer:
         except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
             writer.transport.abort()  # Who does not finish its request, or does not read, keeps nothing here.
         finally:
+            self._open.pop(writer, None)
             writer.close()
+
+    def _let_in(self, writer: asyncio.StreamWriter) -> None:
+        while len(self._open) >= CONNECTIONS_MAX:
+            oldest = next(iter(self._open))
+            del self._open[oldest]
+            oldest.transport.abort()
+        self._open[writer] = None
 
     def _answer(self, request_line: bytes) -> bytes:
         method, _, rest = request_line.partition(b" ")

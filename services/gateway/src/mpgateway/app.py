@@ -20,6 +20,7 @@ from mpgateway.commanding import Commanding
 from mpgateway.condition import Condition
 from mpgateway.credentials import Credentials
 from mpgateway.database import ReadModels
+from mpgateway.gathering import Gathering
 from mpgateway.limits import Rate, RateLimiter
 from mpgateway.pipeline import Pipeline
 from mpgateway.problems import answer_of, refusal_of
@@ -65,13 +66,14 @@ def build(world: World) -> tuple[Litestar, Clients]:
     authenticator = Authenticator(access, keys, tokens, _oidc(settings, world.ring), refusals)
     rate = Rate(settings.rate_limit_per_second, settings.rate_limit_burst)
     limiter = RateLimiter(world.redis, "principals", rate)
-    pipeline = Pipeline(authenticator, Door(access, refusals), limiter, world.tracing)
+    gathering = Gathering(settings.http_bodies_bytes, settings.http_bodies_principal_bytes)
+    pipeline = Pipeline(authenticator, Door(access, refusals), limiter, gathering, world.tracing)
     commanding = Commanding(
         world.producer, refusals, settings.outcome_seconds, private_endpoints=settings.webhooks_allow_private
     )
-    feed = Feed(world.ring, world.reader)
+    feed = Feed(world.ring, world.reader, settings.stream_read_bytes_per_second)
     clients = Clients(feed, access, authenticator, _stream_settings(settings))
-    events = EventRoutes(clients, world.tail)
+    events = EventRoutes(clients, world.tail, refusals)
     routes: list[Route] = [
         *command_routes(commanding, Credentials(commanding, keys, tokens, settings.webhook_key, feed)),
         *query_routes(Reader(read_models, Freshness(read_models), lambda: world.ring.cursor.seq)),

@@ -1,6 +1,7 @@
 """How the gateway is: what it needs, what it goes on without, and what its readers should know."""
 
 import asyncio
+from collections.abc import Sequence
 
 from mpbus.ops import Health
 from mpbus.tasks import end
@@ -9,8 +10,10 @@ from mpviews.standing import HALTED, UNOWNED, standing
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from mpgateway.auth.access import Access
 from mpgateway.database import OWNERSHIP, ReadModels, ReadModelsUnavailable, told
 from mpgateway.metrics import READ_MODEL_FOLDED, READ_MODEL_LAG
+from mpgateway.problems import Refused
 from mpgateway.streaming.ring import Ring
 from mpgateway.streaming.tail import Tail
 
@@ -24,13 +27,17 @@ _SERVING = (
 class Condition:
     """Ready: commands and streams go. PostgreSQL and Redis are facts: without them other things still do."""
 
-    def __init__(self, nats: Vital, read_models: ReadModels, redis: Redis, tail: Tail, ring: Ring) -> None:
+    def __init__(
+        self, nats: Vital, read_models: ReadModels, redis: Redis, tail: Tail, ring: Ring, access: Access
+    ) -> None:
         self._nats = nats
         self._read_models = read_models
         self._redis = redis
         self._redis_vital = Vital("redis")
         self._tail = tail
         self._ring = ring
+        self._access = access
+        self._door = ""
         self._concerns: tuple[str, ...] = ()
         self._looking: asyncio.Task[None] | None = None
 
@@ -43,8 +50,11 @@ class Condition:
         if self._looking is not None:
             await end(self._looking)
 
-    def health(self, *, bound: bool) -> Health:
-        """What the ops door says; `bound`: whether the public port is open."""
+    def health(self, *, bound: bool, strangers: Sequence[str] = ()) -> Health:
+        """What the ops door says; `bound`: whether the public port is open.
+
+        `strangers`: who forwards requests and is not known as a proxy.
+        """
         facts: dict[str, str | int | float | bool | None] = {
             "nats": self._nats.state,
             "tail": self._tail.broken or ("ok" if self._tail.ready else "catching up"),
@@ -57,7 +67,8 @@ class Condition:
         elif not ready:
             facts["waits_for"] = self._reason()
         # Who reads a read model that stands still sees what was, not nothing: no reason to send nobody here.
-        return Health(ready, facts, concerns=self._concerns)
+        concerns = (*self._concerns, *filter(None, (self._door, _of_strangers(strangers))))
+        return Health(ready, facts, concerns=concerns)
 
     @property
     def ready(self) -> bool:
@@ -71,7 +82,7 @@ class Condition:
 
     async def _look_for_ever(self) -> None:
         while True:
-            await asyncio.gather(self._look_at_projections(), self._look_at_redis())
+            await asyncio.gather(self._look_at_projections(), self._look_at_redis(), self._look_at_door())
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _look_at_projections(self) -> None:
@@ -92,6 +103,17 @@ class Condition:
             if each.state in (UNOWNED, HALTED)
         )
 
+    async def _look_at_door(self) -> None:
+        """Whether it can be told who may enter: for that the log is read to its end."""
+        try:
+            await self._access.settle()
+        except Refused:
+            at = f"what is known of the log ends at event {self._access.slice.seq:,}, which is not its end"
+            lost = "nobody but operators may enter" if self._access.lost else "who was not known there may not enter"
+            self._door = f"the door is closed: {at}, and {lost}"
+        else:
+            self._door = ""
+
     async def _look_at_redis(self) -> None:
         try:
             await self._redis.ping()
@@ -99,3 +121,10 @@ class Condition:
             self._redis_vital.away(f"Redis does not answer: {str(error) or type(error).__name__}")
         else:
             self._redis_vital.answered()
+
+
+def _of_strangers(addresses: Sequence[str]) -> str:
+    if not addresses:
+        return ""
+    shown = ", ".join(addresses[:3]) + (", ..." if len(addresses) > 3 else "")
+    return f"forwarded headers come from {shown}, which is no trusted proxy: name your proxies in MP_TRUSTED_PROXIES"

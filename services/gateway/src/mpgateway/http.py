@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 
 if TYPE_CHECKING:
     from mpgateway.auth.identity import Identity
+    from mpgateway.gathering import Gathering
 
 Headers = tuple[tuple[bytes, bytes], ...]
 Receive = Callable[[], Awaitable[Any]]
@@ -53,13 +54,15 @@ class Answer:
 class HttpRequest:
     """One request. `headers` holds those of `SINGLE` that were sent; `identity` is set once the sender is known."""
 
-    __slots__ = ("_receive", "_scope", "headers", "identity", "method", "params", "started")
+    __slots__ = ("_gathering", "_receive", "_scope", "headers", "held", "identity", "method", "params", "started")
 
     identity: "Identity"
 
-    def __init__(self, scope: Scope, receive: Receive, started: float) -> None:
+    def __init__(self, scope: Scope, receive: Receive, started: float, gathering: "Gathering | None" = None) -> None:
         self._scope = scope
         self._receive = receive
+        self._gathering = gathering
+        self.held = 0
         self.started = started
         self.method: str = scope.get("method", "GET")
         self.params: dict[str, str] = scope["path_params"]
@@ -137,15 +140,37 @@ class HttpRequest:
         return body
 
     async def _rest(self, body: bytearray, bytes_max: int) -> bytes:
+        self._hold(len(body))
         while True:
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise Disconnected
-            body += message.get("body", b"")
+            piece: bytes = message.get("body", b"")
+            self._hold(len(piece))
+            body += piece
             if len(body) > bytes_max:
                 raise BodyTooLarge(bytes_max)
             if not message.get("more_body"):
                 return bytes(body)
+
+    def _hold(self, size: int) -> None:
+        """Count what is gathered, until the request is answered. Raises `TooMuchAtOnce`."""
+        if self._gathering is not None:
+            self._gathering.take(self.identity.principal, size)
+            self.held += size
+
+    def let_go(self) -> None:
+        """Hold nothing more: the request is answered."""
+        if self._gathering is not None:
+            self._gathering.give_back(self.identity.principal, self.held)
+            self.held = 0
+
+
+class TooMuchAtOnce(Exception):
+    """More is being sent at once than is taken in together: its text may be shown to the sender."""
+
+    def __init__(self, principal: str) -> None:
+        super().__init__(f"{principal} sends too many large bodies at once: send them one after the other")
 
 
 class TooSlow(Exception):

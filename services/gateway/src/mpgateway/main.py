@@ -61,7 +61,9 @@ async def run(settings: GatewaySettings, life: Lifecycle) -> int:
         )
         _spare_the_collector()
         log.info("gateway.starting", host=settings.http_host, port=settings.http_port)
-        life.serves(lambda: world.condition.health(bound=server.started), life.asked.set)
+        life.serves(
+            lambda: world.condition.health(bound=server.started, strangers=server.proxies.strangers), life.asked.set
+        )
         await _first_of(life.asked.wait(), world.tail.settled())
         if not life.asked.is_set():
             await server.serve_until_told(life.asked, lambda: world.ring.end("shutdown"), lambda: clients.count)
@@ -103,7 +105,7 @@ async def _connect(settings: GatewaySettings, life: Lifecycle, stack: AsyncExitS
     read_models = ReadModels(settings.read_models_dsn, settings.postgres_connections)
     await read_models.start()
     stack.push_async_callback(read_models.close)
-    condition = Condition(nats, read_models, redis, tail, ring)
+    condition = Condition(nats, read_models, redis, tail, ring, access)
     await condition.start()
     stack.push_async_callback(condition.close)
     reader = LogReader(log_connection, settings.shard, batch=BACKFILL_BATCH, bytes_max=BACKFILL_BYTES)

@@ -14,6 +14,7 @@ from mpschema.rejections import Code
 
 from mpgateway.auth.authenticator import Authenticator
 from mpgateway.auth.door import Door
+from mpgateway.gathering import Gathering
 from mpgateway.http import Answer, Disconnected, HttpRequest, Receive, Scope, Send, retry_after, send_answer, trace_id
 from mpgateway.limits import RateLimiter
 from mpgateway.metrics import RATE_LIMITED, OperationMetrics
@@ -43,14 +44,22 @@ class Operation:
     handler: Handler
     public: bool = False
     operators: bool = False
-    refuse: Callable[[HttpRequest, Refused], Answer | None] | None = None
+    refuse: Callable[[HttpRequest, Refused], Awaitable[Answer | None]] | None = None
 
 
 class Pipeline:
     """What the operations of this process share."""
 
-    def __init__(self, authenticator: Authenticator, door: Door, limiter: RateLimiter, tracing: Tracing | None) -> None:
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        door: Door,
+        limiter: RateLimiter,
+        gathering: Gathering,
+        tracing: Tracing | None,
+    ) -> None:
         self.authenticator = authenticator
+        self._gathering = gathering
         self._door = door
         self._limiter = limiter
         self._tracing = tracing
@@ -66,7 +75,7 @@ class Pipeline:
             if scope["type"] != "http":
                 await send({"type": "websocket.close", "code": 1008, "reason": "this path speaks HTTP"})
                 return
-            request = HttpRequest(scope, receive, time.perf_counter())
+            request = HttpRequest(scope, receive, time.perf_counter(), self._gathering)
             found = bound.get(request.method)
             if found is None and request.method == "OPTIONS":
                 await send_answer(send, Answer(204, b"", allowed))
@@ -88,8 +97,11 @@ class Pipeline:
             return
         except Exception as error:
             refused = refusal_of(error)
-            own = operation.refuse(request, refused) if operation.refuse else None
+            own = await operation.refuse(request, refused) if operation.refuse else None
             answer = own or answer_of(refused, request.path, trace_id(request))
+        finally:
+            if request.held:
+                request.let_go()
         status = answer.status if isinstance(answer, Answer) else 200
         metrics.observe(status, time.perf_counter() - request.started)
         if isinstance(answer, Answer):

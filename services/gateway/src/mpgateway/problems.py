@@ -14,7 +14,7 @@ from nats.errors import Error as NatsError
 
 from mpgateway.auth.oidc import KeysUnavailable
 from mpgateway.database import ReadModelsUnavailable
-from mpgateway.http import Answer, BadRequest, BodyTooLarge, Headers, TooSlow, retry_after
+from mpgateway.http import Answer, BadRequest, BodyTooLarge, Headers, TooMuchAtOnce, TooSlow, retry_after
 
 MEDIA_TYPE_HEADER = (b"content-type", b"application/problem+json")
 UNAVAILABLE_RETRY_SECONDS = 1
@@ -73,6 +73,8 @@ def refusal_of(error: Exception) -> Refused:
             return Refused(Code.TOO_LARGE, str(error))
         case TooSlow():
             return Refused(EdgeCode.REQUEST_TIMEOUT, str(error))
+        case TooMuchAtOnce():
+            return Refused(Code.OVERLOADED, str(error), headers=retry_after(1))
     return _of_the_world(error) or _bug(error)
 
 

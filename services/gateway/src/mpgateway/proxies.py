@@ -1,5 +1,6 @@
 """Who really asks: proxies that are trusted say so, and of what others claim one hears once."""
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -7,6 +8,7 @@ import structlog
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 TOLD_MAX = 1_000
+LATELY_SECONDS = 600.0
 _FORWARDED = frozenset({b"x-forwarded-for", b"forwarded", b"x-real-ip"})
 App = Callable[[Any, Any, Any], Awaitable[None]]
 log = structlog.get_logger(__name__)
@@ -21,7 +23,7 @@ class Proxies:
     def __init__(self, app: App, trusted: str) -> None:
         self._believing = ProxyHeadersMiddleware(app, trusted) if trusted else None
         self._app: App = app if self._believing is None else self._believing
-        self._told: set[str] = set()
+        self._seen: dict[str, float] = {}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Pass on, under the address of who really asks where that can be known."""
@@ -29,12 +31,21 @@ class Proxies:
             self._look(scope.get("client"))
         await self._app(scope, receive, send)
 
+    @property
+    def strangers(self) -> list[str]:
+        """The addresses that are not trusted and forwarded something of late."""
+        since = time.monotonic() - LATELY_SECONDS
+        return [address for address, seen_at in self._seen.items() if seen_at > since]
+
+    def _believes(self, address: str) -> bool:
+        return self._believing is not None and address in self._believing.trusted_hosts
+
     def _look(self, client: tuple[str, int] | None) -> None:
         address = client[0] if client else "unknown"
-        if address in self._told or len(self._told) >= TOLD_MAX:
-            return
-        if self._believing is None or address not in self._believing.trusted_hosts:
-            self._told.add(address)
+        if address in self._seen:
+            self._seen[address] = time.monotonic()
+        elif len(self._seen) < TOLD_MAX and not self._believes(address):
+            self._seen[address] = time.monotonic()
             log.warning(
                 "gateway.forwarded_by_a_stranger",
                 address=address,

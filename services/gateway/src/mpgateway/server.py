@@ -39,9 +39,10 @@ class Server(uvicorn.Server):
         limits: WireLimits | None = None,
     ) -> None:
         self._limits = limits or WireLimits()
+        self.proxies = Proxies(app, trusted_proxies)
         super().__init__(
             uvicorn.Config(
-                Proxies(app, trusted_proxies),
+                self.proxies,
                 host=host,
                 port=port,
                 http=cast("type[asyncio.Protocol]", partial(HttpProtocol, self._limits)),

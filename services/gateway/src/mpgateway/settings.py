@@ -44,6 +44,8 @@ class GatewaySettings(OpsSettings, RedisSettings):
     http_pipelined_max: int = Field(_WIRE.pipelined_max, ge=1, description="requests that wait on one connection")
     http_connections_max: int = Field(_WIRE.connections_max, ge=1, description="connections open at once")
     http_unfinished_bytes: int = Field(_WIRE.unfinished_bytes_max, ge=1, description="of all incomplete requests")
+    http_bodies_bytes: int = Field(128 << 20, ge=16 << 20, description="of large bodies, until they are answered")
+    http_bodies_principal_bytes: int = Field(64 << 20, ge=8 << 20, description="of those, the bodies of one principal")
     http_unread_bytes: int = Field(_WIRE.unread_bytes_max, ge=1, description="of all answers that nobody reads")
     stream_clients_max: int = Field(4_000, ge=1, description="event streams open at once")
     stream_workspace_max: int = Field(2_000, ge=1, description="event streams open at once, of one workspace")
@@ -51,6 +53,9 @@ class GatewaySettings(OpsSettings, RedisSettings):
     stream_unread_max: int = Field(32, ge=1, description="streams of a principal that may lie unread for long")
     stream_ring_bytes: int = Field(
         128 << 20, ge=1 << 16, description="recent commits in memory, with what is made of them"
+    )
+    stream_read_bytes_per_second: int = Field(
+        32 << 20, ge=1 << 20, description="of the log, for all streams of a principal that are behind"
     )
     stream_heartbeat_seconds: float = Field(15.0, gt=0, description="longest silence on an event stream")
     stream_stall_seconds: float = Field(20.0, gt=0, description="how long one write to a slow client may take")

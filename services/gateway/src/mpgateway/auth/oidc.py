@@ -151,16 +151,22 @@ class Oidc:
             try:
                 self._publish(await self._fetch())
                 self._fetched_at = time.monotonic()
-            except (httpx.HTTPError, JoseError, ValueError, KeyError, TypeError) as error:
+            except (httpx.HTTPError, TimeoutError, JoseError, ValueError, KeyError, TypeError) as error:
                 log.warning("oidc.keys_not_fetched", error=f"{type(error).__name__}: {error}")
 
     async def _fetch(self) -> KeySet:
-        async with httpx.AsyncClient(timeout=FETCH_SECONDS, trust_env=False) as client:
-            answer = await client.get(self._jwks_url)
-        answer.raise_for_status()
-        if len(answer.content) > JWKS_BYTES_MAX:
-            raise ValueError("the key set is too large")
-        published = msgspec.json.decode(answer.content, type=_KeySet)
+        body = bytearray()
+        async with (
+            asyncio.timeout(FETCH_SECONDS),
+            httpx.AsyncClient(timeout=FETCH_SECONDS, trust_env=False) as client,
+            client.stream("GET", self._jwks_url, headers={"accept-encoding": "identity"}) as answer,
+        ):
+            answer.raise_for_status()
+            async for piece in answer.aiter_raw():
+                body += piece
+                if len(body) > JWKS_BYTES_MAX:
+                    raise ValueError("the key set is too large")
+        published = msgspec.json.decode(body, type=_KeySet)
         return KeySet([key for fields in published.keys if (key := _imported(fields)) is not None])
 
 

@@ -17,6 +17,8 @@ ADDRESS = Rate(per_second=5, burst=50)
 """Refusals of an address: unknown credentials, and doors that were not open."""
 PRINCIPAL = Rate(per_second=5, burst=50)
 """Doors that were not open to a principal."""
+OPENINGS = Rate(per_second=1, burst=50)
+"""Event streams that were not opened, of a principal, or of an address that nobody knows."""
 DENIED = Rate(per_second=40, burst=400)
 """Commands of a principal that the kernel denied: each of them is recorded for ever.
 
@@ -31,6 +33,7 @@ class Refusals:
     def __init__(self, redis: Redis | None) -> None:
         self._addresses = RateLimiter(redis, "failures", ADDRESS)
         self._principals = RateLimiter(redis, "refusals", PRINCIPAL)
+        self._openings = RateLimiter(redis, "openings", OPENINGS)
         # Every gateway reads of every denial in the log: each counts for itself, and all come to the same.
         self._denied = RateLimiter(None, "denied", DENIED)
 
@@ -52,6 +55,12 @@ class Refusals:
         """Count a door that was not open."""
         await self._addresses.take(request.address)
         await self._principals.take(request.identity.principal)
+
+    async def count_opening(self, request: HttpRequest) -> bool:
+        """Count an event stream that is not opened. Returns whether there were too many of late."""
+        identity = getattr(request, "identity", None)  # It has none before it is known who asks.
+        subject = f"address:{request.address}" if identity is None else str(identity.principal)
+        return await self._openings.take(subject) > 0
 
     def check_denied(self, principal: str) -> None:
         """Raises `Refused` (`overloaded`) for whose commands the kernel denies again and again."""

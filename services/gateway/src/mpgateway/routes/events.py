@@ -1,11 +1,13 @@
 """The routes of the event stream: server-sent events and WebSocket."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from mpschema.openapi.doors import EVENT_SOCKET, EVENT_STREAM
 from mpschema.problems import EdgeCode
 from mpschema.rejections import Code
 
+from mpgateway.auth.refusals import Refusals
 from mpgateway.commanding import check_path_id
 from mpgateway.http import Answer, HttpRequest, Receive, Scope, Send, retry_after, send_answer
 from mpgateway.pipeline import Operation, Pipeline
@@ -23,18 +25,25 @@ _PARAMETERS = FILTERS | {"after"}
 SOCKET_PATH = EVENT_SOCKET
 PASSING = frozenset({Code.OVERLOADED, Code.UNAVAILABLE, EdgeCode.INTERNAL})
 """Refusals that pass by themselves."""
+OURS = frozenset({Code.UNAVAILABLE, EdgeCode.INTERNAL})
+"""Refusals that say nothing of who asked."""
+HELD_SECONDS = 1.0
+"""How long the answer waits for who is refused again and again: so often, at most, a connection asks."""
+AWAY_SECONDS = 60.0
+"""For how long an event source that is refused again and again stays away, at least."""
 
 
 class EventRoutes:
     """Opens streams for those who may read the workspace."""
 
-    def __init__(self, clients: Clients, tail: Tail) -> None:
+    def __init__(self, clients: Clients, tail: Tail, refusals: Refusals) -> None:
         self._clients = clients
         self._tail = tail
+        self._refusals = refusals
 
     def sse(self) -> Route:
         """The route of server-sent events."""
-        return EVENT_STREAM, "GET", Operation("events.stream", self._sse, refuse=_refuse_stream)
+        return EVENT_STREAM, "GET", Operation("events.stream", self._sse, refuse=self._refuse)
 
     def socket(self, pipeline: Pipeline) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
         """The ASGI handler of the WebSocket."""
@@ -48,7 +57,9 @@ class EventRoutes:
                 await pipeline.admit(request)
                 client = await self._client(request)
             except Exception as error:
-                await _refuse(scope, answer_of(refusal_of(error), request.path), send)
+                refused = refusal_of(error)
+                await self._slow_down(request, refused)
+                await _refuse(scope, answer_of(refused, request.path), send)
                 return
             await serve_socket(self._clients, client, receive, send)
 
@@ -57,6 +68,21 @@ class EventRoutes:
     async def _sse(self, request: HttpRequest) -> SseStream:
         client = await self._client(request)
         return SseStream(self._clients, client, client.after or self._clients.feed.ring.cursor, request.abort)
+
+    async def _refuse(self, request: HttpRequest, refused: Refused) -> Answer | None:
+        """The answer to an event source that will be served another time; None where the refusal is for good."""
+        away = AWAY_SECONDS if await self._slow_down(request, refused) else 1.0
+        if refused.code not in PASSING or not request.accepts(b"text/event-stream"):
+            return None
+        asked = [float(value) for name, value in refused.headers if name == b"retry-after"]
+        return farewell(str(refused.code), max([away, *asked]))
+
+    async def _slow_down(self, request: HttpRequest, refused: Refused) -> bool:
+        """Let who is refused again and again wait for the answer. Returns whether that is so."""
+        often = refused.code not in OURS and await self._refusals.count_opening(request)
+        if often:
+            await asyncio.sleep(HELD_SECONDS)
+        return often
 
     async def _client(self, request: HttpRequest) -> Client:
         workspace_id = request.params["workspace_id"]
@@ -69,14 +95,6 @@ class EventRoutes:
         if (why := self._clients.refusal(who)) is not None:
             raise Refused(Code.OVERLOADED, why, headers=retry_after(CROWDED_SECONDS))
         return Client(request, who, want, after)
-
-
-def _refuse_stream(request: HttpRequest, refused: Refused) -> Answer | None:
-    """The answer to an event source that will be served another time; None where the refusal is for good."""
-    if refused.code not in PASSING or not request.accepts(b"text/event-stream"):
-        return None
-    asked = [float(value) for name, value in refused.headers if name == b"retry-after"]
-    return farewell(str(refused.code), max([1.0, *asked]))
 
 
 async def _refuse(scope: Scope, answer: Answer, send: Send) -> None:

@@ -25,6 +25,8 @@ CROWDED_SECONDS = 5.0
 """For how long those stay away, at least, for whom there is no room."""
 UNREAD_SECONDS = 1.0
 """How long one write may take when its principal lets too many streams lie unread already."""
+LOOK_SECONDS = 1.0
+"""How often those are looked at that wait for their clients: what may no longer be read is not kept for them."""
 
 OVERLOADED = str(Code.OVERLOADED)
 _PAST_SECONDS = 0.1
@@ -76,6 +78,8 @@ class Clients:
         self._settings = settings
         self._seats = Seats(settings.seats)
         self._writing: Counter[str] = Counter()
+        self._writes: dict[Client, asyncio.Timeout] = {}
+        self._look_at: asyncio.TimerHandle | None = None
 
     @property
     def count(self) -> int:
@@ -105,7 +109,8 @@ class Clients:
             if watch.done():
                 serving.uncancel()
         except TimeoutError:
-            reason = STALLED
+            client.stuck = True
+            reason = self._ended(client) or STALLED
         except asyncio.CancelledError:
             if not (watch.done() and serving.uncancel() == 0):
                 raise
@@ -133,7 +138,7 @@ class Clients:
                 if isinstance(step, Delivery) and not step.frames and idle and not client.fresh:
                     continue
                 client.fresh = False
-                await self._write(client.who.principal, write, step)
+                await self._write(client, write, step)
                 written = now
                 if isinstance(step, Delivery):
                     events.inc(len(step.frames))
@@ -141,19 +146,34 @@ class Clients:
                     return "resync" if isinstance(step, Resync) else step.reason
         return "ended"
 
-    async def _write(self, principal: str, write: Write, step: Step) -> None:
-        """Write within a bounded time, which is short for whom already many writes wait. Raises `TimeoutError`."""
+    async def _write(self, client: "Client", write: Write, step: Step) -> None:
+        """Write within a bounded time, which is short for whom already many writes wait.
+
+        Raises `TimeoutError`, also soon after the client may read no more.
+        """
         # Only a write that waits for its client is ever seen here by another: the others are done before they can be.
-        stall = self._settings.stall_seconds
+        stall, principal = self._settings.stall_seconds, client.who.principal
         crowd = self._writing[principal] >= self._settings.unread_max
         self._writing[principal] += 1
         try:
-            async with asyncio.timeout(min(UNREAD_SECONDS, stall) if crowd else stall):
+            async with asyncio.timeout(min(UNREAD_SECONDS, stall) if crowd else stall) as deadline:
+                self._writes[client] = deadline
+                if self._look_at is None:
+                    self._look_at = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look)
                 await write(step)
         finally:
+            self._writes.pop(client, None)
             self._writing[principal] -= 1
             if not self._writing[principal]:
                 del self._writing[principal]
+
+    def _look(self) -> None:
+        """End the writes to those who may read no more, and look again while somebody writes."""
+        loop = asyncio.get_running_loop()
+        for client, deadline in self._writes.items():
+            if not deadline.expired() and self._ended(client) is not None:
+                deadline.reschedule(loop.time())
+        self._look_at = loop.call_later(LOOK_SECONDS, self._look) if self._writes else None
 
     def _ended(self, client: "Client") -> str | None:
         """Why the client may not go on; None while it may.
@@ -174,7 +194,7 @@ class Clients:
         return asyncio.get_running_loop().call_later(seconds, self.feed.ring.wake, client.who.workspace_id)
 
 
-@dataclass
+@dataclass(eq=False)
 class Client:
     """One client: who it is, and what it wants."""
 
@@ -184,6 +204,8 @@ class Client:
     after: Cursor | None
     fresh: bool = True
     """Nothing was written yet: the first step is written even if it is empty, so that the client has a cursor."""
+    stuck: bool = False
+    """It did not take what was written: whatever else is said does not get through to it."""
 
 
 async def _left(receive: Receive, serving: "asyncio.Task[object]") -> None:

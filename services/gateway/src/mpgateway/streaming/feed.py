@@ -18,7 +18,7 @@ from nats.errors import Error as NatsError
 
 from mpgateway.streaming.cursor import START, Cursor
 from mpgateway.streaming.ring import ANY, Frame, FramedCommit, Ring
-from mpgateway.streaming.shares import Turns, Who
+from mpgateway.streaming.shares import Pace, Turns, Who
 
 BACKFILLS_MAX = 16
 """How many clients read the log at once; the others wait for their turn."""
@@ -27,6 +27,7 @@ BACKFILL_BYTES = 8 << 20
 """What one of them asks the log for at once: what it does not read is kept here."""
 CHUNK_FRAMES = 500
 CHUNK_BYTES = 128 * 1024
+READ_BYTES_PER_SECOND = 32 << 20
 RETRY_SECONDS = 0.5
 RECORD_SECONDS = 5.0
 AWAY = (BusError, NatsError, TimeoutError, OSError)
@@ -67,8 +68,10 @@ Steps = AsyncGenerator[Step, None]
 class Feed:
     """Serves any number of clients from one ring and one log."""
 
-    def __init__(self, ring: Ring, reader: LogReader) -> None:
+    def __init__(self, ring: Ring, reader: LogReader, read_bytes_per_second: int = READ_BYTES_PER_SECOND) -> None:
+        """`read_bytes_per_second`: of the log, for all streams of a principal that are behind."""
         self.ring = ring
+        self._pace = Pace(read_bytes_per_second)
         self._reader = reader
         self._turns = Turns(BACKFILLS_MAX)
 
@@ -128,6 +131,7 @@ class Feed:
             if cursor.seq > self.ring.cursor.seq:
                 yield await self._ahead(cursor)
                 return
+            await asyncio.sleep(self._pace.wait_seconds(who.principal))
             async with self._turns.turn(who) as turn, aclosing(self._backfill(who, wanted, cursor)) as steps:
                 async for step in steps:
                     async with turn.lent(steps):
@@ -149,8 +153,10 @@ class Feed:
         return Delivery(cursor)
 
     async def _backfill(self, who: Who, wanted: Wanted | None, cursor: Cursor) -> Steps:
+        if self._pace.wait_seconds(who.principal) > 0:
+            return  # While it waited for its turn, others of its principal read.
         position = GENESIS if cursor == START else await self._reader.position_before(max(cursor.seq, 1))
-        async with aclosing(self._commits(position)) as commits:
+        async with aclosing(self._commits(position, who.principal)) as commits:
             async for commit in commits:
                 if self.ring.ending is not None:
                     yield Bye(self.ring.ending)
@@ -166,11 +172,18 @@ class Feed:
                 if self.ring.index_of(cursor.seq) is not None:
                     return
 
-    async def _commits(self, position: LogPosition) -> AsyncGenerator[FramedCommit, None]:
+    async def _commits(self, position: LogPosition, principal: str) -> AsyncGenerator[FramedCommit, None]:
+        """The commits after a place, as many as a principal may read now: at least what is asked for at once."""
+        taken = 0
         async with aclosing(batches_after(self._reader, position)) as batches:
             async for batch in batches:
+                size = sum(len(commit.data) for commit in batch)
+                self._pace.count(principal, size)
+                taken += size
                 for commit in batch:
                     yield FramedCommit(commit)
+                if taken >= BACKFILL_BYTES and self._pace.wait_seconds(principal) > 0:
+                    return
 
     async def record(self, seq: int) -> EventRecord:
         """The recorded event at a position. Raises `BusError` or `TimeoutError` when the log cannot be read in time."""
@@ -181,8 +194,8 @@ class Feed:
             commit = self.ring.at(index) if index is not None else None
             if commit is not None:
                 return commit.record(seq)
-            async with aclosing(self._commits(await self._reader.position_before(seq))) as commits:
-                return (await anext(commits)).record(seq)
+            async with aclosing(batches_after(self._reader, await self._reader.position_before(seq))) as batches:
+                return FramedCommit((await anext(batches))[0]).record(seq)
 
     async def _pause(self) -> None:
         with suppress(TimeoutError):

@@ -14,6 +14,10 @@ TURN_SECONDS = 1.0
 LENT_SECONDS = 0.5
 """How long a turn is kept for a client that does not read what it was given."""
 
+AHEAD_SECONDS = 2.0
+"""So many seconds' worth of the log may be read at once."""
+PACES_MAX = 10_000
+
 
 class Who(NamedTuple):
     """Whom a stream counts for."""
@@ -118,6 +122,26 @@ class Turns:
             self._used[key] += more
             if not self._used[key]:
                 del self._used[key]
+
+
+class Pace:
+    """How fast a principal's streams read the log together. What was read too fast is a debt, and waited for."""
+
+    def __init__(self, bytes_per_second: int, ahead_seconds: float = AHEAD_SECONDS) -> None:
+        self._bytes_per_second = bytes_per_second
+        self._ahead_seconds = ahead_seconds
+        self._paid_at: dict[str, float] = {}
+
+    def count(self, principal: str, size: int) -> None:
+        """Count what was read."""
+        now = time.monotonic()
+        if len(self._paid_at) >= PACES_MAX:
+            self._paid_at = {name: paid_at for name, paid_at in self._paid_at.items() if paid_at > now}
+        self._paid_at[principal] = max(self._paid_at.get(principal, 0.0), now) + size / self._bytes_per_second
+
+    def wait_seconds(self, principal: str) -> float:
+        """For how long the principal's streams read no more."""
+        return max(0.0, self._paid_at.get(principal, 0.0) - time.monotonic() - self._ahead_seconds)
 
 
 class Turn:

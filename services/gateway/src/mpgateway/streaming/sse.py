@@ -6,7 +6,7 @@ import msgspec
 from mpschema.api import POSITION_HEADER
 
 from mpgateway.http import Answer, Receive, Send
-from mpgateway.streaming.clients import STALLED, ByeData, Client, Clients, ResyncData, retry_ms
+from mpgateway.streaming.clients import ByeData, Client, Clients, ResyncData, retry_ms
 from mpgateway.streaming.cursor import Cursor
 from mpgateway.streaming.feed import Bye, Delivery, Resync, Step
 
@@ -39,7 +39,8 @@ class SseStream:
         async def write(step: Step) -> None:
             await send({"type": "http.response.body", "body": sse_bytes(step), "more_body": True})
 
-        if await self._clients.serve(self._client, "sse", receive, write) == STALLED:
+        await self._clients.serve(self._client, "sse", receive, write)
+        if self._client.stuck:
             self._abort()
             while (await receive())["type"] != "http.disconnect":
                 pass

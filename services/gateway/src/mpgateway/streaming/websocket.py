@@ -3,7 +3,7 @@
 import msgspec
 
 from mpgateway.http import Answer, Receive, Scope, Send
-from mpgateway.streaming.clients import STALLED, ByeData, Client, Clients, ResyncData, retry_ms
+from mpgateway.streaming.clients import ByeData, Client, Clients, ResyncData, retry_ms
 from mpgateway.streaming.feed import Bye, Delivery, Resync, Step
 
 SERVICE_RESTART = 1012
@@ -29,7 +29,9 @@ async def serve_socket(clients: Clients, client: Client, receive: Receive, send:
             await send({"type": "websocket.send", "text": text})
 
     reason = await clients.serve(client, "websocket", receive, write)
-    if reason not in ("left", STALLED):
+    if client.stuck:
+        client.request.abort()
+    elif reason != "left":
         code = NORMAL if reason == "resync" else SERVICE_RESTART
         await send({"type": "websocket.close", "code": code, "reason": reason})
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
+from websockets.http11 import Request
 
 from mpgateway.metrics import CONNECTIONS_CUT
 from mpgateway.wire.limits import NEVER, WireLimits
@@ -31,6 +32,13 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.let_go("talkative")
             return
         super().data_received(data)
+
+    def handle_connect(self, event: Request) -> None:
+        """Begin to answer the handshake."""
+        super().handle_connect(event)
+        if self.handshake_complete:
+            return  # It was refused.
+        self.scope["extensions"]["mp.abort"] = {"abort": self.transport.abort}
 
     def handle_cont(self, event: Frame) -> None:
         """Take the next part of a message."""
