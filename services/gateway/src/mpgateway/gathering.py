@@ -2,7 +2,12 @@
 
 from collections import Counter
 
-from mpgateway.http import TooMuchAtOnce
+
+class TooMuchAtOnce(Exception):
+    """More is being sent at once than is taken in together: its text may be shown to the sender."""
+
+    def __init__(self, principal: str) -> None:
+        super().__init__(f"{principal} sends too many large bodies at once: send them one after the other")
 
 
 class Gathering:

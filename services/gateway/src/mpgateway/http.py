@@ -166,13 +166,6 @@ class HttpRequest:
             self.held = 0
 
 
-class TooMuchAtOnce(Exception):
-    """More is being sent at once than is taken in together: its text may be shown to the sender."""
-
-    def __init__(self, principal: str) -> None:
-        super().__init__(f"{principal} sends too many large bodies at once: send them one after the other")
-
-
 class TooSlow(Exception):
     """A request that did not come in time: its text may be shown to the sender."""
 

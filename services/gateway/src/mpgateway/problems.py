@@ -14,7 +14,8 @@ from nats.errors import Error as NatsError
 
 from mpgateway.auth.oidc import KeysUnavailable
 from mpgateway.database import ReadModelsUnavailable
-from mpgateway.http import Answer, BadRequest, BodyTooLarge, Headers, TooMuchAtOnce, TooSlow, retry_after
+from mpgateway.gathering import TooMuchAtOnce
+from mpgateway.http import Answer, BadRequest, BodyTooLarge, Headers, TooSlow, retry_after
 
 MEDIA_TYPE_HEADER = (b"content-type", b"application/problem+json")
 UNAVAILABLE_RETRY_SECONDS = 1
