@@ -17,6 +17,8 @@ import msgspec
 from mpbus.reader import GENESIS, LogPosition
 from mpkernel.adapters.jetstream_lease import JetStreamLease
 from mpkernel.ports import LeaseUnavailable
+from mpschema import codec
+from mpschema.system import LogRestored
 from nats.aio.client import Client
 
 from mpoperator.access import restoring
@@ -28,7 +30,7 @@ from mpoperator.errors import Disproved, Finding, Refused, ServerGone
 from mpoperator.moving import batches
 from mpoperator.progress import meter
 from mpoperator.running import Answer
-from mpoperator.segments import MANIFEST, Manifest, Writer, read_commits, read_manifest
+from mpoperator.segments import CONTENT, DRAFT, MANIFEST, Manifest, Writer, read_commits, read_manifest
 from mpoperator.settings import OperatorSettings
 from mpoperator.stream import LogStream, follow
 from mpoperator.witnesses import witnesses
@@ -38,6 +40,7 @@ HOLDER = "mpctl-log-mend"
 LEASE_SECONDS = 3_600.0
 """Longer than a mending takes, and than an operator needs to see that it was cut off."""
 STRANGE = "foreign.jsonl"
+_RESTORE = "mpctl backup restore DIR, or mpctl log restore --from archive"
 
 
 class Mended(Answer, frozen=True, kw_only=True):
@@ -80,14 +83,11 @@ async def mend(settings: OperatorSettings, folder: Path) -> Mended:
     """
     async with restoring(settings, HOLDER) as nc, _leading(nc, settings.shard) as leading:
         stream = LogStream(nc, settings.shard)
-        flaw = None if (folder / MANIFEST).exists() else await _taken_apart(settings, nc, stream, folder)
-        manifest = _checked(settings, folder)
+        flaw, manifest = await _kept(settings, nc, stream, folder)
         leading.changed = True
-        if flaw is not None:
-            await nc.jetstream(timeout=30).delete_stream(stream.name)
-        stream = await prepare(nc, settings.shard, settings.replicas, resume=True)
-        await append(nc, stream, batches(folder, manifest), manifest.end)
-        then = await go_on(nc, stream, manifest.end, "segments", new_epoch=True)
+        epoch = await _epoch_begun(stream, manifest)
+        if not epoch:
+            epoch = await _put_back(settings, nc, stream, folder, manifest, anew=flaw is not None)
     return Mended(
         shard=settings.shard,
         foreign=flaw.finding if flaw else None,
@@ -95,7 +95,7 @@ async def mend(settings: OperatorSettings, folder: Path) -> Mended:
         commits=manifest.end.stream_seq,
         events=manifest.end.seq,
         head=manifest.end.hash,
-        epoch=then.epoch,
+        epoch=epoch,
     )
 
 
@@ -125,32 +125,90 @@ async def _leading(nc: Client, shard: str) -> AsyncIterator[_Leading]:
         raise ServerGone(f"the leader's lease cannot be held: {error}") from error
 
 
-async def _taken_apart(settings: OperatorSettings, nc: Client, stream: LogStream, folder: Path) -> _Flaw:
-    """Seal what is good, and write down what is not. Raises `Refused` where mending would lose something."""
+async def _kept(
+    settings: OperatorSettings, nc: Client, stream: LogStream, folder: Path
+) -> tuple[_Flaw | None, Manifest]:
+    """What is good, sealed in the folder by us or by a run that was cut off, and the flaw that still stands behind it.
+
+    Raises `Refused` where mending would lose something.
+    """
     flaw = await _first_flaw(stream)
+    if not (folder / MANIFEST).exists():
+        if flaw is None:
+            raise Refused(f"all commits of {stream.name} verify: there is nothing to mend")
+        await _must_lose_nothing(settings, nc, flaw)
+        _clear(folder)
+        await _seal(settings, stream, flaw, folder)
+    manifest = _checked(settings, folder)
+    if flaw is not None:
+        if flaw.good != manifest.end:
+            raise Refused(f"{folder} keeps another log than what is good in {stream.name}: name a new folder")
+        await _write_down(stream, flaw, folder)
+    return flaw, manifest
+
+
+def _clear(folder: Path) -> None:
+    """Away with what a run left that was cut off before it sealed the folder. Whatever else lies there stays."""
+    ours = (CONTENT, DRAFT, STRANGE)
+    if folder.is_dir() and {path.name for path in folder.iterdir()} <= set(ours):
+        for name in ours:
+            (folder / name).unlink(missing_ok=True)
+
+
+async def _must_lose_nothing(settings: OperatorSettings, nc: Client, flaw: _Flaw) -> None:
     if flaw.good == GENESIS:
-        raise Refused(f"{flaw.finding}; nothing good is before it: mpctl backup restore, or log restore --from archive")
+        raise Refused(f"{flaw.finding}; nothing good is before it: {_RESTORE}")
     for witness in await witnesses(settings, nc):
         if witness.stream_seq > flaw.good.stream_seq:
             raise Refused(
                 f"{flaw.finding}; but {witness.name} saw the log as far as event {witness.seq}, behind it: "
-                "this is damage, and mending would lose what follows. See context/operations/prove-the-log.md"
+                f"this is damage, and mending would lose what follows. Put the log back whole: {_RESTORE}. "
+                "See context/operations/prove-the-log.md"
             )
-    await _seal(settings, stream, flaw, folder)
-    await _write_down(stream, flaw, folder)
-    return flaw
 
 
-async def _first_flaw(stream: LogStream) -> _Flaw:
-    last = (await stream.existing()).last_seq
-    chain = Chain("stream", stream.subject)
+async def _epoch_begun(stream: LogStream, manifest: Manifest) -> int:
+    """The epoch that a run before began behind what is kept, with which all was done; 0 where there is none."""
+    found = await stream.next_at(manifest.end.stream_seq + 1) if await stream.state() else None
+    if found is None:
+        return 0
+    try:
+        header, body = codec.split_commit(found.data)
+        first = codec.decode_records(body)[0]
+    except codec.MalformedCommit:
+        return 0
+    ours = header.previous_hash == manifest.end.hash and first.name == LogRestored.__name__
+    return header.epoch if ours else 0
+
+
+async def _put_back(
+    settings: OperatorSettings, nc: Client, stream: LogStream, folder: Path, manifest: Manifest, *, anew: bool
+) -> int:
+    """Make the stream of what is kept, and begin a new epoch, which is returned."""
+    if anew:
+        await _deleted(nc, stream)
+    stream = await prepare(nc, settings.shard, settings.replicas, resume=True)
+    await append(nc, stream, batches(folder, manifest), manifest.end)
+    return (await go_on(nc, stream, manifest.end, "segments", new_epoch=True)).epoch
+
+
+async def _deleted(nc: Client, stream: LogStream) -> None:
+    await nc.jetstream(timeout=30).delete_stream(stream.name)
+
+
+async def _first_flaw(stream: LogStream) -> _Flaw | None:
+    """The first thing wrong with the stream; None where all of it verifies, or it is gone already."""
+    state = await stream.state()
+    if state is None or not state.last_seq:
+        return None
+    last, chain = (await stream.existing()).last_seq, Chain("stream", stream.subject)
     try:
         with meter("looking for it", last, "commits") as bar:
             async for commits in follow(stream, chain, last):
                 bar.advance(len(commits))
     except Disproved as error:
         return _Flaw(chain.position, error.finding, last)
-    raise Refused(f"all {last:,} commits of {stream.name} verify: there is nothing to mend")
+    return None
 
 
 async def _seal(settings: OperatorSettings, stream: LogStream, flaw: _Flaw, folder: Path) -> Manifest:

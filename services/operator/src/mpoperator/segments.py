@@ -23,6 +23,7 @@ from mpoperator.errors import Disproved, Finding, NotConfigured, Refused
 
 FORMAT = "moduprompt/segment/v1"
 CONTENT, MANIFEST = "commits.jsonl.gz", "manifest.json"
+DRAFT = f"{MANIFEST}.new"
 _BATCH = 256
 
 
@@ -148,7 +149,9 @@ class Writer:
             checkpoints=tuple(checkpoints),
             public_keys=tuple(Key(name, raw_public_key(key).hex()) for name, key in sorted(keys.by_id.items())),
         )
-        (self._folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
+        draft = self._folder / DRAFT
+        draft.write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
+        draft.replace(self._folder / MANIFEST)
         return manifest
 
 
