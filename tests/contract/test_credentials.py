@@ -315,3 +315,18 @@ async def test_without_a_password_redis_lets_nobody_in(
 def test_the_page_shows_what_the_servers_are_told() -> None:
     page = (ROOT / PAGE).read_text()
     assert written(page) == page, "run: make docs"
+
+
+def test_the_restoring_users_seed_that_is_kept_offline_opens_what_it_opened(tmp_path: Path) -> None:
+    made = Credentials(tmp_path / "secrets")
+    entries = made.nats_entries()
+    seed, offline = made.nats_seed_file(RESTORE), tmp_path / "offline.seed"
+    seed.rename(offline)
+    again = Credentials(tmp_path / "secrets")
+    assert not seed.exists(), "another one in its place would open nothing that the kept one opens"
+    assert again.nats_entries() == entries
+    offline.rename(seed)
+    assert Credentials(tmp_path / "secrets").nats_entries() == entries
+    seed.unlink()
+    seed.with_suffix(".pub").unlink()
+    assert Credentials(tmp_path / "secrets").nats_entries() != entries, "both gone: a new key"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import nkeys
 from mpbus.feed_users import FeedUser
-from mpbus.identities import nats_users
+from mpbus.identities import RESTORE, nats_users
 from mpbus.options import NatsOptions
 
 from mpd.keys import ensure_secret, write_private
@@ -102,8 +102,21 @@ class Credentials:
         if not path.exists() or path.read_text() != text:
             write_private(path, text)
 
+    def _public_key(self, seed_file: Path) -> str:
+        """The public half of a seed, which is made if need be: but not where only the seed was taken out of the folder.
+
+        Another one in its place would open nothing that the one that is kept elsewhere opens.
+        """
+        kept = seed_file.with_suffix(".pub")
+        if seed_file == self.nats_seed_file(RESTORE) and kept.exists() and not seed_file.exists():
+            return kept.read_text().strip()
+        public = self._made(seed_file)
+        if seed_file == self.nats_seed_file(RESTORE):
+            self._write(kept.name, public)
+        return public
+
     @staticmethod
-    def _public_key(seed_file: Path) -> str:
+    def _made(seed_file: Path) -> str:
         fresh = nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER).decode()
         pair = nkeys.from_seed(bytearray(ensure_secret(seed_file, fresh).encode()))
         return str(pair.public_key.decode())
