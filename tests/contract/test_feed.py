@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import httpx
 import nats
 import nkeys
 import pytest
@@ -13,10 +14,14 @@ from mpbus.connect import connect
 from mpbus.feed_users import FeedUser
 from mpbus.reader import HASH_HEADER, LogReader
 from mpbus.streams import feed_stream, provision
+from mpd.ports import free_port
 from mpd.servers import NatsServer
+from mpd.services import ServiceProcess
 from mpkernel.adapters.jetstream_feed import JetStreamFeed
 from mpkernel.ports import FeedConflict, FeedMessage
 from mpkernel.relay import FeedDiverged, Relay
+from mpkernel.relay_main import drop_feed
+from mpkernel.settings import KernelSettings
 from mpschema import subjects
 from mpschema.envelope import EventRecord
 from mpschema.registry import record_of
@@ -183,6 +188,33 @@ async def test_a_feed_that_does_not_fit_the_log_is_refused_until_rebuilt(own_nat
     await js.add_stream(feed_stream(SHARD, 1))
     async with relaying(nc):
         await complete(nc, 3)
+    await nc.close()
+
+
+async def test_a_relay_halts_alive_before_a_feed_of_another_log_and_goes_on_once_it_is_made_anew(
+    own_nats: NatsServer, tmp_path: Path
+) -> None:
+    nc = await connect(own_nats.url, "tests", writer=True)
+    await provision(nc, SHARD)
+    await Chain(nc, SHARD).append(3)
+    subject = subjects.feed_subject(SHARD, "acme", "task", "t1")
+    await JetStreamFeed(nc, SHARD).append([FeedMessage(1, subject, "forged:0", "0:1:1", "x", "f" * 64, b"{}")])
+    environment = {"MP_NATS_URL": own_nats.url, "MP_SHARD": SHARD, "MP_OPS_PORT": str(free_port())}
+    relay = ServiceProcess("relay", "relay-1", int(environment["MP_OPS_PORT"]), tmp_path / "relay.log", environment)
+    relay.spawn()
+    try:
+        async with httpx.AsyncClient(base_url=relay.ops_url, timeout=5) as http:
+
+            async def says(status: int, fact: str, words: str) -> None:
+                answer = await http.get("/readyz")
+                assert (answer.status_code, words in str(answer.json().get(fact))) == (status, True), answer.text
+
+            await eventually(lambda: says(503, "halted_by", "run `python -m mpkernel relay --rebuild`"), 60)
+            assert (await http.get("/healthz")).status_code == 200, "a restart would halt again"
+            await drop_feed(KernelSettings(nats_url=own_nats.url, shard=SHARD))
+            await eventually(lambda: says(200, "seq", "3"), 60)
+    finally:
+        relay.kill()
     await nc.close()
 
 

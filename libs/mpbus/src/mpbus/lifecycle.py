@@ -96,8 +96,10 @@ class Lifecycle:
         vital.answered()
         return found
 
-    async def keep(self, make: Callable[[], Runnable], needs: Vital) -> None:
-        """Run what `make` makes until asked to end. Where the log is unreadable it halts, and later looks anew.
+    async def keep(
+        self, make: Callable[[], Runnable], needs: Vital, halts: tuple[type[Exception], ...] = UNREADABLE
+    ) -> None:
+        """Run what `make` makes until asked to end. Where it raises one of `halts` it halts, and later looks anew.
 
         Without what it `needs` it is not ready, whatever it says itself.
         """
@@ -106,13 +108,13 @@ class Lifecycle:
             self.serves(_with(service.health, needs), service.stop, (needs,))
             try:
                 await service.run()
-            except UNREADABLE as error:
+            except halts as error:
                 await self.halted(error)
 
     async def halted(self, error: Exception) -> None:
         """Say why nothing is done, until it is time to look again."""
         reason = str(error)
-        log.critical("log.unreadable", reason=reason, kind=type(error).__name__)
+        log.critical("halted", reason=reason, kind=type(error).__name__)
         self._health, self._stop = lambda: Health(False, {"halted_by": reason}), None
         await asyncio.sleep(LOOK_AGAIN_SECONDS)
 

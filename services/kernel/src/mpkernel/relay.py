@@ -35,7 +35,10 @@ _LAG = Gauge("mp_relay_lag_events", "Events of the log that the feed does not ho
 
 
 class FeedDiverged(Exception):
-    """The feed's tail is not what the log holds there: the feed must be rebuilt."""
+    """The feed's tail is not what the log holds there: until somebody makes the feed anew, the relay halts."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}: the feed is of another log, run `python -m mpkernel relay --rebuild`")
 
 
 class Relay:

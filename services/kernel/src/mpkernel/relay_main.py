@@ -3,11 +3,10 @@
 import asyncio
 import contextlib
 
-import structlog
 import uvloop
 from mpbus.connect import connect
 from mpbus.identities import RELAY
-from mpbus.lifecycle import Lifecycle, live
+from mpbus.lifecycle import UNREADABLE, Lifecycle, live
 from mpbus.reader import LogReader
 from mpbus.streams import feed_stream
 from mpbus.telemetry import configure
@@ -19,10 +18,6 @@ from mpkernel.adapters.jetstream_feed import JetStreamFeed
 from mpkernel.relay import FeedDiverged, Relay
 from mpkernel.settings import KernelSettings
 
-log = structlog.get_logger(__name__)
-EXIT_UNUSABLE = 4
-"""The log does not verify, or the feed does not fit it."""
-
 
 async def serve(settings: KernelSettings, life: Lifecycle) -> int:
     """Relay until a signal asks to stop. Returns the exit code."""
@@ -30,10 +25,7 @@ async def serve(settings: KernelSettings, life: Lifecycle) -> int:
     nc = await life.reach(nats, connect(settings.nats(RELAY), f"relay-{settings.node}", writer=True, vital=nats))
     try:
         source, feed = LogReader(nc, settings.shard), JetStreamFeed(nc, settings.shard)
-        await life.keep(lambda: Relay(source, feed, settings.shard), needs=nats)
-    except FeedDiverged as error:
-        log.critical("relay.halted", reason=str(error))
-        return EXIT_UNUSABLE
+        await life.keep(lambda: Relay(source, feed, settings.shard), nats, (*UNREADABLE, FeedDiverged))
     finally:
         with contextlib.suppress(Exception):
             await nc.close()
