@@ -18,6 +18,11 @@ from mpbus.database import Connector, PooledConnection
 from mpd.ports import free_port
 from mpd.stack import Stack
 from mpgateway.database import ReadModels, ReadModelsUnavailable
+from mpprojector import ports as projector
+from mpprojector.adapters.postgres import asked
+from mpprojector.adapters.postgres_ledger import PostgresLedger
+from mpwebhooks import ports as webhooks
+from mpwebhooks.adapters.postgres import Database as DeliveriesPool
 
 from tests.support import Database, eventually
 from tests.support.nginx import Nginx
@@ -146,6 +151,41 @@ async def test_whatever_the_database_answers_a_question_is_answered_by_a_typed_p
             await models.fetch("SELECT $1::int", "not a number")
     finally:
         await models.close()
+
+
+async def test_whatever_the_database_answers_projectors_and_webhooks_know_it(empty_database: Database) -> None:
+    """A worker that meets an error it does not know would end with a traceback, and be started again for ever."""
+    owner = await asyncpg.connect(empty_database.owner_dsn)
+    await owner.execute(RAISE)
+    pool = DeliveriesPool(empty_database.owner_dsn)
+    await pool.start()
+    try:
+        for state in _states():
+            with pytest.raises(projector.Unavailable, match=r"^(PostgreSQL|the database)"), asked():
+                await owner.fetch("SELECT public.fail_with($1)", state)
+            with pytest.raises(webhooks.Unavailable, match=r"^(PostgreSQL|the database)"):
+                async with pool.connection() as connection:
+                    await connection.fetch("SELECT public.fail_with($1)", state)
+        with pytest.raises(webhooks.NotAnswerable, match="refuses what we ask"):
+            async with pool.connection() as connection:
+                await connection.fetch("SELECT $1::int", "not a number")
+    finally:
+        await pool.close()
+        await owner.close()
+
+
+async def test_a_projector_that_may_not_note_itself_waits_and_says_so(database: Database) -> None:
+    """What the rows of the ledger are refused for is no projection's fault: nothing halts, and the process lives."""
+    ledger = PostgresLedger(database.projector_dsn)
+    await ledger.register([])
+    owner = await asyncpg.connect(database.owner_dsn)
+    await owner.execute("ALTER TABLE mp.projectors ADD CONSTRAINT nobody CHECK (node = '')")
+    with pytest.raises(projector.Unavailable, match="nobody"):
+        await ledger.claim("one", 0)
+    await owner.execute("ALTER TABLE mp.projectors DROP CONSTRAINT nobody")
+    await ledger.claim("one", 0)
+    await ledger.close()
+    await owner.close()
 
 
 @pytest.mark.needs("nginx")

@@ -1,16 +1,30 @@
-"""The composition: with `MP_LEASE=jetstream` there is no Redis at all."""
+"""The composition: Redis is optional, and what is wrong with it is Redis being away."""
 
 from pathlib import Path
 
 import pytest
+import redis.asyncio as redis
 from mpkernel.adapters.clock import SystemClock
+from mpkernel.adapters.redis_lease import RedisLease
 from mpkernel.main import compose
+from mpkernel.ports import LeaseUnavailable
 from mpkernel.settings import KernelSettings
 from nats.aio.client import Client
 
 
 def test_without_redis_nothing_of_it_is_read(tmp_path: Path) -> None:
-    missing = tmp_path / "missing"
-    compose(KernelSettings(lease="jetstream", redis_password_file=missing), Client(), SystemClock())
-    with pytest.raises(FileNotFoundError):
-        compose(KernelSettings(lease="redis", redis_password_file=missing), Client(), SystemClock())
+    compose(KernelSettings(lease="jetstream", redis_password_file=tmp_path / "missing"), Client(), SystemClock())
+
+
+async def test_a_password_for_redis_that_cannot_be_read_is_redis_away(tmp_path: Path, redis_url: str) -> None:
+    """The kernel starts, and the lease that JetStream keeps decides; the file counts as soon as it is there."""
+    file = tmp_path / "password"
+    settings = KernelSettings(lease="redis", redis_url=redis_url, redis_password_file=file)
+    compose(settings, Client(), SystemClock())
+    client = redis.Redis.from_url(redis_url, **settings.redis_options())
+    lease = RedisLease(client, "kernel-0", "me", 2.0)
+    with pytest.raises(LeaseUnavailable, match=r"our password for Redis cannot be read: .*/password"):
+        await lease.acquire()
+    file.write_text("whatever")  # This server asks for none, and so takes any.
+    assert await lease.acquire()
+    await client.aclose()

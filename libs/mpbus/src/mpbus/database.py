@@ -19,6 +19,14 @@ import asyncpg
 import structlog
 from asyncpg.transaction import Transaction
 
+DRIVER_ERRORS = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
+"""Everything that the driver raises for what the world, or a statement, does to it."""
 CONNECT_SECONDS = 60.0
 STATEMENTS_MAX = 100
 _TRANSACTION_ONLY = {"default_transaction_read_only": "transaction_read_only"}

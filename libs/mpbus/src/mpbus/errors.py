@@ -52,7 +52,7 @@ class Denied(BusError, NatsError):
 
 
 class Unusable(BusError):
-    """A credential or certificate for NATS cannot be read."""
+    """A credential or certificate cannot be read."""
 
 
 class ConsumerLost(BusError):

@@ -41,3 +41,14 @@ def why_away(error: BaseException, *, migrated: bool = False) -> str | None:
     if isinstance(error, ValueError):
         return None
     return f"PostgreSQL does not answer: {said}"
+
+
+def why_unavailable(error: BaseException) -> str:
+    """Why a question got no answer, whatever the driver raised: for who asks nothing but what is written in the code.
+
+    What is wrong with a statement of ours, or with the tables, is mended by somebody, and then it goes on.
+    """
+    if reason := why_away(error):
+        return reason
+    said = str(error).partition("\n")[0] or type(error).__name__
+    return f"PostgreSQL refuses what we ask ({getattr(error, 'sqlstate', None) or type(error).__name__}): {said}"

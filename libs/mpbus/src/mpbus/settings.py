@@ -8,7 +8,10 @@ from urllib.parse import quote
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from redis.credentials import CredentialProvider
+from redis.exceptions import AuthenticationError
 
+from mpbus.errors import Unusable
 from mpbus.options import NatsOptions
 
 
@@ -64,6 +67,21 @@ class OpsSettings(BusSettings):
     ops_port: int = Field(0, ge=0, le=65_535, description="its port; 0: no such door")
 
 
+class FileCredentials(CredentialProvider):
+    """A name, and a password that stands in a file."""
+
+    def __init__(self, user: str, file: Path) -> None:
+        self._user, self._file = user, file
+
+    def get_credentials(self) -> tuple[str] | tuple[str, str]:
+        """Both as they are now. Raises `AuthenticationError`, which is Redis being away for us."""
+        try:
+            password = self._file.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise AuthenticationError(f"our password for Redis cannot be read: {error}") from error
+        return (self._user, password) if self._user else (password,)
+
+
 class RedisSettings(BaseSettings):
     """Where Redis is and who we are there."""
 
@@ -75,12 +93,14 @@ class RedisSettings(BaseSettings):
     redis_tls_ca_file: Path | None = Field(None, description="PEM with the authorities that vouch for Redis")
 
     def redis_options(self) -> dict[str, Any]:
-        """Options for `Redis.from_url` beside the address. Raises `OSError` when the password's file cannot be read."""
+        """Options for `Redis.from_url` beside the address.
+
+        The password is read when a connection is made: Redis is optional, so a file that cannot be read is no reason
+        not to start, and another password counts from the next connection on.
+        """
         found: dict[str, Any] = {}
         if file := _named(self.redis_password_file):
-            found["password"] = file.read_text().strip()
-            if self.redis_user:
-                found["username"] = self.redis_user
+            found["credential_provider"] = FileCredentials(self.redis_user, file)
         if ca_file := _named(self.redis_tls_ca_file):
             found["ssl_ca_certs"] = str(ca_file)
         return found
@@ -104,7 +124,7 @@ def _named(file: Path | None) -> Path | None:
 
 
 def with_password(dsn: str, file: Path | None) -> str:
-    """A PostgreSQL address with the password from a file, where it names none itself. Raises `OSError`."""
+    """A PostgreSQL address with the password from a file, where it names none itself. Raises `Unusable`."""
     file = _named(file)
     if file is None:
         return dsn
@@ -112,4 +132,8 @@ def with_password(dsn: str, file: Path | None) -> str:
     user, at, place = rest.rpartition("@")
     if not at or ":" in user:
         return dsn
-    return f"{scheme}{separator}{user}:{quote(file.read_text().strip(), safe='')}@{place}"
+    try:
+        password = file.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Unusable(f"the password for PostgreSQL cannot be read: {error}") from error
+    return f"{scheme}{separator}{user}:{quote(password, safe='')}@{place}"

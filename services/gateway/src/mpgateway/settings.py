@@ -96,7 +96,7 @@ class GatewaySettings(OpsSettings, RedisSettings):
 
     @cached_property
     def read_models_dsn(self) -> str:
-        """The DSN with its password. Raises `OSError` when the password's file cannot be read."""
+        """The DSN with its password. Raises `Unusable` when the password's file cannot be read."""
         return with_password(self.postgres_dsn, self.postgres_password_file)
 
     @cached_property

@@ -29,6 +29,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from mpoperator.connections import unanswered
+from mpoperator.errors import NotConfigured
 from mpoperator.settings import OperatorSettings
 
 WAIT_SECONDS = 3.0
@@ -137,7 +138,11 @@ async def _open_bus(found: Cluster, user: str) -> None:
 
 
 async def _open_database(found: Cluster) -> None:
-    dsn = found.settings.known_dsn
+    try:
+        dsn = found.settings.known_dsn
+    except NotConfigured as error:
+        found.errors["postgres"] = str(error)
+        return
     if dsn is None:
         found.errors["postgres"] = "where PostgreSQL is is not known: set MP_POSTGRES_OWNER_DSN"
         return

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from mpbus.errors import Unusable
 from mpbus.identities import OPERATOR, PROVISION, RESTORE
 from mpbus.options import NatsOptions
 from mpbus.settings import NatsSettings, RedisSettings, with_password
@@ -65,9 +66,12 @@ class OperatorSettings(NatsSettings, RedisSettings):
 
     @property
     def known_dsn(self) -> str | None:
-        """As `dsn`, None where it is not known."""
+        """As `dsn`, None where it is not known. Raises `NotConfigured` when its password cannot be read."""
         found = self.postgres_owner_dsn or self.postgres_dsn
-        return with_password(found.get_secret_value(), self.postgres_password_file) if found else None
+        try:
+            return with_password(found.get_secret_value(), self.postgres_password_file) if found else None
+        except Unusable as error:
+            raise NotConfigured(str(error)) from error
 
     def nats(self, user: str = OPERATOR) -> NatsOptions:
         """How to connect. Who restores shows another key than who looks: it writes the log."""

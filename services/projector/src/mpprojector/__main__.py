@@ -3,6 +3,7 @@
 import sys
 
 import asyncpg
+from mpbus.errors import Unusable
 from mpbus.oneshot import run_once
 from pydantic import ValidationError
 
@@ -21,7 +22,14 @@ def main(arguments: list[str]) -> int:
                 return composition.run(ProjectorSettings())
             case ["migrate"]:
                 settings = MigrationSettings()
-                refusals = (SchemaMismatch, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+                refusals = (
+                    SchemaMismatch,
+                    Unusable,
+                    asyncpg.PostgresError,
+                    asyncpg.InterfaceError,
+                    OSError,
+                    TimeoutError,
+                )
                 return run_once("migration", lambda: _migrated(settings), *refusals)
             case _:
                 sys.stderr.write(USAGE)

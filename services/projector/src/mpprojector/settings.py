@@ -20,7 +20,7 @@ class ProjectorSettings(OpsSettings):
 
     @property
     def dsn(self) -> str:
-        """The DSN with its password. Raises `OSError` when the password's file cannot be read."""
+        """The DSN with its password. Raises `Unusable` when the password's file cannot be read."""
         return with_password(self.postgres_dsn.get_secret_value(), self.postgres_password_file)
 
 
@@ -40,7 +40,7 @@ class MigrationSettings(BaseSettings):
 
     @property
     def dsn(self) -> str:
-        """The owner's DSN with its password. Raises `OSError` when the password's file cannot be read."""
+        """The owner's DSN with its password. Raises `Unusable` when the password's file cannot be read."""
         return with_password(self.postgres_owner_dsn.get_secret_value(), self.postgres_owner_password_file)
 
     @property

@@ -11,6 +11,10 @@ class Unavailable(Exception):
     """The database does not answer now: what was under way is done again later."""
 
 
+class NotAnswerable(Unavailable):
+    """The database refuses a statement of ours: somebody has to see to it first."""
+
+
 class LeaseLost(Exception):
     """Another worker delivers this webhook now."""
 

@@ -12,7 +12,7 @@ from mpbus.vitals import Vital
 
 from mpwebhooks import metrics
 from mpwebhooks.lane import Lane
-from mpwebhooks.ports import Head, Lease, LeaseLost, Ledger, Parked, Place, Unavailable, Webhook
+from mpwebhooks.ports import Head, Lease, LeaseLost, Ledger, NotAnswerable, Parked, Place, Unavailable, Webhook
 
 RESTART_SECONDS = 2.0
 HALTED_SECONDS = 30.0
@@ -198,7 +198,9 @@ class Service:
                 self._resting[name] = _Rest(time.monotonic() + (0 if paused else RESTART_SECONDS), paused)
             return
         causes = error.exceptions if isinstance(error, BaseExceptionGroup) else (error,)
-        expected = all(isinstance(cause, LeaseLost | Unavailable) for cause in causes)
+        expected = all(
+            isinstance(cause, LeaseLost | Unavailable) and not isinstance(cause, NotAnswerable) for cause in causes
+        )
         wait = RESTART_SECONDS if expected else HALTED_SECONDS
         self._resting[name] = _Rest(time.monotonic() + wait, halted=not expected)
         if any(isinstance(cause, LeaseLost) for cause in causes):

@@ -46,5 +46,5 @@ class WebhooksSettings(OpsSettings):
 
     @property
     def dsn(self) -> str:
-        """The DSN with its password. Raises `OSError` when the password's file cannot be read."""
+        """The DSN with its password. Raises `Unusable` when the password's file cannot be read."""
         return with_password(self.postgres_dsn.get_secret_value(), self.postgres_password_file)

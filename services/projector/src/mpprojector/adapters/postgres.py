@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import asyncpg
-from mpbus.database import Connector
-from mpbus.postgres import why_away
+from mpbus.database import DRIVER_ERRORS, Connector
+from mpbus.postgres import why_away, why_unavailable
 
 from mpprojector.ports import NotWritable, Unavailable
 
@@ -31,7 +31,7 @@ SESSION = {
 
 async def connect(dsn: str, name: str, *, command_seconds: float = COMMAND_SECONDS) -> asyncpg.Connection:
     """One connection, named in `pg_stat_activity`. Times are integers in milliseconds. Raises `Unavailable`."""
-    with translated():
+    with asked():
         connection = await Connector(
             dsn,
             name,
@@ -44,6 +44,15 @@ async def connect(dsn: str, name: str, *, command_seconds: float = COMMAND_SECON
             "timestamptz", schema="pg_catalog", encoder=_micros, decoder=_millis, format="tuple"
         )
         return connection
+
+
+@contextlib.contextmanager
+def asked() -> Iterator[None]:
+    """Every error of the driver as `Unavailable`: no rows are written here whose projection could halt for them."""
+    try:
+        yield
+    except DRIVER_ERRORS as error:
+        raise Unavailable(why_unavailable(error)) from error
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from mpbus.reader import LogPosition
 from mpviews.changes import View
 
 from mpprojector.adapters.migrations import MEND, SchemaMismatch, require_current
-from mpprojector.adapters.postgres import connect, translated
+from mpprojector.adapters.postgres import asked, connect
 from mpprojector.adapters.postgres_model import PostgresReadModel
 from mpprojector.ports import Lease, ReadModel, Report, Unavailable
 
@@ -97,7 +97,7 @@ class PostgresLedger:
         connection = await self._connected()
         names, versions = [view.name for view in views], [view.version for view in views]
         try:
-            with translated():
+            with asked():
                 await require_current(connection)
                 known = {(row["name"], row["version"]) for row in await connection.fetch(_KNOWN, names)}
         except SchemaMismatch as error:  # Not yet: who deploys us migrates, too.
@@ -110,7 +110,7 @@ class PostgresLedger:
     async def strangers(self) -> dict[str, int]:
         """Projections whose serving build is of a version this node does not fold, with that version."""
         connection = await self._connected()
-        with translated():
+        with asked():
             rows = await connection.fetch(_STRANGERS, self._names, self._versions)
         return {row["name"]: row["version"] for row in rows}
 
@@ -118,7 +118,7 @@ class PostgresLedger:
         """Own what nobody owns any more, up to this node's fair share."""
         connection = await self._connected()
         leases = []
-        with translated():
+        with asked():
             await connection.execute(_PRESENT, node, self._lease_seconds)
             room = await self._share(connection, node) - holding
             for row in await connection.fetch(_SILENT, self._names, self._versions, max(room, 0), self._lease_seconds):
@@ -129,7 +129,7 @@ class PostgresLedger:
     async def take(self, node: str, name: str, build: int, *, from_anyone: bool = False) -> Lease | None:
         """Own one build, whatever it is for; None while somebody else does, unless it may be taken `from_anyone`."""
         connection = await self._connected()
-        with translated():
+        with asked():
             if from_anyone:
                 await connection.execute(_DEPOSE, name, build, node, self._lease_seconds)
             row = await connection.fetchrow(_ONE, name, build)
@@ -149,7 +149,7 @@ class PostgresLedger:
     async def excess(self, node: str, holding: int) -> int:
         """How many projections more than its fair share a node holds."""
         connection = await self._connected()
-        with translated():
+        with asked():
             return max(0, holding - await self._share(connection, node))
 
     async def renew(self, node: str, reports: Sequence[Report]) -> set[str]:
@@ -159,7 +159,7 @@ class PostgresLedger:
         fields = ("state", "error", "head", "lag_seconds", "rate")
         columns = [*_places(owned), *([getattr(report, field) for report in reports] for field in fields)]
         titles = {(lease.name, lease.build): lease.title for lease in owned}
-        with translated():
+        with asked():
             await connection.execute(_PRESENT, node, self._lease_seconds)
             rows = await connection.fetch(_RENEW, node, self._lease_seconds, *columns)
         return {titles[row["name"], row["build"]] for row in rows}
@@ -167,13 +167,13 @@ class PostgresLedger:
     async def release(self, node: str, leases: Sequence[Lease]) -> None:
         """Give leases back."""
         connection = await self._connected()
-        with translated():
+        with asked():
             await connection.execute(_RELEASE, node, *_places(leases))
 
     async def leave(self, node: str) -> None:
         """This node works no more: the others' shares grow."""
         connection = await self._connected()
-        with translated():
+        with asked():
             await connection.execute(_FORGET, node)
 
     async def open(self, lease: Lease, view: View) -> ReadModel:

@@ -5,14 +5,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
-from mpbus.database import Connector
-from mpbus.postgres import why_away
+from mpbus.database import DRIVER_ERRORS, Connector
+from mpbus.postgres import why_away, why_unavailable
 
-from mpwebhooks.ports import Unavailable
+from mpwebhooks.ports import NotAnswerable, Unavailable
 
 CONNECTIONS = 6
 COMMAND_SECONDS = 10.0
-_DRIVERS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 
 
 class Database:
@@ -35,12 +34,12 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
-        """A connection for a moment. Raises `Unavailable` for what the world does to it."""
+        """A connection for a moment. Raises `Unavailable` for what the world does to it, else `NotAnswerable`."""
         assert self._pool is not None, "the pool is started"
         try:
             async with self._pool.acquire() as connection:
                 yield connection
-        except _DRIVERS as error:
-            if (reason := why_away(error)) is None:
-                raise
-            raise Unavailable(reason) from error
+        except DRIVER_ERRORS as error:
+            if reason := why_away(error):
+                raise Unavailable(reason) from error
+            raise NotAnswerable(why_unavailable(error)) from error
