@@ -30,7 +30,8 @@ def test_addresses_are_the_subjects() -> None:
     assert address["serviceCommands"].format(shard="0", service="webhooks", instance="main") == (
         subjects.service_subject("0", "webhooks", "main")
     )
-    assert address["replies"].format(user="gateway", producer="p1") == subjects.reply_subject("gateway", "p1")
+    replies = address["replies"].format(user="gateway", producer="p1", pack="7")
+    assert replies == f"{subjects.reply_subject('gateway', 'p1')}.7"
     assert address["log"].format(shard="0") == subjects.log_subject("0")
     places = {"shard": "0", "workspace": "acme", "aggregate": "task", "id": "t1"}
     assert address["feed"].format(**places) == subjects.feed_subject("0", "acme", "task", "t1")

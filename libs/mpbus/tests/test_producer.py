@@ -130,3 +130,36 @@ async def test_another_request_under_the_same_id_is_sent_once_the_first_has_its_
         assert [bytes(sent.payload) for sent in commands_in(arrived)] == [bytes(envelope.payload)]
         await answer(nc, arrived)
     assert [outcome.accepted for outcome in await asyncio.gather(*waiting)] == [True] * 3
+
+
+async def test_nobody_is_given_the_outcome_of_another_under_the_same_id(
+    nc: Client, producer: CommandProducer, intake: Pull
+) -> None:
+    ann = command("deploy-1")
+    vic = msgspec.structs.replace(ann, workspace_id="other", principal="user:vic")
+    first = asyncio.create_task(producer.submit(ann))
+    arrived = await intake.take(timeout_seconds=30)
+    again = await intake.take(timeout_seconds=30)
+    await answer(nc, arrived)
+    assert (await first).accepted
+    second = asyncio.create_task(producer.submit(vic))
+    its_own = await intake.take(timeout_seconds=30)
+    await answer(nc, again)
+    refused = Outcome(command_id="deploy-1", status=Status.REJECTED, epoch=1, first_seq=2, last_seq=2)
+    await nc.publish((its_own[0].headers or {})[REPLY_HEADER], codec.encode_outcomes([refused]))
+    assert not (await second).accepted
+
+
+async def test_two_under_the_same_id_do_not_wait_for_each_other(
+    nc: Client, producer: CommandProducer, intake: Pull
+) -> None:
+    ann = command("deploy-2")
+    vic = msgspec.structs.replace(ann, workspace_id="other", principal="user:vic")
+    waiting = [asyncio.create_task(producer.submit(envelope)) for envelope in (ann, vic)]
+    arrived: list[Msg] = []
+    while len(commands_in(arrived)) < 2:
+        arrived += await intake.take(timeout_seconds=30)
+    assert len(arrived) == 2, "an answer names an id: no pack holds one twice"
+    await answer(nc, arrived)
+    assert all(outcome.accepted for outcome in await asyncio.gather(*waiting))
+    assert producer.in_flight == 0

@@ -58,6 +58,7 @@ def test_a_service_that_would_change_the_grammar_is_refused(name: str) -> None:
 
 
 def test_answers_go_where_answers_are_awaited_and_nowhere_else() -> None:
+    assert subjects.answerable("mp.v1.reply.gateway.p1.7", "")
     assert subjects.answerable("mp.v1.reply.gateway.p1", "")
     assert subjects.answerable("mp.v1.reply.p1", ""), "as builds before this one ask"
     assert subjects.answerable("mp.v1.reply.webhooks.p1", "system:webhooks:main")

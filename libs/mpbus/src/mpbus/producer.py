@@ -1,11 +1,15 @@
 """The command producer: packs what arrives while its publish is in flight, so nobody waits for a batch to fill.
 
-A producer hears outcomes on its own core subject. A command without an outcome is sent again under the same idempotency
+A producer hears outcomes on its own core subjects. A command without an outcome is sent again under its idempotency
 key after a while: the kernel then answers from its record, so a lost reply costs time and never doubles an effect.
+
+Clients choose the ids of commands, and two of them may choose the same. So an answer belongs to the pack that asked,
+and no pack holds an id twice: nobody is given the outcome of another's command.
 """
 
 import asyncio
 import contextlib
+import itertools
 import secrets
 from collections import deque
 
@@ -34,17 +38,23 @@ _FULL = {10077, 10122}
 
 
 class _Waiting(msgspec.Struct):
+    command_id: str
     line: bytes
     future: "asyncio.Future[Outcome]"
     deadline: float
     resend_at: float
     resend_after: float = _RESEND_SECONDS
+    packs: list[str] = []
+    """The packs that it was sent in, by number."""
 
 
 class _Send(msgspec.Struct):
     line: bytes
     command_id: str
+    waiting: _Waiting | None = None
+    """Who waits for the outcome."""
     stored: "asyncio.Future[None] | None" = None
+    """Who waits for it to be durable."""
 
 
 class CommandProducer:
@@ -58,16 +68,19 @@ class CommandProducer:
         self._publisher = AckedPublisher(nc, _PUBLISH_SECONDS)
         self._subject = subjects.service_subject(shard, user, instance) if instance else subjects.command_subject(shard)
         self._reply = subjects.reply_subject(user, secrets.token_hex(8))
-        self._headers = {REPLY_HEADER: self._reply}
+        self._numbers = itertools.count(1)
         self._in_flight_max = in_flight_max
         self._waiting: dict[str, _Waiting] = {}
+        """By who asks and the command's id."""
+        self._asked: dict[str, dict[str, _Waiting]] = {}
+        """What each pack still waits for: its number, then the command's id."""
         self._pending: deque[_Send] = deque()
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Listen for outcomes and begin to send."""
-        self._subscription = await self._nc.subscribe(self._reply, cb=self._on_reply)
+        self._subscription = await self._nc.subscribe(f"{self._reply}.*", cb=self._on_reply)
         self._tasks = [asyncio.create_task(self._pump()), asyncio.create_task(self._watch())]
 
     async def close(self) -> None:
@@ -90,7 +103,8 @@ class CommandProducer:
         Raises `Overloaded` (nothing was taken), `Unavailable` or `OutcomeTimeout` (repeat with the same key to learn).
         """
         line = codec.encode(envelope)
-        while (already := self._waiting.get(envelope.command_id)) is not None:
+        asker = f"{envelope.workspace_id} {envelope.principal} {envelope.command_id}"
+        while (already := self._waiting.get(asker)) is not None:
             if already.line == line:
                 return await asyncio.shield(already.future)
             await asyncio.wait([already.future])
@@ -98,14 +112,17 @@ class CommandProducer:
         self._admit()
         loop = asyncio.get_running_loop()
         now = loop.time()
-        waiting = _Waiting(line, loop.create_future(), now + timeout_seconds, now + _RESEND_SECONDS)
-        self._waiting[envelope.command_id] = waiting
-        self._pending.append(_Send(line, envelope.command_id))
+        command_id = envelope.command_id
+        future: asyncio.Future[Outcome] = loop.create_future()
+        waiting = _Waiting(command_id, line, future, now + timeout_seconds, now + _RESEND_SECONDS)
+        self._waiting[asker] = waiting
+        self._pending.append(_Send(line, command_id, waiting))
         self._wake.set()
         try:
-            return await waiting.future
+            return await future
         finally:
-            self._waiting.pop(envelope.command_id, None)
+            self._waiting.pop(asker, None)
+            self._forget(waiting)
 
     async def enqueue(self, envelope: CommandEnvelope) -> None:
         """Send a command and return when it is durable in the command stream; its outcome is for later.
@@ -114,7 +131,7 @@ class CommandProducer:
         """
         self._admit()
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._pending.append(_Send(codec.encode(envelope), envelope.command_id, stored))
+        self._pending.append(_Send(codec.encode(envelope), envelope.command_id, stored=stored))
         self._wake.set()
         await stored
 
@@ -129,18 +146,42 @@ class CommandProducer:
             while self._pending:
                 await self._publish(self._pack())
 
+    def _forget(self, waiting: _Waiting) -> None:
+        """Take no more answers for it, from whichever pack."""
+        for number in waiting.packs:
+            asked = self._asked.get(number)
+            if asked is not None and asked.pop(waiting.command_id, None) is not None and not asked:
+                del self._asked[number]
+
     def _pack(self) -> list[_Send]:
-        pack = [self._pending.popleft()]
-        size = len(pack[0].line)
+        """Take what waits to be sent, up to a command whose id is in the pack already."""
+        pack: list[_Send] = []
+        ids: set[str] = set()
+        size = 0
         while self._pending and len(pack) < PACK_COMMANDS_MAX and size < PACK_BYTES_MAX:
-            pack.append(self._pending.popleft())
-            size += len(pack[-1].line)
+            send = self._pending[0]
+            if send.command_id in ids:
+                break
+            self._pending.popleft()
+            if send.waiting is not None and send.waiting.future.done():
+                continue  # Its outcome came, or it was given up, before it could be sent again.
+            ids.add(send.command_id)
+            pack.append(send)
+            size += len(send.line)
         return pack
 
     async def _publish(self, pack: list[_Send]) -> None:
+        if not pack:
+            return
+        number = str(next(self._numbers))
+        asked = {send.command_id: send.waiting for send in pack if send.waiting is not None}
+        if asked:
+            self._asked[number] = asked
+            for waiting in asked.values():
+                waiting.packs.append(number)
         data = b"\n".join([send.line for send in pack])
         try:
-            await self._publisher.publish(self._subject, data, self._headers)
+            await self._publisher.publish(self._subject, data, {REPLY_HEADER: f"{self._reply}.{number}"})
         except APIError as error:
             full = error.err_code in _FULL
             self._fail(pack, Overloaded("the command stream is full") if full else Unavailable(str(error)))
@@ -154,9 +195,8 @@ class CommandProducer:
 
     def _fail(self, pack: list[_Send], error: Exception) -> None:
         for send in pack:
-            waiting = self._waiting.get(send.command_id)
-            if send.stored is None and waiting is not None and not waiting.future.done():
-                waiting.future.set_exception(error)
+            if send.waiting is not None and not send.waiting.future.done():
+                send.waiting.future.set_exception(error)
         self._fail_stored(pack, error)
 
     def _fail_stored(self, pack: list[_Send], error: Exception) -> None:
@@ -165,8 +205,11 @@ class CommandProducer:
                 send.stored.set_exception(error)
 
     async def _on_reply(self, msg: Msg) -> None:
+        asked = self._asked.get(msg.subject.rpartition(".")[2])
+        if asked is None:
+            return  # All of its outcomes are known already.
         for outcome in codec.decode_outcomes(msg.data):
-            waiting = self._waiting.get(outcome.request_id or outcome.command_id)
+            waiting = asked.get(outcome.request_id or outcome.command_id)
             if waiting is not None and not waiting.future.done():
                 waiting.future.set_result(outcome)
 
@@ -176,13 +219,13 @@ class CommandProducer:
         while True:
             await asyncio.sleep(_TICK_SECONDS)
             now = loop.time()
-            for command_id, waiting in list(self._waiting.items()):
+            for waiting in list(self._waiting.values()):
                 if waiting.future.done():
                     continue
                 if waiting.deadline <= now:
-                    waiting.future.set_exception(OutcomeTimeout(command_id))
+                    waiting.future.set_exception(OutcomeTimeout(waiting.command_id))
                 elif waiting.resend_at <= now:
                     waiting.resend_after *= 2
                     waiting.resend_at = now + waiting.resend_after
-                    self._pending.append(_Send(waiting.line, command_id))
+                    self._pending.append(_Send(waiting.line, waiting.command_id, waiting))
                     self._wake.set()

@@ -65,7 +65,9 @@ def _channels() -> Json:
             "Commands of a service of the system, which the subject names.",
             ["commands"],
         ),
-        "replies": _channel("nats", "mp.v1.reply.{user}.{producer}", "Outcomes, to whoever asked.", ["outcomes"]),
+        "replies": _channel(
+            "nats", "mp.v1.reply.{user}.{producer}.{pack}", "Outcomes, to whoever asked.", ["outcomes"]
+        ),
         "log": _channel("nats", "mp.v1.log.{shard}", "What happened: the source of truth.", ["commit"]),
         "feed": _channel(
             "nats",

@@ -6,7 +6,7 @@ PREFIX = "mp.v1"
 _SHARD = re.compile(r"^[A-Za-z0-9_-]{1,64}\Z")
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,49}\Z")
 """A service, an instance of one, a user of NATS: one token of a subject, and part of a principal's id."""
-_REPLY = re.compile(rf"^{re.escape(PREFIX)}\.reply(\.[A-Za-z0-9_-]{{1,64}}){{1,2}}\Z")
+_REPLY = re.compile(rf"^{re.escape(PREFIX)}\.reply(\.[A-Za-z0-9_-]{{1,64}}){{1,3}}\Z")
 SYSTEM_PREFIX = "system:"
 """A principal of this form is a service of the system itself. It has no role and no key: nobody can be it."""
 UNNAMED_SENDER = "system:unnamed"
