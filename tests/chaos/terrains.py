@@ -10,6 +10,7 @@ from tests.chaos.arena import Arena, Faults
 from tests.chaos.disk_faults import ON_DISKS, ON_LIMITS, STORE_BYTES_MAX
 from tests.chaos.faults import ON_ONE_NODE
 from tests.chaos.kernel_faults import AROUND_KERNELS
+from tests.chaos.line_faults import ON_THE_LINE, PAYLOAD_BYTES_MAX
 from tests.chaos.node_faults import ON_CLIENTS_OF_NODES, ON_NODES, whole
 from tests.chaos.pooler_faults import BEHIND_A_POOLER
 from tests.support.pgbouncer import put_between
@@ -49,7 +50,9 @@ class Terrain:
 
 
 def _one_node(folder: Path, settings: Settings) -> Stack:
-    return Stack(folder, kernels=2, relays=2, projectors=2, gateways=1, settings=settings)
+    stack = Stack(folder, kernels=2, relays=2, projectors=2, gateways=1, settings=settings)
+    stack.nats.payload_bytes_max = PAYLOAD_BYTES_MAX
+    return stack
 
 
 def _three_nodes(folder: Path, settings: Settings) -> Stack:
@@ -72,7 +75,7 @@ def _pooled(folder: Path, settings: Settings) -> Stack:
     return stack
 
 
-ONE_NODE = Terrain("one-node", 0.54, {**ON_ONE_NODE, **AROUND_KERNELS}, _one_node)
+ONE_NODE = Terrain("one-node", 0.54, {**ON_ONE_NODE, **AROUND_KERNELS, **ON_THE_LINE}, _one_node)
 THREE_NODES = Terrain("three-nodes", 0.34, {**ON_NODES, **ON_CLIENTS_OF_NODES}, _three_nodes, nodes=3, settled=whole)
 SMALL_DISKS = Terrain("small-disks", 0.04, ON_DISKS, _small_disks, disks=_DISKS)
 POOLED = Terrain("pooled", 0.08, BEHIND_A_POOLER, _pooled, needs="pgbouncer")

@@ -16,6 +16,8 @@ from tests.simulation.world import CLOCK_BOUND_SECONDS, World
 from tests.support.history import check_history, check_rows
 from tests.support.load import audit
 
+WHOLE = "lines go beyond a commit"
+"""What is said of a message that is refused as a whole."""
 LATE_STORED_SECONDS = 30.0
 """How long a decided turn may be on its way into the log: nodes sleep meanwhile."""
 
@@ -52,10 +54,19 @@ def _check_time(commits: list[Commit], stamps: list[int]) -> None:
 def _check_order(commits: list[Commit], stored: list[tuple[str, str]]) -> None:
     """Commands are decided in the order of their stream, and none that it never held.
 
-    A line that was refused unread is none: its command is decided when it is asked for again.
+    A line that was refused unread is none, nor is one of a message that was refused as a whole: its command is decided
+    when it is asked for again.
     """
     unread = {r.command_id.removeprefix("unreadable_") for c in commits for r in c.records if r.digest is None}
-    first = dict.fromkeys(command_id for place, command_id in stored if place not in unread)
+    whole = {
+        r.command_id.split("_")[1]
+        for c in commits
+        for r in c.records
+        if isinstance(r.event, CommandRejected) and WHOLE in r.event.detail
+    }
+    first = dict.fromkeys(
+        command_id for place, command_id in stored if place not in unread and place.split("_")[0] not in whole
+    )
     decided = [record.command_id for commit in commits for record in commit.records if record.digest is not None]
     known = set(decided)
     assert decided == [command_id for command_id in first if command_id in known], "not in the stream's order"
@@ -67,7 +78,7 @@ def _count(commits: list[Commit], world: World) -> None:
         world.faults["message split"] += commit.header.command_line > 0
         refused = [r.event for r in commit.records if isinstance(r.event, CommandRejected)]
         world.faults["decision too large"] += sum("fit into a commit" in event.detail for event in refused)
-        world.faults["message too large"] += sum("lines go beyond a commit" in event.detail for event in refused)
+        world.faults["message too large"] += sum(WHOLE in event.detail for event in refused)
         raised = any(isinstance(r.event, FeatureLevelRaised) for r in commit.records)
         world.faults["level raised"] += raised and commit.stream_seq > 1
 

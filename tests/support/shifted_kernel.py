@@ -1,17 +1,26 @@
-"""`python -m tests.support.shifted_kernel`: a kernel like any other, whose wall clock is off by what a file says.
+"""`python -m tests.support.shifted_kernel`: a kernel like any other, but for its wall clock and one bug.
 
+The clock is off by what a file says. The bug: to decide a command on a target of a certain name ends the process.
 It is no part of the product, whose settings know of no such file: a clock that can be set from outside is a hole.
 """
 
 import os
+import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 from mpkernel import main
 from mpkernel.adapters.clock import SystemClock
+from mpkernel.core import turn
+from mpkernel.core.decide import decide
+from mpschema.envelope import CommandEnvelope
 
 OFFSET_FILE = "TESTS_CLOCK_OFFSET_FILE"
 """The environment variable that names the file: seconds, as text; none, or an empty one, is 0."""
+
+DEADLY = "deadly-"
+"""What the name of such a target begins with."""
 
 
 class ShiftedClock(SystemClock):
@@ -25,5 +34,13 @@ class ShiftedClock(SystemClock):
         return super().wall_ns() + int(self._path.read_text().strip() or 0) * 10**9
 
 
+def decide_or_die(world: Any, envelope: CommandEnvelope, target: str, *rest: Any) -> Any:
+    """Decide as every kernel does, but for one bug."""
+    if target.startswith(DEADLY):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return decide(world, envelope, target, *rest)
+
+
 if __name__ == "__main__":
+    vars(turn)["decide"] = decide_or_die
     sys.exit(main.main(ShiftedClock(Path(os.environ[OFFSET_FILE]))))

@@ -51,6 +51,7 @@ class NatsServer(ChildProcess):
         self.cluster_port = cluster_port
         self.routes = routes
         self.store_bytes_max = store_bytes_max
+        self.payload_bytes_max = PAYLOAD_BYTES_MAX
         self.users = tuple(users)
         self.routes_password = routes_password
         self.config_path = folder / "nats.conf"
@@ -108,7 +109,7 @@ class NatsServer(ChildProcess):
             f"server_name: {self.name}",
             f"listen: {HOST}:{self.port}",
             f"http: {HOST}:{self.monitor_port}",
-            f"max_payload: {PAYLOAD_BYTES_MAX}",
+            f"max_payload: {self.payload_bytes_max}",
             "max_pending: 256MB",
             # An answered command is on disk: without `always` an acknowledged message may still be in memory.
             f'jetstream {{ store_dir: "{self.folder / "jetstream"}", sync_interval: always, max_file_store: {limit} }}',
