@@ -1,8 +1,12 @@
-"""What one caller can do to everybody's line of commands: a line that kills, repeats without end, cascades by the ten."""
+"""What one caller can do to the others: a line that kills, repeats without end, cascades by the ten, a stolen key."""
 
 import asyncio
+import uuid
 from functools import partial
+from typing import Any
 
+import httpx
+from httpx_sse import EventSource
 from mpbus.errors import BusError
 from mpschema import codec, subjects
 from mpschema.envelope import CommandEnvelope, Outcome
@@ -78,6 +82,32 @@ async def ten_large_cancels(arena: Arena) -> None:
     assert all(outcome.accepted for outcome in outcomes), outcomes
 
 
+async def key_revoked(arena: Arena) -> None:
+    """A key is revoked while its owner reads a stream of events. The stream ends, and the key opens nothing more."""
+    path = f"/v1/workspaces/{arena.cluster.load.workspace_id}"
+    who = f"{path}/principals/user:{arena.dice.randrange(1 << 40)}"
+    owner = {"Authorization": f"Bearer {arena.stack.root_key}"}
+    async with httpx.AsyncClient(base_url=arena.stack.url, timeout=30) as http, asyncio.timeout(PATIENCE_SECONDS):
+        await _done(http, owner, f"{who}/bind_role", {"role": "viewer"})
+        issued = await _done(http, owner, f"{who}/keys", {})
+        key = {"Authorization": f"Bearer {issued['key']}"}
+        async with http.stream("GET", f"{path}/events", headers=key) as response:
+            assert response.status_code == httpx.codes.OK, await response.aread()
+            frames = EventSource(response).aiter_sse()
+            await anext(frames)
+            await _done(http, owner, f"{who}/revoke_key", {"key_id": issued["key_id"]})
+            last = [frame async for frame in frames][-1]
+        assert (last.event, last.json()["reason"]) == ("bye", "revoked")
+        refused = await http.get(f"{path}/tasks", headers=key)
+        assert refused.status_code == httpx.codes.UNAUTHORIZED, refused.text
+
+
+async def _done(http: httpx.AsyncClient, headers: dict[str, str], path: str, body: dict[str, str]) -> dict[str, Any]:
+    answer = await http.post(path, json=body, headers={**headers, "Idempotency-Key": str(uuid.uuid4())})
+    assert answer.is_success, answer.text
+    return dict(answer.json())
+
+
 async def _asked(arena: Arena, envelope: CommandEnvelope) -> Outcome:
     """What comes of a command; it counts among those that must be in the log."""
     load = arena.cluster.load
@@ -95,4 +125,4 @@ async def _fill(arena: Arena, envelope: CommandEnvelope) -> None:
     raise AssertionError("the command stream was not filled")
 
 
-ON_THE_LINE: Faults = {line_that_kills: 2, stream_filled_with_repeats: 2, ten_large_cancels: 1}
+ON_THE_LINE: Faults = {line_that_kills: 2, stream_filled_with_repeats: 2, ten_large_cancels: 1, key_revoked: 2}
