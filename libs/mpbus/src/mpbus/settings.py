@@ -81,6 +81,10 @@ class FileCredentials(CredentialProvider):
             raise AuthenticationError(f"our password for Redis cannot be read: {error}") from error
         return (self._user, password) if self._user else (password,)
 
+    async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+        """The same: a small file is read at once. (The library's own would warn at every connection.)"""
+        return self.get_credentials()
+
 
 class RedisSettings(BaseSettings):
     """Where Redis is and who we are there."""
