@@ -217,6 +217,25 @@ def test_keys_recorded_at_an_older_level_hold_as_they_were_recorded(run: Run) ->
     assert state_root(run.replayed()) == state_root(run.shard)
 
 
+@pytest.mark.parametrize("thawed", [False, True])
+@pytest.mark.parametrize("level_of_key", [1, 3])
+def test_what_goes_by_a_key_or_an_id_is_found_before_and_after_a_snapshot(
+    run: Run, level_of_key: int, thawed: bool
+) -> None:
+    if level_of_key == 3:
+        run.shard, run.position = Shard(), 0
+        run.raise_level()
+    first = run.decide(line("c-1", CREATE, key="k"))[0]
+    if level_of_key == 1:
+        run.raise_level()
+    if thawed:
+        run.shard = thaw(b"".join(Frozen(run.shard).chunks()))
+    asked = [line("c-2", CREATE, key="k"), line("c-1", CREATE), line("k", CREATE), line("c-3", CREATE, key="c-1")]
+    assert isinstance(first, Outcome)
+    assert all(isinstance(reply, Repeat) for reply in run.decide(*asked)), first
+    assert run.decide(asked[0]) == [Repeat("c-2", first.first_seq, conflict=False)]
+
+
 def test_the_outcome_of_one_id_in_two_workspaces_of_a_commit_is_not_mixed_up(run: Run) -> None:
     beta = CommandEnvelope(
         command_id="c-1",

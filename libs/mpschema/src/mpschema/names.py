@@ -27,6 +27,11 @@ def canonical(name: str) -> str:
     return unicodedata.normalize("NFC", name).strip()
 
 
+def plain(name: str) -> bool:
+    """Whether a name is recorded as it is, which is told fast of most: visible ASCII without space around it."""
+    return name.isascii() and name.isprintable() and name == name.strip() != ""
+
+
 def unfit(name: str) -> str:
     """Why this cannot be a name, given in its canonical form; empty where it can."""
     for place, each in enumerate(name):

@@ -50,6 +50,8 @@ def named(world: World, arguments: Command) -> Command | Rejection:
         return arguments
     changed: dict[str, Any] = {}
     name = getattr(arguments, given)
+    if not isinstance(arguments, CreateBoard) and (name is None or names.plain(name)):
+        return arguments
     if name is not None:
         changed[given] = names.canonical(name)
     if isinstance(arguments, CreateBoard):

@@ -39,10 +39,15 @@ class Outcomes:
     whose place says the owner, too.
     """
 
-    __slots__ = ("_places",)
+    __slots__ = ("_keyed", "_places", "_shared")
 
     def __init__(self, places: dict[str, int] | None = None) -> None:
         self._places = places if places is not None else {}
+        # What is nowhere need not be looked for. Levels only rise, so what is shared comes first.
+        self._shared = _OWNED not in next(iter(self._places), _OWNED)
+        """Whether something was recorded below `OWNED_SINCE`."""
+        self._keyed = any(request.count(_OWNED) > 1 for request in self._places)
+        """Whether a key was recorded since."""
 
     def __len__(self) -> int:
         return len(self._places)
@@ -54,12 +59,14 @@ class Outcomes:
         command_id, key = first.id[:-2], first.idempotency_key  # The id of an outcome's first event ends with ":0".
         place = int(first.digest[:16], 16) << _SEQ_BITS | first.seq
         if level < OWNED_SINCE:
+            self._shared = True
             places.setdefault(f"{workspace_id}/{command_id}", place)
             if key is not None:
                 places.setdefault(f"{workspace_id}/{key}", place)
             return
         places.setdefault(f"{workspace_id} {command_id}", _owner(first.actor) << _OWNER_AT | place)
         if key is not None:
+            self._keyed = True
             places.setdefault(f"{workspace_id} {first.actor} {key}", place)
 
     def forget(self, first: EventRecord) -> None:
@@ -74,6 +81,18 @@ class Outcomes:
         ):
             if request in places and first_seq(places[request]) == first.seq:
                 del places[request]
+
+    def unused(self, envelope: CommandEnvelope) -> bool:
+        """Whether nothing at all goes by a request's id or key. So it is with almost all, and this is told fast."""
+        places, workspace_id, command_id = self._places, envelope.workspace_id, envelope.command_id
+        key = envelope.idempotency_key
+        if f"{workspace_id} {command_id}" in places or (key and f"{workspace_id} {key}" in places):
+            return False
+        if self._keyed and f"{workspace_id} {envelope.principal} {key or command_id}" in places:
+            return False
+        if not self._shared:
+            return True
+        return f"{workspace_id}/{command_id}" not in places and not (key and f"{workspace_id}/{key}" in places)
 
     def find(self, envelope: CommandEnvelope, level: int) -> int | None:
         """The place recorded for a request's key, for `first_seq` and `same_request`; None if there is none."""

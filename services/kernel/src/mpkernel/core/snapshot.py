@@ -93,7 +93,7 @@ def thaw(data: bytes) -> Shard:
         end = offset + _LENGTH_BYTES + int.from_bytes(data[offset : offset + _LENGTH_BYTES], "big")
         kind, workspace_id, body = msgspec.msgpack.decode(data[offset + _LENGTH_BYTES : end])
         if kind == "preamble":
-            shard = _shard_of(msgspec.msgpack.decode(body, type=Preamble), world, places)
+            shard = _shard_of(msgspec.msgpack.decode(body, type=Preamble), world)
         elif kind == "outcomes":
             flat = msgspec.msgpack.decode(body)
             places.update(zip(flat[::2], (int.from_bytes(place, "big") for place in flat[1::2]), strict=True))
@@ -102,14 +102,15 @@ def thaw(data: bytes) -> Shard:
         offset = end
     for space in world.workspaces.values():
         rebuild_indexes(space)
+    shard.outcomes = Outcomes(places)
     return shard
 
 
-def _shard_of(preamble: Preamble, world: World, places: dict[str, int]) -> Shard:
+def _shard_of(preamble: Preamble, world: World) -> Shard:
     for name in PLACE:
         setattr(world, name, getattr(preamble, name))
     world.operators = frozenset(preamble.operators)
-    return Shard(world, Outcomes(places), preamble.command_position, preamble.command_line)
+    return Shard(world, None, preamble.command_position, preamble.command_line)
 
 
 def _fill(world: World, workspace_id: str, kind: str, body: bytes) -> None:

@@ -246,6 +246,8 @@ class Turn(Draft):
     def _command(self, envelope: CommandEnvelope, sender: str, refused: Rejection | None = None) -> Reply:
         digest = codec.request_digest(envelope)
         outcomes = self.shard.outcomes
+        if outcomes.unused(envelope):
+            return self._outcome(envelope, digest, sender, refused)
         place = outcomes.find(envelope, self.shard.world.feature_level)
         if place is not None:
             return Repeat(envelope.command_id, first_seq(place), not same_request(place, digest))

@@ -4,6 +4,7 @@ That is what was decided ahead of being stored, and then was not stored next; a 
 message that finds no room in the commit it was begun in.
 """
 
+from operator import attrgetter
 from typing import Any
 
 from mpschema.envelope import EventRecord
@@ -11,6 +12,8 @@ from mpschema.envelope import EventRecord
 from mpkernel.core.evolve import undo
 from mpkernel.core.shard import Shard
 from mpkernel.core.world import PLACE
+
+_place_of = attrgetter(*PLACE)
 
 
 class Undo:
@@ -22,7 +25,7 @@ class Undo:
         world = shard.world
         self._shard = shard
         self._consumed = shard.command_position, shard.command_line
-        self._place = [getattr(world, name) for name in PLACE]
+        self._place = _place_of(world)
         self._begun_at = world.seq, world.epoch, world.time_ms
         self.replaced: list[tuple[EventRecord, Any]] = []
         """Each event that was folded, and what it replaced (`apply` says what)."""
