@@ -140,7 +140,7 @@ async def test_who_has_many_streams_gets_no_more_and_is_told_why(crowded: Stack,
         refusal = await _refused(eager)
         async with background(Listener(calm)) as listener:
             await eventually(lambda: listener.messages != [])
-    assert "170 of user:eager" in refusal
+    assert f"170 of {door.workspace_id}/user:eager" in refusal
 
 
 async def _refused(door: Door) -> str:

@@ -156,13 +156,13 @@ class HttpRequest:
     def _hold(self, size: int) -> None:
         """Count what is gathered, until the request is answered. Raises `TooMuchAtOnce`."""
         if self._gathering is not None:
-            self._gathering.take(self.identity.principal, size)
+            self._gathering.take(self.identity.subject, size)
             self.held += size
 
     def let_go(self) -> None:
         """Hold nothing more: the request is answered."""
         if self._gathering is not None:
-            self._gathering.give_back(self.identity.principal, self.held)
+            self._gathering.give_back(self.identity.subject, self.held)
             self.held = 0
 
 

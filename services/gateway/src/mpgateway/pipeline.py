@@ -132,9 +132,9 @@ class Pipeline:
 
     async def charge(self, request: HttpRequest, permits: int) -> None:
         """Take permits of the request's principal. Raises `Refused`."""
-        principal = request.identity.principal
-        if self._limiter.spend(principal, permits):
+        subject = request.identity.subject
+        if self._limiter.spend(subject, permits):
             return
-        if seconds := await self._limiter.take(principal, permits):
+        if seconds := await self._limiter.take(subject, permits):
             RATE_LIMITED.inc()
             raise Refused(Code.OVERLOADED, "too many requests", headers=retry_after(seconds))

@@ -30,6 +30,15 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     token_id: str = ""
     signed_by: str = ""
 
+    @property
+    def subject(self) -> str:
+        """Whom limits count the sender as.
+
+        An owner names principals freely: whose credential is of one workspace counts within it alone, and takes nothing
+        from who bears the same name elsewhere.
+        """
+        return self.principal if self.workspace_id is None else f"{self.workspace_id}/{self.principal}"
+
 
 class UnfitClaim(ValueError):
     """A claim of a token that nothing can be made of: its text may be told to whoever sent it."""

@@ -47,19 +47,19 @@ class Refusals:
 
     def check(self, request: HttpRequest) -> None:
         """Raises `Refused` (`overloaded`) for who is refused too often. Asked where the door is not open at once."""
-        blocked = (self._addresses.blocked(request.address), self._principals.blocked(request.identity.principal))
+        blocked = (self._addresses.blocked(request.address), self._principals.blocked(request.identity.subject))
         if (seconds := max(blocked)) > 0:
             raise _too_many(seconds, "too many requests were refused")
 
     async def count(self, request: HttpRequest) -> None:
         """Count a door that was not open."""
         await self._addresses.take(request.address)
-        await self._principals.take(request.identity.principal)
+        await self._principals.take(request.identity.subject)
 
     async def count_opening(self, request: HttpRequest) -> bool:
         """Count an event stream that is not opened. Returns whether there were too many of late."""
         identity = getattr(request, "identity", None)  # It has none before it is known who asks.
-        subject = f"address:{request.address}" if identity is None else str(identity.principal)
+        subject = f"address:{request.address}" if identity is None else str(identity.subject)
         return await self._openings.take(subject) > 0
 
     def check_denied(self, principal: str) -> None:

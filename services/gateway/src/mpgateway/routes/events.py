@@ -91,7 +91,7 @@ class EventRoutes:
         want, after = wanted(query), _after(request, query)
         if not self._tail.ready or self._clients.feed.ring.ending is not None:
             raise Refused(Code.UNAVAILABLE, "event streams are not open now", headers=retry_after(1))
-        who = Who(workspace_id, request.identity.principal)
+        who = Who(workspace_id, request.identity.subject)
         if (why := self._clients.refusal(who)) is not None:
             raise Refused(Code.OVERLOADED, why, headers=retry_after(CROWDED_SECONDS))
         return Client(request, who, want, after)

@@ -152,9 +152,9 @@ class Clients:
         Raises `TimeoutError`, also soon after the client may read no more.
         """
         # Only a write that waits for its client is ever seen here by another: the others are done before they can be.
-        stall, principal = self._settings.stall_seconds, client.who.principal
-        crowd = self._writing[principal] >= self._settings.unread_max
-        self._writing[principal] += 1
+        stall, subject = self._settings.stall_seconds, client.who.subject
+        crowd = self._writing[subject] >= self._settings.unread_max
+        self._writing[subject] += 1
         try:
             async with asyncio.timeout(min(UNREAD_SECONDS, stall) if crowd else stall) as deadline:
                 self._writes[client] = deadline
@@ -163,9 +163,9 @@ class Clients:
                 await write(step)
         finally:
             self._writes.pop(client, None)
-            self._writing[principal] -= 1
-            if not self._writing[principal]:
-                del self._writing[principal]
+            self._writing[subject] -= 1
+            if not self._writing[subject]:
+                del self._writing[subject]
 
     def _look(self) -> None:
         """End the writes to those who may read no more, and look again while somebody writes."""

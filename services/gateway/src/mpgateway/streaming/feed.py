@@ -131,7 +131,7 @@ class Feed:
             if cursor.seq > self.ring.cursor.seq:
                 yield await self._ahead(cursor)
                 return
-            await asyncio.sleep(self._pace.wait_seconds(who.principal))
+            await asyncio.sleep(self._pace.wait_seconds(who.subject))
             async with self._turns.turn(who) as turn, aclosing(self._backfill(who, wanted, cursor)) as steps:
                 async for step in steps:
                     async with turn.lent(steps):
@@ -153,10 +153,10 @@ class Feed:
         return Delivery(cursor)
 
     async def _backfill(self, who: Who, wanted: Wanted | None, cursor: Cursor) -> Steps:
-        if self._pace.wait_seconds(who.principal) > 0:
+        if self._pace.wait_seconds(who.subject) > 0:
             return  # While it waited for its turn, others of its principal read.
         position = GENESIS if cursor == START else await self._reader.position_before(max(cursor.seq, 1))
-        async with aclosing(self._commits(position, who.principal)) as commits:
+        async with aclosing(self._commits(position, who.subject)) as commits:
             async for commit in commits:
                 if self.ring.ending is not None:
                     yield Bye(self.ring.ending)
@@ -172,17 +172,17 @@ class Feed:
                 if self.ring.index_of(cursor.seq) is not None:
                     return
 
-    async def _commits(self, position: LogPosition, principal: str) -> AsyncGenerator[FramedCommit, None]:
+    async def _commits(self, position: LogPosition, subject: str) -> AsyncGenerator[FramedCommit, None]:
         """The commits after a place, as many as a principal may read now: at least what is asked for at once."""
         taken = 0
         async with aclosing(batches_after(self._reader, position)) as batches:
             async for batch in batches:
                 size = sum(len(commit.data) for commit in batch)
-                self._pace.count(principal, size)
+                self._pace.count(subject, size)
                 taken += size
                 for commit in batch:
                     yield FramedCommit(commit)
-                if taken >= BACKFILL_BYTES and self._pace.wait_seconds(principal) > 0:
+                if taken >= BACKFILL_BYTES and self._pace.wait_seconds(subject) > 0:
                     return
 
     async def record(self, seq: int) -> EventRecord:

@@ -23,7 +23,8 @@ class Who(NamedTuple):
     """Whom a stream counts for."""
 
     workspace_id: str
-    principal: str
+    subject: str
+    """Of the limits: `Identity.subject`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +47,9 @@ class Seats:
     def refusal(self, who: Who) -> str | None:
         """Why there is no seat for somebody; None when there is one."""
         limits, free = self._limits, self._limits.total - self.taken
-        workspace, principal = self._held["workspace", who.workspace_id], self._held["principal", who.principal]
-        if principal >= min(limits.of_principal, free):
-            return f"too many event streams are open here: {principal} of {who.principal}, {self.taken} of all"
+        workspace, own = self._held["workspace", who.workspace_id], self._held["subject", who.subject]
+        if own >= min(limits.of_principal, free):
+            return f"too many event streams are open here: {own} of {who.subject}, {self.taken} of all"
         if workspace >= min(limits.of_workspace, free):
             return f"too many event streams are open here: {workspace} of this workspace, {self.taken} of all"
         return None
@@ -63,7 +64,7 @@ class Seats:
 
     def _add(self, who: Who, more: int) -> None:
         self.taken += more
-        for key in (("workspace", who.workspace_id), ("principal", who.principal)):
+        for key in (("workspace", who.workspace_id), ("subject", who.subject)):
             self._held[key] += more
             if not self._held[key]:
                 del self._held[key]
@@ -110,7 +111,7 @@ class Turns:
 
     def _claim(self, ticket: int) -> tuple[int, int, int]:
         who = self._waiting[ticket][0]
-        return self._used["workspace", who.workspace_id], self._used["principal", who.principal], ticket
+        return self._used["workspace", who.workspace_id], self._used["subject", who.subject], ticket
 
     def _end(self, who: Who) -> None:
         self._count(who, -1)
@@ -118,7 +119,7 @@ class Turns:
 
     def _count(self, who: Who, more: int) -> None:
         self._free -= more
-        for key in (("workspace", who.workspace_id), ("principal", who.principal)):
+        for key in (("workspace", who.workspace_id), ("subject", who.subject)):
             self._used[key] += more
             if not self._used[key]:
                 del self._used[key]
@@ -132,16 +133,16 @@ class Pace:
         self._ahead_seconds = ahead_seconds
         self._paid_at: dict[str, float] = {}
 
-    def count(self, principal: str, size: int) -> None:
+    def count(self, subject: str, size: int) -> None:
         """Count what was read."""
         now = time.monotonic()
         if len(self._paid_at) >= PACES_MAX:
             self._paid_at = {name: paid_at for name, paid_at in self._paid_at.items() if paid_at > now}
-        self._paid_at[principal] = max(self._paid_at.get(principal, 0.0), now) + size / self._bytes_per_second
+        self._paid_at[subject] = max(self._paid_at.get(subject, 0.0), now) + size / self._bytes_per_second
 
-    def wait_seconds(self, principal: str) -> float:
+    def wait_seconds(self, subject: str) -> float:
         """For how long the principal's streams read no more."""
-        return max(0.0, self._paid_at.get(principal, 0.0) - time.monotonic() - self._ahead_seconds)
+        return max(0.0, self._paid_at.get(subject, 0.0) - time.monotonic() - self._ahead_seconds)
 
 
 class Turn:
