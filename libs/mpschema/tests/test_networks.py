@@ -150,6 +150,11 @@ UNUSABLE = [
     (f"https://{'a' * 64}.com/", "no name"),
     ("https://:443/", "no name"),
     ("https://hook.invalid/", "lead nowhere"),
+    ("https://user:secret@example.com/", "leave out what stands before the @"),
+    ("https://user@example.com/", "leave out what stands before the @"),
+    ("https://@example.com/", "leave out what stands before the @"),
+    ("https://example.com/#part", "leave out # and"),
+    ("https://example.com#", "leave out # and"),
 ]
 
 
@@ -167,6 +172,14 @@ PRIVATE = [
     ("https://[64:ff9b::a9fe:a9fe]/", "this link"),
     ("https://localhost/", "this machine itself"),
     ("https://a.LOCALHOST./", "this machine itself"),
+    ("https://metadata/", "name an endpoint by a public name"),
+    ("https://gateway-1:8080/", "name an endpoint by a public name"),
+    ("https://com./", "name an endpoint by a public name"),
+    ("https://metadata.google.internal/", "name an endpoint by a public name"),
+    ("https://printer.LOCAL./", "name an endpoint by a public name"),
+    ("https://nats.mp.svc.cluster.local/", "name an endpoint by a public name"),
+    ("https://nas.home.arpa/", "name an endpoint by a public name"),
+    ("https://ci.corp/", "name an endpoint by a public name"),
 ]
 
 

@@ -15,6 +15,9 @@ _NUMBER = re.compile(r"^(0[xX][0-9A-Fa-f]*|[0-9]+)\Z")
 _NAME_MAX = 253
 _NEVER_RESOLVED = frozenset({"invalid", "onion"})
 _THIS_MACHINE = "localhost"
+_DO = "name an endpoint by a public name, or let MP_WEBHOOKS_ALLOW_PRIVATE allow private ones"
+_PRIVATE_ENDS = ("corp", "home", "home.arpa", "internal", "intranet", "lan", "local", "private")
+"""What names end in that are of a private network: set aside for it (RFC 6762, RFC 8375, ICANN), or used so by habit."""
 
 
 def unusable(url: str) -> str:
@@ -37,9 +40,15 @@ def not_public(url: str) -> str:
     if host.rpartition(".")[2] == _THIS_MACHINE:
         return f"{host} is this machine itself, and this installation delivers to the internet alone"
     found = _special_of(host)
-    if found is None:
-        return ""
-    return f"{host} is {found.purpose}, and this installation delivers to the internet alone"
+    if found is not None:
+        return f"{host} is {found.purpose}, and this installation delivers to the internet alone"
+    if ":" not in host and not _NUMBER.match(host.rpartition(".")[2]) and _is_private_name(host):
+        return f"{host} is a name of a private network, and this installation delivers to the internet alone: {_DO}"
+    return ""
+
+
+def _is_private_name(host: str) -> bool:
+    return "." not in host or any(host.endswith(f".{end}") for end in _PRIVATE_ENDS) or host in _PRIVATE_ENDS
 
 
 def _parts(url: str) -> SplitResult | str:
@@ -53,6 +62,10 @@ def _parts(url: str) -> SplitResult | str:
         return f"the endpoint is no URL: {error}"
     if port == 0:
         return "no endpoint has the port 0"
+    if "@" in parts.netloc:
+        return "an endpoint holds no user or password: leave out what stands before the @, deliveries are signed instead"
+    if "#" in url:
+        return "an endpoint has no fragment, which is never sent: leave out # and what follows it"
     return parts
 
 
