@@ -62,11 +62,15 @@ def _parts(url: str) -> SplitResult | str:
         return f"the endpoint is no URL: {error}"
     if port == 0:
         return "no endpoint has the port 0"
+    return _never_sent(parts, url) or parts
+
+
+def _never_sent(parts: SplitResult, url: str) -> str:
     if "@" in parts.netloc:
-        return "an endpoint holds no user or password: leave out what stands before the @, deliveries are signed instead"
+        return "an endpoint holds no user or password, deliveries are signed: leave out what stands before the @"
     if "#" in url:
         return "an endpoint has no fragment, which is never sent: leave out # and what follows it"
-    return parts
+    return ""
 
 
 def _unusable_host(host: str) -> str:
