@@ -17,7 +17,7 @@ _NEVER_RESOLVED = frozenset({"invalid", "onion"})
 _THIS_MACHINE = "localhost"
 _DO = "name an endpoint by a public name, or let MP_WEBHOOKS_ALLOW_PRIVATE allow private ones"
 _PRIVATE_ENDS = ("corp", "home", "home.arpa", "internal", "intranet", "lan", "local", "private")
-"""What names end in that are of a private network: set aside for it (RFC 6762, RFC 8375, ICANN), or used so by habit."""
+"""What names end in that are of a private network: set aside for it (RFC 6762, RFC 8375, ICANN), or used so."""
 
 
 def unusable(url: str) -> str:
