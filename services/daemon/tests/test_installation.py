@@ -18,7 +18,9 @@ from mpd import logs
 from mpd.installation import AlreadyRunning, NotRunning, exclusive, read_state, running_pid, stop
 from mpd.keys import ensure_keys
 from mpd.ports import FIRST, HOST, LAST, PortBook, free_port, is_free, next_free_port
+from mpd.process import ChildProcess
 from mpd.servers import PostgresServer
+from mpd.stack import Stack
 
 HOLD = (
     "import sys, threading; from pathlib import Path; from mpd.installation import exclusive\n"
@@ -38,6 +40,45 @@ def test_a_folder_has_one_owner_and_is_free_when_the_owner_is_killed(tmp_path: P
     assert running_pid(tmp_path) is None
     with exclusive(tmp_path):
         assert running_pid(tmp_path) is not None
+
+
+def test_who_else_holds_the_lock_is_named_and_is_nobody_to_stop(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    (tmp_path / "mpd.lock").write_text(str(ended.pid))
+    with (tmp_path / "mpd.lock").open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        said = rf"another process \(pid {os.getpid()}\) holds the lock"
+        with pytest.raises(AlreadyRunning, match=said), exclusive(tmp_path):
+            pass
+        with pytest.raises(NotRunning, match=said):
+            read_state(tmp_path)
+        with pytest.raises(NotRunning, match=said):
+            stop(tmp_path, timeout=1)
+
+
+def test_no_other_user_can_open_the_lock_or_read_a_log_of_an_installation_that_was_open(tmp_path: Path) -> None:
+    home, log = tmp_path / "home", tmp_path / "home" / "logs" / "nats.log"
+    log.parent.mkdir(parents=True)
+    for file in (home / "mpd.lock", log):
+        file.touch()
+        file.chmod(0o644)
+    for folder in (home, log.parent):
+        folder.chmod(0o755)
+    with exclusive(home):
+        Stack(home)
+        child = ChildProcess("nats", ["/bin/true"], log)
+        child.spawn()
+        child.wait(30)
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in (home, home / "mpd.lock", log.parent, log)}
+    assert list(modes.values()) == [0o700, 0o600, 0o700, 0o600], modes
+
+
+def test_a_folder_of_the_machine_stays_open(tmp_path: Path) -> None:
+    tmp_path.chmod(0o1777)
+    with exclusive(tmp_path):
+        assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o1777
+    assert stat.S_IMODE((tmp_path / "mpd.lock").stat().st_mode) == 0o600
 
 
 def test_one_who_looks_whether_a_folder_has_an_owner_does_not_keep_it_from_having_one(tmp_path: Path) -> None:

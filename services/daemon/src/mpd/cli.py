@@ -26,7 +26,7 @@ from mpd import installation, logs
 from mpd.containers import write_installation
 from mpd.credentials import Credentials
 from mpd.installation import AlreadyRunning, NoFolder, NotRunning
-from mpd.keys import new_environment
+from mpd.keys import make_private, new_environment, open_private
 from mpd.ports import is_free
 from mpd.process import ServerFailed
 from mpd.servers.wheels import WheelMissing
@@ -281,8 +281,8 @@ def _start_detached(folder: Path, http_port: int | None, kernels: int, relay: bo
     command += [] if relay else ["--no-relay"]
     command += [] if webhooks else ["--no-webhooks"]
     log_path = folder / "logs" / "mpd.log"
-    log_path.parent.mkdir(parents=True, exist_ok=True)
-    with log_path.open("ab") as log:
+    make_private(log_path.parent)
+    with open(log_path, "ab", opener=open_private) as log:  # noqa: PTH123 - Path.open takes no opener
         begin = log.tell()
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"

@@ -12,6 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+import psutil
+
+from mpd.keys import make_private, open_private
 from mpd.supervisor import state_path
 
 POLL_SECONDS = 0.05
@@ -19,18 +22,20 @@ LOOK_SECONDS_MAX = 10.0
 
 
 class AlreadyRunning(Exception):
-    """Another mpd runs on this folder. `pid` is its process id."""
+    """Another mpd runs on this folder, or somebody else holds its lock. `pid` is what the last owner wrote down."""
 
     def __init__(self, folder: Path, pid: int) -> None:
-        super().__init__(f"ModuPrompt is already running on {folder} (pid {pid})")
+        said = f"ModuPrompt is already running on {folder} (pid {pid})"
+        super().__init__(said if _lives(pid) else _held_by_another(folder))
         self.pid = pid
 
 
 class NotRunning(Exception):
-    """Nothing runs on this folder."""
+    """Nothing runs on this folder, though somebody else may hold its lock."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(f"nothing is running on {folder}")
+    def __init__(self, folder: Path, locked: bool = False) -> None:
+        nothing = f"nothing is running on {folder}"
+        super().__init__(f"{nothing}, but {_held_by_another(folder)}" if locked else nothing)
 
 
 class NoFolder(Exception):
@@ -51,7 +56,7 @@ def default_folder() -> Path:
 def make_folder(folder: Path) -> None:
     """Make the folder of all data where it is missing. Raises NoFolder."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private(folder)
     except OSError as error:
         raise NoFolder(f"{folder} cannot be made ({error.strerror})") from error
     if not os.access(folder, os.W_OK | os.X_OK):
@@ -61,8 +66,8 @@ def make_folder(folder: Path) -> None:
 @contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
     """Own a folder for as long as the block runs. Raises AlreadyRunning. The system frees it when the owner dies."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with _lock_path(folder).open("a+") as file:
+    make_private(folder)
+    with open(_lock_path(folder), "a+", opener=open_private) as file:  # noqa: PTH123 - Path.open takes no opener
         if not _lock(file):
             raise AlreadyRunning(folder, running_pid(folder) or 0)
         file.truncate(0)
@@ -84,8 +89,8 @@ def running_pid(folder: Path) -> int | None:
 def read_state(folder: Path) -> dict[str, Any]:
     """What the running mpd wrote down last: pid, phase, url, processes. Raises NotRunning."""
     pid = running_pid(folder)
-    if pid is None:
-        raise NotRunning(folder)
+    if pid is None or not _lives(pid):
+        raise NotRunning(folder, locked=pid is not None)
     try:
         return dict(json.loads(state_path(folder).read_text()))
     except FileNotFoundError:
@@ -95,8 +100,8 @@ def read_state(folder: Path) -> dict[str, Any]:
 def stop(folder: Path, timeout: float) -> int:
     """Ask the running mpd to stop, wait until it left, and return its pid. Raises NotRunning, TimeoutError."""
     pid = running_pid(folder)
-    if not pid:
-        raise NotRunning(folder)
+    if pid is None or not _lives(pid):
+        raise NotRunning(folder, locked=pid is not None)
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + timeout
     while running_pid(folder) is not None:
@@ -104,6 +109,20 @@ def stop(folder: Path, timeout: float) -> int:
             raise TimeoutError(f"mpd (pid {pid}) did not stop within {timeout:g} s")
         time.sleep(POLL_SECONDS)
     return pid
+
+
+def _lives(pid: int) -> bool:
+    return pid > 0 and psutil.pid_exists(pid)
+
+
+def _held_by_another(folder: Path) -> str:
+    """Who keeps mpd out, as far as the system tells."""
+    path = _lock_path(folder)
+    inode, table = str(path.stat().st_ino), Path("/proc/locks")
+    rows = [line.split() for line in table.read_text().splitlines()] if table.exists() else []
+    holders = [row[4] for row in rows if row[1] == "FLOCK" and row[5].rpartition(":")[2] == inode]
+    who = f"another process (pid {holders[0]})" if holders else "another process"
+    return f"{who} holds the lock {path}: end it"
 
 
 def _lock(file: IO[str]) -> bool:

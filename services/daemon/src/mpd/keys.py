@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import os
 import secrets
+import stat
 import string
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +88,23 @@ def write_private(path: Path, text: str) -> None:
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
     draft.replace(path)
+
+
+def open_private(path: str | Path, flags: int) -> int:
+    """Open a file that only its owner may read, be it an older one that others may: an `opener` of `open`."""
+    descriptor = os.open(path, flags, 0o600)
+    if os.fstat(descriptor).st_uid == os.geteuid():
+        os.fchmod(descriptor, 0o600)
+    return descriptor
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder that its owner alone may enter, and close one that is ours and open to others."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    now = folder.stat()
+    # Where everybody may write and nobody remove what is another's (/tmp), the folder is the machine's.
+    if now.st_uid == os.geteuid() and now.st_mode & 0o077 and not now.st_mode & stat.S_ISVTX:
+        folder.chmod(0o700)
 
 
 def _public_pem(seed: str) -> str:

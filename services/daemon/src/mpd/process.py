@@ -15,6 +15,8 @@ from pathlib import Path
 
 import psutil
 
+from mpd.keys import open_private
+
 LAUNCHER = Path(__file__).with_name("launch.py")
 POLL_SECONDS = 0.01
 LOG_BYTES_MAX = 32 * 1024 * 1024
@@ -126,7 +128,7 @@ class ChildProcess:
         user = self.user
         tie = [os.getpid(), int(self.death_signal), user.uid, user.gid, user.folder or ""]
         launch = [sys.executable, "-I", "-S", str(LAUNCHER), *map(str, tie), "--", *self.command]
-        with self.log_path.open("ab") as log:
+        with open(self.log_path, "ab", opener=open_private) as log:  # noqa: PTH123 - Path.open takes no opener
             self._log_begin = log.tell()
             return subprocess.Popen(
                 launch,

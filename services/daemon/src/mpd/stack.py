@@ -18,7 +18,7 @@ from mpbus.identities import OPERATOR, PROVISION, RESTORE
 from mpbus.options import NatsOptions
 
 from mpd.credentials import REDIS_RULES, Credentials
-from mpd.keys import ensure_keys, write_private
+from mpd.keys import ensure_keys, make_private, write_private
 from mpd.ports import HOST, PortBook
 from mpd.process import ChildProcess, ServerFailed
 from mpd.servers import NatsCluster, NatsServer, PostgresServer, ValkeyServer
@@ -59,7 +59,8 @@ class Stack:
         self.shard = shard
         self._settings = settings or {}
         self._on_progress = on_progress
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_private(self.folder)
+        make_private(self.folder / "logs")
         self.keys = ensure_keys(self.folder / "secrets")
         known = known_passwords(self.folder / "postgres")
         self.credentials = Credentials(self.keys.folder, (shard,), known)
