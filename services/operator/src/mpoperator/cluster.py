@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -105,7 +107,11 @@ class Cluster:
     def start_command(self) -> str:
         """How what does not run is started."""
         folder = self.settings.data_dir
-        return f"mpd start --detach --data {folder}" if folder else "start it, or correct its address in the settings"
+        if not folder:
+            return "start it, or correct its address in the settings"
+        # A running mpd refuses a second start, and starts by itself what it can: what it did not mend, a new one may.
+        stop = f"mpd stop --data {folder} && " if _mpd_runs(Path(folder)) else ""
+        return f"{stop}mpd start --detach --data {folder}"
 
     def psql(self, statement: str) -> str:
         """How to run a statement as the owner here. The password is not shown: it is taken from where we have it."""
@@ -113,6 +119,15 @@ class Cluster:
         if "MP_POSTGRES_OWNER_DSN" not in os.environ:
             variable = '"$(jq -r .postgres_owner_dsn "${MP_HOME:-$HOME/.moduprompt}/operator.json")"'
         return f'psql {variable} -c "{statement}"'
+
+
+def _mpd_runs(folder: Path) -> bool:
+    """Whether the mpd that wrote down its state there lives."""
+    try:
+        os.kill(int(json.loads((folder / "state.json").read_text())["pid"]), 0)
+    except (OSError, ValueError, KeyError):
+        return False
+    return True
 
 
 @contextlib.asynccontextmanager
