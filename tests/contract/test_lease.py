@@ -179,7 +179,7 @@ async def test_a_failed_try_gives_its_turn_back_at_once(keepers: Keepers) -> Non
 async def test_a_leader_that_finds_anothers_key_in_redis_goes_on_and_takes_it_when_it_is_free(keepers: Keepers) -> None:
     ann = keepers.pair("ann")
     assert await ann.acquire()
-    await keepers.client.set(f"mp:lease:{keepers.name}", "a stranger")
+    await keepers.client.set(f"mp:lease:{keepers.name}", "a stranger", ex=1000)
     assert await ann.renew()
     assert await keepers.key() == "a stranger"
     await keepers.client.flushdb()
@@ -198,10 +198,19 @@ async def test_redis_that_returns_takes_nothing_from_the_leader(keepers: Keepers
 
 async def test_a_key_in_redis_that_outlives_its_time_is_nobodys(keepers: Keepers) -> None:
     ann = keepers.pair("ann", SHORT_SECONDS)
-    await keepers.client.set(f"mp:lease:{keepers.name}", "a stranger")
+    await keepers.client.set(f"mp:lease:{keepers.name}", "a stranger", ex=1000)
     assert not await ann.acquire()
     await eventually(ann.acquire)
     assert await keepers.key() == "a stranger"
+
+
+async def test_a_key_in_redis_without_a_time_to_live_is_no_lease(keepers: Keepers) -> None:
+    ann, ben = keepers.turn("ann"), keepers.turn("ben")
+    await keepers.client.set(f"mp:lease:{keepers.name}", "a stranger")
+    assert await ann.free()
+    assert ann.holder == ""
+    assert await ann.acquire()
+    assert not await ben.acquire()
 
 
 async def test_a_key_in_redis_that_is_no_word_is_done_without(keepers: Keepers) -> None:

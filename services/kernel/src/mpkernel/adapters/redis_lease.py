@@ -9,12 +9,13 @@ from mpkernel.ports import LeaseUnavailable
 
 _TAKE = """
 local holder = redis.call('GET', KEYS[1])
-if holder == false or holder == ARGV[1] then
+if holder == false or holder == ARGV[1] or redis.call('PTTL', KEYS[1]) == -1 then
   redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
   return 1
 end
 return 0
 """
+_LOOK = "if redis.call('PTTL', KEYS[1]) == -1 then return false end return redis.call('GET', KEYS[1])"
 _RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 
 
@@ -26,7 +27,10 @@ def _heed_cancellation() -> None:
 
 
 class RedisLease:
-    """A `Lease` in one key of Redis. A flush frees it; the holder's next renewal takes it again."""
+    """A `Lease` in one key of Redis. A flush frees it; the holder's next renewal takes it again.
+
+    A key without a time to live is no lease: no kernel writes one, and it would be held for ever.
+    """
 
     def __init__(self, client: redis.Redis, name: str, holder: str, ttl_seconds: float) -> None:
         self._client = client
@@ -43,7 +47,7 @@ class RedisLease:
     async def free(self) -> bool:
         """See the port."""
         try:
-            holder = await self._client.get(self._key)
+            holder = await self._client.eval(_LOOK, 1, self._key)
             _heed_cancellation()
         except (RedisError, OSError) as error:
             raise LeaseUnavailable(str(error) or type(error).__name__) from error
