@@ -259,6 +259,14 @@ FOR_NOBODY = (
     "REPLICAOF NO ONE",
     "MONITOR",
     "SWAPDB 0 1",
+    "SCRIPT FLUSH",
+    "SCRIPT KILL",
+    "FUNCTION LIST",
+    "FUNCTION FLUSH",
+    "FUNCTION KILL",
+    "SCAN 0",
+    "RANDOMKEY",
+    "SELECT 1",
 )
 
 

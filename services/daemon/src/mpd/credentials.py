@@ -20,11 +20,12 @@ from mpbus.options import NatsOptions
 from mpd.keys import ensure_secret, write_private
 
 POSTGRES_ROLES = ("mp_owner", "mp_projector", "mp_gateway", "mp_webhooks")
-_WRITES = "+@read +@write +@connection +@scripting +@transaction +time -@dangerous"
+_READS = "+@read +@connection +time -@dangerous -scan -randomkey -select"
+_WRITES = f"+@write {_READS} +@transaction -@scripting +eval +evalsha +script|load"
 REDIS_RULES: Mapping[str, str] = {
     "kernel": f"~mp:lease:* &mp:lease:* +@pubsub {_WRITES}",
     "gateway": f"~mp:limit:* ~mp:cache:* {_WRITES}",
-    "operator": "%R~mp:* +@read +@connection +time -@dangerous",
+    "operator": f"%R~mp:* {_READS}",
 }
 """What each user of Redis may do, in the words of its access lists. Nobody else is let in."""
 _FEED = "nats_feed_"

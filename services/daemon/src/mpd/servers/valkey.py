@@ -13,6 +13,8 @@ from mpd.servers import wheels
 class ValkeyServer(ChildProcess):
     """One valkey-server. A port left out is chosen freely and kept over restarts; the log lives in `folder`."""
 
+    stuck_seconds_max = 10.0  # It keeps nothing: a new start loses nothing, and ends a script that would not.
+
     def __init__(
         self,
         folder: Path,
@@ -33,6 +35,8 @@ class ValkeyServer(ChildProcess):
             "save": "",
             "appendonly": "no",
             "databases": str(databases),
+            # No answer at all while a script runs: "busy" would be told to those let in alone, and a ping is not.
+            "busy-reply-threshold": "0",
         }
         if acl_file is not None:
             options["aclfile"] = str(acl_file)
