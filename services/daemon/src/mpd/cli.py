@@ -282,7 +282,7 @@ def _start_detached(folder: Path, http_port: int | None, kernels: int, relay: bo
     command += [] if webhooks else ["--no-webhooks"]
     log_path = folder / "logs" / "mpd.log"
     make_private(log_path.parent)
-    with open(log_path, "ab", opener=open_private) as log:  # noqa: PTH123 - Path.open takes no opener
+    with open(log_path, "ab", opener=open_private) as log:
         begin = log.tell()
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"

@@ -67,7 +67,7 @@ def make_folder(folder: Path) -> None:
 def exclusive(folder: Path) -> Iterator[None]:
     """Own a folder for as long as the block runs. Raises AlreadyRunning. The system frees it when the owner dies."""
     make_private(folder)
-    with open(_lock_path(folder), "a+", opener=open_private) as file:  # noqa: PTH123 - Path.open takes no opener
+    with open(_lock_path(folder), "a+", opener=open_private) as file:
         if not _lock(file):
             raise AlreadyRunning(folder, running_pid(folder) or 0)
         file.truncate(0)

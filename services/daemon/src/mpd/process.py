@@ -128,7 +128,7 @@ class ChildProcess:
         user = self.user
         tie = [os.getpid(), int(self.death_signal), user.uid, user.gid, user.folder or ""]
         launch = [sys.executable, "-I", "-S", str(LAUNCHER), *map(str, tie), "--", *self.command]
-        with open(self.log_path, "ab", opener=open_private) as log:  # noqa: PTH123 - Path.open takes no opener
+        with open(self.log_path, "ab", opener=open_private) as log:
             self._log_begin = log.tell()
             return subprocess.Popen(
                 launch,
