@@ -159,9 +159,9 @@ def test_a_valkey_that_hangs_is_started_again_be_it_by_a_script_without_end(new_
         stack.valkey.pause()
         eventually_sync(lambda: stack.valkey.pid != hung and stack.valkey.is_ready(), 30)
         hung = stack.valkey.pid
-        with Redis(port=stack.valkey.port, username="gateway", password=password, retry=None) as redis:
-            with pytest.raises((RedisConnectionError, RedisTimeoutError)):
-                redis.eval("while true do end", 0)
+        redis = Redis(port=stack.valkey.port, username="gateway", password=password, retry=None)
+        with redis, pytest.raises((RedisConnectionError, RedisTimeoutError)):
+            redis.eval("while true do end", 0)
         eventually_sync(lambda: stack.valkey.pid != hung and stack.valkey.is_ready(), 30)
 
 
