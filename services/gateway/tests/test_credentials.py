@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from mpd.stack import Stack
 
 from services.gateway.tests.door import BLUEPRINT, Door
 from tests.support import eventually
@@ -128,3 +130,20 @@ async def test_who_guesses_is_slowed_down_and_who_is_known_is_not(door: Door, ht
         return await guess(1_000) == 401
 
     await eventually(forgiven)
+
+
+SPELLINGS = ["Bearer  {}", "Bearer\t{}", "Bearer {} x", "Bearer {}=", "Bearer {},", "Bearer \x0b{}", "Bearer {}\x0b"]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+async def test_a_credential_has_one_spelling(gateway_stack: Stack, door: Door, spelling: str) -> None:
+    """Else one credential is remembered as often as it can be spelled, and pushes out everybody else's."""
+    key = (await _issue(door, "user:bob"))["key"]
+    address = urlsplit(gateway_stack.url)
+    told = spelling.format(key).encode("latin-1")
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    writer.write(b"GET %b/tasks HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" % door.path.encode())
+    writer.write(b"Authorization: %b\r\n\r\n" % told)
+    status = (await reader.readline()).split()[1]
+    writer.close()
+    assert status in (b"400", b"401")

@@ -1,5 +1,8 @@
 """From an `Authorization` header to an identity, remembered as long as it is good, so that the hot path asks nobody."""
 
+import hashlib
+import re
+
 from mpschema.problems import EdgeCode
 from mpschema.rejections import Code
 
@@ -14,7 +17,9 @@ from mpgateway.http import HttpRequest, retry_after
 from mpgateway.problems import Refused
 
 REMEMBERED_MAX = 20_000
-TOKEN_LETTERS_MAX = 8_192
+"""Each is a digest and an identity, whose parts are ids of bounded length: together about 20 MB."""
+_BEARER = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] ([A-Za-z0-9_.:@-]{1,8192})\Z")
+"""One space, and no letter that neither a key nor a JWT has: a credential has one spelling."""
 _CHALLENGE = ((b"www-authenticate", b'Bearer realm="moduprompt"'),)
 _UNKNOWN = "the credential is unknown, expired or revoked"
 
@@ -39,7 +44,11 @@ class Authenticator:
 
     def remembered(self, authorization: bytes) -> Identity | None:
         """The identity behind a header that was verified before, while it is good."""
-        identity = self._believed.get(authorization)
+        token = _bearer(authorization)
+        return self._still_good(_digest(token)) if token else None
+
+    def _still_good(self, digest: bytes) -> Identity | None:
+        identity = self._believed.get(digest)
         return identity if identity is not None and self.ended(identity) is None else None
 
     def ended(self, identity: Identity) -> str | None:
@@ -53,18 +62,18 @@ class Authenticator:
 
         Raises `Refused`: `unauthenticated`, or `overloaded` for an address that guesses.
         """
-        authorization = request.headers.get(b"authorization", b"")
-        if (identity := self.remembered(authorization)) is not None:
+        token = _bearer(request.headers.get(b"authorization", b""))
+        digest = _digest(token)
+        if (identity := self._still_good(digest)) is not None:
             return identity
-        self._believed.pop(authorization, None)
-        token = _bearer(authorization)
-        detail = _UNKNOWN if token else "a bearer token is needed"
+        self._believed.pop(digest, None)
+        detail = _UNKNOWN if token else "a bearer token is needed: the word Bearer, one space, and the token"
         try:
             identity = await self._identify(token, request.address) if token else None
         except UnfitClaim as unfit:
             identity, detail = None, str(unfit)
         if identity is not None and self.ended(identity) is None:
-            self._remember(authorization, identity)
+            self._remember(digest, identity)
             return identity
         if seconds := await self._refusals.count_address(request.address):
             slow = "too many failed attempts from this address"
@@ -97,14 +106,17 @@ class Authenticator:
         await self._access.settle()
         return None
 
-    def _remember(self, authorization: bytes, identity: Identity) -> None:
+    def _remember(self, digest: bytes, identity: Identity) -> None:
         if len(self._believed) >= REMEMBERED_MAX:
             del self._believed[next(iter(self._believed))]
-        self._believed[authorization] = identity
+        self._believed[digest] = identity
 
 
 def _bearer(authorization: bytes) -> str:
-    scheme, _, token = authorization.partition(b" ")
-    if scheme.lower() != b"bearer" or not token.isascii() or len(token) > TOKEN_LETTERS_MAX:
-        return ""
-    return token.strip().decode("ascii")
+    found = _BEARER.match(authorization)
+    return found[1].decode("ascii") if found is not None else ""
+
+
+def _digest(token: str) -> bytes:
+    """What a token is remembered by: as long for every token, and no secret."""
+    return hashlib.sha256(token.encode()).digest()
