@@ -19,6 +19,7 @@ from mpschema.problems import EdgeCode
 from mpschema.registry import CommandSpec
 from mpschema.rejections import Code, Rejection
 from mpschema.system import LOG, SYSTEM_WORKSPACE
+from mpviews.denials import Denial
 
 from mpgateway.auth.refusals import Refusals
 from mpgateway.conditions import expected_version
@@ -60,7 +61,7 @@ class Commanding:
         """Answer a request for one command. Raises `Refused`, or what the producer raises."""
         envelope = await self.read(spec, request)
         if _responds_async(request):
-            self._refusals.check_denied(envelope.principal)
+            self._refusals.check_denied(envelope.workspace_id, envelope.principal)
             self._check_endpoint(envelope)
             await self._producer.enqueue(envelope)
             return _enqueued(envelope)
@@ -69,11 +70,11 @@ class Commanding:
 
     async def submit(self, envelope: CommandEnvelope) -> Outcome:
         """Send a command and wait for its recorded outcome. Raises `Refused`, or what the producer raises."""
-        self._refusals.check_denied(envelope.principal)
+        self._refusals.check_denied(envelope.workspace_id, envelope.principal)
         self._check_endpoint(envelope)
         outcome = await self._producer.submit(envelope, self._outcome_seconds)
         if outcome.code is Code.DENIED and not outcome.duplicate:
-            self._refusals.count_denied(envelope.principal)
+            self._refusals.count_denied(Denial(outcome.first_seq, envelope.workspace_id, envelope.principal))
         return outcome
 
     async def submit_named(self, envelope: CommandEnvelope) -> Outcome:

@@ -76,8 +76,7 @@ class Access:
                 for record in concerning(commit.body):
                     self.slice.fold(record)
                 self.slice.seq = last
-        if self.settled_once:
-            self._refusals.extend(commits)
+        self._refusals.extend(commits, old=not self.settled_once)
         self._moved.set()
         self._moved = asyncio.Event()
 

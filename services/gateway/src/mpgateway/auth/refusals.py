@@ -5,7 +5,7 @@ Nobody is kept from what is theirs by it: a good credential and an open door are
 
 from mpbus.reader import Commit
 from mpschema.rejections import Code
-from mpviews.denials import denied_actors
+from mpviews.denials import Denial, denials
 from redis.asyncio import Redis
 
 from mpgateway.http import HttpRequest, retry_after
@@ -19,11 +19,12 @@ PRINCIPAL = Rate(per_second=5, burst=50)
 """Doors that were not open to a principal."""
 OPENINGS = Rate(per_second=1, burst=50)
 """Event streams that were not opened, of a principal, or of an address that nobody knows."""
-DENIED = Rate(per_second=40, burst=400)
-"""Commands of a principal that the kernel denied: each of them is recorded for ever.
+DENIED = Rate(per_second=20, burst=200)
+"""Commands of a principal in a workspace that the kernel denied: each of them is recorded for ever.
 
-One that is answered here counts twice: at once, for reading the log may lag behind, and when it is read there, where
-also those are found that nobody waits for, or that came by another gateway.
+Each counts once: when it is answered here, for reading the log may lag behind, or else when it is read there, where
+also those are found that nobody waits for, or that came by another gateway. By which credential a command came the log
+does not say, so all of them count within the workspace.
 """
 
 
@@ -36,6 +37,8 @@ class Refusals:
         self._openings = RateLimiter(redis, "openings", OPENINGS)
         # Every gateway reads of every denial in the log: each counts for itself, and all come to the same.
         self._denied = RateLimiter(None, "denied", DENIED)
+        self._read_to = 0
+        self._answered: set[int] = set()
 
     def address_blocked(self, address: str) -> bool:
         """Whether the address has been refused too often of late."""
@@ -62,20 +65,28 @@ class Refusals:
         subject = f"address:{request.address}" if identity is None else str(identity.subject)
         return await self._openings.take(subject) > 0
 
-    def check_denied(self, principal: str) -> None:
+    def check_denied(self, workspace_id: str, principal: str) -> None:
         """Raises `Refused` (`overloaded`) for whose commands the kernel denies again and again."""
-        if (seconds := self._denied.blocked(principal)) > 0:
+        if (seconds := self._denied.blocked(f"{workspace_id}/{principal}")) > 0:
             raise _too_many(seconds, "too many commands were denied")
 
-    def count_denied(self, principal: str) -> None:
-        """Count a denial that is answered here."""
-        self._denied.count(principal)
+    def count_denied(self, denial: Denial) -> None:
+        """Count a denial that is answered here, where the log has not said so already."""
+        if denial.seq > self._read_to:
+            self._answered.add(denial.seq)
+            self._denied.count(f"{denial.workspace_id}/{denial.principal}")
 
-    def extend(self, commits: list[Commit]) -> None:
-        """Count what the log says was denied."""
+    def extend(self, commits: list[Commit], *, old: bool = False) -> None:
+        """Count what the log says was denied, but for what was answered here. What is `old` is passed over."""
         for commit in commits:
-            for principal in denied_actors(commit.body):
-                self._denied.count(principal)
+            if commit.position.seq <= self._read_to:
+                continue
+            for denial in denials(commit.body):
+                if denial.seq in self._answered:
+                    self._answered.discard(denial.seq)
+                elif not old:
+                    self._denied.count(f"{denial.workspace_id}/{denial.principal}")
+            self._read_to = commit.position.seq
 
 
 def _too_many(seconds: float, detail: str) -> Refused:
