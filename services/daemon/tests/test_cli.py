@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from mpd.cli import main
 from mpd.installation import exclusive
 from mpd.ports import HOST, free_port
+from mpd.supervisor import state_path
 
 
 def _mpd(*arguments: str) -> Result:
@@ -43,6 +44,17 @@ def test_status_and_stop_exit_with_3_when_nothing_runs(tmp_path: Path) -> None:
 def test_status_as_json_is_json_even_when_nothing_runs(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["status", "--json", "--data", str(tmp_path)])
     assert json.loads(result.stdout) == {"phase": "stopped", "processes": []}
+
+
+def test_status_is_not_headed_ready_while_a_process_is_not(tmp_path: Path) -> None:
+    names = {"nats": True, "kernel-1": False, "relay-1": False}
+    processes = [{"name": name, "pid": 1, "ready": ok, "running": True, "restarts": 0} for name, ok in names.items()]
+    state = {"phase": "ready", "url": "http://127.0.0.1:1", "pid": os.getpid(), "processes": processes}
+    with exclusive(tmp_path):
+        state_path(tmp_path).write_text(json.dumps(state))
+        result = _mpd("status", "--data", str(tmp_path))
+    assert result.exit_code == 1
+    assert "not ready: 2 of 3 processes (kernel-1, relay-1)" in " ".join(result.output.split())
 
 
 def test_a_taken_http_port_is_wrong_usage(tmp_path: Path) -> None:

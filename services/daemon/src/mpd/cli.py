@@ -142,9 +142,8 @@ def status(folder: Path, as_json: bool) -> None:
         click.echo(json.dumps(state | {"said": said}, indent=2))
     else:
         out.print(_status_table(state))
-        for name, sentences in said.items():
-            for sentence in sentences:
-                out.print(f"{name}: {sentence}", style="yellow", markup=False)
+        for sentence, names in _by_sentence(said).items():
+            out.print(f"{', '.join(names)}: {sentence}", style="yellow", markup=False)
     ready = state["phase"] == "ready" and all(process["ready"] for process in state["processes"])
     sys.exit(0 if ready else FAILED)
 
@@ -342,8 +341,27 @@ def _said(folder: Path, state: dict[str, object]) -> dict[str, list[str]]:
     return {name: sentences for name, sentences in told.items() if sentences}
 
 
+def _by_sentence(said: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Who says each sentence: one cause that stops many is told once."""
+    found: dict[str, list[str]] = {}
+    for name, sentences in said.items():
+        for sentence in sentences:
+            found.setdefault(sentence, []).append(name)
+    return found
+
+
+def _headline(state: dict[str, object]) -> str:
+    processes = state["processes"]
+    assert isinstance(processes, list)
+    waiting = [process["name"] for process in processes if not process["ready"]]
+    if state["phase"] != "ready" or not waiting:
+        return str(state["phase"])
+    return f"not ready: {len(waiting)} of {len(processes)} processes ({', '.join(waiting)})"
+
+
 def _status_table(state: dict[str, object]) -> Table:
-    table = Table(title=f"{state['phase']} at {state['url']} (pid {state['pid']})", title_justify="left", box=None)
+    title = f"{_headline(state)} at {state['url']} (pid {state['pid']})"
+    table = Table(title=title, title_justify="left", box=None)
     for heading in ("process", "pid", "state", "restarts"):
         table.add_column(heading)
     processes = state["processes"]

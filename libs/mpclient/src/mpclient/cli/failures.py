@@ -15,7 +15,6 @@ EXPECTED = (ClientError, Misconfigured, NoServer)
 
 _HINTS: dict[str, str] = {
     EdgeCode.UNAUTHENTICATED: "the key is missing, wrong or expired: see `mpctl whoami`, then --token or MPCTL_TOKEN",
-    EdgeCode.OUTCOME_UNKNOWN: "repeat it with the same --idempotency-key to learn what became of it",
 }
 
 
@@ -27,6 +26,8 @@ def report(error: Exception, *, as_json: bool) -> Exit:
     output.complain(f"{problem.code}: {problem.detail}" if isinstance(error, ProblemError) else problem.detail)
     if found := _HINTS.get(problem.code):
         output.hint(found)
+    for note in getattr(error, "__notes__", ()):
+        output.hint(note)
     return code
 
 

@@ -18,7 +18,7 @@ from mpschema.envelope import Outcome
 from mpschema.queries import EventRow, ProjectionRow, QuerySpec
 
 from mpclient.cli.context import Context, Misconfigured
-from mpclient.errors import ProblemError, UnexpectedAnswer
+from mpclient.errors import OutcomeUnknown, ProblemError, UnexpectedAnswer, Unreachable
 
 if TYPE_CHECKING:
     from mpclient.calls import Answer, CommandOptions
@@ -85,11 +85,23 @@ class Server:
 
     def command(self, command_type: str, target: str, arguments: Mapping[str, Any], flags: Flags) -> Outcome | Enqueued:
         """Give a command. Raises `Rejected` where it is refused."""
+        from mpclient.calls import new_key
+
         give = self.client.enqueue if flags.enqueue else self.client.command
+        key = flags.idempotency_key or new_key()
+        options = flags.options
+        options["idempotency_key"] = key
         try:
-            return give(command_type, target, arguments, **flags.options)
+            answer = give(command_type, target, arguments, **options)
         except ValueError as error:
             raise Misconfigured(str(error)) from error
+        except (OutcomeUnknown, Unreachable) as error:
+            error.add_note(f"repeat it with --idempotency-key {key} to learn what became of it")
+            raise
+        if isinstance(answer, Outcome) and flags.idempotency_key is None:
+            # Nobody else has this key: a repeat is one of the client's own, and what it met is this very command.
+            return msgspec.structs.replace(answer, duplicate=False)
+        return answer
 
     def row(
         self,
