@@ -12,7 +12,7 @@ from mpoperator.settings import OperatorSettings
 
 
 def test_a_running_mpd_is_stopped_first_for_it_refuses_a_second_start(tmp_path: Path) -> None:
-    found = Cluster(OperatorSettings(data_dir=tmp_path), httpx.AsyncClient())
+    found = Cluster(OperatorSettings(nats_url="nats://nobody", data_dir=tmp_path), httpx.AsyncClient())
     assert found.start_command == f"mpd start --detach --data {tmp_path}"
     (tmp_path / "state.json").write_text(json.dumps({"pid": os.getpid()}))
     assert found.start_command == f"mpd stop --data {tmp_path} && mpd start --detach --data {tmp_path}"
