@@ -146,4 +146,4 @@ async def test_a_credential_has_one_spelling(gateway_stack: Stack, door: Door, s
     writer.write(b"Authorization: %b\r\n\r\n" % told)
     status = (await reader.readline()).split()[1]
     writer.close()
-    assert status in (b"400", b"401")
+    assert status in (b"400", b"401", b"429")  # The last where others of this address guessed before.
