@@ -91,6 +91,7 @@ def _channel(server: str, address: str, summary: str, messages: list[str], place
     known = {
         "shard": "The shard, `0` unless there are many.",
         "producer": "The producer's own id.",
+        "pack": "The number of the message that asked.",
         "user": "The user of NATS who asked.",
         "service": "A service of the system.",
         "instance": "The instance of the service.",
