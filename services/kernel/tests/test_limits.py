@@ -336,3 +336,12 @@ def test_a_timer_that_raises_waits_for_the_next_leader_and_holds_nobody_up(monke
     assert state_root(replayed) == state_root(run.shard)
     broken = False
     assert [timer.aggregate_id for timer in due(replayed.world, late, 10)] == ["t0"], "the next leader does"
+
+
+def test_a_decision_of_more_events_than_one_may_become_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "FACTS_MAX", 10)
+    run = lineages(3, 1)
+    refusal = run.message(line("x", CancelSession(reason="stop the fleet"), "root-0"))[-1][-1]
+    assert isinstance(refusal, Outcome)
+    assert refusal.code is Code.TOO_LARGE
+    assert "more than 10" in refusal.detail

@@ -6,6 +6,7 @@ import pytest
 import redis.asyncio as redis
 from mpkernel.adapters.clock import SystemClock
 from mpkernel.adapters.redis_lease import RedisLease
+from mpkernel.leadership import Memory
 from mpkernel.main import compose
 from mpkernel.ports import LeaseUnavailable
 from mpkernel.settings import KernelSettings
@@ -31,3 +32,8 @@ async def test_a_password_for_redis_that_cannot_be_read_is_redis_away(
     assert await lease.acquire()
     assert not caplog.records, "what the library says of itself would stand among the answers of tools"
     await client.aclose()
+
+
+def test_how_long_a_turn_may_decide_is_a_setting() -> None:
+    kernel = compose(KernelSettings(lease="jetstream", turn_budget_ms=7), Client(), SystemClock())
+    assert kernel._make_leader(Memory())._limits.seconds == 0.007
