@@ -171,7 +171,7 @@ def _start(services: tuple[str, ...], kernels: int) -> Site:
     for node in stack.nats_nodes:
         node.users = (*node.users, f"{{ user: bench, password: {_PASSWORD} }}")
     try:
-        stack.postgres.command += ["-c", f"unix_socket_directories={stack.postgres.data}"]
+        stack.postgres.settings += ["-c", "unix_socket_directories=."]  # Its own folder.
         _start_together(stack.servers)
         stack.prepare()
         made = Site(stack)

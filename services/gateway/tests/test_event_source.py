@@ -17,9 +17,9 @@ import httpx
 import pytest
 from mpbus.connect import connect as connect_nats
 from mpbus.identities import KERNEL
+from mpbus.ingest import log_ingest
 from mpd.ports import free_port
 from mpd.stack import Stack
-from mpschema import subjects
 
 from services.gateway.tests.door import Door
 from tests.support import eventually
@@ -216,7 +216,8 @@ async def test_a_log_that_is_broken_is_told_and_asked_for_again(killed: Stack, d
     async with _listening(node, door) as ear:
         await eventually(lambda: ear.heard("open"))
         stolen = await connect_nats(killed.bus(KERNEL), "stolen")
-        await stolen.jetstream().publish(subjects.log_subject(killed.shard), b"foreign")
+        js = stolen.jetstream()
+        await js.publish(await log_ingest(js, killed.shard), b"foreign")
         await stolen.close()
         await eventually(lambda: len(ear.of("bye")) >= 2, 60)
     assert [bye["data"]["reason"] for bye in ear.of("bye")][:2] == ["log_broken", "unavailable"]

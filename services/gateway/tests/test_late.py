@@ -16,7 +16,7 @@ from services.gateway.tests.door import Door
 from tests.support import eventually
 from tests.support.proxy import Proxy
 
-HEAD = b"$JS.API.STREAM.INFO"
+HEAD = b"$JS.API.STREAM.MSG.GET.MP_LOG"
 """How it is asked where the log ends."""
 
 

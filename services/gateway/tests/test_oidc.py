@@ -114,7 +114,7 @@ WRONG: list[dict[str, Any]] = [
     {"exp": int(time.time()) - 60},
     {"exp": None},
     {"sub": None},
-    {"nbf": int(time.time()) + 600},
+    {"nbf": int(time.time()) + 86_400},
 ]
 
 

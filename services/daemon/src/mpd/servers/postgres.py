@@ -53,7 +53,7 @@ class PostgresServer(ChildProcess):
             "unix_socket_directories": "",
             "max_connections": str(CONNECTIONS_MAX),
         }
-        self._settings = [word for setting, value in settings.items() for word in ("-c", f"{setting}={value}")]
+        self.settings = [word for setting, value in settings.items() for word in ("-c", f"{setting}={value}")]
         super().__init__(name, [], folder / "postgres.log")
         self._server_programs = self.programs
         self._passwords: dict[str, str] | None = dict(passwords) if passwords else None
@@ -83,7 +83,7 @@ class PostgresServer(ChildProcess):
         if self.user.folder is not None:
             self.folder.chmod(0o711)  # Walked through, not listed: what is private in it has modes of its own.
         data = seen_by(self.user, self.folder) / self.data.name
-        self.command = [str(self._server_programs / "postgres"), "-D", str(data), *self._settings]
+        self.command = [str(self._server_programs / "postgres"), "-D", str(data), *self.settings]
 
     def spawn(self) -> None:
         """Start, creating the cluster first when it is not there. Raises ServerFailed."""
