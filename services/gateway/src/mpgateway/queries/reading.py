@@ -18,7 +18,6 @@ from mpschema.queries import FILTER_VALUES, EventRow, ProjectionRow, QuerySpec
 from mpschema.rejections import Code
 from mpviews.standing import standing
 
-from mpgateway.auth.identity import Identity
 from mpgateway.commanding import check_path_id
 from mpgateway.database import ReadModels, told
 from mpgateway.http import JSON, Answer, Headers, HttpRequest, retry_after
@@ -123,6 +122,10 @@ class Query:
             raise Refused(Code.SCHEMA_INVALID, f"order is one of {', '.join(ORDERS)}")
         filters = tuple(name for name in self._filters if name in query)
         values = [self._filter(name, query[name]) for name in filters]
+        bound = request.identity.workspace_id
+        if bound is not None and self.spec.query_type == "workspace.list":
+            # A credential made for one workspace shows no other, whatever roles its principal has elsewhere.
+            filters, values = (*filters, "workspace_id"), [*values, bound]
         after = [self._read_cursor(query["cursor"], order)] if query.get("cursor") else []
         opened = await self._reader.open(self.projection, request, after_seq)
         sql = self._statement.page(filters, after=bool(after), descending=order == "desc")
@@ -131,15 +134,8 @@ class Query:
         more = self._write_cursor(page[-1][SORT], order) if len(found) > limit else None
         if self.spec.row is EventRow and request.accepts(BATCH_MEDIA_TYPE.encode()):
             return _cloud_events(page, f"{request.path}?{urlencode({**query, 'cursor': more})}" if more else "")
-        items = self._visible(page, request.identity)
-        return Answer(200, _encode({"items": items, "next_cursor": more}))
-
-    def _visible(self, page: Iterable[asyncpg.Record], identity: Identity) -> list[dict[str, Any]]:
         items = [self._row(record) for record in page]
-        if self.spec.query_type == "workspace.list" and identity.workspace_id is not None:
-            # A credential made for one workspace shows no other, whatever roles its principal has elsewhere.
-            return [item for item in items if item["workspace_id"] == identity.workspace_id]
-        return items
+        return Answer(200, _encode({"items": items, "next_cursor": more}))
 
     def _row(self, record: asyncpg.Record) -> dict[str, Any]:
         row = {name: record[name] for name in self._columns}
