@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 from mpbus.connect import BusClient, connect
-from mpbus.identities import GATEWAY, KERNEL, OPERATOR, PROJECTOR, RELAY, WEBHOOKS
+from mpbus.errors import Denied
+from mpbus.identities import GATEWAY, KERNEL, OPERATOR, PROJECTOR, PROVISION, RELAY, WEBHOOKS
 from mpbus.ids import new_command_id
 from mpbus.ingest import ingest_of, log_ingest
 from mpbus.options import NatsOptions
 from mpbus.reader import LogReader
-from mpbus.streams import provision
+from mpbus.streams import feed_stream, provision
 from mpd.ports import free_port
 from mpd.stack import Stack
 from mpschema import subjects
+from nats.js import api
 
 from tests.support.waiting import eventually
 
@@ -110,6 +114,44 @@ async def test_a_delivery_of_the_server_is_no_way_into_the_log(stack: Stack, use
     await nc.flush(30)
     await nc.close()
     await decided(stack)
+
+
+async def test_the_relay_makes_no_feed_that_sends_on_what_it_gets(stack: Stack) -> None:
+    """Such a feed would put whatever the relay writes among the commands, in anybody's name."""
+    nc = await as_user(stack, RELAY)
+    js = nc.jetstream(timeout=30)
+    republishing = feed_stream("0", 1).evolve(republish=api.RePublish(src="mp.v1.evt.0.>", dest="mp.v1.cmd.0"))
+    for act in (js.delete_stream("MP_EVT_0"), js.add_stream(republishing), js.update_stream(republishing)):
+        with pytest.raises(Denied):
+            await act
+    await nc.close()
+    await decided(stack)
+
+
+async def test_the_feed_is_made_anew_with_the_seed_of_who_makes_streams(stack: Stack) -> None:
+    async def rebuild(user: str) -> tuple[int | None, str]:
+        environment = {**os.environ, "MP_NATS_URL": stack.nats_url}
+        environment["MP_NATS_NKEY_SEED_FILE"] = str(stack.credentials.nats_seed_file(user))
+        told = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "mpkernel", "relay", "--rebuild",
+            env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        said, _ = await told.communicate()
+        return told.returncode, said.decode()
+
+    code, said = await rebuild(RELAY)
+    assert code == 1
+    assert "the seed of provision" in said.splitlines()[-1]
+    code, said = await rebuild(PROVISION)
+    assert (code, said) == (0, "MP_EVT_0 is empty; a running relay fills it from the log\n")
+    nc = await connect(stack.bus(OPERATOR), "looks")
+    head = (await LogReader(nc, "0").head()).seq
+
+    async def filled() -> bool:
+        return (await nc.jetstream(timeout=30).stream_info("MP_EVT_0")).state.last_seq >= head
+
+    await eventually(filled, 60)
+    await nc.close()
 
 
 async def test_nobody_lower_learns_where_the_log_listens(stack: Stack) -> None:

@@ -70,16 +70,14 @@ def nats_users(shards: Sequence[str] = ("0",), instances: Sequence[str] = (DEFAU
             tuple(subjects.service_subject(shard, WEBHOOKS, each) for shard in shards for each in instances),
             (_inbox(WEBHOOKS), subjects.reply_subjects(WEBHOOKS)),
         ),
-        NatsUser(
-            RELAY, "copies the log to the feed, and makes the feed anew", _flat(_relayed, shards), (_inbox(RELAY),)
-        ),
+        NatsUser(RELAY, "copies the log to the feed", _flat(_relayed, shards), (_inbox(RELAY),)),
         NatsUser(
             OPERATOR,
             "looks: doctor, top, log verify, replay, backup create",
             (f"{_API}.INFO", *_flat(_looked_at, shards), *_lease_read(), *_snapshots_read()),
             (_inbox(OPERATOR),),
         ),
-        NatsUser(PROVISION, "makes the streams", _provided(shards), (_inbox(PROVISION),)),
+        NatsUser(PROVISION, "makes the streams, and the feed anew", _provided(shards), (_inbox(PROVISION),)),
         NatsUser(
             RESTORE,
             "puts a log back into empty streams, while no kernel leads; its key is kept offline",
@@ -181,7 +179,7 @@ def _relayed(shard: str) -> tuple[str, ...]:
     return (
         *_log_read(shard),
         subjects.feed_subjects(shard),
-        *(f"{_API}.STREAM.{verb}.{feed}" for verb in ("INFO", "MSG.GET", "CREATE", "DELETE")),
+        *(f"{_API}.STREAM.{verb}.{feed}" for verb in ("INFO", "MSG.GET")),
     )
 
 

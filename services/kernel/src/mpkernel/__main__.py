@@ -1,4 +1,7 @@
-"""`python -m mpkernel`: run one kernel. `python -m mpkernel relay [--rebuild]`: copy the log to the feed."""
+"""`python -m mpkernel`: run one kernel. `python -m mpkernel relay`: copy the log to the feed.
+
+`python -m mpkernel relay --rebuild`: empty the feed, with the seed of who makes streams.
+"""
 
 import sys
 

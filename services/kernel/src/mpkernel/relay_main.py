@@ -5,18 +5,24 @@ import contextlib
 
 import uvloop
 from mpbus.connect import connect
-from mpbus.identities import RELAY
+from mpbus.errors import Denied, Unavailable, Unusable
+from mpbus.identities import PROVISION, RELAY
 from mpbus.lifecycle import UNREADABLE, Lifecycle, live
+from mpbus.oneshot import run_once
 from mpbus.reader import LogReader
 from mpbus.streams import feed_stream
 from mpbus.telemetry import configure
 from mpbus.vitals import Vital
 from mpschema import subjects
+from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
 
 from mpkernel.adapters.jetstream_feed import JetStreamFeed
 from mpkernel.relay import FeedDiverged, Relay
 from mpkernel.settings import KernelSettings
+
+WAIT_SECONDS = 30.0
+"""For NATS, before the feed is made anew."""
 
 
 async def serve(settings: KernelSettings, life: Lifecycle) -> int:
@@ -32,20 +38,35 @@ async def serve(settings: KernelSettings, life: Lifecycle) -> int:
     return 0
 
 
-async def drop_feed(settings: KernelSettings) -> None:
-    """Delete the feed and make an empty one; a running relay fills it again from the log."""
-    nc = await connect(settings.nats(RELAY), "feed-rebuild", writer=True)
-    js = nc.jetstream(timeout=10)
-    with contextlib.suppress(NotFoundError):
-        await js.delete_stream(subjects.feed_stream(settings.shard))
-    await js.add_stream(feed_stream(settings.shard, settings.replicas))
-    await nc.close()
+async def drop_feed(settings: KernelSettings) -> str:
+    """Delete the feed and make an empty one, as who makes streams: a stream may send on what it gets.
+
+    A running relay fills it again from the log.
+    """
+    nats = Vital("nats")
+    try:
+        async with asyncio.timeout(WAIT_SECONDS):
+            nc = await connect(settings.nats(PROVISION), "feed-rebuild", writer=True, vital=nats)
+    except TimeoutError:
+        raise Unavailable(f"no NATS server for {WAIT_SECONDS:g} s: {nats.state}") from None
+    js, name = nc.jetstream(timeout=10), subjects.feed_stream(settings.shard)
+    try:
+        with contextlib.suppress(NotFoundError):
+            await js.delete_stream(name)
+        await js.add_stream(feed_stream(settings.shard, settings.replicas))
+    except Denied as error:
+        raise Unavailable(f"{error}. The feed is made anew with the seed of {PROVISION}") from error
+    finally:
+        await nc.close()
+    return f"{name} is empty; a running relay fills it from the log"
 
 
 def main(arguments: list[str]) -> int:
-    """`relay`, or `relay --rebuild` to empty the feed first."""
+    """`relay`, or `relay --rebuild` to empty the feed for the relay that runs."""
     settings = KernelSettings()
-    configure("relay", node=settings.node, level=settings.log_level, style=settings.log_format)
     if arguments == ["--rebuild"]:
-        asyncio.run(drop_feed(settings))
+        return run_once(
+            "relay --rebuild", lambda: drop_feed(settings), Unavailable, Unusable, NatsError, OSError, TimeoutError
+        )
+    configure("relay", node=settings.node, level=settings.log_level, style=settings.log_format)
     return uvloop.run(live("relay", settings, lambda life: serve(settings, life)))

@@ -95,10 +95,10 @@ class Cluster:
 
     def module(self, words: str, **environment: str) -> str:
         """How to run a module of ours here, as one would type it."""
-        user, _, _ = words.partition(" ")
-        options = self.settings.nats({"mpbus": PROVISION}.get(user, OPERATOR))
+        makes_streams = words.startswith("mpbus ") or words.endswith("--rebuild")
+        options = self.settings.nats(PROVISION if makes_streams else OPERATOR)
         needed = {} if "MP_NATS_URL" in os.environ or "@" in options.url else {"MP_NATS_URL": options.url}
-        if user == "mpbus" and options.nkey_seed_file and "MP_NATS_NKEY_SEED_FILE" not in os.environ:
+        if makes_streams and options.nkey_seed_file and "MP_NATS_NKEY_SEED_FILE" not in os.environ:
             needed["MP_NATS_NKEY_SEED_FILE"] = str(options.nkey_seed_file)
         shard = {} if self.shard == "0" else {"MP_SHARD": self.shard}
         return " ".join([*(f"{k}={v}" for k, v in (needed | shard | environment).items()), f"python -m {words}"])
