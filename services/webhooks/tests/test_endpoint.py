@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import email.utils
+import socket
 import ssl
 import threading
 import time
@@ -13,10 +13,12 @@ import httpx
 import pytest
 from mpd.ports import HOST, free_port
 from mpschema.signing import webhook_secret
-from mpwebhooks.adapters.addresses import Forbidden, PublicTransport
+from mpwebhooks.adapters.addresses import AddressedTransport, Forbidden
 from mpwebhooks.adapters.endpoint import ANSWER_BYTES_MAX, EndpointSender
+from mpwebhooks.adapters.names import Names
 from mpwebhooks.ports import Message, Policy, Webhook
 
+from services.webhooks.tests.name_server import NameServer
 from services.webhooks.tests.receiver import Receiver, Reply
 
 KEY = b"k" * 32
@@ -30,7 +32,14 @@ MESSAGE = Message(7, 3, "task/t1", b'{"subject":"task/t1"}')
 def sender(*, allow_private: bool = True, timeout_seconds: float = 30.0) -> EndpointSender:
     """A sender that is patient, unless told otherwise."""
     trust = ssl.create_default_context()
-    return EndpointSender(KEY, trust, timeout_seconds=timeout_seconds, connections=4, allow_private=allow_private)
+    return EndpointSender(
+        KEY, trust, Names(), "acme", timeout_seconds=timeout_seconds, connections=4, allow_private=allow_private
+    )
+
+
+def public(inner: httpx.AsyncBaseTransport) -> AddressedTransport:
+    """The way to public addresses alone."""
+    return AddressedTransport(inner, Names(), "acme", allow_private=False)
 
 
 def hooked(url: str, *, generation: int = 1, previous_until: float | None = None) -> Webhook:
@@ -136,17 +145,15 @@ async def test_nothing_is_sent_to_a_private_address(url: str, reason: str) -> No
 async def test_nothing_is_sent_to_an_address_that_is_special_however_it_is_written(address: str) -> None:
     seen = Seen()
     with pytest.raises(Forbidden, match="is not public: it is"):
-        await PublicTransport(seen).handle_async_request(httpx.Request("POST", f"https://[{address}]/"))
+        await public(seen).handle_async_request(httpx.Request("POST", f"https://[{address}]/"))
     assert seen.requests == []
 
 
 async def test_one_special_address_among_those_of_a_name_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def both(*_: object, **__: object) -> list[tuple[object, ...]]:
-        return [(0, 0, 0, "", (address, 443)) for address in ("1.1.1.1", "192.0.0.192")]
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", both, raising=False)
+    two = {"two.example": ("1.1.1.1", "192.0.0.192")}
+    monkeypatch.setattr(socket, "getaddrinfo", NameServer(two))
     with pytest.raises(Forbidden, match=r"192\.0\.0\.192 is not public: it is of a network for protocols"):
-        await PublicTransport(Seen()).handle_async_request(httpx.Request("POST", "https://two.example/"))
+        await public(Seen()).handle_async_request(httpx.Request("POST", "https://two.example/"))
 
 
 class Seen(httpx.AsyncBaseTransport):
@@ -164,13 +171,13 @@ class Seen(httpx.AsyncBaseTransport):
 async def test_a_request_goes_to_the_address_that_was_looked_at_under_its_own_name() -> None:
     seen = Seen()
     for url in ("https://1.1.1.1:8443/hook?x=1", "https://[2606:4700::1111]/hook"):
-        await PublicTransport(seen).handle_async_request(httpx.Request("POST", url))
+        await public(seen).handle_async_request(httpx.Request("POST", url))
     first, second = seen.requests
     assert str(first.url) == "https://1.1.1.1:8443/hook?x=1"
     assert str(second.url) == "https://[2606:4700::1111]/hook"
     assert (first.headers["host"], first.extensions["sni_hostname"]) == ("1.1.1.1:8443", "1.1.1.1")
     with pytest.raises(Forbidden):
-        await PublicTransport(seen).handle_async_request(httpx.Request("POST", "https://localhost/"))
+        await public(seen).handle_async_request(httpx.Request("POST", "https://localhost/"))
 
 
 def test_the_wait_doubles_up_to_a_bound_and_chance_takes_up_to_half_of_it() -> None:

@@ -15,6 +15,7 @@ from mpbus.telemetry import configure
 from mpbus.vitals import Vital
 
 from mpwebhooks.adapters.endpoint import EndpointSender
+from mpwebhooks.adapters.names import Names
 from mpwebhooks.adapters.positions import Positions
 from mpwebhooks.adapters.postgres import Database
 from mpwebhooks.adapters.recorder import KernelRecorder
@@ -59,11 +60,14 @@ def lanes(settings: WebhooksSettings, store: Positions, recorder: KernelRecorder
     """What makes the lane of a webhook."""
     # One context for all: to make one reads every certificate of the machine.
     trust: ssl.SSLContext = httpx.create_ssl_context(trust_env=False)
+    names = Names()
 
     def make(lease: Lease, webhook: Webhook, parked: list[Parked]) -> Lane:
         sender = EndpointSender(
             settings.webhook_key,
             trust,
+            names,
+            lease.name[0],
             timeout_seconds=settings.webhooks_timeout_seconds,
             connections=2 * settings.webhooks_concurrency,
             allow_private=settings.webhooks_allow_private,

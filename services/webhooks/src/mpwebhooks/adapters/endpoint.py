@@ -10,7 +10,8 @@ import httpx
 from mpschema.cloudevents import MEDIA_TYPE
 from mpschema.signing import HEADER_ID, HEADER_SIGNATURE, HEADER_TIMESTAMP, signature, webhook_secret
 
-from mpwebhooks.adapters.addresses import Forbidden, PublicTransport
+from mpwebhooks.adapters.addresses import AddressedTransport, Forbidden
+from mpwebhooks.adapters.names import Names
 from mpwebhooks.ports import Answer, Message, Webhook
 
 ANSWER_BYTES_MAX = 64 * 1024
@@ -21,14 +22,22 @@ class EndpointSender:
     """`ports.Sender` with connections of its own: what one tenant's endpoint was found to be holds for no other."""
 
     def __init__(
-        self, key: bytes, trust: ssl.SSLContext, *, timeout_seconds: float, connections: int, allow_private: bool
+        self,
+        key: bytes,
+        trust: ssl.SSLContext,
+        names: Names,
+        workspace_id: str,
+        *,
+        timeout_seconds: float,
+        connections: int,
+        allow_private: bool,
     ) -> None:
         self._key = key
         self._timeout_seconds = timeout_seconds
         limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
         plain = httpx.AsyncHTTPTransport(verify=trust, limits=limits, trust_env=False)
         self._client = httpx.AsyncClient(
-            transport=plain if allow_private else PublicTransport(plain),
+            transport=AddressedTransport(plain, names, workspace_id, allow_private=allow_private),
             timeout=timeout_seconds,
             follow_redirects=False,
             trust_env=False,
@@ -42,6 +51,8 @@ class EndpointSender:
                 return await self._send(webhook, message)
         except Forbidden as error:
             return Answer(delivered=False, reason=str(error), final=True)
+        except httpx.ConnectTimeout as error:
+            return Answer(delivered=False, reason=f"the receiver cannot be reached: {error}"[:500])
         except (TimeoutError, httpx.TimeoutException):
             return Answer(delivered=False, reason=f"the receiver did not answer within {self._timeout_seconds:g} s")
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError) as error:
