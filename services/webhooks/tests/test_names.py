@@ -18,18 +18,19 @@ from mpwebhooks.ports import Message, Webhook
 
 from services.webhooks.tests.name_server import SILENT, NameServer
 from services.webhooks.tests.receiver import Receiver
+from tests.support.waiting import eventually
 
 MANY = 60
 MESSAGE = Message(7, 3, "task/t1", b"{}")
 AT_AN_END = """
-import asyncio, socket, time, uvloop
+import asyncio, socket, uvloop
 from services.webhooks.tests.name_server import NameServer
 from services.webhooks.tests.test_names import sender, sent
+from tests.support.waiting import eventually
 socket.getaddrinfo = NameServer({})
 async def main():
     waits = asyncio.create_task(sent(sender(), "http://one.silent.example/"))
-    while not socket.getaddrinfo.asked:
-        await asyncio.sleep(0.01)
+    await eventually(lambda: socket.getaddrinfo.asked)
     waits.cancel()
 uvloop.run(main())
 print("over")
@@ -70,8 +71,7 @@ async def test_names_that_nobody_answers_keep_no_other_webhook_waiting(
 ) -> None:
     names = Names(seconds_max=30)
     silent = [asyncio.create_task(sent(sender(names), f"http://n{n}{SILENT}/")) for n in range(MANY)]
-    while len(name_server.asked) < LOOKUPS_OF_WORKSPACE_MAX:
-        await asyncio.sleep(0)
+    await eventually(lambda: len(name_server.asked) == LOOKUPS_OF_WORKSPACE_MAX)
     url = receiver.url.replace(HOST, "receiver.example")
     assert await sent(sender(names, "globex"), url) == ""
     assert not any(each.done() for each in silent)
@@ -116,7 +116,5 @@ async def test_a_name_that_is_not_known_is_told(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_process_ends_while_a_name_is_not_answered() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", AT_AN_END], capture_output=True, text=True, timeout=60, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", AT_AN_END], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, "over\n"), done.stderr
