@@ -116,6 +116,36 @@ async def test_a_delivery_of_the_server_is_no_way_into_the_log(stack: Stack, use
     await decided(stack)
 
 
+@pytest.mark.parametrize("target", ["mp.v1.cmd.0", "mp.v1.svc.0.webhooks.main"])
+@pytest.mark.parametrize("user", CONSUMERS)
+async def test_what_the_server_delivers_among_the_commands_leaves_nothing_in_the_log(
+    stack: Stack, user: str, target: str
+) -> None:
+    """Else a consumer of the log, delivering there, would feed on the refusals of what it delivered, without end."""
+    nc = await as_user(stack, user)
+    asked = {"deliver_subject": target, "ack_policy": "none", "deliver_policy": "all"}
+    stream = "MP_EVT_0" if user == FEED_READER else "MP_LOG_0"
+    if user == FEED_READER:
+        asked |= {"name": "feed_acme", "filter_subject": "mp.v1.evt.0.acme.>"}
+    await nc.publish(CONSUMERS[user], json.dumps({"stream_name": stream, "config": asked}).encode())
+    for subject in TRICKS[user]:
+        await nc.publish(subject, b"{}", reply=target)
+    await nc.flush(30)
+    await nc.close()
+    await decided(stack)
+    nc = await connect(stack.bus(OPERATOR), "looks")
+    js = nc.jetstream(timeout=30)
+
+    async def drained() -> bool:
+        return (await js.stream_info("MP_CMD_0")).state.messages == 0
+
+    await eventually(drained, 60)
+    commits = (await LogReader(nc, "0").head()).stream_seq
+    recorded = [await js.get_msg("MP_LOG_0", seq=number + 1) for number in range(commits)]
+    await nc.close()
+    assert [message.seq for message in recorded if b"unreadable_" in (message.data or b"")] == []
+
+
 async def test_the_relay_makes_no_feed_that_sends_on_what_it_gets(stack: Stack) -> None:
     """Such a feed would put whatever the relay writes among the commands, in anybody's name."""
     nc = await as_user(stack, RELAY)

@@ -259,6 +259,12 @@ def test_a_recorded_outcome_reads_like_the_first_answer(run: Run) -> None:
         assert msgspec.structs.replace(again, duplicate=False) == outcome
 
 
+def test_what_no_producer_sent_is_consumed_and_leaves_nothing(run: Run) -> None:
+    turn = run.turn()
+    assert turn.take(run.position + 1, "", [b'{"stream":"MP_LOG_0","seq":7}', b""], "")
+    assert (turn.empty, turn.dropped, run.shard.command_position) == (True, 2, run.position + 1)
+
+
 @pytest.mark.parametrize("junk", [b"", b"{", b"null", b"[" * 10_000, b'{"command_id":"c"}', b"\xff\xfe", b"\x00"])
 def test_a_line_nobody_can_read_is_recorded_and_the_rest_goes_on(run: Run, junk: bytes) -> None:
     replies = run.decide(junk, line("c-1", CREATE, "t1"))

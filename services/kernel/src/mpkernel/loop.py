@@ -335,6 +335,7 @@ class Leader:
     def _answer_repeats(self, turn: Turn) -> None:
         """Of a turn that records nothing. All before it is stored, as nothing else is in flight."""
         self._answers.send(pack(turn.replies), self._epoch)
+        self._metrics.dropped(turn.dropped)
         self.decided = True
         self._discards.consumed(self._shard.command_position)
 
@@ -343,6 +344,7 @@ class Leader:
         for fault in turn.faults:
             log.error("turn.fault", kind=fault.kind, what=fault.what, epoch=self._epoch, exc_info=fault.error)
             self._metrics.failed(fault.kind)
+        self._metrics.dropped(turn.dropped)
         sealed = turn.seal(self._position.hash)
         self._sealing.look(sealed, self._shard)
         return sealed

@@ -84,6 +84,8 @@ class Turn(Draft):
     commands: int = field(default=0, init=False)
     replies: dict[str, list[Reply]] = field(default_factory=dict, init=False)
     faults: list[Fault] = field(default_factory=list, init=False)
+    dropped: int = field(default=0, init=False)
+    """Lines that nobody can read and nobody waits for."""
 
     @property
     def full(self) -> bool:
@@ -100,7 +102,9 @@ class Turn(Draft):
         """Decide the commands of one message of the command stream, from where the turn before this left it.
 
         Returns whether that was all of them: the rest belongs to the next turn, and this takes nothing more. A line
-        nobody can read is refused and recorded. `sender` is the service whose message it is; empty for a gateway.
+        nobody can read is refused and recorded; where nobody waits for an answer no producer sent it, and it is dropped:
+        what the log holds of it could be sent on to us, and so again without end. `sender` is the service whose message
+        it is; empty for a gateway.
         """
         shard, ticks, commands = self.shard, self.ticks, self.commands
         begun = ticks() - self.seconds
@@ -113,10 +117,12 @@ class Turn(Draft):
             recorded, line = len(self.lines), lines[index]
             try:
                 envelope = codec.decode_envelope(line)
-                if isinstance(envelope, Rejection):
+                if not isinstance(envelope, Rejection):
+                    replies.append(self._command(attributed(envelope, sender, shard.world.feature_level), sender))
+                elif reply_to:
                     self._unreadable(position, index, envelope)
                 else:
-                    replies.append(self._command(attributed(envelope, sender, shard.world.feature_level), sender))
+                    self.dropped += 1
             except NoRoom:
                 return self._without_room(position, index, commands, replies, answered)
             except Overfull:
