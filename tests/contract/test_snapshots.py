@@ -1,6 +1,7 @@
 """What snapshots promise: the newest whole one, or none, and never a wait without end."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,6 +10,8 @@ from mpbus.streams import provision
 from mpd.servers import NatsServer
 from mpkernel.adapters.object_snapshots import ObjectSnapshots
 from nats.aio.client import Client
+
+from tests.support.waiting import eventually
 
 SNAPSHOT_BYTES = 2_000_000
 
@@ -29,6 +32,31 @@ async def test_the_newest_replaces_the_others(snapshots: ObjectSnapshots) -> Non
     await snapshots.store(b"old")
     await snapshots.store(b"new")
     assert await snapshots.load() == b"new"
+
+
+@pytest.mark.parametrize("stored", [True, False])
+async def test_an_answer_of_the_server_among_the_snapshots_is_no_snapshot(
+    nats_server: NatsServer, shard: str, snapshots: ObjectSnapshots, stored: bool
+) -> None:
+    """Whoever may ask JetStream anything can have the answer sent there."""
+    if stored:
+        await snapshots.store(b"good")
+    nc = await connect(nats_server.url, "intruder", writer=True)
+    js = nc.jetstream()
+    subject = f"$O.MP_SNAPSHOTS.M.{base64.urlsafe_b64encode(f'shard-{shard}'.encode()).decode()}"
+    for body in (b"", b"[]", b'{"no":"object"}'):
+        await nc.publish("$JS.API.STREAM.INFO.OBJ_MP_SNAPSHOTS", body, reply=subject)
+        await nc.publish(subject, body)
+
+    async def landed() -> bool:
+        held = (await js.stream_info("OBJ_MP_SNAPSHOTS", subjects_filter=subject)).state.subjects or {}
+        return held.get(subject) == 6 + stored
+
+    await eventually(landed, 30)
+    await nc.close()
+    assert await snapshots.load() == (b"good" if stored else None)
+    await snapshots.store(b"better")
+    assert await snapshots.load() == b"better"
 
 
 async def test_loading_ends_while_newer_ones_are_stored(snapshots: ObjectSnapshots) -> None:

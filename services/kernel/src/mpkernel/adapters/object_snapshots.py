@@ -2,8 +2,7 @@
 
 import contextlib
 
-from mpbus.objects import access_object, load_object
-from mpbus.streams import SNAPSHOT_BUCKET
+from mpbus.objects import access_object, load_object, snapshot_bucket
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js.errors import BucketNotFoundError, ObjectNotFoundError
@@ -35,7 +34,7 @@ class ObjectSnapshots:
         Raises `SnapshotsUnavailable`.
         """
         try:
-            bucket = await self._js.object_store(SNAPSHOT_BUCKET)
+            bucket = await snapshot_bucket(self._js)
             for name in (self._name, self._access_name):
                 with contextlib.suppress(ObjectNotFoundError):
                     await bucket.delete(name)
@@ -54,7 +53,7 @@ class ObjectSnapshots:
 
     async def _put(self, name: str, data: bytes) -> None:
         try:
-            bucket = await self._js.object_store(SNAPSHOT_BUCKET)
+            bucket = await snapshot_bucket(self._js)
             await bucket.put(name, data)
         except (NatsError, TimeoutError) as error:
             raise SnapshotsUnavailable(str(error) or type(error).__name__) from error

@@ -3,7 +3,7 @@
 import asyncio
 import datetime as dt
 
-from mpbus.streams import SNAPSHOT_BUCKET
+from mpbus.objects import snapshot_bucket
 from mpschema import subjects
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
@@ -41,7 +41,7 @@ class Surroundings:
 
     async def _snapshot_age(self) -> float:
         try:
-            found = await (await self._js.object_store(SNAPSHOT_BUCKET)).get_info(self._snapshot)
+            found = await (await snapshot_bucket(self._js)).get_info(self._snapshot)
         except NotFoundError:
             return -1
         if not found.mtime:

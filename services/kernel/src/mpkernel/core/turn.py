@@ -102,9 +102,9 @@ class Turn(Draft):
         """Decide the commands of one message of the command stream, from where the turn before this left it.
 
         Returns whether that was all of them: the rest belongs to the next turn, and this takes nothing more. A line
-        nobody can read is refused and recorded; where nobody waits for an answer no producer sent it, and it is dropped:
-        what the log holds of it could be sent on to us, and so again without end. `sender` is the service whose message
-        it is; empty for a gateway.
+        nobody can read is refused and recorded. Where nobody waits for an answer no producer sent it, and it is
+        dropped: what the log held of it could be sent on to us, and so again without end. `sender` is the service whose
+        message it is; empty for a gateway.
         """
         shard, ticks, commands = self.shard, self.ticks, self.commands
         begun = ticks() - self.seconds
