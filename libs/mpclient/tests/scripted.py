@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
@@ -35,11 +35,21 @@ class Asked:
     body: bytes
 
 
+@dataclass(frozen=True)
+class Endless:
+    """An answer in place of a reply: bytes for as long as anybody takes them, with no end of the body told."""
+
+    piece: bytes
+    headers: dict[str, str] = field(default_factory=dict)
+    content_type: str = "application/json"
+    status: int = 200
+
+
 class HangUp:
     """In place of a reply: the connection is closed without one."""
 
 
-Script = list[Reply | HangUp]
+Script = list[Reply | HangUp | Endless]
 
 
 class ScriptedServer:
@@ -48,6 +58,8 @@ class ScriptedServer:
     def __init__(self, script: Script) -> None:
         self.script = script
         self.asked: list[Asked] = []
+        self.taken = 0
+        """Bytes of endless answers that somebody took, or that lie in buffers of the system."""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
 
@@ -65,9 +77,21 @@ class ScriptedServer:
         self._server.shutdown()
         self._server.server_close()
 
-    def next_reply(self) -> Reply | HangUp:
+    def next_reply(self) -> Reply | HangUp | Endless:
         """The reply that is due."""
         return self.script.pop(0) if len(self.script) > 1 else self.script[0]
+
+    def pour(self, handler: BaseHTTPRequestHandler, reply: Endless) -> None:
+        """Answer until the client hangs up."""
+        handler.send_response(reply.status)
+        for name, value in {"Content-Type": reply.content_type, **reply.headers}.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.close_connection = True
+        with suppress(OSError):
+            while True:
+                handler.wfile.write(reply.piece)
+                self.taken += len(reply.piece)
 
     def _handler(script) -> type[BaseHTTPRequestHandler]:  # noqa: N805 - the handler below has a self of its own
         class Handler(BaseHTTPRequestHandler):
@@ -91,6 +115,9 @@ class ScriptedServer:
                 if isinstance(reply, HangUp):
                     self.close_connection = True
                     return
+                if isinstance(reply, Endless):
+                    script.pour(self, reply)
+                    return
                 self.send_response(reply.status)
                 for name, value in {"Content-Type": reply.content_type, **reply.headers}.items():
                     self.send_header(name, value)
@@ -104,7 +131,7 @@ class ScriptedServer:
 
 
 @contextmanager
-def scripted(*script: Reply | HangUp) -> Iterator[ScriptedServer]:
+def scripted(*script: Reply | HangUp | Endless) -> Iterator[ScriptedServer]:
     """A running scripted server."""
     server = ScriptedServer(list(script))
     thread = threading.Thread(target=server.run)

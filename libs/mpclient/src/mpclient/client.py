@@ -18,6 +18,7 @@ from mpschema.cloudevents import CloudEvent
 from mpschema.envelope import Outcome
 
 from mpclient import calls
+from mpclient.bounds import bounded_async
 from mpclient.calls import After, Answer, Arguments, CommandOptions, From, R
 from mpclient.generated import AsyncNouns
 from mpclient.streaming import Follower, follow
@@ -47,6 +48,7 @@ class AsyncClient(AsyncNouns):
             base_url=url,
             timeout=timeout_seconds,
             verify=verify,
+            **bounded_async(),
             limits=httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX),
         )
         self._transport = AsyncTransport(http, token, retries or Retries())

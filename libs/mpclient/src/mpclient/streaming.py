@@ -5,6 +5,7 @@ the next connection. `follow` and `follow_sync` connect and wait.
 """
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncGenerator, Generator, Mapping
 from typing import Any
@@ -30,7 +31,10 @@ from mpclient.transport import (
 
 SILENCE_SECONDS = 45.0
 """A connection that says nothing for so long is given up; the server says something every 15 s."""
+ASKED_SECONDS_MAX = 300.0
+"""A server that asks for a longer pause is asked again after this one."""
 _PASSING = {408, 425, 429}
+_POSITION = re.compile(r"([0-9]{1,20}):([0-9]{1,20})")
 
 
 class _Bye(msgspec.Struct):
@@ -102,13 +106,13 @@ class Follower:
         """Seconds until the next connection: what the server asked, else longer with each failure in a row."""
         asked, self._asked_pause = self._asked_pause, None
         # Clients of a server that restarts come back spread out, not all at once.
-        return (asked or 0.0) + self._retries.jitter(self._failures)
+        return min(max(0.0, asked or 0.0), ASKED_SECONDS_MAX) + self._retries.jitter(self._failures)
 
     def _advance(self, position: str) -> bool:
         """Move to a position; whether it lies ahead of where the stream stood."""
         if not position:
             return False
-        ahead = self.position is None or _seq(position) > _seq(self.position)
+        ahead = self.position is None or place_of(position)[1] > place_of(self.position)[1]
         if ahead:
             self.position = position
         return ahead
@@ -119,11 +123,12 @@ class Follower:
             raise error
 
 
-def _seq(position: str) -> int:
-    epoch, colon, seq = position.partition(":")
-    if not (colon and epoch.isdigit() and seq.isdigit()):
-        raise UnexpectedAnswer(f"{position!r} is no position EPOCH:SEQ")
-    return int(seq)
+def place_of(position: str) -> tuple[int, int]:
+    """Epoch and position of `EPOCH:SEQ`. Raises `UnexpectedAnswer`."""
+    found = _POSITION.fullmatch(position)
+    if found is None:
+        raise UnexpectedAnswer(f"{position[:60]!r} is no position EPOCH:SEQ")
+    return int(found[1]), int(found[2])
 
 
 def _request(transport: AsyncTransport | SyncTransport, follower: Follower) -> dict[str, Any]:

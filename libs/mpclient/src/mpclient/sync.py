@@ -11,6 +11,7 @@ from mpschema.cloudevents import CloudEvent
 from mpschema.envelope import Outcome
 
 from mpclient import calls
+from mpclient.bounds import bounded
 from mpclient.calls import After, Answer, Arguments, CommandOptions, From, R
 from mpclient.generated import Nouns
 from mpclient.streaming import Follower, follow_sync
@@ -40,6 +41,7 @@ class Client(Nouns):
             base_url=url,
             timeout=timeout_seconds,
             verify=verify,
+            **bounded(),
             limits=httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX),
         )
         self._transport = SyncTransport(http, token, retries or Retries())

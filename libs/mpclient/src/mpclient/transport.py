@@ -24,6 +24,7 @@ Token = str | Callable[[], str] | None
 
 TIMEOUT_SECONDS = 30.0
 _BEFORE_SENDING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_DIGITS_MAX = 9
 _REFUSED_UNREAD = HTTPStatus.TOO_MANY_REQUESTS
 _PASSING = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 
@@ -74,7 +75,7 @@ def _may_pass(call: Call, result: httpx.Response | httpx.TransportError) -> bool
 def retry_after(response: httpx.Response) -> float | None:
     """The seconds in `Retry-After`, where it is given in seconds."""
     value = response.headers.get("retry-after", "")
-    return float(value) if value.isascii() and value.isdigit() else None
+    return float(value[:_DIGITS_MAX]) if value.isascii() and value.isdigit() else None
 
 
 def request_of(call: Call, token: Token) -> dict[str, Any]:
@@ -98,7 +99,7 @@ def problem_error(response: httpx.Response) -> ProblemError | UnexpectedAnswer:
     if response.headers.get("content-type", "").partition(";")[0] == MEDIA_TYPE:
         try:
             return error_of(msgspec.json.decode(response.content, type=Problem), retry_after(response))
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return UnexpectedAnswer(f"a problem that cannot be read: {error}")
     return UnexpectedAnswer(f"status {response.status_code} without a problem, from {response.request.url}")
 
@@ -107,7 +108,7 @@ def decoded(data: bytes, kind: type[T]) -> T:
     """A body as its type. Raises `UnexpectedAnswer`."""
     try:
         return msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnexpectedAnswer(f"the answer is not a {kind.__name__}: {error}") from error
 
 

@@ -26,6 +26,7 @@ PROGRAMS = {
 # Clients first, so that nothing is asked of a service that has left.
 STOP_ORDER = ("gateway", "webhooks", "projector", "relay", "kernel")
 TASK_SECONDS_MAX = 60.0
+_ANSWER_BYTES_MAX = 1 << 20
 
 
 class ServiceProcess(ChildProcess):
@@ -91,14 +92,22 @@ def http_status(port: int, path: str) -> int | None:
 def concerns_of(ops_url: str) -> list[str]:
     """What a service says is in its way, or wants seen to; nothing where it does not answer within a second."""
     try:
-        with urllib.request.urlopen(f"{ops_url}/readyz", timeout=1) as answer:  # noqa: S310 - an address of this machine
-            facts = json.load(answer)
-    except urllib.error.HTTPError as refused:
-        facts = json.load(refused)
-    except (OSError, ValueError):
+        facts = json.loads(_said(f"{ops_url}/readyz"))
+    except (OSError, ValueError, http.client.HTTPException, RecursionError):
+        return []
+    if not isinstance(facts, dict):
         return []
     hindrances = [facts[key] for key in ("halted_by", "waits_for") if facts.get(key)]
     return [*hindrances, *facts.get("concerns", [])]
+
+
+def _said(url: str) -> bytes:
+    """What is answered, whatever the status; of more than a service says, the beginning."""
+    try:
+        with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310 - an address of this machine
+            return bytes(answer.read(_ANSWER_BYTES_MAX))
+    except urllib.error.HTTPError as refused:
+        return refused.read(_ANSWER_BYTES_MAX)
 
 
 class Task(ChildProcess):

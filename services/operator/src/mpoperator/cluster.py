@@ -24,6 +24,8 @@ from mpbus.database import Connector
 from mpbus.errors import Unusable
 from mpbus.identities import OPERATOR, PROVISION
 from mpbus.reader import GENESIS, Commit, LogReader
+from mpclient.bounds import bounded_async
+from mpclient.errors import UnexpectedAnswer
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from redis.asyncio.retry import Retry
@@ -81,7 +83,7 @@ class Cluster:
         """A JSON object from an address, whatever the status; None when nothing answers with one."""
         try:
             found = msgspec.json.decode((await self.http.get(url)).content)
-        except (httpx.HTTPError, msgspec.DecodeError):
+        except (httpx.HTTPError, UnexpectedAnswer, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
         return found if isinstance(found, dict) else None
 
@@ -89,7 +91,7 @@ class Cluster:
         """Text from an address; None unless the answer is 200."""
         try:
             answer = await self.http.get(url)
-        except httpx.HTTPError:
+        except (httpx.HTTPError, UnexpectedAnswer):
             return None
         return answer.text if answer.is_success else None
 
@@ -133,7 +135,7 @@ def _mpd_runs(folder: Path) -> bool:
 @contextlib.asynccontextmanager
 async def cluster(settings: OperatorSettings, user: str = OPERATOR) -> AsyncIterator[Cluster]:
     """Connect to what answers, to NATS as a user of `mpbus.identities`."""
-    async with httpx.AsyncClient(timeout=WAIT_SECONDS) as http:
+    async with httpx.AsyncClient(timeout=WAIT_SECONDS, **bounded_async()) as http:
         found = Cluster(settings, http)
         await asyncio.gather(_open_bus(found, user), _open_database(found), _open_redis(found))
         try:

@@ -11,9 +11,10 @@ import httpx
 import msgspec
 from mpbus.ops import READS_LEVEL
 from mpbus.reader import LogReader
+from mpclient.bounds import bounded_async
 from mpclient.cli.context import Asked, Misconfigured, NoServer, resolve
 from mpclient.client import AsyncClient
-from mpclient.errors import ClientError, ProblemError, Rejected, Unauthenticated
+from mpclient.errors import ClientError, ProblemError, Rejected, Unauthenticated, UnexpectedAnswer
 from mpschema import levels
 from mpschema.envelope import Outcome
 from nats.aio.client import Client
@@ -136,14 +137,14 @@ async def _ask_all(settings: OperatorSettings) -> list[Service]:
     """Every service that is known. Raises `Refused` where none is: nobody would be missed."""
     if not settings.services:
         raise Refused("which services run is not known: set MP_SERVICES to their operations addresses, by name")
-    async with httpx.AsyncClient(timeout=_DOOR_SECONDS) as http:
+    async with httpx.AsyncClient(timeout=_DOOR_SECONDS, **bounded_async()) as http:
         return list(await asyncio.gather(*(_ask(http, name, url) for name, url in settings.services.items())))
 
 
 async def _ask(http: httpx.AsyncClient, name: str, url: str) -> Service:
     try:
         facts = msgspec.json.decode((await http.get(f"{url.rstrip('/')}/readyz")).content, type=dict[str, object])
-    except (httpx.HTTPError, msgspec.DecodeError):
+    except (httpx.HTTPError, UnexpectedAnswer, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return Service(name=name, answers=False)
     reads = facts.get(READS_LEVEL, levels.FIRST_LEVEL)  # Builds of the first level do not speak of levels.
     return Service(

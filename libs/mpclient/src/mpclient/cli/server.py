@@ -164,15 +164,16 @@ class Server:
         """How the server is. Raises `Unreachable` where there is none."""
         import httpx
 
-        from mpclient.transport import unreachable
+        from mpclient.bounds import bounded
+        from mpclient.transport import decoded, unreachable
 
-        with httpx.Client(base_url=self._url, timeout=_HEALTH_SECONDS) as http:
+        with httpx.Client(base_url=self._url, timeout=_HEALTH_SECONDS, **bounded()) as http:
             try:
-                health = msgspec.json.decode(http.get("/readyz").content, type=Health)
-                about = msgspec.json.decode(http.get("/v1/openapi.json").content, type=_Document)
+                health = decoded(http.get("/readyz").content, Health)
+                about = decoded(http.get("/v1/openapi.json").content, _Document)
             except httpx.TransportError as error:
                 raise unreachable(error) from error
-            except msgspec.DecodeError as error:
+            except UnexpectedAnswer as error:
                 raise UnexpectedAnswer(f"{self._url} is no server of ours: {error}") from error
         complaints = [] if health.status == "ok" else ["the gateway is not ready: its operators see why (mpctl doctor)"]
         projections = self._projections(complaints)
@@ -203,14 +204,16 @@ class Server:
         import httpx
         from mpschema.openapi.doors import EVENT_STREAM
 
+        from mpclient.streaming import place_of
+
         headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
         path = EVENT_STREAM.format(workspace_id=self.client.workspace)
         with (
             httpx.Client(base_url=self._url, timeout=_HEALTH_SECONDS) as http,
             http.stream("GET", path, headers=headers) as response,
         ):
-            epoch, colon, seq = response.headers.get(POSITION_HEADER, "").partition(":")
-        return (int(epoch), int(seq)) if colon else (None, 0)
+            position = response.headers.get(POSITION_HEADER, "")
+        return place_of(position) if position else (None, 0)
 
 
 class _Info(msgspec.Struct):

@@ -97,7 +97,7 @@ class NatsServer(ChildProcess):
             connection.request("GET", path)
             response = connection.getresponse()
             return dict(json.loads(response.read())) if response.status == http.HTTPStatus.OK else None
-        except (OSError, http.client.HTTPException):
+        except (OSError, ValueError, http.client.HTTPException):
             return None
         finally:
             connection.close()
