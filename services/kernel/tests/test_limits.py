@@ -129,6 +129,19 @@ def test_a_turn_that_has_decided_for_long_is_stored_and_the_rest_of_the_message_
     whole(run)
 
 
+def test_the_clock_is_looked_at_when_so_much_is_recorded_and_not_for_each_line() -> None:
+    run = Split()
+    run.limits = Limits(seconds=0.05, look_bytes=2_000)
+    looks = itertools.count()
+    run.ticks = lambda: next(looks) * 0.001
+    assert len(run.message(*creates(60))) == 1
+    assert next(looks) < 20, "some lines are decided between two looks"
+    run.ticks = lambda: next(looks) * 0.1
+    parts = [len(part) for part in run.message(*[line(f"l-{n}", LARGE, f"l{n}") for n in range(4)])]
+    assert parts == [1, 1, 1, 1], "what one line records is looked at before the next"
+    whole(run)
+
+
 def test_time_counts_over_the_messages_of_a_turn_and_only_while_it_decides() -> None:
     run = Split()
     clock = itertools.count()

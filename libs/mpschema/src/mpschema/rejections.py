@@ -1,6 +1,7 @@
 """Every reason to say no. A refusal is a value: part of the contract, recorded like any outcome."""
 
 import enum
+from typing import final
 
 import msgspec
 
@@ -44,6 +45,7 @@ SINCE_LEVEL: dict[Code, tuple[int, Code]] = {
 """The feature level that each code came with, where it is not the first, and the code that stands in for it below."""
 
 
+@final
 class Rejection(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """Why a command was refused: a stable code and one sentence for a person."""
 

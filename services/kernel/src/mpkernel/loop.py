@@ -60,6 +60,8 @@ class Candidacy:
     turn_seconds: float = TURN_SECONDS
     """How long a turn may decide: a turn that is full in time is stored, and the rest waits for the next."""
     ticks: Callable[[], float] = time.perf_counter
+    look_bytes: int = 0
+    """So much is recorded between two looks at them, within a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ class Leader:
         self._sealing = sealing
         self._metrics = metrics
         self._wake = wake
-        self._limits = limits_of(writer.commit_bytes_max, candidacy.turn_seconds)
+        self._limits = limits_of(writer.commit_bytes_max, candidacy.turn_seconds, candidacy.look_bytes)
         self._backlog: deque[CommandMessage] = deque()
         self._turn: Turn | None = None
         self._ahead: _Ahead | None = None

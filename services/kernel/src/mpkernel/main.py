@@ -31,6 +31,7 @@ from mpkernel.adapters.object_snapshots import ObjectSnapshots
 from mpkernel.adapters.redis_lease import RedisLease
 from mpkernel.adapters.surroundings import Surroundings
 from mpkernel.answers import Answers
+from mpkernel.core.draft import LOOK_BYTES
 from mpkernel.core.policy import RoleAuthorizer
 from mpkernel.leadership import Kernel, Memory
 from mpkernel.leases import KeptLease, PairedLease
@@ -90,6 +91,7 @@ def compose(settings: KernelSettings, nc: Client, clock: Clock) -> Kernel:
         operators=settings.operators,
         commit_deadline_seconds=max(5.0, settings.lease_ttl_seconds * 2),
         turn_seconds=settings.turn_budget_ms / 1000,
+        look_bytes=LOOK_BYTES,
     )
 
     def make_leader(memory: Memory) -> Leader:

@@ -11,7 +11,7 @@ from mpkernel.core import webhook, workspace
 from mpkernel.core.aggregates import MODULES
 from mpkernel.core.authority import denied
 from mpkernel.core.log import raise_feature_level, too_new
-from mpkernel.core.naming import named
+from mpkernel.core.naming import GIVES, named
 from mpkernel.core.policy import Authorizer
 from mpkernel.core.project import CHILDREN_LEVEL
 from mpkernel.core.rules import AccessRequest, Rule
@@ -44,13 +44,17 @@ def decide(
     if state is None and (misnamed := _misnamed(aggregate, envelope, target)):
         return misnamed
     request = AccessRequest(world, space, envelope, target, arguments, now_ms)
-    refused = authorizer.authorize(request) or too_new(world, spec)
+    refused = authorizer.authorize(request)
+    if refused is None and spec.since_level > world.feature_level:
+        refused = too_new(world, spec)
     if refused is None and space.index.closed is not None and not _ungated(world, arguments):
         refused = space.index.closed
     if refused is None:
         refused = _unmet(state, spec, rule, request)
     if refused is not None:
         return refused
+    if type(arguments) not in GIVES:
+        return rule.decide(state, arguments, request)
     given = named(world, arguments)
     return given if isinstance(given, Rejection) else rule.decide(state, given, request)
 

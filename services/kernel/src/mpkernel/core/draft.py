@@ -17,6 +17,7 @@ SPLIT_SINCE = 3
 
 
 TURN_SECONDS = 0.02
+LOOK_BYTES = 4 * 1024
 COMMANDS_MAX = 1_000
 SIZE_MAX = 512 * 1024
 
@@ -29,13 +30,16 @@ class Limits:
     size: int = SIZE_MAX
     seconds: float = TURN_SECONDS
     """Of deciding, so that no turn holds up whatever else the process does."""
+    look_bytes: int = 0
+    """So much is recorded between two looks at the clock, within a message."""
     commit_bytes: int = 8_000_000
     """What the events of a commit may take at most: the log stores no larger ones."""
 
 
-def limits_of(commit_bytes: int, seconds: float) -> Limits:
+def limits_of(commit_bytes: int, seconds: float, look_bytes: int = 0) -> Limits:
     """The limits where the log takes commits of so many bytes: half of that at most before the last line or timer."""
-    return Limits(size=min(SIZE_MAX, commit_bytes // 2), seconds=seconds, commit_bytes=commit_bytes)
+    size = min(SIZE_MAX, commit_bytes // 2)
+    return Limits(size=size, seconds=seconds, look_bytes=look_bytes, commit_bytes=commit_bytes)
 
 
 class NoRoom(Exception):

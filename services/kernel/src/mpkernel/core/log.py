@@ -24,12 +24,10 @@ def raise_feature_level(world: World, envelope: CommandEnvelope, target: str, ar
     return (Fact(LOG, LOG, FeatureLevelRaised(level=arguments.level)),)
 
 
-def too_new(world: World, spec: CommandSpec) -> Rejection | None:
+def too_new(world: World, spec: CommandSpec) -> Rejection:
     """Why a command has to wait: builds that still run could not read what it becomes.
 
     The code is one that they can read: the refusal is recorded, and they meet it in the log.
     """
-    if spec.since_level <= world.feature_level:
-        return None
     detail = f"{spec.command_type} needs feature level {spec.since_level}, and the log is at {world.feature_level}"
     return Rejection(Code.INVALID_STATE, f"{detail}: an operator raises it by `mpctl upgrade finalize`")

@@ -64,7 +64,7 @@ class Outcomes:
             if key is not None:
                 places.setdefault(f"{workspace_id}/{key}", place)
             return
-        places.setdefault(f"{workspace_id} {command_id}", _owner(first.actor) << _OWNER_AT | place)
+        places.setdefault(f"{workspace_id} {command_id}", _owner(first.actor) | place)
         if key is not None:
             self._keyed = True
             places.setdefault(f"{workspace_id} {first.actor} {key}", place)
@@ -131,12 +131,12 @@ class Outcomes:
 
 @functools.lru_cache(65_536)
 def _owner(principal: str) -> int:
-    """A principal in 64 bits."""
-    return int.from_bytes(hashlib.sha256(principal.encode()).digest()[:8])
+    """A principal in 64 bits, where they stand in a place."""
+    return int.from_bytes(hashlib.sha256(principal.encode()).digest()[:8]) << _OWNER_AT
 
 
 def _owned(place: int, principal: str) -> bool:
-    return place >> _OWNER_AT == _owner(principal)
+    return place >> _OWNER_AT == _owner(principal) >> _OWNER_AT
 
 
 def first_seq(place: int) -> int:

@@ -58,6 +58,7 @@ def service_of(principal: str) -> str:
 
 _GRANTS = frozenset({BindRole, UnbindRole, IssueKey})
 _AGENT = Role.AGENT
+_WITHOUT_ROLE = (AGENT_PREFIX, SYSTEM_PREFIX)
 
 
 class RoleAuthorizer:
@@ -80,12 +81,8 @@ class RoleAuthorizer:
         """See `Authorizer.authorize`."""
         envelope = request.envelope
         principal, kind = envelope.principal, envelope.type
-        if principal.startswith(AGENT_PREFIX):
-            if kind not in self._table[_AGENT]:
-                return denied(envelope)
-            return agents.authorize(request, principal.removeprefix(AGENT_PREFIX))
-        if principal.startswith(SYSTEM_PREFIX):
-            return None if kind in SYSTEM_COMMANDS.get(service_of(principal), ()) else denied(envelope)
+        if principal.startswith(_WITHOUT_ROLE):
+            return self._authorize_without_role(request, principal, kind)
         if principal in request.world.operators and kind in self._anywhere:
             return _ungrantable(request) if type(request.arguments) in _GRANTS else None
         state = request.space.principals.get(principal)
@@ -95,6 +92,15 @@ class RoleAuthorizer:
         if roles[0] is _AGENT:
             return agents.authorize(request, envelope.session_id)
         return _ungrantable(request) if type(request.arguments) in _GRANTS else None
+
+    def _authorize_without_role(self, request: AccessRequest, principal: str, kind: str) -> Rejection | None:
+        """An agent may do what its session may, a service what the table says."""
+        if principal.startswith(SYSTEM_PREFIX):
+            allowed = kind in SYSTEM_COMMANDS.get(service_of(principal), ())
+            return None if allowed else denied(request.envelope)
+        if kind not in self._table[_AGENT]:
+            return denied(request.envelope)
+        return agents.authorize(request, principal.removeprefix(AGENT_PREFIX))
 
 
 def _ungrantable(request: AccessRequest) -> Rejection | None:

@@ -13,6 +13,7 @@ from mpschema.envelope import CommandEnvelope, CommitHeader, EventRecord, Outcom
 from mpschema.ids import derived_id
 from mpschema.registry import COMMANDS, LOG_COMMANDS
 from mpschema.rejections import Code, Rejection
+from mpschema.subjects import SYSTEM_PREFIX
 from mpschema.system import LOG, SYSTEM_WORKSPACE, CommandRejected
 from msgspec.structs import replace
 
@@ -110,15 +111,18 @@ class Turn(Draft):
         begun = ticks() - self.seconds
         first = shard.command_line if position == shard.command_position + 1 else 0
         replies = self.replies.setdefault(reply_to, []) if reply_to else []
-        answered, self.before = len(replies), len(self.lines)
+        answered, self.before, look_at = len(replies), len(self.lines), self._next_look()
         for index in range(first, len(lines)):
-            if index > first and self._full_since(begun):
-                return self._close(position, index)
+            if index > first and (self.size >= look_at or self.commands >= self.limits.commands):
+                if self._full_since(begun):
+                    return self._close(position, index)
+                look_at = self._next_look()
             recorded, line = len(self.lines), lines[index]
             try:
                 envelope = codec.decode_envelope(line)
-                if not isinstance(envelope, Rejection):
-                    replies.append(self._command(attributed(envelope, sender, shard.world.feature_level), sender))
+                if type(envelope) is not Rejection:
+                    envelope = attributed(envelope, sender, shard.world.feature_level) if sender else envelope
+                    replies.append(self._command(envelope, sender))
                 elif reply_to:
                     self._unreadable(position, index, envelope)
                 else:
@@ -223,6 +227,10 @@ class Turn(Draft):
         full = self.commands >= limits.commands or self.size >= limits.size
         return full or self.ticks() - begun >= limits.seconds
 
+    def _next_look(self) -> int:
+        """At which size to look whether the turn is full: to read the clock for each line costs much of deciding it."""
+        return min(self.limits.size, self.size + self.limits.look_bytes)
+
     def _without_room(self, position: int, line: int, commands: int, replies: list[Reply], answered: int) -> bool:
         """Leave the rest of a message to the next turn; all of it, where a message may not be split."""
         if self.shard.world.feature_level >= SPLIT_SINCE:
@@ -270,17 +278,18 @@ class Turn(Draft):
         return replace(outcome, request_id=envelope.command_id)
 
     def _outcome(self, envelope: CommandEnvelope, digest: str, sender: str, refused: Rejection | None) -> Outcome:
-        refused = refused or usurped(envelope, sender, self.shard.world.feature_level)
+        if refused is None and (sender or envelope.principal.startswith(SYSTEM_PREFIX)):
+            refused = usurped(envelope, sender, self.shard.world.feature_level)
         if refused is not None:
             return self._reject(envelope, digest, envelope.target, refused)
         arguments = codec.decode_arguments(envelope)
-        if isinstance(arguments, Rejection):
+        if type(arguments) is Rejection:
             return self._reject(envelope, digest, envelope.target, arguments)
         return self._decide(envelope, digest, envelope.target or _target(envelope), arguments)
 
     def _decide(self, envelope: CommandEnvelope, digest: str, target: str, arguments: Command) -> Outcome:
         decision = decide(self.shard.world, envelope, target, arguments, self.now_ms, self.authorizer)
-        if isinstance(decision, Rejection):
+        if type(decision) is Rejection:
             return self._reject(envelope, digest, target, decision)
         if len(decision) > FACTS_MAX:
             detail = f"this would become {len(decision)} events, more than {FACTS_MAX}: act on parts of it first"
@@ -308,8 +317,8 @@ class Turn(Draft):
             return self._too_large(envelope, digest, target, size)
         for record, line in zip(records, lines, strict=True):
             self.fold(record, line)
-        about = facts[0][:2]
-        version = max(record.version for record, fact in zip(records, facts, strict=True) if fact[:2] == about)
+        about = facts[0].about
+        version = max(record.version for record, fact in zip(records, facts, strict=True) if fact.about == about)
         return self._accepted(envelope, records[0].seq, target, version)
 
     def _too_large(self, envelope: CommandEnvelope, digest: str, target: str, size: int) -> Outcome:

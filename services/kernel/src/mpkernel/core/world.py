@@ -16,12 +16,17 @@ from mpkernel.core.deadlines import Deadlines
 from mpkernel.core.states import STATES, Board, Channel, Principal, Project, Session, Task, Webhook, Workspace
 
 
-class Fact(NamedTuple):
+class Fact(msgspec.Struct, frozen=True, gc=False):
     """What a decision says shall be recorded, and of which aggregate."""
 
     aggregate: str
     aggregate_id: str
     event: Event
+
+    @property
+    def about(self) -> tuple[str, str]:
+        """The aggregate and its id."""
+        return self.aggregate, self.aggregate_id
 
 
 class Try(NamedTuple):
@@ -150,11 +155,10 @@ class World:
         A command and a timer have one event each, so they never have a version before it.
         """
         space = self.workspaces.get(workspace_id)
-        if aggregate == "log":
-            return self.log_version
-        if space is None or aggregate not in space.states:
-            return 0
-        state = space.states[aggregate].get(aggregate_id)
+        states = None if space is None else space.states.get(aggregate)
+        if states is None:
+            return self.log_version if aggregate == "log" else 0
+        state = states.get(aggregate_id)
         return 0 if state is None else state.version
 
 
