@@ -16,9 +16,7 @@ SENDER_LEVEL = 3
 
 
 def attributed(envelope: CommandEnvelope, sender: str, feature_level: int) -> CommandEnvelope:
-    """The command under the name of who sent it."""
-    if not sender:
-        return envelope
+    """A service's command under the name of the service."""
     return replace(envelope, principal=sender if feature_level >= SENDER_LEVEL else service_of(sender))
 
 

@@ -80,6 +80,8 @@ class Turn(Draft):
     """Seconds of a clock that only the limit looks at; it stands still unless one is handed in."""
     seconds: float = field(default=0.0, init=False)
     """How long it has decided."""
+    look_at: int = field(default=0, init=False)
+    """The size at which to look again: to read the clock for every line would cost much of what deciding it costs."""
     closed: bool = field(default=False, init=False)
     """Whether a message is begun, or waits, whose rest belongs to the next turn."""
     commands: int = field(default=0, init=False)
@@ -111,17 +113,15 @@ class Turn(Draft):
         begun = ticks() - self.seconds
         first = shard.command_line if position == shard.command_position + 1 else 0
         replies = self.replies.setdefault(reply_to, []) if reply_to else []
-        answered, self.before, look_at = len(replies), len(self.lines), self._next_look()
+        answered, self.before = len(replies), len(self.lines)
         for index in range(first, len(lines)):
-            if index > first and (self.size >= look_at or self.commands >= self.limits.commands):
-                if self._full_since(begun):
-                    return self._close(position, index)
-                look_at = self._next_look()
+            look = self.size >= self.look_at or self.commands >= self.limits.commands
+            if look and index > first and self._full_since(begun):
+                return self._close(position, index)
             recorded, line = len(self.lines), lines[index]
             try:
                 envelope = codec.decode_envelope(line)
                 if type(envelope) is not Rejection:
-                    envelope = attributed(envelope, sender, shard.world.feature_level) if sender else envelope
                     replies.append(self._command(envelope, sender))
                 elif reply_to:
                     self._unreadable(position, index, envelope)
@@ -210,7 +210,7 @@ class Turn(Draft):
         try:
             envelope = codec.decode_envelope(line)
             if not isinstance(envelope, Rejection):
-                return [self._command(attributed(envelope, sender, self.shard.world.feature_level), sender, why)]
+                return [self._command(envelope, sender, why)]
         except (NoRoom, Overfull):
             raise
         except Exception as error:
@@ -224,12 +224,10 @@ class Turn(Draft):
         limits = self.limits
         if self.shard.world.feature_level < SPLIT_SINCE:
             return False
-        full = self.commands >= limits.commands or self.size >= limits.size
-        return full or self.ticks() - begun >= limits.seconds
-
-    def _next_look(self) -> int:
-        """At which size to look whether the turn is full: to read the clock for each line costs much of deciding it."""
-        return min(self.limits.size, self.size + self.limits.look_bytes)
+        if self.commands >= limits.commands or self.size >= limits.size or self.ticks() - begun >= limits.seconds:
+            return True
+        self.look_at = min(limits.size, self.size + limits.look_bytes)
+        return False
 
     def _without_room(self, position: int, line: int, commands: int, replies: list[Reply], answered: int) -> bool:
         """Leave the rest of a message to the next turn; all of it, where a message may not be split."""
@@ -258,6 +256,8 @@ class Turn(Draft):
         return False
 
     def _command(self, envelope: CommandEnvelope, sender: str, refused: Rejection | None = None) -> Reply:
+        if sender:
+            envelope = attributed(envelope, sender, self.shard.world.feature_level)
         digest = codec.request_digest(envelope)
         outcomes = self.shard.outcomes
         if outcomes.unused(envelope):
