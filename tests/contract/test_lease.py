@@ -120,6 +120,16 @@ async def test_one_that_is_not_the_holder_cannot_release_it(make: MakeLease) -> 
     assert not await ben.acquire()
 
 
+async def test_a_holder_that_lost_it_leaves_it_to_its_successor(make: MakeLease) -> None:
+    ann, ben = make("ann", SHORT_SECONDS), make("ben")
+    assert await ann.acquire()
+    await eventually(ben.acquire)
+    assert not await ann.renew()
+    await ann.release()
+    assert not await ann.acquire()
+    assert await ben.renew()
+
+
 async def test_one_that_ran_out_and_that_nobody_wanted_is_taken_again_by_its_holder(make: MakeLease) -> None:
     ann, ben = make("ann", SHORT_SECONDS), make("ben")
     assert await ann.acquire()

@@ -3,7 +3,8 @@
 import asyncio
 
 import pytest
-from mpbus.tasks import end
+import structlog
+from mpbus.tasks import end, watched
 
 
 async def hears_at(cancellation: int) -> None:
@@ -46,3 +47,20 @@ async def test_what_a_task_ended_with_stays_with_it() -> None:
     with pytest.raises(LookupError, match="gone"):
         failing.result()
     await end()
+
+
+async def test_a_watched_task_that_fails_is_told_by_name_and_one_that_is_cancelled_is_not() -> None:
+    async def fails() -> None:
+        raise ValueError("unforeseen")
+
+    told: list[BaseException] = []
+    with structlog.testing.capture_logs() as logs:
+        failing = watched(fails(), "a look", told.append)
+        idle = watched(asyncio.Event().wait(), "another look", told.append)
+        await asyncio.wait({failing})
+        await end(idle)
+        await asyncio.sleep(0)
+    assert [str(error) for error in told] == ["unforeseen"]
+    assert [(entry["event"], entry["task"], entry["log_level"]) for entry in logs] == [
+        ("task.failed", "a look", "critical")
+    ]

@@ -1,8 +1,13 @@
-"""Ending tasks that speak to the stream server."""
+"""Tasks that run beside others: ended for sure, and heard when they fail."""
 
 import asyncio
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
+import structlog
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
 _ASK_AGAIN_SECONDS = 0.25
 
 
@@ -25,3 +30,20 @@ async def end(*tasks: "asyncio.Task[Any]") -> None:
             task.exception()  # Else asyncio would report that nobody looked.
     if cancelled is not None:
         raise cancelled
+
+
+def watched(work: Coroutine[Any, Any, T], what: str, on_failure: Callable[[BaseException], None]) -> "asyncio.Task[T]":
+    """Start work that nobody waits for. Its failure is logged by name, and told to who must do without it.
+
+    A task that only dies leaves what it kept up to date as it was, for ever. Being cancelled is no failure.
+    """
+    task = asyncio.create_task(work, name=what)
+
+    def ended(done: "asyncio.Task[T]") -> None:
+        error = None if done.cancelled() else done.exception()
+        if error is not None:
+            log.critical("task.failed", task=what, exc_info=error)
+            on_failure(error)
+
+    task.add_done_callback(ended)
+    return task

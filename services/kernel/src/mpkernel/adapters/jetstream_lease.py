@@ -59,8 +59,9 @@ class JetStreamLease:
         return await self._put(self._holder) or await self.acquire()
 
     async def release(self) -> None:
-        """See the port."""
-        await self._put(_RELEASED)
+        """See the port. What was seen last may be another's lease, and is then left alone."""
+        if self._seen == self._holder:
+            await self._put(_RELEASED)
 
     async def _put(self, data: bytes) -> bool:
         headers = {_EXPECTED: str(self._sequence), _TTL: self._ttl}
