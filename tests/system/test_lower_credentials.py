@@ -16,6 +16,7 @@ from mpbus.ids import new_command_id
 from mpbus.producer import REPLY_HEADER, CommandProducer
 from mpbus.reader import LogReader
 from mpd.ports import free_port
+from mpd.servers.postgres import CONNECTIONS_MAX
 from mpd.stack import Stack
 from mpschema import codec, subjects
 from mpschema.envelope import CommandEnvelope
@@ -199,6 +200,10 @@ FOR_NO_SERVICE = (
     "SELECT pg_reload_conf()",
     "CREATE EXTENSION dblink",
     "LOCK TABLE mp.log_events IN ACCESS EXCLUSIVE MODE",
+    "CREATE TEMPORARY TABLE filling (a text)",
+    "SELECT lo_create(0)",
+    "SELECT lo_creat(-1)",
+    "SELECT lo_from_bytea(0, 'filling')",
 )
 
 
@@ -212,6 +217,20 @@ async def test_a_role_of_postgres_does_what_its_service_does(taken: Stack, role:
         if statement not in own:
             assert await _refused(connection, statement), statement
     await connection.close()
+
+
+@pytest.mark.parametrize("role", ["mp_gateway", "mp_projector", "mp_webhooks"])
+async def test_a_role_of_postgres_leaves_connections_to_the_others(taken: Stack, role: str) -> None:
+    held: list[asyncpg.Connection] = []
+    try:
+        with pytest.raises(asyncpg.TooManyConnectionsError, match=f'for role "{role}"'):
+            while len(held) <= CONNECTIONS_MAX:
+                held.append(await asyncpg.connect(taken.postgres.dsn(role)))
+        for other in {"mp_owner", "mp_gateway", "mp_projector", "mp_webhooks"} - {role}:
+            await (await asyncpg.connect(taken.postgres.dsn(other))).close()
+    finally:
+        for connection in held:
+            await connection.close()
 
 
 async def _refused(connection: asyncpg.Connection, statement: str) -> bool:

@@ -12,6 +12,7 @@ from mpbus.database import Connector
 from mpviews import VIEWS
 from mpviews.changes import View
 
+from mpprojector.adapters.confining import confine, limit_connections
 from mpprojector.adapters.switching import make_missing
 
 log = structlog.get_logger(__name__)
@@ -20,6 +21,8 @@ MEND = "run `python -m mpprojector migrate`"
 PROJECTOR = "mp_projector"
 GATEWAY = "mp_gateway"
 WEBHOOKS = "mp_webhooks"
+CONNECTION_SHARES = {GATEWAY: 0.5, PROJECTOR: 0.25, WEBHOOKS: 0.125}
+"""Of the server's connections. The rest is the owner's, and of whoever has to look while a service holds all of its own."""
 _LOCK = 0x6D70_6D69  # "mpmi": one migration at a time in a database.
 _ROLE_ATTEMPTS = 5
 _NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
@@ -85,9 +88,11 @@ async def migrate(
         passwords = {PROJECTOR: projector_password, GATEWAY: gateway_password, WEBHOOKS: webhooks_password}
         for role, password in passwords.items():
             await _ensure_role(connection, role, password)
+            await limit_connections(connection, role, CONNECTION_SHARES[role])
         await _exempt_from_row_security(connection, PROJECTOR)
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+            await confine(connection)
             return [*await _apply(connection), *await make_missing(connection, views)]
     finally:
         await connection.close()
