@@ -2,10 +2,14 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 import redis.asyncio as redis
+from mpbus.ids import new_command_id
 from mpd.servers import ValkeyServer
 from mpd.stack import Stack
 
@@ -13,6 +17,9 @@ from tests.support import eventually
 from tests.support.cluster import Cluster, running
 
 PASSWORD = "correct"
+LEASE_KEY = "mp:lease:kernel-0"
+REPLACED_SECONDS = 15
+"""Far more than the 2 s of a lease and the start of a process; a lease that never ended took 21 s."""
 
 
 @pytest.fixture
@@ -77,3 +84,67 @@ async def test_without_redis_a_leader_that_is_asked_to_go_hands_over_at_once(tmp
         await working
         assert cluster.longest_wait(asked_at) < 30, "it waited for the lease to run out"
         await cluster.audit()
+
+
+@pytest.mark.parametrize("kernels", [1, 2])
+async def test_a_key_without_end_in_redis_keeps_no_kernel_from_leading(tmp_path: Path, kernels: int) -> None:
+    """As whoever has the kernel's password for Redis can leave one there. Who died is replaced all the same."""
+    async with running(Stack(tmp_path, kernels=kernels, projectors=0, gateways=0)) as cluster:
+        epoch, leader = await cluster.epoch(), await cluster.leader()
+        async with as_kernel(cluster.stack) as client:
+            await client.set(LEASE_KEY, "nobody")
+            leader.kill()
+            await client.set(LEASE_KEY, "nobody")
+            killed_at = time.monotonic()
+            working = asyncio.create_task(cluster.load.run(clients=4, commands=200))
+            if kernels == 1:
+                await asyncio.to_thread(leader.start)
+            await working
+            assert cluster.longest_wait(killed_at) < REPLACED_SECONDS
+            assert await cluster.epoch() > epoch
+            assert await client.pttl(LEASE_KEY) > 0
+        await cluster.audit()
+
+
+@pytest.mark.parametrize("busy_after_ms", [0, 200], ids=["no answer", "busy"])
+async def test_a_script_without_end_in_redis_holds_nobody_up(tmp_path: Path, busy_after_ms: int) -> None:
+    """Redis does nothing else then. Commands are decided and rates counted, and a killed leader is replaced."""
+    stack = Stack(tmp_path, kernels=2, projectors=0, gateways=1)
+    stack.valkey.command += ["--busy-reply-threshold", str(busy_after_ms)]
+    async with running(stack) as cluster:
+        epoch = await cluster.epoch()
+        async with as_kernel(stack) as client:
+            running_on = asyncio.create_task(client.eval("while true do end", 0))  # type: ignore[arg-type]  # see there
+            await eventually(lambda: _says(cluster, "redis"), 60)
+            await cluster.load.run(clients=4, commands=200)
+            assert [await _write(stack) for _ in range(10)] == [201] * 10
+            assert await cluster.epoch() == epoch
+            killed_at = time.monotonic()
+            (await cluster.leader()).kill()
+            await cluster.load.run(clients=4, commands=200)
+            assert cluster.longest_wait(killed_at) < REPLACED_SECONDS
+            assert [await _write(stack) for _ in range(10)] == [201] * 10
+            await asyncio.to_thread(stack.valkey.kill)
+            with pytest.raises((redis.ConnectionError, redis.TimeoutError)):
+                await running_on
+        await cluster.audit()
+
+
+@asynccontextmanager
+async def as_kernel(stack: Stack) -> AsyncIterator[redis.Redis]:
+    """A client with the kernel's password, which waits as long as it takes."""
+    password = stack.credentials.redis_password_file("kernel").read_text()
+    async with redis.Redis(
+        port=stack.valkey.port, username="kernel", password=password, retry=None, retry_on_error=[]
+    ) as client:
+        yield client
+
+
+async def _write(stack: Stack) -> int:
+    async with httpx.AsyncClient(base_url=stack.url, timeout=60) as http:
+        answer = await http.post(
+            f"/v1/workspaces?id=w-{new_command_id().lower().replace('_', '-')}",
+            json={"name": "Writing"},
+            headers={"authorization": f"Bearer {stack.root_key}"},
+        )
+    return answer.status_code

@@ -222,10 +222,14 @@ async def test_a_role_of_postgres_does_what_its_service_does(taken: Stack, role:
 @pytest.mark.parametrize("role", ["mp_gateway", "mp_projector", "mp_webhooks"])
 async def test_a_role_of_postgres_leaves_connections_to_the_others(taken: Stack, role: str) -> None:
     held: list[asyncpg.Connection] = []
+
+    async def hold_all() -> None:
+        while len(held) <= CONNECTIONS_MAX:
+            held.append(await asyncpg.connect(taken.postgres.dsn(role)))
+
     try:
         with pytest.raises(asyncpg.TooManyConnectionsError, match=f'for role "{role}"'):
-            while len(held) <= CONNECTIONS_MAX:
-                held.append(await asyncpg.connect(taken.postgres.dsn(role)))
+            await hold_all()
         for other in {"mp_owner", "mp_gateway", "mp_projector", "mp_webhooks"} - {role}:
             await (await asyncpg.connect(taken.postgres.dsn(other))).close()
     finally:
