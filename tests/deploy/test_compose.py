@@ -48,6 +48,19 @@ def test_the_keys_of_mpd_are_all_it_needs() -> None:
     assert services["kernel"]["deploy"]["replicas"] == 2
 
 
+def test_no_password_stands_in_the_environment_of_a_container() -> None:
+    """Whoever may list containers reads their environment."""
+    with tempfile.TemporaryDirectory() as folder:
+        lines = write_installation(Path(folder)).read_text().splitlines()
+        secrets = {path.read_text().strip() for path in Path(folder).glob("postgres_*")}
+    services = compose_services("compose.yaml", **dict(line.split("=", 1) for line in lines), COMPOSE_PROFILES="feed")
+    assert len(secrets) == 4
+    assert [name for name, service in services.items() if any(each in str(service) for each in secrets)] == []
+    for name, service in services.items():
+        named = {Path(value).name for key, value in (service.get("environment") or {}).items() if "PASSWORD" in key}
+        assert named <= {each["source"] for each in service.get("secrets") or []}, name
+
+
 def test_every_lasting_service_has_a_healthcheck_and_our_own_are_locked_down() -> None:
     services = compose_services("compose.yaml", **fresh_keys())
     for name in services.keys() - {"provision", "migrate"}:

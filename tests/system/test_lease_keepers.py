@@ -12,6 +12,8 @@ import redis.asyncio as redis
 from mpbus.ids import new_command_id
 from mpd.servers import ValkeyServer
 from mpd.stack import Stack
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from tests.support import eventually
 from tests.support.cluster import Cluster, running
@@ -114,7 +116,8 @@ async def test_a_script_without_end_in_redis_holds_nobody_up(tmp_path: Path, bus
     async with running(stack) as cluster:
         epoch = await cluster.epoch()
         async with as_kernel(stack) as client:
-            running_on = asyncio.create_task(client.eval("while true do end", 0))  # type: ignore[arg-type]  # see there
+            endless = client.register_script("while true do end")
+            running_on = asyncio.ensure_future(endless())
             await eventually(lambda: _says(cluster, "redis"), 60)
             await cluster.load.run(clients=4, commands=200)
             assert [await _write(stack) for _ in range(10)] == [201] * 10
@@ -134,9 +137,8 @@ async def test_a_script_without_end_in_redis_holds_nobody_up(tmp_path: Path, bus
 async def as_kernel(stack: Stack) -> AsyncIterator[redis.Redis]:
     """A client with the kernel's password, which waits as long as it takes."""
     password = stack.credentials.redis_password_file("kernel").read_text()
-    async with redis.Redis(
-        port=stack.valkey.port, username="kernel", password=password, retry=None, retry_on_error=[]
-    ) as client:
+    never = Retry(NoBackoff(), 0)
+    async with redis.Redis(port=stack.valkey.port, username="kernel", password=password, retry=never) as client:
         yield client
 
 

@@ -18,6 +18,7 @@ import httpx
 import msgspec
 import pytest
 from mpbus.identities import OPERATOR
+from mpbus.ingest import log_ingest
 from mpbus.streams import INTAKE_CONSUMER, command_stream, log_stream, provision
 from mpd.ports import free_port
 from mpd.servers import NatsCluster, wheels
@@ -197,6 +198,26 @@ def test_a_missing_feed_is_named_and_an_empty_one_is_a_warning(patient: Patient)
     assert "does not answer" in found.problems["service relay-1"].detail
     relay.start()
     eventually_sync(lambda: patient.run("--strict").problems == {}, timeout=30)
+
+
+def test_a_log_that_listens_where_everybody_knows_is_named(patient: Patient) -> None:
+    found = patient.examine().checks["log ingest"]
+    assert (found.state, found.detail) == (State.OK, "the log takes commits where nobody can guess")
+
+    async def open_it(nc: Client) -> str:
+        ingest = await log_ingest(nc.jetstream(), "0")
+        await nc.jetstream().update_stream(log_stream("0", 1, ingest, also_plain=True))
+        return ingest.rpartition(".")[2]
+
+    secret = patient.bus(open_it)
+    report = patient.examine()
+    check = report.checks["log ingest"]
+    assert (check.state, "any credential can stop the shard" in check.detail) == (State.WARNING, True)
+    assert secret not in str(report), "the place itself is shown to nobody"
+    command, _, when = check.mend.partition(", ")
+    assert "upgrade finalize" in when
+    patient.type(command)
+    assert patient.examine().checks["log ingest"].state is State.OK
 
 
 def test_a_dead_kernel_is_named(patient: Patient) -> None:

@@ -11,6 +11,7 @@ from mpd.keys import ensure_keys, write_private
 IMAGE_USER = (10001, 10001)
 """Who the services are in the image."""
 NODES = ("nats", "nats-2", "nats-3")
+# Releases before this one kept the passwords of PostgreSQL among the variables.
 _VARIABLES = {role: f"MP_{role.removeprefix('mp_').upper()}_PASSWORD" for role in POSTGRES_ROLES}
 
 
@@ -30,7 +31,7 @@ def write_installation(folder: Path) -> Path:
         "MP_SECRETS": str(folder.absolute()),
         "MP_USER": f"{user[0]}:{user[1]}",
         "MP_ROOT_KEY_HASH": keys.root_key_hash,
-    } | {name: credentials.postgres[role] for role, name in _VARIABLES.items()}
+    }
     write_private(path, "".join(f"{name}={value}\n" for name, value in variables.items()))
     if os.geteuid() == 0:
         for found in (folder, *folder.iterdir()):
