@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from tests.chaos.disks import in_namespace, why_not
+from tests.chaos.ports import own_ports
 from tests.chaos.storm import Order, PromiseBroken, Report, storm
 from tests.chaos.terrains import LIMITS, ONE_NODE, TERRAINS, THREE_NODES
 
@@ -128,11 +129,13 @@ def main() -> int:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     wanted = orders(options)
     if options.inside:
-        (met,) = map(blow, wanted)
+        with own_ports():
+            (met,) = map(blow, wanted)
         options.inside.write_text(json.dumps(met))
         return 1 if met is None else 0
     _console.print(f"seed {options.seed}")
-    all_met = [blow_anywhere(order) for order in wanted]
+    with own_ports():
+        all_met = [blow_anywhere(order) for order in wanted]
     kept = None not in all_met
     _console.print("\n".join(summary(wanted, all_met)))
     verdict = "every promise was kept" if kept else "A PROMISE WAS BROKEN"

@@ -44,6 +44,8 @@ class Arena:
     disks: dict[str, Disk]
     """Small disks, by the folder they are mounted at."""
     watchers: dict[Watcher, asyncio.Task[None]]
+    restorations: int = 0
+    """How often the log was put back, each time in an epoch that no election begins."""
 
     @property
     def stack(self) -> Stack:
@@ -93,7 +95,7 @@ class Arena:
         log = await self.cluster.log()
         ahead = log[-1].header.time_ms / 1_000 - time.time()
         assert ahead < CLOCK_BOUND_SECONDS, f"the newest commit is dated {ahead:.1f} s ahead"
-        return await asyncio.to_thread(check_history, log, acknowledged)
+        return await asyncio.to_thread(check_history, log, acknowledged, self.restorations)
 
     async def check(self) -> int:
         """Every promise, once the load has ended. Returns how many events the log holds."""
@@ -113,7 +115,7 @@ class Arena:
 
     async def _read_models_equal(self) -> None:
         log = await self.cluster.log()
-        events = await asyncio.to_thread(check_history, log, self.cluster.load.acknowledged)
+        events = await asyncio.to_thread(check_history, log, self.cluster.load.acknowledged, self.restorations)
         expected = await asyncio.to_thread(fresh_fold, log)
         tables = await dump_tables(self.stack.postgres.dsn("mp_projector"))
         different = [name for name, rows in expected.items() if tables[name] != rows]

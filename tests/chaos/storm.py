@@ -5,9 +5,10 @@ import os
 import signal
 import time
 from collections import defaultdict
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 from nats.errors import Error as NatsError
 from nats.js.api import ClusterInfo, ConsumerInfo
@@ -18,7 +19,6 @@ from tests.chaos.terrains import Terrain
 _CHECK_EVERY = 100
 """Faults between two checks of the log."""
 _LOG_LINES = 40
-_FAVOUR = 4
 
 
 @dataclass(frozen=True)
@@ -86,10 +86,10 @@ async def storm(folder: Path, order: Order, on_fault: OnFault = lambda *_: None)
     async with arena(folder, order.seed, terrain.make_stack, nodes=terrain.nodes, disks=terrain.disks) as made:
         over = asyncio.Event()
         working = asyncio.create_task(made.cluster.load.run(CLIENTS, CLIENTS, until=over))
-        fault, number = None, 0
+        fault, number, dealt = None, 0, deal(order.choice, made.dice)
         try:
             for number in range(1, order.faults + 1):
-                fault, began = _next(made, order.choice, took.keys()), time.monotonic()
+                fault, began = next(dealt), time.monotonic()
                 on_fault(fault.__name__, None)
                 await fault(made)
                 await made.progressed()
@@ -112,10 +112,16 @@ async def storm(folder: Path, order: Order, on_fault: OnFault = lambda *_: None)
         return Report(took, now - checking, commands, events, now - started)
 
 
-def _next(made: Arena, choice: Faults, met: Set[str]) -> Fault:
-    """By the dice, which favour kinds that have not come yet: a long storm meets them all."""
-    weights = [weight * (1 if fault.__name__ in met else _FAVOUR) for fault, weight in choice.items()]
-    return made.dice.choices(list(choice), weights)[0]
+def deal(choice: Faults, dice: Random) -> Iterator[Fault]:
+    """Faults as cards are dealt, shuffled by the dice: every kind once, then as often as it weighs, again and again.
+
+    So a storm of as many faults as there are kinds meets them all.
+    """
+    cards = list(choice)
+    while True:
+        dice.shuffle(cards)
+        yield from cards
+        cards = [fault for fault, weight in choice.items() for _ in range(weight)]
 
 
 async def _logs(made: Arena) -> str:

@@ -1,14 +1,19 @@
 """Short storms for every run of the tests; `make chaos` has the long ones."""
 
+import itertools
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
+from random import Random
 
 import pytest
+from mpd.ports import free_port
 
 from tests.chaos.__main__ import summary
-from tests.chaos.storm import Order, PromiseBroken, storm
-from tests.chaos.terrains import ONE_NODE, POOLED, THREE_NODES
+from tests.chaos.ports import own_ports
+from tests.chaos.storm import Order, PromiseBroken, deal, storm
+from tests.chaos.terrains import ONE_NODE, POOLED, TERRAINS, THREE_NODES, Terrain
 
 
 async def test_a_short_storm_breaks_no_promise(tmp_path: Path) -> None:
@@ -49,6 +54,39 @@ def test_a_full_disk_loses_nothing_and_mends_by_itself() -> None:
 async def test_with_a_pooler_that_dies_and_sleeps_no_promise_is_broken(tmp_path: Path) -> None:
     pooler = frozenset({"pooler_killed", "pooler_frozen"})
     await storm(tmp_path, Order(POOLED, faults=3, seed=6, only=pooler))
+
+
+async def test_a_foreign_message_that_is_mended_breaks_no_promise(tmp_path: Path) -> None:
+    await storm(tmp_path, Order(ONE_NODE, faults=1, seed=12, only=frozenset({"foreign_message_mended"})))
+
+
+async def test_strangers_and_idle_readers_at_the_door_break_no_promise(tmp_path: Path) -> None:
+    door = frozenset({"strangers_flood_the_door", "headers_without_end", "streams_left_unread"})
+    report = await storm(tmp_path, Order(ONE_NODE, faults=3, seed=13, only=door))
+    assert report.counts == dict.fromkeys(door, 1)
+
+
+@pytest.mark.parametrize("terrain", TERRAINS.values(), ids=lambda terrain: terrain.name)
+def test_a_storm_of_as_many_faults_as_there_are_kinds_meets_them_all(terrain: Terrain) -> None:
+    for seed in range(20):
+        met = list(itertools.islice(deal(terrain.faults, Random(seed)), len(terrain.faults)))
+        assert set(met) == set(terrain.faults)
+
+
+def test_the_same_seed_deals_the_same_faults_and_weights_count_after_the_first_round() -> None:
+    kinds, weights = len(ONE_NODE.faults), sum(ONE_NODE.faults.values())
+    first, again = (list(itertools.islice(deal(ONE_NODE.faults, Random(7)), kinds + weights)) for _ in range(2))
+    assert first == again
+    assert Counter(first[kinds:]) == Counter(ONE_NODE.faults)
+
+
+def test_two_runs_at_once_have_ports_of_their_own(tmp_path: Path) -> None:
+    with own_ports(tmp_path) as (first, last):
+        taken = {free_port() for _ in range(20)}
+        with own_ports(tmp_path) as (first_of_other, last_of_other):
+            assert last < first_of_other or last_of_other < first
+            assert first_of_other <= free_port() <= last_of_other
+    assert all(first <= port <= last for port in taken)
 
 
 def test_the_summary_names_every_kind_of_fault_also_those_that_did_not_come() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import sys
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from mpd.stack import Stack
@@ -29,3 +32,10 @@ def administrator_url(stack: Stack) -> str:
 def redis_administrator(stack: Stack) -> Redis:
     """Redis as its administrator: the stack is `administered`."""
     return Redis(port=stack.valkey.port, username=_NAME, password=_PASSWORD)
+
+
+def operator_environment(stack: Stack) -> dict[str, str]:
+    """The environment of who runs this installation, for the operators' tools."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MP_", "MPCTL_"))}
+    path = os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]])
+    return kept | {"MP_HOME": str(stack.folder), "PATH": path, "COLUMNS": "400"}

@@ -43,8 +43,13 @@ class Acknowledgement(Protocol):
     def accepted(self) -> bool: ...
 
 
-def check_history(commits: Iterable[Stored], acknowledged: Mapping[str, Acknowledgement]) -> list[Event]:
-    """Every promise about the log, asserted; its events. `acknowledged` is by command id."""
+def check_history(
+    commits: Iterable[Stored], acknowledged: Mapping[str, Acknowledgement], restorations: int = 0
+) -> list[Event]:
+    """Every promise about the log, asserted; its events. `acknowledged` is by command id.
+
+    `restorations`: how often an operator put the log back; it is in the log so often, and not once more.
+    """
     history = _History()
     for stored in commits:
         history.take(stored)
@@ -53,6 +58,7 @@ def check_history(commits: Iterable[Stored], acknowledged: Mapping[str, Acknowle
         assert found is not None, f"{command_id} was acknowledged and is not in the log"
         assert (found.first, found.last) == (told.first_seq, told.last_seq), f"{command_id} stands elsewhere than told"
         assert found.accepted == told.accepted, f"{command_id} was told another answer"
+    assert history.restorations == restorations, f"the log was put back {history.restorations} times"
     return history.events
 
 
@@ -95,6 +101,9 @@ class _History:
     stream_seq: int = 0
     hash: str = "0" * 64
     epoch: int = 0
+    restorations: int = 0
+    fence_floor: int = 0
+    """Claims after a restoration have tokens beyond all that could be lost."""
     time_ms: int = 0
     consumed: tuple[int, int] = (0, 0)
     """Of the command stream: a position, and lines of the message after it."""
@@ -127,12 +136,21 @@ class _History:
     def _led(self, header: Event, events: list[Event]) -> None:
         """Fencing: an epoch begins with its election, and from then on nobody of an older one writes."""
         if header["epoch"] != self.epoch:
-            assert header["epoch"] == self.epoch + 1, f"epoch {header['epoch']} wrote after epoch {self.epoch}"
             first = events[0]
-            assert first["type"].split(".")[2] == "LeaderElected", f"epoch {header['epoch']} wrote before its election"
-            assert first["data"]["leader_epoch"] == header["epoch"]
+            if first["type"].split(".")[2] == "LogRestored":
+                assert header["epoch"] > self.epoch, f"epoch {header['epoch']} was begun after epoch {self.epoch}"
+                self.restorations += 1
+                # What still waits beside a log that was put back is looked at anew; nothing is decided twice for it.
+                self.consumed, self.fence_floor = (0, 0), header["epoch"]
+            else:
+                self._elected(header["epoch"], first)
             self.epoch = header["epoch"]
         assert {event["epoch"] for event in events} == {self.epoch}
+
+    def _elected(self, epoch: int, first: Event) -> None:
+        assert epoch == self.epoch + 1, f"epoch {epoch} wrote after epoch {self.epoch}"
+        assert first["type"].split(".")[2] == "LeaderElected", f"epoch {epoch} wrote before its election"
+        assert first["data"]["leader_epoch"] == epoch
 
     def _event(self, event: Event, open_outcome: str) -> str:
         _, event["aggregate"], event["name"], _ = event["type"].split(".")
@@ -170,7 +188,8 @@ class _History:
         fence = event["data"].get("fence")
         if event["name"] == "TaskClaimed":
             assert not claim.held, f"{event['id']} claims what is claimed"
-            assert fence == claim.fence + 1, f"{event['id']} has fence {fence} after {claim.fence}"
+            expected = max(claim.fence, self.fence_floor) + 1
+            assert fence == expected, f"{event['id']} has fence {fence} after {claim.fence}, not {expected}"
             claim.fence, claim.held = fence, True
         elif event["name"] in _HOLDING | _LETTING_GO:
             assert claim.held, f"{event['id']} rests on no claim"

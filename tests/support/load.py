@@ -50,6 +50,8 @@ class Load:
 
     producer: CommandProducer
     workspace_id: str = "acme"
+    fence_floor: int = 0
+    """The epoch in which the log was put back, if it was: tokens of claims go on from there."""
     pause_seconds: float = 0.0
     """What a client rests between two commands."""
     acknowledged: dict[str, Outcome] = field(default_factory=dict)
@@ -94,15 +96,15 @@ class Load:
             steps += await self._one_task(f"t{number}-{steps}", limit)
 
     async def _one_task(self, name: str, limit: int) -> int:
-        claim = task.ClaimTask(ttl_seconds=3600)
+        claim, fence = task.ClaimTask(ttl_seconds=3600), self.fence_floor + 1
         script: list[tuple[str, Command]] = [
             (name, task.CreateTask(project_id="core", title=name)),
             (name, task.MarkTaskReady()),
             (name, claim),
-            (name, task.StartTask(fence=1)),
+            (name, task.StartTask(fence=fence)),
             ("talk", channel.PostMessage(kind="note", body=f"working on {name}")),
-            (name, task.StartTask(fence=1)),  # Refused: it is started already.
-            (name, task.SubmitTask(fence=1, evidence=(task.Evidence(kind="test", summary="green"),))),
+            (name, task.StartTask(fence=fence)),  # Refused: it is started already.
+            (name, task.SubmitTask(fence=fence, evidence=(task.Evidence(kind="test", summary="green"),))),
             (name, task.AcceptTask()),
             (name, task.CompleteTask()),
         ]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import sys
 from pathlib import Path
 
 import httpx
@@ -18,6 +16,7 @@ from mpd.services import concerns_of
 from mpd.stack import Stack
 
 from services.operator.tests.transcripts import agree, run, steps
+from tests.support.administration import operator_environment
 from tests.support.waiting import eventually
 
 PAGE = Path(__file__).parents[2] / "context" / "operations" / "foreign-message.md"
@@ -62,7 +61,9 @@ async def _told(stack: Stack, tmp_path: Path) -> None:
         await eventually(lambda: _all_halted(stack, ack.seq))
         said = concerns_of(stack.kernels[0].ops_url)
         assert any("a foreign message stands there" in each for each in said), "what `mpd status` shows"
-        doctor = json.loads("".join(await asyncio.to_thread(run, "mpctl doctor --json", tmp_path, _operator(stack))))
+        doctor = json.loads(
+            "".join(await asyncio.to_thread(run, "mpctl doctor --json", tmp_path, operator_environment(stack)))
+        )
         mends = {check["name"]: check.get("mend", "") for check in doctor["checks"] if check["state"] == "problem"}
         assert {"log chain", "leader", "service kernel-1", "projection work"} <= mends.keys(), doctor
         assert not any("restart" in mend for mend in mends.values()), "which would halt again"
@@ -95,15 +96,8 @@ async def _names(http: httpx.AsyncClient, query: dict[str, int], wanted: set[str
     return {row["workspace_id"] for row in answer.json()["items"]} >= wanted
 
 
-def _operator(stack: Stack) -> dict[str, str]:
-    """The environment of who runs this installation."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MP_", "MPCTL_"))}
-    path = os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]])
-    return kept | {"MP_HOME": str(stack.folder), "PATH": path, "COLUMNS": "400"}
-
-
 def _follow_the_runbook(stack: Stack, folder: Path) -> None:
-    environment = _operator(stack)
+    environment = operator_environment(stack)
     shown = list(steps(PAGE))
     assert len(shown) == 4
     for step in shown:
