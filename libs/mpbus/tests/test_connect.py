@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,11 @@ from mpbus.connect import connect
 from mpbus.errors import Denied, Unusable
 from mpbus.identities import server_entry
 from mpbus.options import NatsOptions
+from mpbus.producer import CommandProducer
 from mpbus.settings import NatsSettings, redacted
 from mpd.servers import NatsServer
 
+from libs.mpbus.tests.test_producer import command
 from tests.support.waiting import eventually
 
 ALLOWED = ("_INBOX.probe.>",)
@@ -56,6 +59,44 @@ async def test_a_publish_that_is_refused_says_so_at_once(guarded: tuple[NatsServ
     for _ in range(2):
         with pytest.raises(Denied, match=r"publish to mp\.v1\.log\.0"):
             await publisher.publish("mp.v1.log.0", b"x", {})
+    await nc.close()
+
+
+async def test_a_command_that_is_refused_says_so_at_once(guarded: tuple[NatsServer, NatsOptions]) -> None:
+    nc = await connect(guarded[1], "test")
+    producer = CommandProducer(nc, "0", user="probe")
+    await producer.start()
+    for _ in range(2):
+        with pytest.raises(Denied, match=r"publish to mp\.v1\.cmd\.0"):
+            await producer.submit(command(), timeout_seconds=10)
+        with pytest.raises(Denied, match=r"publish to mp\.v1\.cmd\.0"):
+            await producer.enqueue(command())
+    await producer.close()
+    await nc.close()
+
+
+async def test_a_connection_knows_since_when_it_is_lost(guarded: tuple[NatsServer, NatsOptions]) -> None:
+    server, options = guarded
+    nc, before = await connect(options, "test"), time.monotonic()
+    assert nc.lost_at is None
+    await asyncio.to_thread(server.kill)
+    await eventually(lambda: nc.lost_at is not None)
+    lost_at = nc.lost_at
+    assert lost_at is not None
+    assert before < lost_at < time.monotonic()
+    await asyncio.to_thread(server.start)
+    await eventually(lambda: nc.is_connected and nc.lost_at is None)
+    await nc.close()
+
+
+async def test_what_the_client_library_reports_is_said_once_in_a_while_and_not_remembered(
+    guarded: tuple[NatsServer, NatsOptions],
+) -> None:
+    nc = await connect(guarded[1], "test")
+    with structlog.testing.capture_logs() as lines:
+        for number in range(1_000):
+            await nc.reported(RuntimeError(f"slow consumer, subscription {number}"))
+    assert [(line["event"], line["reason"]) for line in lines] == [("nats.error", "slow consumer, subscription 0")]
     await nc.close()
 
 

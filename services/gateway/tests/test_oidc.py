@@ -11,13 +11,18 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeyParameters, RSAKey
+from mpd.ports import free_port
+from mpd.stack import Stack
 from mpgateway.auth.identity import UnfitClaim, principal_of_subject
 from mpgateway.auth.oidc import KeysUnavailable, Oidc
+from mpschema import levels
 
 ISSUER, AUDIENCE = "https://id.example", "moduprompt"
 
@@ -104,6 +109,32 @@ async def test_a_subject_may_be_an_operator(provider: Provider) -> None:
 async def test_several_audiences_are_fine_when_ours_is_among_them(provider: Provider) -> None:
     token = _token(provider.new_key("k1"), aud=["others", AUDIENCE])
     assert await provider.oidc().identify(token) is not None
+
+
+async def test_who_operates_by_the_last_election_alone_gives_the_commands_of_operators(
+    provider: Provider, tmp_path: Path
+) -> None:
+    key = provider.new_key("k1")
+    issuer = {"MP_OIDC_ISSUER": ISSUER, "MP_OIDC_AUDIENCE": AUDIENCE, "MP_OIDC_JWKS_URL": provider.url}
+    settings = {"kernel": {"MP_OPERATORS": "user:root,user:alice"}, "gateway": issuer | {"MP_OPERATORS": "user:root"}}
+    stack = Stack(tmp_path / "stack", http_port=free_port(), settings=settings)
+    await asyncio.to_thread(stack.start)
+    try:
+        async with httpx.AsyncClient(base_url=stack.url, timeout=30) as http:
+            codes = [await _raise_too_high(http, _token(key, sub=subject)) for subject in ("alice", "bob")]
+    finally:
+        await asyncio.to_thread(stack.kill)
+    assert codes == ["invalid_state", "denied"]
+
+
+async def _raise_too_high(http: httpx.AsyncClient, token: str) -> str:
+    """With what code a level is refused that no build reads yet."""
+    answer = await http.post(
+        "/v1/log/raise_feature_level",
+        json={"level": levels.FEATURE_LEVEL + 1},
+        headers={"authorization": f"Bearer {token}"},
+    )
+    return str(answer.json()["code"])
 
 
 WRONG: list[dict[str, Any]] = [

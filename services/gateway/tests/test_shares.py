@@ -217,6 +217,23 @@ async def test_who_stops_waiting_for_a_turn_takes_none_away() -> None:
     await asyncio.wait_for(_have_a_turn(turns), 30)
 
 
+async def test_who_leaves_as_its_turn_comes_breaks_nobody_elses_stream() -> None:
+    turns, read = Turns(1), asyncio.Event()
+
+    async def reads() -> None:
+        async with turns.turn(Who("a", "user:a")):
+            await read.wait()
+
+    reading = asyncio.create_task(reads())
+    await asyncio.sleep(0)
+    leaving, staying = asyncio.create_task(_have_a_turn(turns)), asyncio.create_task(_have_a_turn(turns))
+    await asyncio.sleep(0)
+    read.set()
+    leaving.cancel()
+    await asyncio.wait_for(asyncio.gather(reading, staying), 30)
+    assert leaving.cancelled()
+
+
 async def _have_a_turn(turns: Turns) -> None:
     async with turns.turn(Who("b", "user:b")):
         pass

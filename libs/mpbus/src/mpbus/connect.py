@@ -15,13 +15,11 @@ from nats.errors import Error as NatsError
 from mpbus.errors import Denied
 from mpbus.options import NatsOptions
 from mpbus.settings import redacted
-from mpbus.vitals import Vital
+from mpbus.vitals import Trouble, Vital
 
 log = structlog.get_logger(__name__)
 _VIOLATION = re.compile(r"permissions violation for (publish|subscription) to \"([^\"]+)\"")
 _AUTHORIZATION = re.compile("authorization violation|authentication (expired|timeout|revoked)", re.IGNORECASE)
-_SAID_AGAIN_SECONDS = 10.0
-"""A connection that is tried ten times a second says the same thing not more often than this."""
 OnDenied = Callable[[Denied], None]
 
 
@@ -39,7 +37,9 @@ class BusClient(Client):
         self.vital = vital
         """Whether the server answers us, and what it said last."""
         self._refusable: dict[str, set[OnDenied]] = {}
-        self._said: dict[str, float] = {}
+        self._trouble = Trouble("nats.error")
+        self.lost_at: float | None = None
+        """When the connection was lost, by the monotonic clock; None while it stands."""
         self.all_denied: OnDenied | None = None
         """Told of every refusal, whatever it was of."""
 
@@ -87,8 +87,8 @@ class BusClient(Client):
             self.vital.away(f"NATS at {redacted(self.options_given.url)} refuses the credential of {who}: {said}")
         elif not self.is_connected:
             self.vital.away(f"NATS does not answer: {said}")
-        elif self._is_news(said):
-            log.warning("nats.error", error=said)
+        else:
+            self._trouble.met(said)
 
     async def _process_err(self, err_msg: str) -> None:
         """Overrides how the library takes an error of a connection that stands: it would close it for good."""
@@ -101,19 +101,15 @@ class BusClient(Client):
 
     async def disconnected(self) -> None:
         """The connection is gone; unless we left ourselves, the server is away."""
+        self.lost_at = self.lost_at or time.monotonic()
         if not self.is_closed and self.vital.ok:
             self.vital.away("NATS does not answer: the connection is gone")
 
     async def reconnected(self) -> None:
         """It is there again."""
+        self.lost_at = None
+        self._trouble.over()
         self.vital.answered()
-
-    def _is_news(self, said: str) -> bool:
-        now = time.monotonic()
-        if now - self._said.get(said, -_SAID_AGAIN_SECONDS) < _SAID_AGAIN_SECONDS:
-            return False
-        self._said[said] = now
-        return True
 
 
 def shows_who_it_is(nc: Client) -> bool:

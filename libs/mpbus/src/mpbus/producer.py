@@ -23,7 +23,7 @@ from nats.errors import Error as NatsError
 from nats.js.errors import APIError
 
 from mpbus.acked import AckedPublisher
-from mpbus.errors import OutcomeTimeout, Overloaded, Unavailable
+from mpbus.errors import Denied, OutcomeTimeout, Overloaded, Unavailable
 from mpbus.tasks import end
 
 log = structlog.get_logger(__name__)
@@ -100,7 +100,8 @@ class CommandProducer:
     async def submit(self, envelope: CommandEnvelope, timeout_seconds: float = 10.0) -> Outcome:
         """Send a command and wait for its recorded outcome, acceptance or refusal.
 
-        Raises `Overloaded` (nothing was taken), `Unavailable` or `OutcomeTimeout` (repeat with the same key to learn).
+        Raises `Overloaded` (nothing was taken), `Denied` (NATS refuses this process the subject), and `Unavailable` or
+        `OutcomeTimeout` (repeat with the same key to learn).
         """
         line = codec.encode(envelope)
         asker = f"{envelope.workspace_id} {envelope.principal} {envelope.command_id}"
@@ -127,7 +128,7 @@ class CommandProducer:
     async def enqueue(self, envelope: CommandEnvelope) -> None:
         """Send a command and return when it is durable in the command stream; its outcome is for later.
 
-        Raises `Overloaded` or `Unavailable`.
+        Raises `Overloaded`, `Denied` or `Unavailable`.
         """
         self._admit()
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -185,6 +186,8 @@ class CommandProducer:
         except APIError as error:
             full = error.err_code in _FULL
             self._fail(pack, Overloaded("the command stream is full") if full else Unavailable(str(error)))
+        except Denied as error:
+            self._fail(pack, error)  # Sent again it would be refused again.
         except (NatsError, TimeoutError) as error:
             # Those who wait for an outcome are sent again by the watch; the others must know now.
             self._fail_stored(pack, Unavailable(f"the stream server did not answer: {error or type(error).__name__}"))

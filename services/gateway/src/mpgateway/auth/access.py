@@ -8,12 +8,12 @@ import asyncio
 import time
 
 import structlog
+from mpbus.connect import BusClient
 from mpbus.errors import BusError
 from mpbus.objects import access_object, load_object
 from mpbus.reader import GENESIS, Commit, LogPosition, LogReader
 from mpschema.rejections import Code
 from mpviews.access import AccessSlice, concerning, open_part
-from nats.aio.client import Client as Nats
 from nats.errors import Error as NatsError
 
 from mpgateway.auth.identity import Identity
@@ -34,7 +34,7 @@ class Access:
     """The access slice of this process, and what follows from it. `extend` keeps it as new as the log that is read."""
 
     def __init__(
-        self, nats: Nats, reader: LogReader, shard: str, operators: frozenset[str], refusals: Refusals
+        self, nats: BusClient, reader: LogReader, shard: str, operators: frozenset[str], refusals: Refusals
     ) -> None:
         self._refusals = refusals
         self._nats = nats
@@ -43,7 +43,6 @@ class Access:
         self._operators = operators
         self.slice = AccessSlice()
         self._moved = asyncio.Event()
-        self._lost_at: float | None = None
         self._asking: asyncio.Task[None] | None = None
         self._next: asyncio.Task[None] | None = None
         self.settled_once = False
@@ -101,12 +100,8 @@ class Access:
     @property
     def lost(self) -> bool:
         """Whether this process has been without NATS for so long that what it knows may have ended meanwhile."""
-        if self._nats.is_connected:
-            self._lost_at = None
-            return False
-        now = time.monotonic()
-        self._lost_at = self._lost_at or now
-        return now - self._lost_at > LOST_SECONDS
+        since = self._nats.lost_at
+        return since is not None and time.monotonic() - since > LOST_SECONDS
 
     def may_enter(self, identity: Identity, workspace_id: str) -> bool:
         """Whether the identity has any business in a workspace. What it may do there is the kernel's to say."""

@@ -6,6 +6,7 @@ from functools import partial
 from mpschema.openapi.doors import BATCH, NEW_KEY
 from mpschema.queries import QUERIES
 from mpschema.registry import ALL_COMMANDS
+from mpschema.system import LOG
 
 from mpgateway.batch import Batches
 from mpgateway.commanding import Commanding
@@ -28,7 +29,7 @@ def command_routes(commanding: Commanding, credentials: Credentials) -> Iterator
     for spec in ALL_COMMANDS.values():
         answer = secretive.get(spec.command_type, commanding.command)
         # Neither of these has a workspace yet whose door could be asked.
-        operators = spec.aggregate == "log" or (spec.aggregate == "workspace" and spec.creates)
+        operators = spec.aggregate == LOG or (spec.aggregate == "workspace" and spec.creates)
         yield spec.route, "POST", Operation(spec.command_type, partial(answer, spec), operators=operators)
     yield NEW_KEY, "POST", Operation("principal.new_key", credentials.issue_key)
 

@@ -107,6 +107,8 @@ class Turns:
             ticket = min(self._waiting, key=self._claim)
             who, granted = self._waiting.pop(ticket)
             self._count(who, 1)
+            if granted.done():  # Its client left meanwhile, and has yet to come to know of it: it gives the turn back.
+                continue
             granted.set_result(None)
 
     def _claim(self, ticket: int) -> tuple[int, int, int]:
