@@ -216,7 +216,8 @@ def make_keys(folder: Path | None, workspace_id: str | None) -> None:
     \b
     Examples:
       mpd keys --dir deploy/compose/secrets
-      mpd keys > keys.env && kubectl create secret generic moduprompt --from-env-file=keys.env
+      mpd keys > keys.env
+      grep -v '^MP_ROOT_KEY=' keys.env | kubectl create secret generic moduprompt --from-env-file=/dev/stdin
       mpd keys --dir ~/.moduprompt/secrets --feed acme
     """
     if workspace_id is not None:
