@@ -100,6 +100,19 @@ async def test_an_answer_of_the_server_is_no_way_into_the_log(stack: Stack, user
     await decided(stack)
 
 
+@pytest.mark.parametrize("user", TRICKS)
+async def test_what_the_server_traces_is_no_way_into_the_log(stack: Stack, user: str) -> None:
+    """A message may ask to be traced, and say where to."""
+    nc = await as_user(stack, user)
+    for subject in TRICKS[user]:
+        for target in (LOG, subjects.ingest_subject("0", "guess")):
+            for only in ("false", "true"):
+                await nc.publish(subject, b"{}", headers={"Nats-Trace-Dest": target, "Nats-Trace-Only": only})
+    await nc.flush(30)
+    await nc.close()
+    await decided(stack)
+
+
 @pytest.mark.parametrize("user", CONSUMERS)
 async def test_a_delivery_of_the_server_is_no_way_into_the_log(stack: Stack, user: str) -> None:
     nc = await as_user(stack, user)
@@ -130,6 +143,7 @@ async def test_what_the_server_delivers_among_the_commands_leaves_nothing_in_the
     await nc.publish(CONSUMERS[user], json.dumps({"stream_name": stream, "config": asked}).encode())
     for subject in TRICKS[user]:
         await nc.publish(subject, b"{}", reply=target)
+        await nc.publish(subject, b"{}", headers={"Nats-Trace-Dest": target})
     await nc.flush(30)
     await nc.close()
     await decided(stack)
