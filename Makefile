@@ -4,6 +4,8 @@
 .PHONY: help start test lint format bench chaos docs clean
 SHELL := /bin/sh
 ARGS ?=
+# So many processes share the tests, file by file.
+WORKERS ?= 2
 
 UV := $(or $(shell command -v uv),.tools/bin/uv)
 BIN := .venv/bin
@@ -22,8 +24,8 @@ help: ## List the targets
 start: .venv/.runtime ## Run everything on this machine, in the foreground (Ctrl-C stops it)
 	@$(BIN)/mpd start $(ARGS)
 
-test: lint ## Run the linters, then all tests against real servers (ARGS="-k word" picks)
-	@$(BIN)/pytest $(ARGS)
+test: lint ## Run the linters, then all tests against real servers (ARGS="-k word" picks, WORKERS=0 in one process)
+	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: .venv/.dev ## Check style, types and import contracts
 	@$(BIN)/ruff check

@@ -6,6 +6,7 @@ and `redis_url`. A test that kills or pauses a server takes its own: `own_nats`,
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import signal
@@ -19,6 +20,7 @@ from typing import Protocol
 import hypothesis
 import pytest
 from mpbus.connect import connect
+from mpd import ports
 from mpd.ports import free_port
 from mpd.servers import NatsCluster, NatsServer, PostgresServer, ValkeyServer
 from mpd.stack import Settings, Stack
@@ -35,7 +37,7 @@ _redis_databases = count(1)
 
 
 def pytest_configure() -> None:
-    """Make ready for any machine, and for a run in the background.
+    """Make ready for any machine, for a run in the background, and for a run beside other processes.
 
     Hypothesis gives no verdict on how fast an example was: on a busy machine that is about the machine. A run in the
     background ignores Ctrl-C, and so would what it starts: tests that interrupt would hang.
@@ -46,6 +48,16 @@ def pytest_configure() -> None:
     hypothesis.settings.load_profile("any machine")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    ports.FIRST, ports.LAST = _range_of_ports(
+        int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")),
+        int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")),
+    )
+
+
+def _range_of_ports(worker: int, workers: int) -> tuple[int, int]:
+    """Each process that shares the tests has ports of its own: a server that restarts finds its port free."""
+    width = (ports.LAST - ports.FIRST) // workers
+    return ports.FIRST + worker * width, ports.FIRST + (worker + 1) * width - 1
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ Fetched programs go to `.tools/debian`; nothing is installed on the machine.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from xdist.workermanage import WorkerController
 
 from tests.architecture.repository import ROOT
 
@@ -21,6 +23,7 @@ PACKAGES = {"pgbouncer": "pgbouncer", "nginx": "nginx-light"}
 _FETCHED = ROOT / ".tools/debian"
 _SYSTEM = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 _FETCH_SECONDS_MAX = 90
+_LEFT_OUT = "left out"
 _left_out: dict[str, str] = {}
 
 
@@ -31,10 +34,7 @@ class Missing(Exception):
 @cache
 def program(name: str) -> Path:
     """Where a program is. Raises Missing."""
-    found = _found(name)
-    if found is None:
-        _fetch(PACKAGES[name])
-        found = _found(name)
+    found = _found(name) or _found_after_fetching(name)
     if found is None:
         raise Missing(f"the package {PACKAGES[name]} has no {name}")
     return found
@@ -50,6 +50,15 @@ def _found(name: str) -> Path | None:
     places = [os.environ.get("PATH", ""), *_SYSTEM, str(_FETCHED / "usr/sbin")]
     found = shutil.which(name, path=os.pathsep.join(places))
     return Path(found) if found else None
+
+
+def _found_after_fetching(name: str) -> Path | None:
+    _FETCHED.parent.mkdir(exist_ok=True)
+    with (_FETCHED.parent / "debian.lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)  # Processes that share the tests fetch once.
+        if _found(name) is None:
+            _fetch(PACKAGES[name])
+    return _found(name)
 
 
 def _fetch(package: str) -> None:
@@ -93,6 +102,18 @@ def _may_run(name: str) -> bool:
     except Missing as missing:
         _left_out[name] = str(missing)
     return name not in _left_out
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell the process that writes the summary, when others share the tests."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput[_LEFT_OUT] = _left_out
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: WorkerController) -> None:
+    """Hear what one of the processes left out."""
+    _left_out.update(getattr(node, "workeroutput", {}).get(_LEFT_OUT, {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

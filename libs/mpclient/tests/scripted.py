@@ -45,6 +45,7 @@ class Endless:
     status: int = 200
 
 
+@dataclass(frozen=True)
 class HangUp:
     """In place of a reply: the connection is closed without one."""
 

@@ -48,7 +48,7 @@ CHANGES = [
 ]
 
 
-@pytest.mark.parametrize("change", CHANGES, ids=str)
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: "-".join(change.fields))
 def test_another_intention_is_another_request_and_another_attempt_is_not(change: Change) -> None:
     assert (digest(**change.fields) != digest()) is change.matters
 

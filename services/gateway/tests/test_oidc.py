@@ -149,7 +149,7 @@ WRONG: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("changes", WRONG, ids=str)
+@pytest.mark.parametrize("changes", WRONG, ids="-".join)
 async def test_a_wrong_or_missing_claim_identifies_nobody(provider: Provider, changes: dict[str, Any]) -> None:
     assert await provider.oidc().identify(_token(provider.new_key("k1"), **changes)) is None
 
@@ -168,7 +168,7 @@ UNFIT: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("changes", UNFIT, ids=str)
+@pytest.mark.parametrize("changes", UNFIT, ids="-".join)
 async def test_a_time_that_is_none_is_told_as_such(provider: Provider, changes: dict[str, Any]) -> None:
     with pytest.raises(UnfitClaim, match=f"claim {next(iter(changes))} .* whole number"):
         await provider.oidc().identify(_token(provider.new_key("k1"), **changes))
