@@ -13,7 +13,7 @@ from mpbus.streams import provision
 from mpd.servers import NatsServer
 from mpkernel.adapters.jetstream_intake import JetStreamIntake
 from mpkernel.adapters.memory import MemoryCommands, MemoryIntake
-from mpkernel.ports import CommandMessage, Intake
+from mpkernel.ports import CommandMessage, CommandsRenumbered, Intake
 from mpschema import subjects
 from nats.aio.client import Client
 from nats.js.errors import APIError
@@ -138,6 +138,27 @@ async def test_whoever_comes_next_begins_after_what_is_consumed(commands: Comman
     successor = Reader(commands)
     await successor.intake.open(2)
     assert await successor.taken(1) == [said(3, b"c")]
+    await successor.intake.close()
+
+
+async def test_what_waits_in_a_stream_made_anew_does_not_pass_for_consumed(commands: Commands, reader: Reader) -> None:
+    for data in (b"a", b"b"):
+        await commands.send(data)
+    for asked in (reader.intake.look, reader.intake.discard, Reader(commands).intake.open):
+        with pytest.raises(
+            CommandsRenumbered, match=r"MP_CMD_0 was made anew: it ends at position 2, .* up to 3, so 2"
+        ):
+            await asked(3)
+    assert await reader.taken(2) == [said(1, b"a"), said(2, b"b")], "nothing was purged"
+    await reader.intake.look(2)
+
+
+async def test_an_empty_stream_made_anew_goes_on_after_what_is_consumed(commands: Commands, reader: Reader) -> None:
+    await reader.intake.close()
+    successor = Reader(commands)
+    await successor.intake.open(7)
+    await commands.send(b"a")
+    assert await successor.taken(1) == [said(8, b"a")]
     await successor.intake.close()
 
 

@@ -79,6 +79,10 @@ class FaultyIntake:
         self._wake = wake
         self._seen = 0
 
+    async def look(self, consumed: int) -> None:
+        """See `Intake`."""
+        await self._intake.look(consumed)
+
     async def open(self, consumed: int) -> int:
         """See `Intake`."""
         await self._node.lag()

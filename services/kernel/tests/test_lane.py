@@ -63,6 +63,14 @@ async def until_it_dies(place: Place, process: str) -> bool:
     return died
 
 
+async def until_it_fails_or_consumed(place: Place, position: int) -> bool:
+    """Whether who leads is alive, once everything up to a position is consumed."""
+    assert place.leading is not None
+    leading = place.leading
+    await eventually(lambda: leading.done() or place.log.commits[-1].header.command_position == position)
+    return not leading.done()
+
+
 def events(place: Place, kind: type) -> list[Any]:
     return [record.event for commit in place.log.commits for record in commit.records if type(record.event) is kind]
 
@@ -142,11 +150,9 @@ async def test_two_hundred_changes_of_leader_by_other_causes_refuse_nothing(
         place.process = processes[chosen]
         place.led = place.leader()
         place.leading = asyncio.create_task(place.led.lead())
-        leading = place.leading
-        await eventually(lambda: leading.done() or place.log.commits[-1].header.command_position == len(names))
-        if not leading.done():
+        if await until_it_fails_or_consumed(place, len(names)):
             place.led.step_down("asked to go")
-            await leading
+            await place.leading
             processes[chosen] = f"k-{change}"
         await place.lose()
     left = 1_000_000

@@ -17,6 +17,7 @@ from mpkernel.core.shard import Shard
 from mpkernel.core.snapshot import state_root
 from mpkernel.loop import Candidacy, Leader
 from mpkernel.metrics import Metrics
+from mpkernel.ports import CommandsRenumbered
 from mpkernel.sealing import Sealing
 from mpschema import codec, subjects
 from mpschema.base import Command
@@ -305,3 +306,18 @@ async def test_the_next_leader_goes_on_in_the_middle_of_a_message(place: Place) 
     await eventually(lambda: place.answered == [f"w-{name}" for name in names])
     decided = [record.command_id for commit in place.log.commits for record in commit.records if record.digest]
     assert decided == [f"w-{name}" for name in names]
+
+
+async def test_no_leader_is_elected_beside_a_command_stream_made_anew() -> None:
+    place = Place()
+    await place.begin()
+    for name in ("a", "b"):
+        place.commands.publish(workspace(name), "replies")
+    await eventually(lambda: place.answered == ["w-a", "w-b"])
+    await place.end()
+    commits, place.commands = len(place.log.commits), MemoryCommands()
+    place.commands.publish(workspace("c"), "replies")
+    with pytest.raises(CommandsRenumbered, match="1 messages that wait would pass for consumed"):
+        await place.leader().lead()
+    assert len(place.log.commits) == commits
+    assert len(place.commands.after(0)) == 1

@@ -10,7 +10,7 @@ import asyncio
 import structlog
 from mpbus.tasks import end
 
-from mpkernel.ports import Intake, IntakeUnavailable
+from mpkernel.ports import CommandsRenumbered, Intake, IntakeUnavailable
 
 log = structlog.get_logger(__name__)
 DISCARD_EVERY_SECONDS = 2.0
@@ -61,5 +61,5 @@ class Discards:
         try:
             await self._intake.discard(consumed)
             self._discarded = consumed
-        except IntakeUnavailable as error:
+        except (IntakeUnavailable, CommandsRenumbered) as error:  # Who leads next halts on the latter.
             log.info("intake.discard_failed", consumed=consumed, reason=str(error))

@@ -136,9 +136,11 @@ class Leader:
     async def lead(self) -> str:
         """Be elected by the log, then decide until told to step down. Returns why it ended.
 
-        Raises `Deposed`, `Unknown`, `ConsumerLost` or `ClockDistrusted`: the state is then worth nothing any more.
+        Raises `Deposed`, `Unknown`, `ConsumerLost`, `ClockDistrusted` or `CommandsRenumbered`: the state is then worth
+        nothing any more.
         """
         self._clock.begin(self._shard.world.time_ms)
+        await self._intake.look(self._shard.command_position)  # Who could decide nothing adds no election to the log.
         await self._elect()
         await self._clock.confirm(self._position.stream_seq)
         self._lane.begin(await self._intake.open(self._shard.command_position))

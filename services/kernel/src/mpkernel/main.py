@@ -11,7 +11,7 @@ import structlog
 import uvloop
 from mpbus.connect import connect
 from mpbus.identities import KERNEL
-from mpbus.lifecycle import Lifecycle, live
+from mpbus.lifecycle import UNREADABLE, Lifecycle, live
 from mpbus.reader import LogReader
 from mpbus.tasks import end
 from mpbus.telemetry import configure
@@ -37,7 +37,7 @@ from mpkernel.leadership import Kernel, Memory
 from mpkernel.leases import KeptLease, PairedLease
 from mpkernel.loop import Candidacy, Leader
 from mpkernel.metrics import Metrics
-from mpkernel.ports import Clock
+from mpkernel.ports import Clock, CommandsRenumbered
 from mpkernel.reducers import reducer_digest
 from mpkernel.sealing import Sealing
 from mpkernel.settings import KernelSettings
@@ -129,7 +129,7 @@ async def serve(settings: KernelSettings, life: Lifecycle, clock: Clock) -> int:
     nc = await life.reach(nats, connect(settings.nats(KERNEL), f"kernel-{settings.node}", writer=True, vital=nats))
     looking = asyncio.create_task(Surroundings(nc, settings.shard).look_for_ever())
     try:
-        await life.keep(lambda: compose(settings, nc, clock), needs=nats)
+        await life.keep(lambda: compose(settings, nc, clock), needs=nats, halts=(*UNREADABLE, CommandsRenumbered))
     finally:
         await end(looking)
         with contextlib.suppress(Exception):

@@ -28,6 +28,18 @@ class CommandMessage:
     sender: str = ""
 
 
+class CommandsRenumbered(Exception):
+    """The command stream was made anew: its positions are lower than the log's, and what waits would pass for consumed.
+
+    Nobody but an operator can say whether what waits there may go.
+    """
+
+    def __init__(self, stream: str, last: int, consumed: int, waiting: int) -> None:
+        anew = f"{stream} was made anew: it ends at position {last}, and the log has consumed up to {consumed}"
+        mend = f"purge it up to position {consumed}, as context/operations/readiness.md says"
+        super().__init__(f"{anew}, so {waiting} messages that wait would pass for consumed: {mend}")
+
+
 class IntakeUnavailable(Exception):
     """The command stream does not answer. What is consumed stands in the log all the same."""
 
@@ -128,10 +140,14 @@ class Log(Protocol):
 class Intake(Protocol):
     """The command stream, as its one reader sees it: in order, nothing twice, nothing skipped."""
 
+    async def look(self, consumed: int) -> None:
+        """See that what waits follows what is consumed. Raises `CommandsRenumbered`, `IntakeUnavailable`."""
+        ...
+
     async def open(self, consumed: int) -> int:
         """Drop what is consumed already and begin to deliver what follows, in order.
 
-        Returns the last position that the stream gave out so far. Raises `IntakeUnavailable`.
+        Returns the last position that the stream gave out so far. Raises as `look` does.
         """
         ...
 
@@ -148,7 +164,7 @@ class Intake(Protocol):
         ...
 
     async def discard(self, consumed: int) -> None:
-        """Acknowledge everything up to a position at once. Raises `IntakeUnavailable`."""
+        """Acknowledge everything up to a position at once. Raises as `look` does."""
         ...
 
     async def close(self) -> None:

@@ -18,7 +18,7 @@ from nats.errors import Error as NatsError
 from nats.js.api import RawStreamMsg
 
 from mpkernel.hearing import Hearing
-from mpkernel.ports import CommandMessage, IntakeUnavailable
+from mpkernel.ports import CommandMessage, CommandsRenumbered, IntakeUnavailable
 
 _BATCH = 256
 _FETCH_SECONDS_MAX = 5.0
@@ -49,6 +49,15 @@ class JetStreamIntake:
         self._pull: Pull | None = None
         self._hearing = Hearing()
         self._listening: list[Subscription] = []
+
+    async def look(self, consumed: int) -> None:
+        """See the port."""
+        try:
+            state = (await self._js.stream_info(self._stream)).state
+        except (NatsError, TimeoutError) as error:
+            raise IntakeUnavailable(str(error) or type(error).__name__) from error
+        if state.messages and state.last_seq < consumed:
+            raise CommandsRenumbered(self._stream, state.last_seq, consumed, state.messages)
 
     async def open(self, consumed: int) -> int:
         """See the port: purge what is consumed, reset the consumer so that the rest comes again in order, and pull."""
@@ -130,9 +139,13 @@ class JetStreamIntake:
             await asyncio.sleep(_FETCH_RETRY_SECONDS)
 
     async def discard(self, consumed: int) -> None:
-        """See the port. One purge: acknowledging message by message would cost a flush each."""
+        """See the port. One purge: acknowledging message by message would cost a flush each.
+
+        An empty stream of lower positions goes on after what is consumed.
+        """
         if not consumed:
             return
+        await self.look(consumed)
         try:
             await self._js.purge_stream(self._stream, seq=consumed + 1)
         except (NatsError, TimeoutError) as error:

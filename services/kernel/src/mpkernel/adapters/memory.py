@@ -8,7 +8,7 @@ from mpbus.reader import GENESIS, Commit, LogPosition, verify
 from mpschema import subjects
 
 from mpkernel.hearing import Hearing
-from mpkernel.ports import HEADER_BYTES, CommandMessage, CommitTooLarge, Deposed
+from mpkernel.ports import HEADER_BYTES, CommandMessage, CommandsRenumbered, CommitTooLarge, Deposed
 
 
 class MemoryLog:
@@ -116,8 +116,14 @@ class MemoryCommands:
         """What waits, in order."""
         return [message for position, message in self._waiting.items() if position > consumed]
 
+    def look(self, consumed: int) -> None:
+        """See `Intake.look`."""
+        if self._waiting and self._last < consumed:
+            raise CommandsRenumbered("MP_CMD_0", self._last, consumed, len(self._waiting))
+
     def purge(self, consumed: int) -> None:
-        """Drop everything up to a position."""
+        """Drop everything up to a position; the next message is after it."""
+        self._last = max(self._last, consumed)
         for position in [p for p in self._waiting if p <= consumed]:
             del self._waiting[position]
 
@@ -141,8 +147,13 @@ class MemoryIntake:
         self._hearing = Hearing()
         self._taken = 0
 
+    async def look(self, consumed: int) -> None:
+        """See the port."""
+        self._commands.look(consumed)
+
     async def open(self, consumed: int) -> int:
         """See the port."""
+        await self.look(consumed)
         self._commands.purge(consumed)
         self._arrived = self._commands.after(consumed)
         self._taken = max(consumed, self._arrived[0].position - 1 if self._arrived else self._commands.last)
@@ -174,6 +185,7 @@ class MemoryIntake:
 
     async def discard(self, consumed: int) -> None:
         """See the port."""
+        await self.look(consumed)
         self._commands.purge(consumed)
 
     async def close(self) -> None:
