@@ -145,9 +145,7 @@ async def test_what_waits_in_a_stream_made_anew_does_not_pass_for_consumed(comma
     for data in (b"a", b"b"):
         await commands.send(data)
     for asked in (reader.intake.look, reader.intake.discard, Reader(commands).intake.open):
-        with pytest.raises(
-            CommandsRenumbered, match=r"MP_CMD_0 was made anew: it ends at position 2, .* up to 3, so 2"
-        ):
+        with pytest.raises(CommandsRenumbered, match=r"MP_CMD_0 was made anew: .* position 2, .* up to 3, so 2"):
             await asked(3)
     assert await reader.taken(2) == [said(1, b"a"), said(2, b"b")], "nothing was purged"
     await reader.intake.look(2)
