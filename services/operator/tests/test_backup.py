@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 from mpbus.reader import HASH_HEADER
 from mpbus.streams import provision
+from mpclient.cli.exits import Exit
 from mpd.servers import NatsServer
 from mpoperator.restoration import EPOCHS_APART, commands_decided, restoration_epoch
 from mpschema.system import LogRestored
@@ -100,6 +101,19 @@ def test_a_folder_without_a_manifest_is_no_backup(tmp_path: Path) -> None:
     ran = verify(tmp_path)
     assert ran.code == REFUSED
     assert "no backup" in ran.json["detail"]
+
+
+def test_a_snapshot_that_may_be_there_stops_a_restoration(backup: Path, empty_nats: NatsServer, tmp_path: Path) -> None:
+    """Another log's would be loaded by the first kernel."""
+    silent = """
+from mpkernel.adapters import object_snapshots
+async def silent(*_):
+    raise TimeoutError
+object_snapshots.load_object = silent
+"""
+    ran = mpctl("backup", "restore", backup, "--json", home=tmp_path, MP_NATS_URL=empty_nats.url, patch=silent)
+    assert ran.code == Exit.UNREACHABLE, ran.out + ran.err
+    assert "whether a snapshot is stored is not known" in ran.out + ran.err
 
 
 def test_a_backup_gets_a_folder_of_its_own(log: Log, backup: Path) -> None:

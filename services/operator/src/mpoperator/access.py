@@ -10,8 +10,8 @@ from nats.aio.client import Client
 
 from mpoperator.cluster import Cluster, cluster
 from mpoperator.connections import bus
-from mpoperator.doctor.leading import leases
-from mpoperator.errors import Refused
+from mpoperator.errors import Refused, ServerGone
+from mpoperator.leases import deciding_holder, holder_in_redis
 from mpoperator.settings import OperatorSettings
 
 
@@ -25,7 +25,13 @@ async def restoring(settings: OperatorSettings, ours: str = "") -> AsyncIterator
 
 
 async def must_not_be_led(cluster: Cluster, ours: str = "") -> None:
-    """Raise `Refused` while a kernel holds the lease: what is written beside it would not be its log."""
-    for lease in await leases(cluster):
-        if lease.holder and lease.holder != ours:
+    """Raise `Refused` while a kernel holds the lease: what is written beside it would not be its log.
+
+    Raises `ServerGone` where JetStream does not say who does. Redis alone lets nobody lead, so its silence is no matter.
+    """
+    right = await deciding_holder(cluster)
+    if right.error:
+        raise ServerGone(f"who holds the leader's lease is not known: {right.error}")
+    for lease in (right, await holder_in_redis(cluster)):
+        if lease is not None and lease.holder and lease.holder != ours:
             raise Refused(f"the kernel {lease.holder} holds the lease: stop every kernel first")

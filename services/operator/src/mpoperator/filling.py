@@ -147,9 +147,7 @@ async def _serve() -> None:
 
 async def _fill(order: Order) -> None:
     settings = read_settings()
-    if settings.postgres_owner_dsn is None:
-        raise NotConfigured("this needs the owner of the tables: set MP_POSTGRES_OWNER_DSN")
-    dsn = settings.postgres_owner_dsn.get_secret_value()
+    dsn = settings.owner_dsn
     spare_garbage_collection()
     async with bus(settings.nats()) as nc:
         reader = LogReader(nc, settings.shard)

@@ -10,7 +10,7 @@ from mpprojector.adapters.builds import BuildRefused
 from mpprojector.ports import Unavailable
 
 from mpoperator.connections import archive
-from mpoperator.errors import NotConfigured, Refused, ServerGone
+from mpoperator.errors import Refused, ServerGone
 from mpoperator.settings import OperatorSettings
 
 _IS_CURRENT = "SELECT to_regclass('mp.projections_serving') IS NOT NULL"
@@ -19,9 +19,7 @@ _IS_CURRENT = "SELECT to_regclass('mp.projections_serving') IS NOT NULL"
 @contextlib.asynccontextmanager
 async def owner(settings: OperatorSettings) -> AsyncIterator[tuple[asyncpg.Connection, str]]:
     """A connection and its DSN. Raises `NotConfigured`, `ServerGone`, and `Refused` for what builds refuse."""
-    if settings.postgres_owner_dsn is None:
-        raise NotConfigured("this needs the owner of the tables: set MP_POSTGRES_OWNER_DSN")
-    dsn = settings.postgres_owner_dsn.get_secret_value()
+    dsn = settings.owner_dsn
     async with archive(dsn) as connection:
         if not await connection.fetchval(_IS_CURRENT):
             raise Refused("the database is older than this build: run `python -m mpprojector migrate`")

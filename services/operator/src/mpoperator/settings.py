@@ -68,8 +68,18 @@ class OperatorSettings(NatsSettings, RedisSettings):
     def known_dsn(self) -> str | None:
         """As `dsn`, None where it is not known. Raises `NotConfigured` when its password cannot be read."""
         found = self.postgres_owner_dsn or self.postgres_dsn
+        return self._with_password(found) if found else None
+
+    @property
+    def owner_dsn(self) -> str:
+        """Where the archive is, as the owner of its tables. Raises `NotConfigured`."""
+        if self.postgres_owner_dsn is None:
+            raise NotConfigured("this needs the owner of the tables: set MP_POSTGRES_OWNER_DSN")
+        return self._with_password(self.postgres_owner_dsn)
+
+    def _with_password(self, dsn: SecretStr) -> str:
         try:
-            return with_password(found.get_secret_value(), self.postgres_password_file) if found else None
+            return with_password(dsn.get_secret_value(), self.postgres_password_file)
         except Unusable as error:
             raise NotConfigured(str(error)) from error
 

@@ -14,7 +14,7 @@ from mpoperator.access import must_not_be_led
 from mpoperator.backup.manifest import Backup
 from mpoperator.checkpoints import Heads
 from mpoperator.cluster import Cluster
-from mpoperator.errors import NotConfigured, Refused, ServerGone
+from mpoperator.errors import Refused, ServerGone
 
 _PLACES = "SELECT name, position, hash FROM mp.projections WHERE position > 0 ORDER BY position DESC"
 _BUILDS = """
@@ -66,15 +66,15 @@ async def must_fit(cluster: Cluster, backup: Backup, heads: Heads) -> None:
 
 async def drop_read_models(cluster: Cluster) -> None:
     """Drop every table of ours and make them anew, empty. Raises `NotConfigured` without the owner's address."""
-    dsn = cluster.settings.postgres_owner_dsn
-    if dsn is None or cluster.database is None:
-        raise NotConfigured(cluster.errors.get("postgres", "the owner of the tables is needed: MP_POSTGRES_OWNER_DSN"))
+    dsn = cluster.settings.owner_dsn
+    if cluster.database is None:
+        raise ServerGone(cluster.errors["postgres"])
     async with cluster.database.transaction():
         known = await cluster.database.fetchval("SELECT to_regclass('mp.projections') IS NOT NULL")
         for row in await cluster.database.fetch(_BUILDS) if known else ():
             await cluster.database.execute(f"DROP SCHEMA {row[0]} CASCADE")
         await cluster.database.execute("DROP SCHEMA IF EXISTS mp CASCADE")
-    await migrate(dsn.get_secret_value())
+    await migrate(dsn)
 
 
 async def _must_be_empty(cluster: Cluster, name: str, why: str) -> None:
@@ -86,5 +86,5 @@ async def _must_be_empty(cluster: Cluster, name: str, why: str) -> None:
 async def _has_snapshot(nc: Client, shard: str) -> bool:
     try:
         return await ObjectSnapshots(nc, shard).load() is not None
-    except SnapshotsUnavailable:
-        return False  # There is no such bucket before the streams are provisioned.
+    except SnapshotsUnavailable as error:
+        raise ServerGone(f"whether a snapshot is stored is not known: {error}") from error

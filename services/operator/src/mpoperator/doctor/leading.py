@@ -6,34 +6,23 @@ import asyncio
 from dataclasses import dataclass
 
 from mpbus.errors import BusError
-from mpbus.streams import INTAKE_CONSUMER, LEASE_STREAM
+from mpbus.streams import INTAKE_CONSUMER
 from mpschema import subjects
 from mpschema.codec import MalformedCommit
-from nats.js.errors import NotFoundError
-from redis.exceptions import RedisError
 
-from mpoperator.cluster import GONE, Cluster
+from mpoperator.cluster import Cluster
 from mpoperator.doctor.electing import election_checks
 from mpoperator.doctor.report import Check, ok, problem, unknown, warning
+from mpoperator.leases import Holder, deciding_holder, holder_in_redis
 
-_RELEASED = b"released"
 _MOVES_SECONDS = 1.0
 _LOOKS = 4
 """Longer than what is answered may wait for its discard."""
 
 
-@dataclass(frozen=True)
-class Lease:
-    """What a keeper says of the leader's lease: who holds it, or why that is not known."""
-
-    keeper: str
-    holder: str | None = None
-    error: str | None = None
-
-
 async def leader_checks(cluster: Cluster) -> list[Check]:
     """Who holds the lease, and what the newest commit says."""
-    checks = _judge(cluster, await leases(cluster))
+    checks = _judge(cluster, await deciding_holder(cluster), await holder_in_redis(cluster))
     if cluster.nc is None:
         return [*checks, unknown("log", "NATS does not answer")]
     try:
@@ -48,46 +37,9 @@ async def leader_checks(cluster: Cluster) -> list[Check]:
     return checks
 
 
-async def leases(cluster: Cluster) -> list[Lease]:
-    """What each keeper there may be says: JetStream, who decides, and then Redis, where there is one."""
-    found = []
-    if cluster.nc is not None:
-        found.append(await _jetstream_lease(cluster))
-    if cluster.settings.redis_url is not None:
-        found.append(await _redis_lease(cluster))
-    return found
-
-
-async def _redis_lease(cluster: Cluster) -> Lease:
-    if cluster.redis is None:
-        return Lease("redis", error=cluster.errors["redis"])
-    try:
-        holder = await cluster.redis.get(f"mp:lease:kernel-{cluster.shard}")
-    except (RedisError, OSError) as error:
-        return Lease("redis", error=f"Redis does not answer: {error}")
-    return Lease("redis", holder.decode() if isinstance(holder, bytes) else holder)
-
-
-async def _jetstream_lease(cluster: Cluster) -> Lease:
-    assert cluster.nc is not None
-    try:
-        last = await cluster.nc.jetstream().get_last_msg(
-            LEASE_STREAM, subjects.lease_subject(f"kernel-{cluster.shard}")
-        )
-    except NotFoundError:
-        return Lease("jetstream")
-    except GONE as error:
-        return Lease("jetstream", error=str(error))
-    headers = last.headers or {}
-    free = "Nats-TTL" not in headers or headers.get("Nats-Marker-Reason") or last.data == _RELEASED
-    return Lease("jetstream", None if free else (last.data or b"").decode())
-
-
-def _judge(cluster: Cluster, found: list[Lease]) -> list[Check]:
+def _judge(cluster: Cluster, right: Holder, turn: Holder | None) -> list[Check]:
     """Who leads is who holds the lease in JetStream. Another's key in Redis only slows a change down."""
-    said = {lease.keeper: lease for lease in found}
-    right, turn = said.get("jetstream"), said.get("redis")
-    if right is None:
+    if cluster.nc is None:
         return [unknown("leader", "nobody says who holds the lease: NATS does not answer")]
     if right.error:
         detail = f"JetStream does not say who holds the lease, and nobody can lead: {right.error}"

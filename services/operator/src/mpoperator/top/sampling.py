@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from redis.exceptions import RedisError
 
 from mpoperator.cluster import GONE, Cluster
-from mpoperator.doctor.leading import leases
+from mpoperator.leases import deciding_holder
 
 _PROJECTIONS = """
 SELECT name, version, build, phase, state, position, lag_seconds, rate, coalesce(owner, '') AS owner,
@@ -95,7 +95,7 @@ async def _bus(cluster: Cluster, sample: Sample) -> None:
             sample.pending, sample.taken = consumer["num_pending"], consumer["num_ack_pending"]
         feed = await cluster.stream(subjects.feed_stream(cluster.shard))
         sample.feed_seq = feed["state"]["last_seq"] if feed else None
-        sample.leader = next((lease.holder for lease in await leases(cluster) if lease.holder), None)
+        sample.leader = (await deciding_holder(cluster)).holder
     except (*GONE, BusError) as error:
         sample.unknown.append(f"NATS does not answer: {str(error) or type(error).__name__}")
 
