@@ -1,4 +1,4 @@
-"""Nobody writes a log while it is led, or while nobody can say whether it is; and the owner's password may be a file."""
+"""Nobody writes a log while it is led, or may be led; and the password of the owner may be a file."""
 
 from __future__ import annotations
 

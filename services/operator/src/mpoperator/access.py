@@ -27,7 +27,7 @@ async def restoring(settings: OperatorSettings, ours: str = "") -> AsyncIterator
 async def must_not_be_led(cluster: Cluster, ours: str = "") -> None:
     """Raise `Refused` while a kernel holds the lease: what is written beside it would not be its log.
 
-    Raises `ServerGone` where JetStream does not say who does. Redis alone lets nobody lead, so its silence is no matter.
+    Raises `ServerGone` where JetStream does not say who does. Redis alone lets nobody lead: its silence is no matter.
     """
     right = await deciding_holder(cluster)
     if right.error:
