@@ -21,7 +21,7 @@ SHARD = "led"
 
 
 def _settings(server: NatsServer, redis_url: str | None = None) -> OperatorSettings:
-    return OperatorSettings(nats_url=server.url, shard=SHARD, redis_url=redis_url)  # type: ignore[arg-type]  # pydantic makes it
+    return OperatorSettings(nats_url=server.url, shard=SHARD, redis_url=redis_url)
 
 
 async def test_a_log_whose_lease_cannot_be_read_is_left_alone(empty_nats: NatsServer) -> None:
