@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from weakref import WeakSet
 
 
 class Proxy:
@@ -11,6 +12,8 @@ class Proxy:
     def __init__(self) -> None:
         self.target_port = 0
         self._connections: set[asyncio.StreamWriter] = set()
+        self._accepted: WeakSet[asyncio.StreamWriter] = WeakSet()
+        self._said_all: WeakSet[asyncio.StreamWriter] = WeakSet()
         self._open = asyncio.Event()
         self._open.set()
         self._word = b""
@@ -30,11 +33,22 @@ class Proxy:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    @property
+    def count(self) -> int:
+        """How many connections there are, each with its two sides."""
+        return len(self._connections) // 2
+
     def cut(self) -> None:
         """Cut every connection, as a network that fails would."""
         for writer in self._connections:
             writer.transport.abort()
         self._connections.clear()
+
+    def half_close(self) -> None:
+        """Tell every client that nothing more comes, and go on taking what it sends."""
+        for writer in [each for each in self._connections if each in self._accepted]:
+            writer.write_eof()
+            self._said_all.add(writer)
 
     def silence(self) -> None:
         """Pass nothing on any more; connections stay open."""
@@ -58,6 +72,7 @@ class Proxy:
             writer.transport.abort()
             return
         self._connections |= {writer, upstream}
+        self._accepted.add(writer)
         for source, sink in ((reader, upstream), (upstream_reader, writer)):
             task = asyncio.create_task(self._pump(source, sink))
             self._tasks.add(task)
@@ -69,8 +84,9 @@ class Proxy:
                 await self._open.wait()
                 if self._word and self._word in data:
                     await self._said.wait()
-                sink.write(data)
-                await sink.drain()
+                if sink not in self._said_all:
+                    sink.write(data)
+                    await sink.drain()
         self._connections.discard(sink)
         sink.transport.abort()
 
