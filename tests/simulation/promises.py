@@ -7,6 +7,7 @@ from mpkernel.core.snapshot import state_root
 from mpkernel.sealing import open_snapshot
 from mpschema.levels import FIRST_LEVEL
 from mpschema.registry import SINCE_LEVEL
+from mpschema.rejections import Code
 from mpschema.system import CommandRejected, FeatureLevelRaised, LogCheckpointed
 from mpviews import VIEWS
 from mpviews.access import AccessSlice, concerning, open_part
@@ -29,6 +30,7 @@ async def check(world: World) -> None:
     events = check_history(commits, world.acknowledged)
     _check_time(commits, world.log.stamps)
     _check_order(commits, world.stored)
+    _check_garbage(commits, world.garbage)
     _check_level(commits)
     _count(commits, world)
     fresh = _check_checkpoints(commits)
@@ -70,6 +72,15 @@ def _check_order(commits: list[Commit], stored: list[tuple[str, str]]) -> None:
     decided = [record.command_id for commit in commits for record in commit.records if record.digest is not None]
     known = set(decided)
     assert decided == [command_id for command_id in first if command_id in known], "not in the stream's order"
+
+
+def _check_garbage(commits: list[Commit], garbage: set[int]) -> None:
+    """What no producer sent leaves nothing, unless kernels ended while they met it: then it is refused unread."""
+    for commit in commits:
+        for record in commit.records:
+            if record.command_id.startswith("unreadable_") and isinstance(record.event, CommandRejected):
+                position = int(record.command_id.split("_")[1])
+                assert position not in garbage or record.event.code is Code.UNDECIDABLE, record.command_id
 
 
 def _count(commits: list[Commit], world: World) -> None:

@@ -55,6 +55,7 @@ COMMIT_BYTES = 4_000
 """Small commits: messages are split, cascades find no room, and some decisions fit into none."""
 LEVEL_BEFORE = 2
 """Of logs that the release before this one founded."""
+GARBAGE = b'{"stream":"MP_LOG_0","seq":7}\nwhat a server delivers where it is told to'
 FLOOD = 40
 """Copies of one message, one after the other."""
 BATCH_EVENTS = 8
@@ -100,6 +101,8 @@ class World:
     snapshots: MemorySnapshots = field(default_factory=MemorySnapshots)
     store: MemoryStore = field(default_factory=MemoryStore)
     stored: list[tuple[str, str]] = field(default_factory=list)
+    garbage: set[int] = field(default_factory=set)
+    """Where in the command stream what no producer sent is."""
     """Message and line, and the command in it, in the order in which their stream got them."""
     replies: dict[str, asyncio.Queue[bytes]] = field(default_factory=dict)
     acknowledged: dict[str, Outcome] = field(default_factory=dict)
@@ -324,6 +327,11 @@ class World:
             self.faults["flooded with repeats"] += 1
             for _ in range(FLOOD):
                 self._store(name, pack)
+
+        if self._intensity() and self.dice.random() < 0.05:
+            self.faults["garbage delivered"] += 1
+            self.commands.tell(GARBAGE)
+            self.garbage.add(self.commands.publish(GARBAGE))
 
     async def _send(self, name: str, pack: list[CommandEnvelope]) -> None:
         """A message is heard on its way, or after it, or not at all; and mostly it is stored, though perhaps later."""
