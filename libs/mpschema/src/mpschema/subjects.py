@@ -1,5 +1,6 @@
 """The subject grammar: written and parsed only here."""
 
+import functools
 import re
 
 PREFIX = "mp.v1"
@@ -50,6 +51,7 @@ def service_subjects(shard: str, service: str = "*") -> str:
     return f"{PREFIX}.svc.{_checked(shard)}.{service}.*"
 
 
+@functools.lru_cache(1_024)
 def sender(subject: str) -> str:
     """The principal whose subject it is: `system:{service}:{instance}`; empty where a gateway sends."""
     prefix, _, rest = subject.partition(".svc.")
@@ -91,6 +93,7 @@ def every_reply() -> str:
     return f"{PREFIX}.reply.>"
 
 
+@functools.lru_cache(1_024)
 def answerable(reply_to: str, sender: str) -> bool:
     """Whether answers may go there. A message says where, so it could name the log, or what another waits on."""
     if not _REPLY.match(reply_to):

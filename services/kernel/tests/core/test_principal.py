@@ -101,6 +101,16 @@ def test_a_key_id_is_used_once_even_after_revocation() -> None:
     story.when(key(of=VIEWER)).then_rejected(Code.ALREADY_EXISTS)
 
 
+def test_who_takes_the_id_of_a_key_first_keeps_nobody_from_a_key_and_spoils_none() -> None:
+    story = acme().given(key("k1", of=VIEWER, by=OPERATOR))
+    story.when(key("k1")).then_rejected(Code.ALREADY_EXISTS)
+    story.when(key("k2")).then_accepted()
+    story.when(key("k2", of=VIEWER, by=OPERATOR)).then_rejected(Code.ALREADY_EXISTS)
+    story.when(Step(RevokeKey("k2"), VIEWER, OPERATOR)).then_rejected(Code.NOT_FOUND)
+    story.when(Step(RevokeKey("k1"), VIEWER, OPERATOR)).then_accepted()
+    assert story.space.principals[DEVELOPER].keys == {"k2": True}
+
+
 def test_the_key_a_deployment_starts_with_is_reserved() -> None:
     acme().when(key("root")).then_rejected(Code.ALREADY_EXISTS)
 
