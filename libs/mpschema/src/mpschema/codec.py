@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Union
 
 import msgspec
@@ -60,9 +60,8 @@ class LevelTooHigh(MalformedCommit):
         self.level = level
 
 
-def encode(message: object) -> bytes:
-    """Canonical JSON bytes of any message: fields in declaration order, defaults left out."""
-    return _encoder.encode(message)
+encode: Callable[[object], bytes] = _encoder.encode
+"""Canonical JSON bytes of any message: fields in declaration order, defaults left out."""
 
 
 def encode_lines(messages: Iterable[object]) -> bytes:
