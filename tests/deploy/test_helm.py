@@ -39,6 +39,13 @@ def test_the_gateway_is_told_of_its_proxies() -> None:
     assert told == {"10.0.0.0/8,192.0.2.7"}
 
 
+@pytest.mark.parametrize(("secret", "warned"), [("", True), ("my-credentials", False)])
+def test_whoever_installs_it_is_told_when_nats_and_redis_ask_nobody_who_they_are(secret: str, warned: bool) -> None:
+    notes = helm_python.Chart.load(CHART).render(MINIMAL | {"credentialsSecret": secret}, name="mp")
+    told = next(text for name, text in notes.items() if name.endswith("NOTES.txt"))
+    assert ("WARNING: credentialsSecret is empty" in told) is warned
+
+
 @each_values_file
 def test_every_pod_is_restricted(path: Path) -> None:
     for name, pod in pods(render(values(path))):

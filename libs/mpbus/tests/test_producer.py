@@ -107,6 +107,20 @@ async def test_enqueue_returns_when_the_command_is_durable(nc: Client, shard: st
     assert info.state.messages == 1
 
 
+async def test_a_fault_that_one_pack_meets_keeps_no_other_from_being_sent(
+    nc: Client, producer: CommandProducer, intake: Pull, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def publish(*_: object, **__: object) -> None:
+        raise RuntimeError("a fault")
+
+    with monkeypatch.context() as faulty:
+        faulty.setattr(nc, "publish", publish)
+        with pytest.raises(RuntimeError, match="a fault"):
+            await producer.submit(command(), timeout_seconds=5)
+    await producer.enqueue(command("c-1"))
+    assert [c.command_id for c in commands_in(await intake.take(timeout_seconds=30))] == ["c-1"]
+
+
 async def test_a_full_command_stream_is_an_overload(nc: Client, shard: str, producer: CommandProducer) -> None:
     js = nc.jetstream()
     config = (await js.stream_info(subjects.command_stream(shard))).config

@@ -139,6 +139,29 @@ async def test_what_has_happened_blocks_when_it_is_too_much() -> None:
     assert limiter.blocked("user:bob") == 0
 
 
+async def test_no_number_of_other_names_makes_it_forgotten_what_one_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mpgateway.limits.SUBJECTS_MAX", 20)
+    clock = Clock()
+    limiter = RateLimiter(None, "t", Rate(per_second=10, burst=50), clock)
+    for _ in range(50):
+        limiter.count("user:bob")
+    for number in range(300):
+        await limiter.take(f"user:{number}")
+        clock.seconds += 0.01
+    for _ in range(40):
+        limiter.count("user:bob")
+    assert limiter.blocked("user:bob") > 0
+
+
+async def test_who_waits_for_permits_while_many_others_come_gets_an_answer(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mpgateway.limits.SUBJECTS_MAX", 2)
+    limiter = RateLimiter(redis, "t", Rate(per_second=SLOW, burst=5))
+    answers = await asyncio.wait_for(asyncio.gather(*(limiter.take(f"user:{n}") for n in range(200))), 30)
+    assert set(answers) == {0.0}
+
+
 async def test_keys_leave_redis_by_themselves(redis: Redis) -> None:
     await redis.eval(GCRA, 1, "mp:limit:t:user:bob", "1000", "10", "5", "5")
     assert 0 < await redis.pttl("mp:limit:t:user:bob") <= 1_100

@@ -9,7 +9,7 @@ import threading
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,9 @@ from mpd.ports import free_port
 from mpd.stack import Stack
 from mpgateway.auth.identity import UnfitClaim, principal_of_subject
 from mpgateway.auth.oidc import KeysUnavailable, Oidc
+from mpgateway.main import identity_provider
+from mpgateway.settings import GatewaySettings
+from mpgateway.streaming.ring import Ring
 from mpschema import levels
 
 ISSUER, AUDIENCE = "https://id.example", "moduprompt"
@@ -135,6 +138,21 @@ async def _raise_too_high(http: httpx.AsyncClient, token: str) -> str:
         headers={"authorization": f"Bearer {token}"},
     )
     return str(answer.json()["code"])
+
+
+async def test_keys_are_fetched_no_more_once_the_gateway_ends(
+    provider: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MP_SECRETS_DIR", str(tmp_path))
+    monkeypatch.setenv("MP_POSTGRES_DSN", "postgresql://127.0.0.1/none")
+    named: dict[str, Any] = {"oidc_issuer": ISSUER, "oidc_audience": AUDIENCE, "oidc_jwks_url": provider.url}
+    token, before = _token(provider.new_key("k1")), asyncio.all_tasks()
+    async with AsyncExitStack() as stack:
+        oidc = identity_provider(GatewaySettings(**named), Ring(1 << 20), stack)
+        assert oidc is not None
+        assert await oidc.identify(token) is not None
+        assert len(asyncio.all_tasks()) == len(before) + 1
+    assert asyncio.all_tasks() == before
 
 
 WRONG: list[dict[str, Any]] = [

@@ -40,6 +40,24 @@ async def test_a_stranger_is_not_believed_and_told_of_once(header: str, trusted:
     assert "MP_TRUSTED_PROXIES" in logged[0]["next"]
 
 
+@pytest.mark.parametrize("header", ["forwarded", "x_real_ip"])
+async def test_a_trusted_proxy_whose_header_is_not_read_is_told_of_once(header: str) -> None:
+    seen, logged = await _asked_by("10.0.0.0/8", ["10.1.2.3", "10.1.2.3"], **{header: "192.0.2.7"})
+    assert seen == ["10.1.2.3"] * 2
+    assert [(entry["event"], entry["address"]) for entry in logged] == [
+        ("gateway.forwarded_in_another_header", "10.1.2.3")
+    ]
+    assert "X-Forwarded-For" in logged[0]["next"]
+
+
+async def test_strangers_of_long_ago_leave_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mpgateway.proxies.TOLD_MAX", 2)
+    monkeypatch.setattr("mpgateway.proxies.LATELY_SECONDS", -1.0)
+    peers = ["203.0.113.1", "203.0.113.2", "203.0.113.3"]
+    _, logged = await _asked_by("", peers, x_forwarded_for="192.0.2.7")
+    assert [entry["address"] for entry in logged] == peers
+
+
 async def test_strangers_do_not_fill_the_log() -> None:
     peers = [f"203.0.{n // 250}.{n % 250}" for n in range(TOLD_MAX + 50)]
     _, logged = await _asked_by("", peers, x_forwarded_for="192.0.2.7")

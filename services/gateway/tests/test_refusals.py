@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from mpbus.reader import Commit
 from mpgateway.auth.refusals import DENIED, Refusals
@@ -71,3 +73,17 @@ def test_what_was_denied_before_this_process_knew_all_blocks_nobody() -> None:
     refusals = Refusals(None)
     refusals.extend([_commit(1, "acme", DENIED.burst * MORE)], old=True)
     assert not _blocked(refusals, "acme")
+
+
+def test_what_was_answered_is_forgotten_in_the_end_where_the_log_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mpgateway.auth.refusals.ANSWERED_MAX", 1_000)
+    refusals, many = Refusals(None), 20_000
+    tracemalloc.start()
+    for seq in range(1, 1_001):
+        refusals.count_denied(Denial(seq, "acme", NAME))
+    before, _ = tracemalloc.get_traced_memory()
+    for seq in range(1_001, many):
+        refusals.count_denied(Denial(seq, "acme", NAME))
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert after - before < 200_000

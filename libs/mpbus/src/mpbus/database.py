@@ -3,7 +3,8 @@
 A pooler in transaction mode (PgBouncer) gives every transaction another session: it refuses settings at the start, and
 what one statement leaves behind (a setting, a prepared statement) another client meets. So, behind a pooler, every
 statement runs in a transaction, with its settings made in it, and nothing is prepared for later. Who stands between is
-found out on each connection and needs no setting: a pooler gives its clients other process ids than the server's.
+found out on each connection and needs no setting: a pooler gives its clients other process ids than the server's. Once
+a `Connector` has met a pooler it looks no more, and takes all that it makes later for pooled ones.
 """
 
 from __future__ import annotations

@@ -145,7 +145,14 @@ class CommandProducer:
             await self._wake.wait()
             self._wake.clear()
             while self._pending:
-                await self._publish(self._pack())
+                pack = self._pack()
+                try:
+                    await self._publish(pack)
+                except (
+                    Exception
+                ) as error:  # A fault that one pack meets is not everybody's: else all would wait in vain.
+                    log.critical("producer.pack_failed", commands=len(pack), exc_info=error)
+                    self._fail(pack, error)
 
     def _forget(self, waiting: _Waiting) -> None:
         """Take no more answers for it, from whichever pack."""

@@ -55,6 +55,7 @@ class World:
     reader: LogReader
     tail: Tail
     tracing: Tracing | None
+    oidc: Oidc | None
 
 
 def build(world: World) -> tuple[Litestar, Clients]:
@@ -63,7 +64,7 @@ def build(world: World) -> tuple[Litestar, Clients]:
     access, refusals = world.access, world.refusals
     keys = ApiKeys(settings.pepper, settings.root_key_hash, access)
     tokens = AgentTokens(settings.token_key)
-    authenticator = Authenticator(access, keys, tokens, _oidc(settings, world.ring), refusals)
+    authenticator = Authenticator(access, keys, tokens, world.oidc, refusals)
     rate = Rate(settings.rate_limit_per_second, settings.rate_limit_burst)
     limiter = RateLimiter(world.redis, "principals", rate)
     gathering = Gathering(settings.http_bodies_bytes, settings.http_bodies_principal_bytes)
@@ -99,18 +100,6 @@ def _problem(request: Request[Any, Any, Any], error: Exception) -> Response[byte
     headers = {name.decode(): value.decode() for name, value in answer.headers}
     media_type = headers.pop("content-type")
     return Response(answer.body, status_code=answer.status, headers=headers, media_type=media_type)
-
-
-def _oidc(settings: GatewaySettings, ring: Ring) -> Oidc | None:
-    if not settings.oidc_issuer:
-        return None
-    return Oidc(
-        settings.oidc_issuer,
-        settings.oidc_audience,
-        settings.oidc_jwks_url,
-        settings.operator_names,
-        on_change=ring.tick,
-    )
 
 
 def _stream_settings(settings: GatewaySettings) -> StreamSettings:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from mpbus.ops import Health
 from mpbus.tasks import end
-from mpbus.vitals import Vital
+from mpbus.vitals import Trouble, Vital
 from mpviews.standing import HALTED, UNOWNED, standing
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -38,6 +38,8 @@ class Condition:
         self._ring = ring
         self._access = access
         self._door = ""
+        self._blind = ""
+        self._trouble = Trouble("condition.look_failed")
         self._concerns: tuple[str, ...] = ()
         self._looking: asyncio.Task[None] | None = None
 
@@ -67,7 +69,7 @@ class Condition:
         elif not ready:
             facts["waits_for"] = self._reason()
         # Who reads a read model that stands still sees what was, not nothing: no reason to send nobody here.
-        concerns = (*self._concerns, *filter(None, (self._door, _of_strangers(strangers))))
+        concerns = (*self._concerns, *filter(None, (self._blind, self._door, _of_strangers(strangers))))
         return Health(ready, facts, concerns=concerns)
 
     @property
@@ -82,8 +84,23 @@ class Condition:
 
     async def _look_for_ever(self) -> None:
         while True:
-            await asyncio.gather(self._look_at_projections(), self._look_at_redis(), self._look_at_door())
+            await self._look()
             await asyncio.sleep(LOOK_SECONDS)
+
+    async def _look(self) -> None:
+        """Look at each. What nobody foresaw ends no looking: it is told, and it is tried again."""
+        looks = {
+            "the projections": self._look_at_projections(),
+            "Redis": self._look_at_redis(),
+            "the door": self._look_at_door(),
+        }
+        ends = zip(looks, await asyncio.gather(*looks.values(), return_exceptions=True), strict=True)
+        failed = [f"{what}: {type(error).__name__}: {error}" for what, error in ends if error is not None]
+        self._blind = f"what is said here is old, for it cannot be looked at {'; '.join(failed)}" if failed else ""
+        if failed:
+            self._trouble.met(self._blind)
+        else:
+            self._trouble.over()
 
     async def _look_at_projections(self) -> None:
         try:

@@ -10,14 +10,13 @@ from dataclasses import fields
 
 import asyncpg
 import structlog
-from mpbus.database import Connector
+from mpbus.database import DRIVER_ERRORS, Connector
 from mpbus.postgres import why_away
 from mpbus.vitals import Vital
 from mpviews.standing import Told
 
 _log = structlog.get_logger()
 COMMAND_SECONDS = 5.0
-_DRIVERS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 OWNERSHIP = (
     "coalesce(item.lease_until > now(), false) AS owned, "
     "extract(epoch FROM now() - item.updated_at)::float8 AS silent_seconds"
@@ -65,7 +64,7 @@ class ReadModels:
         """The rows of one statement. Raises `ReadModelsUnavailable`."""
         try:
             rows = await self._pool.fetch(sql, *arguments)
-        except _DRIVERS as error:
+        except DRIVER_ERRORS as error:
             # What is wrong with a statement is ours to mend: whoever asks can do nothing but ask again later.
             if (reason := why_away(error)) is None:
                 _log.error("postgres.refused", sqlstate=getattr(error, "sqlstate", None), error=str(error))

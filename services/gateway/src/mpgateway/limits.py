@@ -20,6 +20,7 @@ PERMITS_KEPT_SECONDS = 1.0
 REDIS_SECONDS = 0.25
 REDIS_RETRY_SECONDS = 1.0
 SUBJECTS_MAX = 50_000
+LOOKED_AT_MAX = 16
 log = structlog.get_logger(__name__)
 
 # KEYS[1]: the theoretical arrival time in microseconds. ARGV: microseconds per permit, burst, wanted, needed.
@@ -60,6 +61,10 @@ class _Purse:
     arrival: float = 0.0
     refill: "asyncio.Future[None] | None" = None
 
+    def in_use(self, now: float) -> bool:
+        """Whether something is lost with it that is known nowhere else, or somebody waits."""
+        return self.blocked_until > now or self.arrival > now or self.refill is not None
+
 
 class RateLimiter:
     """One limit for many subjects (principals, addresses)."""
@@ -90,8 +95,8 @@ class RateLimiter:
         """Take permits. Returns 0 when they were granted, else in how many seconds to come again."""
         if permits > self._rate.burst:
             permits = self._rate.burst  # More than may ever come at once: it costs the whole burst.
-        purse = self._purse(subject)
         while not self.spend(subject, permits):
+            purse = self._purse(subject)
             if (seconds := self.blocked(subject)) > 0:
                 return seconds
             if purse.refill is not None:
@@ -154,7 +159,20 @@ class RateLimiter:
         purse = self._purses.get(subject)
         if purse is None:
             if len(self._purses) >= SUBJECTS_MAX:
-                # The oldest subject loses at most one chunk of permits; its limit itself is in Redis.
-                del self._purses[next(iter(self._purses))]
+                self._drop_one()
             purse = self._purses[subject] = _Purse()
         return purse
+
+    def _drop_one(self) -> None:
+        """Drop the oldest subject of which nothing is known but a chunk of permits; of a few, so that it costs little.
+
+        A subject that is refused, or counted here alone, would else be let go on by whoever has many names.
+        """
+        now = self._clock()
+        for _ in range(LOOKED_AT_MAX):
+            subject = next(iter(self._purses))
+            purse = self._purses.pop(subject)
+            if not purse.in_use(now):
+                return
+            self._purses[subject] = purse
+        del self._purses[next(iter(self._purses))]

@@ -21,6 +21,7 @@ from redis.asyncio import Redis
 
 from mpgateway.app import World, build
 from mpgateway.auth.access import Access
+from mpgateway.auth.oidc import Oidc
 from mpgateway.auth.refusals import Refusals
 from mpgateway.condition import Condition
 from mpgateway.cors import Cors
@@ -34,6 +35,8 @@ from mpgateway.streaming.tail import Tail
 from mpgateway.tracing import Tracing
 
 FILES_WANTED = 65_536
+EXIT_FAILED = 1
+"""The log is read no more: what is known of who may enter would grow old unheard. A new process begins anew."""
 log = structlog.get_logger(__name__)
 
 
@@ -68,7 +71,7 @@ async def run(settings: GatewaySettings, life: Lifecycle) -> int:
         if not life.asked.is_set():
             await server.serve_until_told(life.asked, lambda: world.ring.end("shutdown"), lambda: clients.count)
     log.info("gateway.stopped")
-    return 0
+    return EXIT_FAILED if world.tail.failed else 0
 
 
 async def _first_of(*waits: Coroutine[Any, Any, Any]) -> None:
@@ -97,10 +100,11 @@ async def _connect(settings: GatewaySettings, life: Lifecycle, stack: AsyncExitS
         **settings.redis_options(),
     )
     stack.push_async_callback(redis.aclose)
+    oidc = identity_provider(settings, ring, stack)
     refusals = Refusals(redis)
     access = Access(log_connection, reader, settings.shard, settings.operator_names, refusals)
     tail = Tail(ring, reader, settings.stream_heartbeat_seconds / 2, access)
-    await tail.start()
+    await tail.start(life.asked.set)
     stack.push_async_callback(tail.close)
     read_models = ReadModels(settings.read_models_dsn, settings.postgres_connections)
     await read_models.start()
@@ -109,7 +113,22 @@ async def _connect(settings: GatewaySettings, life: Lifecycle, stack: AsyncExitS
     await condition.start()
     stack.push_async_callback(condition.close)
     reader = LogReader(log_connection, settings.shard, batch=BACKFILL_BATCH, bytes_max=BACKFILL_BYTES)
-    return World(settings, condition, redis, producer, read_models, access, refusals, ring, reader, tail, tracing)
+    return World(settings, condition, redis, producer, read_models, access, refusals, ring, reader, tail, tracing, oidc)
+
+
+def identity_provider(settings: GatewaySettings, ring: Ring, stack: AsyncExitStack) -> Oidc | None:
+    """The identity provider of the settings, whose keys are fetched until the stack ends; None where none is set."""
+    if not settings.oidc_issuer:
+        return None
+    oidc = Oidc(
+        settings.oidc_issuer,
+        settings.oidc_audience,
+        settings.oidc_jwks_url,
+        settings.operator_names,
+        on_change=ring.tick,
+    )
+    stack.push_async_callback(oidc.close)
+    return oidc
 
 
 def _spare_the_collector() -> None:

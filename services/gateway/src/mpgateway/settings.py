@@ -21,7 +21,10 @@ class GatewaySettings(OpsSettings, RedisSettings):
     postgres_connections: int = Field(8, ge=1, le=100, description="connections to Postgres")
     secrets_dir: Path = Field(description="folder with the files `pepper`, `token_key`, `webhook_key`")
     root_key_hash: str = Field("", description="hash of the API key of user:root; empty: there is no such key")
-    operators: str = Field("user:root", description="principals that may read every workspace, comma separated")
+    operators: str = Field(
+        "user:root",
+        description="principals that may read and make every workspace and raise the level, comma separated",
+    )
     oidc_issuer: str = Field("", description="issuer of accepted JWTs")
     oidc_audience: str = Field("", description="audience that JWTs must name")
     oidc_jwks_url: str = Field("", description="where the issuer publishes its keys")

@@ -10,7 +10,7 @@ import structlog
 from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import GuestProtocol, JWKRegistry, Key, KeySet, guess_key
-from mpbus.tasks import end
+from mpbus.tasks import end, watched
 
 from mpgateway.auth.identity import Identity, UnfitClaim, check_times, principal_of_subject
 
@@ -84,7 +84,7 @@ class Oidc:
         if self._keys is None or time.monotonic() - self._fetched_at > self._fresh_seconds:
             await self._refetch()
         if self._keeping is None or self._keeping.done():
-            self._keeping = asyncio.create_task(self._keep_fresh())
+            self._keeping = watched(self._keep_fresh(), "oidc.keys", lambda _: self._publish(None))
         try:
             return self._identity(token)
         except InvalidKeyIdError:

@@ -26,6 +26,8 @@ Each counts once: when it is answered here, for reading the log may lag behind, 
 also those are found that nobody waits for, or that came by another gateway. By which credential a command came the log
 does not say, so all of them count within the workspace.
 """
+ANSWERED_MAX = 50_000
+"""So many denials are remembered as answered here, while the log is not read so far."""
 
 
 class Refusals:
@@ -38,7 +40,7 @@ class Refusals:
         # Every gateway reads of every denial in the log: each counts for itself, and all come to the same.
         self._denied = RateLimiter(None, "denied", DENIED)
         self._read_to = 0
-        self._answered: set[int] = set()
+        self._answered: dict[int, None] = {}
 
     def address_blocked(self, address: str) -> bool:
         """Whether the address has been refused too often of late."""
@@ -73,7 +75,9 @@ class Refusals:
     def count_denied(self, denial: Denial) -> None:
         """Count a denial that is answered here, where the log has not said so already."""
         if denial.seq > self._read_to:
-            self._answered.add(denial.seq)
+            if len(self._answered) >= ANSWERED_MAX:
+                del self._answered[next(iter(self._answered))]  # It counts once more when the log is read there.
+            self._answered[denial.seq] = None
             self._denied.count(f"{denial.workspace_id}/{denial.principal}")
 
     def extend(self, commits: list[Commit], *, old: bool = False) -> None:
@@ -83,7 +87,7 @@ class Refusals:
                 continue
             for denial in denials(commit.body):
                 if denial.seq in self._answered:
-                    self._answered.discard(denial.seq)
+                    del self._answered[denial.seq]
                 elif not old:
                     self._denied.count(f"{denial.workspace_id}/{denial.principal}")
             self._read_to = commit.position.seq

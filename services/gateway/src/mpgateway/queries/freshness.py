@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from mpbus.tasks import watched
+
 from mpgateway.database import ReadModels
 
 POLL_SECONDS = 0.02
@@ -37,7 +39,7 @@ class Freshness:
         waiter = _Waiter(names, seq, asyncio.get_running_loop().create_future())
         self._waiters.append(waiter)
         if self._poll is None or self._poll.done():
-            self._poll = asyncio.create_task(self._poll_positions())
+            self._poll = watched(self._poll_positions(), "freshness", self._fail)
         try:
             await asyncio.wait_for(waiter.reached, seconds)
         except TimeoutError:
@@ -62,7 +64,7 @@ class Freshness:
                     waiter.reached.set_result(None)
             await asyncio.sleep(POLL_SECONDS)
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: BaseException) -> None:
         # Whoever waits is told what happened; the next one who asks starts a new poll.
         for waiter in self._waiters:
             if not waiter.reached.done():

@@ -1,13 +1,14 @@
 """The one reader of the log in this process: from near the head, verified, into the ring, for as long as it lives."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing
 from typing import Protocol
 
 import structlog
 from mpbus.lifecycle import LOOK_AGAIN_SECONDS, UNREADABLE
 from mpbus.reader import GENESIS, Commit, LogPosition, LogReader
-from mpbus.tasks import end
+from mpbus.tasks import end, watched
 
 from mpgateway.metrics import TAIL_POSITION
 from mpgateway.streaming.feed import AWAY, RETRY_SECONDS, batches_after
@@ -33,7 +34,8 @@ class Follower(Protocol):
 class Tail:
     """Feeds the ring and gives it its heartbeat.
 
-    `broken` says why it stopped: the log does not verify, or is of a later feature level than this build.
+    `broken` says why it stopped: the log does not verify, or is of a later feature level than this build, or reading it
+    `failed` in a way that nobody foresaw.
     """
 
     def __init__(self, ring: Ring, reader: LogReader, tick_seconds: float, follower: Follower) -> None:
@@ -46,10 +48,17 @@ class Tail:
         self._settled = asyncio.Event()
         self._told = 0
         self.broken = ""
+        self.failed = False
 
-    async def start(self) -> None:
-        """Begin to read; returns at once."""
-        self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._tick())]
+    async def start(self, on_failure: Callable[[], None]) -> None:
+        """Begin to read; returns at once. `on_failure` is called when it fails: it does not read again then."""
+
+        def fails(error: BaseException) -> None:
+            self.failed = True
+            self._breaks(f"reading the log failed: {type(error).__name__}: {error}")
+            on_failure()
+
+        self._tasks = [watched(self._read(), "tail", fails), watched(self._tick(), "tail.tick", fails)]
 
     async def close(self) -> None:
         """Stop reading."""
@@ -59,7 +68,7 @@ class Tail:
     def ready(self) -> bool:
         """Whether it has reached the place that was the head when it started, and still reads."""
         reached = self._head_at_start is not None and self._ring.cursor.seq >= self._head_at_start
-        return reached and not self.broken
+        return reached and not self.broken and not self.failed
 
     async def settled(self) -> None:
         """Wait until streams can be served, or it is known that they cannot.

@@ -1,0 +1,76 @@
+"""Work that goes on as long as the gateway lives and meets what nobody foresaw: it is told of, never silent."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import cast
+
+import structlog
+from mpbus.connect import BusClient
+from mpbus.options import NatsOptions
+from mpbus.reader import Commit, LogPosition, LogReader
+from mpbus.vitals import Vital
+from mpgateway.auth.access import Access
+from mpgateway.auth.refusals import Refusals
+from mpgateway.condition import Condition
+from mpgateway.database import ReadModels
+from mpgateway.streaming.ring import Ring
+from mpgateway.streaming.tail import Tail
+from redis.asyncio import Redis
+
+from tests.support import eventually
+
+NO_LOG = cast("LogReader", None)
+"""What asks it for anything meets an error that nobody foresaw."""
+
+
+class Faulty:
+    """A follower with a fault."""
+
+    async def begin(self) -> LogPosition:
+        raise ValueError("a fault")
+
+    def extend(self, commits: list[Commit]) -> None:
+        """Never called: it does not begin."""
+
+
+async def test_a_gateway_that_reads_the_log_no_more_is_not_ready_and_ends() -> None:
+    ring, asked = Ring(1 << 20), asyncio.Event()
+    tail = Tail(ring, NO_LOG, 60, Faulty())
+    with structlog.testing.capture_logs() as lines:
+        await tail.start(asked.set)
+        await asyncio.wait_for(asked.wait(), 30)
+        await asyncio.wait_for(tail.settled(), 30)
+    assert (tail.failed, tail.ready, tail.broken) == (True, False, "reading the log failed: ValueError: a fault")
+    assert ring.ending == "log_broken"
+    assert {line["log_level"] for line in lines} == {"critical"}
+    await tail.close()
+
+
+async def test_a_look_that_meets_what_nobody_foresaw_is_told_and_the_others_go_on(redis_url: str) -> None:
+    nats = BusClient(NatsOptions("nats://127.0.0.1:1"), Vital("nats"))
+    ring, redis = Ring(1 << 20), Redis.from_url(redis_url)
+    access = Access(nats, NO_LOG, "0", frozenset(), Refusals(None))
+    read_models = ReadModels("postgresql://127.0.0.1:1/none", 1)
+    await read_models.start()
+    condition = Condition(Vital("nats"), read_models, redis, Tail(ring, NO_LOG, 60, access), ring, access)
+
+    def told() -> bool:
+        return any(
+            "cannot be looked at the door: AttributeError" in each for each in condition.health(bound=True).concerns
+        )
+
+    with structlog.testing.capture_logs() as lines:
+        await condition.start()
+        await eventually(told, 30)
+        access.settle = _settled  # type: ignore[method-assign]  # the fault is mended
+        await eventually(lambda: not told(), 30)
+    assert [line["event"] for line in lines].count("condition.look_failed") == 1
+    assert condition.health(bound=True).facts["redis"] == "ok"
+    await condition.close()
+    await read_models.close()
+    await redis.aclose()
+
+
+async def _settled() -> None:
+    """All is known."""
