@@ -5,7 +5,12 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import sys
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from click.testing import CliRunner, Result
@@ -57,11 +62,58 @@ def test_status_is_not_headed_ready_while_a_process_is_not(tmp_path: Path) -> No
     assert "not ready: 2 of 3 processes (kernel-1, relay-1)" in " ".join(result.output.split())
 
 
+class _Halted(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        body = json.dumps(
+            {"waits_for": "NATS does not answer", "concerns": [f"of {self.connection.getsockname()[1]}"]}
+        ).encode()
+        self.send_response(503)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Tell nobody."""
+
+
+def test_status_tells_a_sentence_once_with_everybody_who_says_it(tmp_path: Path) -> None:
+    with ExitStack() as open_:
+        doors = {}
+        for name in ("kernel-1", "relay-1"):
+            door = open_.enter_context(ThreadingHTTPServer((HOST, 0), _Halted))
+            Thread(target=door.serve_forever, daemon=True).start()
+            open_.callback(door.shutdown)
+            doors[name] = door.server_port
+        processes = [{"name": each, "pid": 1, "ready": False, "running": True, "restarts": 0} for each in doors]
+        state = {"phase": "ready", "url": "http://127.0.0.1:1", "pid": os.getpid(), "processes": processes}
+        services = {name: f"http://{HOST}:{port}" for name, port in doors.items()}
+        (tmp_path / "operator.json").write_text(json.dumps({"services": services}))
+        open_.enter_context(exclusive(tmp_path))
+        state_path(tmp_path).write_text(json.dumps(state))
+        lines = _mpd("status", "--data", str(tmp_path)).output.splitlines()
+    assert [line for line in lines if "NATS" in line] == ["kernel-1, relay-1: NATS does not answer"]
+    assert f"relay-1: of {doors['relay-1']}" in lines, "another's sentence stays its own"
+
+
 def test_a_taken_http_port_is_wrong_usage(tmp_path: Path) -> None:
     with socket.create_server((HOST, free_port())) as server:
         result = _mpd("start", "--data", str(tmp_path), "--http-port", str(server.getsockname()[1]))
     assert result.exit_code == 2
     assert "is taken" in result.output
+
+
+def test_a_taken_port_that_nobody_chose_is_told_before_anything_starts(tmp_path: Path) -> None:
+    with socket.create_server((HOST, 0)) as taken:
+        port = taken.getsockname()[1]
+        (tmp_path / "ports.json").write_text(json.dumps({"gateway-1": port}))
+        command = [sys.executable, "-m", "mpd", "start", "--data", str(tmp_path)]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as starting:
+            assert starting.stderr is not None
+            told = starting.stderr.readline()
+            starting.terminate()
+            starting.communicate(timeout=60)
+    assert told.startswith(f"port {port} is taken by another program: the API takes the next free one")
+    assert "--http-port PORT" in told
 
 
 def test_logs_of_an_unknown_process_name_those_that_exist(tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ from mpd.ports import free_port
 from mpd.servers import NatsServer
 from mpd.stack import Stack
 
+from services.operator.tests.doctoring import Patient
 from services.operator.tests.proving import Log, put_load_on
+from tests.support.administration import administered
 from tests.support.waiting import eventually_sync
 
 COMMANDS = 2_500
@@ -43,3 +45,17 @@ def empty_nats(tmp_path: Path) -> Iterator[NatsServer]:
     server.start()
     yield server
     server.kill()
+
+
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patient]:
+    """One of everything, with some history."""
+    stack = Stack(tmp_path_factory.mktemp("patient"), relays=1, http_port=free_port())
+    try:
+        administered(stack).start()
+        put_load_on(stack, 60)
+        patient = Patient(stack)
+        eventually_sync(lambda: not patient.examine().problems, timeout=60)
+        yield patient
+    finally:
+        stack.kill()

@@ -2,126 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
-import asyncpg
 import httpx
-import msgspec
 import pytest
 from mpbus.identities import OPERATOR
 from mpbus.ingest import log_ingest
 from mpbus.streams import INTAKE_CONSUMER, command_stream, log_stream, provision
 from mpd.ports import free_port
-from mpd.servers import NatsCluster, wheels
-from mpd.stack import Stack
-from mpoperator.doctor.examining import examine
-from mpoperator.doctor.report import Check, State
-from mpoperator.settings import read_settings
+from mpd.servers import NatsCluster
+from mpoperator.doctor.report import State
 from mpschema.subjects import feed_stream
 from nats.aio.client import Client
 from nats.js.api import DiscardPolicy
 
+from services.operator.tests.doctoring import HEALTHY, SICK, Patient
 from services.operator.tests.proving import on_bus, put_load_on
-from tests.support.administration import administered, administrator_url
-from tests.support.terminal import PROGRAM
 from tests.support.waiting import eventually_sync
-
-HEALTHY, SICK = 0, 1
-
-
-@dataclass(frozen=True)
-class Examined:
-    """A finished run of `mpctl doctor`."""
-
-    code: int
-    checks: dict[str, Check]
-
-    @property
-    def problems(self) -> dict[str, Check]:
-        """What is wrong, by its name."""
-        return {name: check for name, check in self.checks.items() if check.state is State.PROBLEM}
-
-
-def examined(code: int, report: dict[str, Any]) -> Examined:
-    """A report as it was told."""
-    assert report["healthy"] is (code == HEALTHY)
-    return Examined(code, {check["name"]: msgspec.convert(check, Check) for check in report["checks"]})
-
-
-@dataclass(frozen=True)
-class Patient:
-    """A running stack, and ways to look at it, break it and mend it."""
-
-    stack: Stack
-
-    def examine(self, **settings: str) -> Examined:
-        """What `mpctl doctor` finds, without the time it takes to start a process."""
-        with patch.dict(os.environ, self.environment | settings, clear=True):
-            report = asyncio.run(examine(read_settings(), strict=False))
-        return examined(report.ending, msgspec.to_builtins(report))
-
-    def run(self, *options: str, **settings: str) -> Examined:
-        """Run `mpctl doctor --json`. It exits with 1 if, and only if, it tells a problem."""
-        done = subprocess.run(
-            [PROGRAM, "doctor", "--json", *options],
-            env=self.environment | settings, capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
-        assert done.returncode in (HEALTHY, SICK), done.stderr
-        return examined(done.returncode, json.loads(done.stdout))
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """As an operator's shell has it, with psql at hand."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("MP_")}
-        path = os.pathsep.join([str(Path(sys.executable).parent), str(wheels.postgres_programs()), os.environ["PATH"]])
-        own = {"MP_HOME": str(self.stack.folder), "MP_POSTGRES_OWNER_DSN": self.stack.postgres.dsn(), "PATH": path}
-        return kept | own
-
-    def type(self, command: str) -> None:
-        """Type the command that mends, as it was given."""
-        done = subprocess.run(
-            ["bash", "-c", command], env=self.environment, capture_output=True, text=True, timeout=60, check=False
-        )
-        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
-
-    def sql(self, statement: str) -> Any:
-        """As the owner of the tables."""
-
-        async def run() -> Any:
-            connection = await asyncpg.connect(self.stack.postgres.dsn())
-            try:
-                return await connection.fetch(statement)
-            finally:
-                await connection.close()
-
-        return asyncio.run(run())
-
-    def bus(self, action: Callable[[Any], Any]) -> Any:
-        """With a connection of one's own."""
-        return on_bus(administrator_url(self.stack), action)
-
-
-@pytest.fixture(scope="module")
-def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patient]:
-    """One of everything, with some history."""
-    stack = Stack(tmp_path_factory.mktemp("patient"), relays=1, http_port=free_port())
-    try:
-        administered(stack).start()
-        put_load_on(stack, 60)
-        patient = Patient(stack)
-        eventually_sync(lambda: not patient.examine().problems, timeout=60)
-        yield patient
-    finally:
-        stack.kill()
 
 
 def test_a_healthy_cluster_has_no_problem_and_nothing_unknown(patient: Patient) -> None:
@@ -351,6 +249,9 @@ def test_servers_that_do_not_answer_are_problems_and_what_rests_on_them_is_unkno
     assert {"nats", "redis", "postgres"} <= set(found.problems)
     unknown = {name for name, check in found.checks.items() if check.state is State.UNKNOWN}
     assert {"streams", "leader", "projections", "clock nats", "event types"} <= unknown
+    assert "nothing listens at" in found.problems["nats"].detail
+    assert {found.checks[name].because for name in ("streams", "log", "clock nats")} == {"nats"}
+    assert found.checks["event types"].because == "postgres"
 
 
 def test_what_is_not_known_is_said_and_counts_when_asked_strictly(patient: Patient, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from mpd.servers import NatsServer
+from mpkernel.adapters.jetstream_lease import JetStreamLease
 from mpschema import subjects
 from nats.aio.client import Client
 
@@ -109,3 +110,23 @@ def test_what_the_archive_saw_behind_the_place_is_not_given_up_and_it_says_what_
     assert ran.code == REFUSED
     assert "mpctl log restore --from archive" in ran.err
     assert "mpctl backup restore" in ran.err
+
+
+def test_where_nothing_is_wrong_it_says_so_and_no_kernel_is_asked_to_stop(
+    hurt: Path, empty_nats: NatsServer, tmp_path: Path
+) -> None:
+    ran = mpctl("log", "mend", tmp_path / "kept", "--json", home=hurt)
+    _mended(ran, empty_nats.url, tmp_path / "kept")
+    on_bus(empty_nats.url, lambda nc: JetStreamLease(nc, "kernel-0", "kernel-1-abc", 60).acquire())
+    ran = mpctl("log", "mend", tmp_path / "other", home=hurt)
+    assert ran.code == REFUSED
+    assert "all commits of MP_LOG_0 verify: there is nothing to mend" in ran.err
+    assert "lease" not in ran.err
+    _forge(empty_nats.url)
+    assert "kernel-1-abc holds the lease" in mpctl("log", "mend", tmp_path / "other", home=hurt).err
+
+
+def test_the_end_reminds_of_the_kernels_key(hurt: Path, tmp_path: Path) -> None:
+    ran = mpctl("log", "mend", tmp_path / "kept", home=hurt)
+    assert ran.code == PROVED
+    assert "give the kernel another one" in ran.out

@@ -140,7 +140,8 @@ def test_what_is_away_is_said_to_be_away_and_what_is_not_known_is_a_dash(stack: 
     assert (alone["commands_per_second"], alone["projections"], alone["redis"]) == (None, None, None)
     assert len(alone["unknown"]) == 3
     text = mpctl("top", "--once", home=tmp_path, MP_NATS_URL=f"nats://127.0.0.1:{free_port()}").out
-    assert "not known: NATS does not answer at nats://127.0.0.1" in text
+    assert "not known: NATS is away: nothing listens at nats://127.0.0.1" in text
+    assert "credential" not in text
 
 
 def test_it_draws_again_and_again_until_interrupted(stack: Stack) -> None:

@@ -20,6 +20,8 @@ from mpbus.vitals import Trouble, Vital
 log = structlog.get_logger(__name__)
 _VIOLATION = re.compile(r"permissions violation for (publish|subscription) to \"([^\"]+)\"")
 _AUTHORIZATION = re.compile("authorization violation|authentication (expired|timeout|revoked)", re.IGNORECASE)
+REFUSES = "refuses the credential"
+"""Stands in what is said of a server that answers, and does not let us in."""
 OnDenied = Callable[[Denied], None]
 
 
@@ -84,7 +86,7 @@ class BusClient(Client):
                 callback(refused)
         elif isinstance(error, AuthorizationError) or _AUTHORIZATION.search(said):
             who = self.options_given.user or "a user without a name"
-            self.vital.away(f"NATS at {redacted(self.options_given.url)} refuses the credential of {who}: {said}")
+            self.vital.away(f"NATS at {redacted(self.options_given.url)} {REFUSES} of {who}: {said}")
         elif not self.is_connected:
             self.vital.away(f"NATS does not answer: {said}")
         else:

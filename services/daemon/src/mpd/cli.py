@@ -31,7 +31,7 @@ from mpd.ports import is_free
 from mpd.process import ServerFailed
 from mpd.servers.wheels import WheelMissing
 from mpd.services import concerns_of
-from mpd.stack import Stack
+from mpd.stack import Stack, wanted_http_port
 from mpd.supervisor import Supervisor
 
 FAILED = 1
@@ -106,7 +106,9 @@ def start(
     try:
         installation.make_folder(folder)
         if http_port is not None and installation.running_pid(folder) is None and not is_free(http_port):
-            raise click.BadParameter(f"port {http_port} is taken", param_hint="--http-port")
+            raise click.BadParameter(f"port {http_port} is taken: name another one", param_hint="--http-port")
+        if http_port is None and installation.running_pid(folder) is None:
+            _tell_taken(wanted_http_port(folder))
         if detach:
             _start_detached(folder, http_port, kernels, relay, webhooks)
             _announce(folder, as_json, detached=True)
@@ -245,6 +247,13 @@ def _add_feed_user(folder: Path | None, workspace_id: str) -> None:
     except OSError as error:
         _fail(f"no user made in {folder}: {error.strerror}", FAILED)
     out.print(f"The client's seed is {seed}. NATS knows it from its next start on.", markup=False)
+
+
+def _tell_taken(port: int) -> None:
+    """Before anything starts: the address is not the one that documents and clients know."""
+    if not is_free(port):
+        choice = "the API takes the next free one (mpd start --http-port PORT chooses it)"
+        err.print(f"port {port} is taken by another program: {choice}", style="yellow")
 
 
 def _run(folder: Path, http_port: int | None, kernels: int, relay: bool, webhooks: bool, as_json: bool) -> None:

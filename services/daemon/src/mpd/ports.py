@@ -68,6 +68,10 @@ class PortBook:
         """The same, but a new one is the first free port at or after `first`."""
         return self._kept(name) or self._remember(name, next_free_port(first, self._others(name)))
 
+    def known(self, name: str) -> int | None:
+        """The port that this name had last, whoever listens there now."""
+        return self._ports.get(name)
+
     def _kept(self, name: str) -> int | None:
         known = self._ports.get(name)
         if known is None or known in self._others(name) or not is_free(known):

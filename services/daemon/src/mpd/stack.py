@@ -26,10 +26,16 @@ from mpd.servers.postgres import known_passwords
 from mpd.services import STOP_ORDER, ServiceProcess, Task, client_file, operator_file
 
 HTTP_PORT = 8080
+PORTS_FILE = "ports.json"
 # One machine: what webhooks tell is as near as it is.
 _NEAR_ENDPOINTS = {"MP_WEBHOOKS_ALLOW_PRIVATE": "true"}
 
 Settings = Mapping[str, Mapping[str, str]]
+
+
+def wanted_http_port(folder: Path) -> int:
+    """The API's port where nothing stands in the way: the one it had here, else 8080."""
+    return PortBook(folder / PORTS_FILE).known("gateway-1") or HTTP_PORT
 
 
 class Stack:
@@ -64,7 +70,7 @@ class Stack:
         self.keys = ensure_keys(self.folder / "secrets")
         known = known_passwords(self.folder / "postgres")
         self.credentials = Credentials(self.keys.folder, (shard,), known)
-        self._ports = PortBook(self.folder / "ports.json", taken={http_port} if http_port else set())
+        self._ports = PortBook(self.folder / PORTS_FILE, taken={http_port} if http_port else set())
         self.nats_cluster = self._nats_cluster() if replicated else None
         self.nats_nodes = self.nats_cluster.nodes if self.nats_cluster else [self._single_nats()]
         self.nats = self.nats_nodes[0]

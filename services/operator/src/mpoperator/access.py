@@ -10,14 +10,14 @@ from nats.aio.client import Client
 
 from mpoperator.cluster import Cluster, cluster
 from mpoperator.connections import bus
-from mpoperator.errors import Refused, ServerGone
+from mpoperator.errors import Led, ServerGone
 from mpoperator.leases import deciding_holder, holder_in_redis
 from mpoperator.settings import OperatorSettings
 
 
 @contextlib.asynccontextmanager
 async def restoring(settings: OperatorSettings, ours: str = "") -> AsyncIterator[Client]:
-    """A connection as the user that restores. Raises `Refused` while anyone but `ours` holds the lease."""
+    """A connection as the user that restores. Raises `Led` while anyone but `ours` holds the lease."""
     async with cluster(settings, RESTORE) as found:
         await must_not_be_led(found, ours)
     async with bus(settings.nats(RESTORE)) as nc:
@@ -25,7 +25,7 @@ async def restoring(settings: OperatorSettings, ours: str = "") -> AsyncIterator
 
 
 async def must_not_be_led(cluster: Cluster, ours: str = "") -> None:
-    """Raise `Refused` while a kernel holds the lease: what is written beside it would not be its log.
+    """Raise `Led` while a kernel holds the lease: what is written beside it would not be its log.
 
     Raises `ServerGone` where JetStream does not say who does. Redis alone lets nobody lead: its silence is no matter.
     """
@@ -34,4 +34,4 @@ async def must_not_be_led(cluster: Cluster, ours: str = "") -> None:
         raise ServerGone(f"who holds the leader's lease is not known: {right.error}")
     for lease in (right, await holder_in_redis(cluster)):
         if lease is not None and lease.holder and lease.holder != ours:
-            raise Refused(f"the kernel {lease.holder} holds the lease: stop every kernel first")
+            raise Led(f"the kernel {lease.holder} holds the lease: stop every kernel first")

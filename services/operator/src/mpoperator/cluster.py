@@ -19,7 +19,7 @@ import asyncpg
 import httpx
 import msgspec
 import redis.asyncio as redis
-from mpbus.connect import connect as connect_bus
+from mpbus.connect import REFUSES
 from mpbus.database import Connector
 from mpbus.errors import Unusable
 from mpbus.identities import OPERATOR, PROVISION
@@ -30,13 +30,14 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
-from mpoperator.connections import unanswered
-from mpoperator.errors import NotConfigured
+from mpoperator.connections import answering
+from mpoperator.errors import NotConfigured, ServerGone
 from mpoperator.settings import OperatorSettings
 
 WAIT_SECONDS = 3.0
+CREDENTIALS = "see context/operations/credentials.md"
 GONE = (NatsError, OSError, TimeoutError)
 
 
@@ -105,6 +106,10 @@ class Cluster:
         shard = {} if self.shard == "0" else {"MP_SHARD": self.shard}
         return " ".join([*(f"{k}={v}" for k, v in (needed | shard | environment).items()), f"python -m {words}"])
 
+    def mend_server(self, name: str) -> str:
+        """What mends a server that is away, or that does not let us in."""
+        return CREDENTIALS if REFUSES in self.errors[name] else self.start_command
+
     @property
     def start_command(self) -> str:
         """How what does not run is started."""
@@ -147,11 +152,9 @@ async def cluster(settings: OperatorSettings, user: str = OPERATOR) -> AsyncIter
 async def _open_bus(found: Cluster, user: str) -> None:
     options = found.settings.nats(user)
     try:
-        found.nc = await asyncio.wait_for(connect_bus(options, "mpctl", writer=True), WAIT_SECONDS)
-    except Unusable as error:
+        found.nc = await answering(options, WAIT_SECONDS)
+    except (Unusable, ServerGone) as error:
         found.errors["nats"] = str(error)
-    except GONE as error:
-        found.errors["nats"] = unanswered(options, error)
 
 
 async def _open_database(found: Cluster) -> None:
@@ -165,6 +168,8 @@ async def _open_database(found: Cluster) -> None:
         return
     try:
         found.database = await Connector(dsn, "mpctl", connect_seconds=WAIT_SECONDS).connect()
+    except asyncpg.InvalidAuthorizationSpecificationError as error:
+        found.errors["postgres"] = f"PostgreSQL {REFUSES}: {error}; {CREDENTIALS}"
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
         found.errors["postgres"] = f"PostgreSQL does not answer: {_said(error)}"
 
@@ -183,7 +188,9 @@ async def _open_redis(found: Cluster) -> None:
     try:
         await client.ping()
     except (RedisError, OSError, TimeoutError) as error:
-        found.errors["redis"] = f"Redis does not answer: {_said(error)}"
+        refused = isinstance(error, AuthenticationError | NoPermissionError)
+        how = f"{REFUSES}: {error}; {CREDENTIALS}" if refused else f"does not answer: {_said(error)}"
+        found.errors["redis"] = f"Redis {how}"
         await client.aclose()
     else:
         found.redis = client

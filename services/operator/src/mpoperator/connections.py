@@ -3,19 +3,25 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
+from urllib.parse import urlsplit
 
 import asyncpg
+from mpbus.connect import REFUSES
 from mpbus.connect import connect as connect_bus
 from mpbus.database import Connector
 from mpbus.errors import Denied, Unusable
 from mpbus.options import NatsOptions
 from mpbus.settings import redacted
+from mpbus.vitals import Vital
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from mpoperator.errors import Refused, ServerGone
 
 _CONNECT_SECONDS = 5.0
+_LISTEN_SECONDS = 1.0
+_PORT = 4222
+"""Where NATS listens when an address names no port."""
 _STATEMENT_SECONDS = 600.0
 _WORLD = (
     asyncpg.PostgresConnectionError,
@@ -33,11 +39,9 @@ SELECT NOT row_security_active('mp.log_events') OR pg_has_role(current_user, 'mp
 async def bus(options: NatsOptions) -> AsyncIterator[Client]:
     """A connection to NATS. Raises `ServerGone`, and `Refused` where NATS does not let us."""
     try:
-        nc = await asyncio.wait_for(connect_bus(options, "mpctl", writer=True), _CONNECT_SECONDS)
+        nc = await answering(options, _CONNECT_SECONDS)
     except Unusable as error:
         raise Refused(str(error)) from error
-    except (NatsError, OSError, TimeoutError) as error:
-        raise ServerGone(unanswered(options, error)) from error
     try:
         with _as_gone("NATS", NatsError):
             try:
@@ -49,11 +53,43 @@ async def bus(options: NatsOptions) -> AsyncIterator[Client]:
             await nc.close()
 
 
-def unanswered(options: NatsOptions, error: BaseException) -> str:
-    """What to say when no connection came about: a server that refuses us looks like one that is away."""
-    shown = "the credential that was shown" if options.has_credential else "it was shown no credential"
-    told = str(error) or f"nothing came of it ({shown}; see context/operations/credentials.md)"
-    return f"NATS does not answer at {redacted(options.url)}: {told}"
+async def answering(options: NatsOptions, seconds: float) -> Client:
+    """A connection to NATS within so many seconds. Raises `ServerGone`, which says what is there instead."""
+    vital = Vital("nats")
+    try:
+        return await asyncio.wait_for(connect_bus(options, "mpctl", writer=True, vital=vital), seconds)
+    except (NatsError, OSError, TimeoutError) as error:
+        raise ServerGone(await _instead(options, vital, error)) from error
+
+
+async def _instead(options: NatsOptions, vital: Vital, error: BaseException) -> str:
+    """Why no connection came about: we are refused, nothing listens, or what listens does not answer."""
+    if REFUSES in vital.state:
+        shown = "" if options.has_credential else "; none was shown"
+        return f"{vital.state}{shown}; see context/operations/credentials.md"
+    where = redacted(options.url)
+    try:
+        await asyncio.wait_for(_listened(options), _LISTEN_SECONDS)
+    except OSError as nobody:  # A time-out is one, too.
+        return f"NATS is away: nothing listens at {where} ({str(nobody) or 'no answer'})"
+    said = str(error) or vital.state
+    return f"something listens at {where}, and does not answer as NATS does: {said}"
+
+
+async def _listened(options: NatsOptions) -> None:
+    """Return where any of the servers takes a connection. Raises `OSError` where none does."""
+    found: OSError = ConnectionError("no address")
+    for each in options.url.split(","):
+        address = urlsplit(each.strip())
+        try:
+            _, writer = await asyncio.open_connection(address.hostname, address.port or _PORT)
+        except OSError as error:
+            found = error
+            continue
+        writer.close()
+        await writer.wait_closed()
+        return
+    raise found
 
 
 @contextlib.asynccontextmanager

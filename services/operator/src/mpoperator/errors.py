@@ -3,6 +3,7 @@
 ToolError
 ├── Disproved      a proof failed; carries what was found first
 ├── Refused        the tool will not do this here, because it would harm or prove nothing
+│   └── Led        a kernel leads, and none may
 ├── NotConfigured  it is not known where the servers are
 └── ServerGone     a server does not answer
 """
@@ -44,6 +45,10 @@ class Disproved(ToolError):
 
 class Refused(ToolError):
     """The tool will not do this here; the message says why, and what to do instead."""
+
+
+class Led(Refused):
+    """A kernel leads, and what is asked for needs that none does."""
 
 
 class NotConfigured(ToolError):

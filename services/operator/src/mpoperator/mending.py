@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from mpbus.identities import RESTORE
 from mpbus.reader import GENESIS, LogPosition
 from mpkernel.adapters.jetstream_lease import JetStreamLease
 from mpkernel.ports import LeaseUnavailable
@@ -25,8 +26,9 @@ from mpoperator.access import restoring
 from mpoperator.appending import append, prepare
 from mpoperator.chain import Chain
 from mpoperator.checkpoints import Collector, PublicKeys
+from mpoperator.connections import bus
 from mpoperator.continuing import go_on
-from mpoperator.errors import Disproved, Finding, Refused, ServerGone
+from mpoperator.errors import Disproved, Finding, Led, Refused, ServerGone
 from mpoperator.moving import batches
 from mpoperator.progress import meter
 from mpoperator.running import Answer
@@ -40,6 +42,10 @@ HOLDER = "mpctl-log-mend"
 LEASE_SECONDS = 3_600.0
 """Longer than a mending takes, and than an operator needs to see that it was cut off."""
 STRANGE = "foreign.jsonl"
+_NEXT = (
+    "find out who had the kernel's key, and give the kernel another one: "
+    "the last step of context/operations/foreign-message.md"
+)
 _RESTORE = "mpctl backup restore DIR, or mpctl log restore --from archive"
 
 
@@ -64,7 +70,8 @@ class Mended(Answer, frozen=True, kw_only=True):
         """See the base class."""
         found = [["found", str(self.foreign)]] if self.foreign else []
         kept = f"in {self.folder}: the log as it was sealed before, and what stood behind it ({STRANGE})"
-        return [*found, ["commits", f"{self.commits:,}"], ["head", self.head], ["kept", kept]]
+        rows = [["commits", f"{self.commits:,}"], ["head", self.head], ["kept", kept], ["next", _NEXT]]
+        return [*found, *rows]
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,26 @@ async def mend(settings: OperatorSettings, folder: Path) -> Mended:
 
     A folder that an earlier run sealed is gone on with.
     """
+    try:
+        return await _mended(settings, folder)
+    except Led:
+        await _must_be_hurt(settings)
+        raise
+
+
+async def _must_be_hurt(settings: OperatorSettings) -> None:
+    """Raise `Refused` where all verifies: then no kernel has to stop for anything."""
+    async with bus(settings.nats(RESTORE)) as nc:
+        stream = LogStream(nc, settings.shard)
+        if await _first_flaw(stream) is None:
+            raise _nothing(stream)
+
+
+def _nothing(stream: LogStream) -> Refused:
+    return Refused(f"all commits of {stream.name} verify: there is nothing to mend")
+
+
+async def _mended(settings: OperatorSettings, folder: Path) -> Mended:
     async with restoring(settings, HOLDER) as nc, _leading(nc, settings.shard) as leading:
         stream = LogStream(nc, settings.shard)
         flaw, manifest = await _kept(settings, nc, stream, folder)
@@ -112,7 +139,7 @@ async def _leading(nc: Client, shard: str) -> AsyncIterator[_Leading]:
     lease = JetStreamLease(nc, f"kernel-{shard}", HOLDER, LEASE_SECONDS)
     try:
         if not await lease.acquire():
-            raise Refused(f"{lease.holder} holds the lease: stop every kernel, or wait until they have halted")
+            raise Led(f"{lease.holder} holds the lease: stop every kernel, or wait until they have halted")
         leading = _Leading()
         try:
             yield leading
@@ -135,7 +162,7 @@ async def _kept(
     flaw = await _first_flaw(stream)
     if not (folder / MANIFEST).exists():
         if flaw is None:
-            raise Refused(f"all commits of {stream.name} verify: there is nothing to mend")
+            raise _nothing(stream)
         await _must_lose_nothing(settings, nc, flaw)
         _clear(folder)
         await _seal(settings, stream, flaw, folder)

@@ -36,7 +36,7 @@ async def credential_checks(cluster: Cluster) -> list[Check]:
 def _judged(name: str, found: bool | None) -> Check:
     label = f"credential {name}"
     if found is None:
-        return unknown(label, "the server does not answer us; whether it asks is not known")
+        return unknown(label, "the server does not answer us; whether it asks is not known", because=name)
     return ok(label, "asks for a credential: yes") if found else problem(label, _OPEN, _MENDS[name])
 
 

@@ -49,7 +49,7 @@ async def database_checks(cluster: Cluster) -> list[Check]:
         dsn = cluster.settings.postgres_owner_dsn or cluster.settings.postgres_dsn
         if dsn is None:
             return [unknown("postgres", cluster.errors["postgres"])]
-        return [problem("postgres", cluster.errors["postgres"], cluster.start_command)]
+        return [problem("postgres", cluster.errors["postgres"], cluster.mend_server("postgres"))]
     checks = [await _durable(cluster, cluster.database), await _schema(cluster, cluster.database)]
     if checks[-1].state == "problem":
         return checks

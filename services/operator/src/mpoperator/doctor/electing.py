@@ -12,7 +12,7 @@ from mpkernel.ports import Log
 from mpschema.system import LeaderElected, LineSurvived, LineTried
 
 from mpoperator.cluster import Cluster
-from mpoperator.doctor.report import Check, ok, problem, warning
+from mpoperator.doctor.report import Check, follows, ok, problem, warning
 
 WINDOW_MINUTES = 10
 WARNS, FAILS = 6, 30
@@ -142,5 +142,6 @@ async def _own_words(cluster: Cluster) -> list[Check]:
             said = (facts or {}).get(word, "ok")
             if said != "ok":
                 told = problem if facts and not facts.get("ready") else warning
-                checks.append(told(f"{word} {name}", str(said), mend))
+                check = told(f"{word} {name}", str(said), mend)
+                checks.append(follows(check, "redis") if "redis" in str(said) else check)
     return checks

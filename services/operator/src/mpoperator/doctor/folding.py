@@ -10,7 +10,7 @@ from mpschema.registry import EVENTS
 from mpviews import VIEWS
 
 from mpoperator.cluster import Cluster
-from mpoperator.doctor.report import Check, ok, problem, unknown, warning
+from mpoperator.doctor.report import Check, follows, ok, problem, unknown, warning
 
 _PROJECTIONS = """
 SELECT name, version, position, stream_seq, hash, state, error, owner, lag_seconds, build, phase,
@@ -28,11 +28,11 @@ _MOVING = ("filling", "following")
 async def projection_checks(cluster: Cluster) -> list[Check]:
     """Of each projection that serves."""
     if cluster.database is None:
-        return [unknown("projections", "PostgreSQL does not answer")]
+        return [unknown("projections", "PostgreSQL does not answer", because="postgres")]
     try:
         rows = await cluster.database.fetch(_PROJECTIONS)
     except asyncpg.UndefinedTableError:
-        return [unknown("projections", "the database has no tables of ours")]
+        return [unknown("projections", "the database has no tables of ours", because="schema")]
     head = await _head(cluster)
     end = head.position.seq if head else None
     serving = [row for row in rows if row["phase"] == "serving"]
@@ -55,7 +55,7 @@ async def _head(cluster: Cluster) -> Commit | None:
 async def event_type_checks(cluster: Cluster) -> list[Check]:
     """The event types that stand in the archive."""
     if cluster.database is None:
-        return [unknown("event types", "PostgreSQL, where the archive is, does not answer")]
+        return [unknown("event types", "PostgreSQL, where the archive is, does not answer", because="postgres")]
     try:
         rows = await cluster.database.fetch(_TYPES, timeout=_SCAN_SECONDS)
     except (asyncpg.UndefinedTableError, TimeoutError) as error:
@@ -78,7 +78,7 @@ async def _one(cluster: Cluster, row: asyncpg.Record, end: int | None, filled: s
     if not row["owned"]:
         behind = "" if end is None else f", {max(0, end - at):,} behind"
         detail = f"unowned: no projector folds it, it stands at event {at:,}{behind}"
-        return problem(name, detail, cluster.module("mpprojector"))
+        return follows(problem(name, detail, cluster.module("mpprojector")), _projector(cluster))
     view = VIEWS.get(row["name"])
     if view is not None and view.version != row["version"]:
         detail = f"version {row['version']} serves, this build has {view.version}"
@@ -86,7 +86,7 @@ async def _one(cluster: Cluster, row: asyncpg.Record, end: int | None, filled: s
             return warning(name, f"{detail}, which is being filled", f"mpctl projection switch {row['name']}")
         return problem(name, detail, cluster.module("mpprojector migrate"))
     if end is None:
-        return unknown(name, f"at event {at:,}; the log cannot be read to compare")
+        return unknown(name, f"at event {at:,}; the log cannot be read to compare", because=_unread(cluster))
     if wrong := await _of_another_log(cluster, row):
         return problem(name, wrong, f"mpctl projection rebuild {row['name']}")
     lag = max(0, end - at)
@@ -94,6 +94,15 @@ async def _one(cluster: Cluster, row: asyncpg.Record, end: int | None, filled: s
     if lag and (row["lag_seconds"] > _LAG_WARNS_SECONDS or lag > _LAG_WARNS_EVENTS):
         return warning(name, detail, "mpctl top shows whether it catches up; more projectors share the work")
     return ok(name, detail)
+
+
+def _projector(cluster: Cluster) -> str:
+    """The line of the first projector: where it is away, so is who folds."""
+    return next((f"service {name}" for name in cluster.settings.services if name.startswith("projector")), "")
+
+
+def _unread(cluster: Cluster) -> str:
+    return "log chain" if cluster.nc else "nats"
 
 
 def _being_filled(rows: list[asyncpg.Record], name: str) -> set[int]:

@@ -24,11 +24,11 @@ async def leader_checks(cluster: Cluster) -> list[Check]:
     """Who holds the lease, and what the newest commit says."""
     checks = _judge(cluster, await deciding_holder(cluster), await holder_in_redis(cluster))
     if cluster.nc is None:
-        return [*checks, unknown("log", "NATS does not answer")]
+        return [*checks, unknown("log", "NATS does not answer", because="nats")]
     try:
         head = await cluster.head()
     except (BusError, MalformedCommit) as error:
-        return [*checks, unknown("log", f"its newest commit cannot be read: {error}")]
+        return [*checks, unknown("log", f"its newest commit cannot be read: {error}", because="log chain")]
     if head is None:
         return [*checks, warning("log", "is empty: no kernel has ever led here", cluster.module("mpkernel"))]
     checks.append(ok("log", f"event {head.position.seq:,}, commit {head.stream_seq:,}, epoch {head.header.epoch}"))
@@ -40,7 +40,7 @@ async def leader_checks(cluster: Cluster) -> list[Check]:
 def _judge(cluster: Cluster, right: Holder, turn: Holder | None) -> list[Check]:
     """Who leads is who holds the lease in JetStream. Another's key in Redis only slows a change down."""
     if cluster.nc is None:
-        return [unknown("leader", "nobody says who holds the lease: NATS does not answer")]
+        return [unknown("leader", "nobody says who holds the lease: NATS does not answer", because="nats")]
     if right.error:
         detail = f"JetStream does not say who holds the lease, and nobody can lead: {right.error}"
         return [problem("leader", detail, cluster.start_command)]

@@ -18,10 +18,10 @@ _MEND = "mpctl log mend ./kept (see context/operations/foreign-message.md)"
 async def log_checks(cluster: Cluster) -> list[Check]:
     """The newest commits, each against the one before it."""
     if cluster.nc is None:
-        return [unknown("log chain", "NATS does not answer")]
+        return [unknown("log chain", "NATS does not answer", because="nats")]
     info = await cluster.stream(subjects.log_stream(cluster.shard))
     if info is None:
-        return [unknown("log chain", "there is no log stream")]
+        return [unknown("log chain", "there is no log stream", because=f"stream {subjects.log_stream(cluster.shard)}")]
     last = int(info["state"]["last_seq"])
     reader = LogReader(cluster.nc, cluster.shard)
     first = max(1, last - _LOOKED_AT + 1)

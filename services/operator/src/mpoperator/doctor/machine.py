@@ -8,11 +8,15 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from mpbus.vitals import OK
+
 from mpoperator.cluster import Cluster
-from mpoperator.doctor.report import Check, ok, problem, unknown, warning
+from mpoperator.doctor.report import Check, follows, ok, problem, unknown, warning
 
 _SECRETS = ("pepper", "token_key", "webhook_key")
 _PUBLIC = {".pub"}
+_RESTS_ON = {"nats": "nats", "log": "nats", "postgres": "postgres", "redis": "redis"}
+"""The line of the server that each fact of a service is about."""
 _FREE_WARNS_BYTES = 2 << 30
 _FREE_FAILS_BYTES = 256 << 20
 
@@ -38,8 +42,15 @@ def _service(cluster: Cluster, name: str, url: str, facts: dict[str, object] | N
     ready = facts.get("ready", facts.get("status") == "ok")
     if not ready:
         why = facts.get("halted_by") or facts.get("waits_for") or detail
-        return problem(label, f"is not ready: {why}", _mend_of(cluster, name, facts))
+        return follows(problem(label, f"is not ready: {why}", _mend_of(cluster, name, facts)), _server_away(facts))
     return ok(label, f"ready: {detail}")
+
+
+def _server_away(facts: dict[str, object]) -> str:
+    """The line of the server that a service says it lacks, empty where it lacks none or is halted."""
+    if "halted_by" in facts:
+        return "log chain" if "relay --rebuild" not in str(facts["halted_by"]) else ""
+    return next((line for word, line in _RESTS_ON.items() if facts.get(word, OK) != OK), "")
 
 
 def _mend_of(cluster: Cluster, name: str, facts: dict[str, object]) -> str:
@@ -59,7 +70,15 @@ def _concerns(name: str, facts: dict[str, object] | None) -> list[Check]:
     """What a service that does its work wants somebody to see to."""
     told = {} if facts is None or "halted_by" in facts else facts.get("concerns")
     mend = "see the line of that name here, and context/operations/readiness.md"
-    return [warning(f"concern {name}", str(each), mend) for each in told] if isinstance(told, list) else []
+    if facts is None or not isinstance(told, list):
+        return []
+    warned = [(str(each), warning(f"concern {name}", str(each), mend)) for each in told]
+    return [follows(check, _server_away(facts) or _repeats(said)) for said, check in warned]
+
+
+def _repeats(concern: str) -> str:
+    """The line here that says the same as a gateway does, empty where there is none."""
+    return " ".join(concern.split()[:2]) if concern.startswith("projection ") else ""
 
 
 def disk_checks(cluster: Cluster) -> list[Check]:

@@ -34,6 +34,8 @@ class Check(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: str
     mend: str = ""
     """The command that mends it, or what to do where no single command does."""
+    because: str = ""
+    """The line that says why, where this one only follows from it."""
 
 
 def ok(name: str, detail: str) -> Check:
@@ -51,30 +53,38 @@ def problem(name: str, detail: str, mend: str) -> Check:
     return Check(name, State.PROBLEM, detail, mend)
 
 
-def unknown(name: str, why: str, mend: str = "") -> Check:
+def unknown(name: str, why: str, mend: str = "", *, because: str = "") -> Check:
     """Could not be looked at."""
-    return Check(name, State.UNKNOWN, why, mend)
+    return Check(name, State.UNKNOWN, why, mend, because)
+
+
+def follows(check: Check, cause: str) -> Check:
+    """The same line, which follows from another."""
+    return msgspec.structs.replace(check, because=cause)
 
 
 class Report(Answer, frozen=True, kw_only=True):
-    """Everything that was looked at."""
+    """Everything that was looked at. What follows from another line is counted as that, and as nothing else."""
 
     healthy: bool
     problems: int
     warnings: int
     unknown: int
+    following: int
     checks: list[Check]
 
     @classmethod
     def of(cls, checks: Iterable[Check]) -> Report:
         """A report of these checks, in their order."""
-        listed = list(checks)
-        counts = {state: sum(check.state is state for check in listed) for state in State}
+        listed = _reasoned(list(checks))
+        causes = [check for check in listed if not check.because]
+        counts = {state: sum(check.state is state for check in causes) for state in State}
         return cls(
-            healthy=not counts[State.PROBLEM],
+            healthy=all(check.state is not State.PROBLEM for check in listed),
             problems=counts[State.PROBLEM],
             warnings=counts[State.WARNING],
             unknown=counts[State.UNKNOWN],
+            following=len(listed) - len(causes),
             checks=listed,
         )
 
@@ -87,28 +97,55 @@ class Report(Answer, frozen=True, kw_only=True):
         """See the base class."""
         counted = (("problem", self.problems), ("warning", self.warnings), ("unknown", self.unknown))
         parts = [_counted(count, word) for word, count in counted if count]
-        return f"{len(self.checks)} checks: {', '.join(parts) or 'all is well'}"
+        follow = f", and {self.following} that follow" if self.following else ""
+        return f"{len(self.checks)} checks: {', '.join(parts) or 'all is well'}{follow}"
 
     def show(self) -> None:
-        """A line for each check, and below it what mends it."""
+        """A line for each check, and below it what mends it. What follows from a line is one line for all of it."""
+        checks = folded(self.checks)
         if output.out().is_terminal:
-            output.out().print(self._table())
+            output.out().print(_table(checks))
         else:
-            output.print_aligned([[check.state, check.name, output.safe(_text(check))] for check in self.checks])
+            output.print_aligned([[check.state, check.name, output.safe(_text(check))] for check in checks])
         output.out().print(Text(self.told(), style="bold"))
 
-    def _table(self) -> Table:
-        table = Table(box=None, show_header=False, pad_edge=False)
-        for column in ("state", "name"):
-            table.add_column(column, no_wrap=True)
-        table.add_column("detail", overflow="fold")
-        for check in self.checks:
-            style = _STYLES[check.state]
-            detail = Text(output.safe(check.detail), style="" if check.state is not State.OK else "dim")
-            if check.mend:
-                detail.append(f"\n→ {check.mend}", style="cyan")
-            table.add_row(Text(check.state, style=style), Text(check.name), detail)
-        return table
+
+def folded(checks: list[Check]) -> list[Check]:
+    """As told to a person: behind a cause one line, which names everything that follows from it."""
+    told = []
+    for check in checks:
+        if check.because:
+            continue
+        told.append(check)
+        if names := [each.name for each in checks if each.because == check.name]:
+            told.append(unknown("", f"because of it: {', '.join(dict.fromkeys(names))}"))
+    return told
+
+
+def _reasoned(checks: list[Check]) -> list[Check]:
+    """Lines with their first cause. It is one only where it stands here and is not well: else a line is its own."""
+    bad = {check.name: check.because for check in checks if check.state is not State.OK}
+    return [follows(check, _root(bad, check.because)) for check in checks]
+
+
+def _root(bad: dict[str, str], name: str) -> str:
+    if name not in bad:
+        return ""
+    return _root(bad, bad[name]) or name
+
+
+def _table(checks: list[Check]) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for column in ("state", "name"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("detail", overflow="fold")
+    for check in checks:
+        style = _STYLES[check.state]
+        detail = Text(output.safe(check.detail), style="" if check.state is not State.OK else "dim")
+        if check.mend:
+            detail.append(f"\n→ {check.mend}", style="cyan")
+        table.add_row(Text(check.state, style=style), Text(check.name), detail)
+    return table
 
 
 def _text(check: Check) -> str:

@@ -28,7 +28,7 @@ _CLOCK = "timedatectl set-ntp true"
 async def nats_checks(cluster: Cluster) -> list[Check]:
     """Of nats-server."""
     if cluster.nc is None:
-        return [problem("nats", cluster.errors["nats"], cluster.start_command)]
+        return [problem("nats", cluster.errors["nats"], cluster.mend_server("nats"))]
     found = [_version(cluster.nc.connected_server_version)]
     varz = await cluster.monitor("/varz")
     if varz is None:
@@ -46,7 +46,7 @@ async def redis_checks(cluster: Cluster) -> list[Check]:
     if cluster.settings.redis_url is None:
         return [unknown("redis", cluster.errors["redis"])]
     if cluster.redis is None:
-        return [problem("redis", cluster.errors["redis"], cluster.start_command)]
+        return [problem("redis", cluster.errors["redis"], cluster.mend_server("redis"))]
     return [ok("redis", "answers")]
 
 
@@ -58,7 +58,7 @@ async def clock_checks(cluster: Cluster) -> list[Check]:
         theirs = await read(cluster)
         label = f"clock {name}"
         if theirs is None:
-            checks.append(unknown(label, f"{name} does not answer"))
+            checks.append(unknown(label, f"{name} does not answer", because=name))
         else:
             checks.append(judge_skew(label, watch.skew_seconds(theirs)))
     return checks

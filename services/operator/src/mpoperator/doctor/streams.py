@@ -39,7 +39,7 @@ _FEED_LAG_WARNS = 10_000
 async def stream_checks(cluster: Cluster) -> list[Check]:
     """Of every stream of the shard, and of the intake's consumer."""
     if cluster.nc is None:
-        return [unknown("streams", "NATS does not answer")]
+        return [unknown("streams", "NATS does not answer", because="nats")]
     shard = cluster.shard
     checks = []
     for config in (
@@ -64,7 +64,7 @@ async def intake_checks(cluster: Cluster) -> list[Check]:
     name = subjects.command_stream(cluster.shard)
     info = await cluster.stream(name) if cluster.nc else None
     if info is None:
-        return [unknown("intake", "there is no command stream to look at")]
+        return [unknown("intake", "there is no command stream to look at", because=_why_not(cluster, name))]
     consumer = await cluster.api(f"CONSUMER.INFO.{name}.{INTAKE_CONSUMER}")
     if "error" in consumer:
         return [problem("intake", f"{name} has no consumer {INTAKE_CONSUMER}", cluster.module("mpbus provision"))]
@@ -73,9 +73,10 @@ async def intake_checks(cluster: Cluster) -> list[Check]:
 
 async def feed_checks(cluster: Cluster) -> list[Check]:
     """How far the feed is behind the log."""
-    info = await cluster.stream(subjects.feed_stream(cluster.shard)) if cluster.nc else None
+    name = subjects.feed_stream(cluster.shard)
+    info = await cluster.stream(name) if cluster.nc else None
     if info is None:
-        return [unknown("feed", "there is no feed to look at")]
+        return [unknown("feed", "there is no feed to look at", because=_why_not(cluster, name))]
     head = await cluster.head()
     last, end = info["state"]["last_seq"], head.position.seq if head else 0
     mend = cluster.module("mpkernel relay")
@@ -85,6 +86,10 @@ async def feed_checks(cluster: Cluster) -> list[Check]:
     if end - last > _FEED_LAG_WARNS or (end and not last):
         return [warning("feed", f"is at event {last:,} of {end:,}: no relay runs, or it is slow", mend)]
     return [ok("feed", f"at event {last:,} of {end:,}")]
+
+
+def _why_not(cluster: Cluster, stream: str) -> str:
+    return f"stream {stream}" if cluster.nc else "nats"
 
 
 def _log_config(shard: str, info: dict[str, Any] | None) -> api.StreamConfig:

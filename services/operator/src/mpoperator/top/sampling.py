@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
-from mpbus.errors import BusError
+from mpbus.errors import BusError, ChainBroken
 from mpbus.streams import INTAKE_CONSUMER
 from mpschema import subjects
+from mpschema.codec import MalformedCommit
 from prometheus_client.parser import text_string_to_metric_families
 from redis.exceptions import RedisError
 
@@ -86,9 +87,7 @@ async def _bus(cluster: Cluster, sample: Sample) -> None:
         sample.unknown.append(cluster.errors["nats"])
         return
     try:
-        head = await cluster.head()
-        if head is not None:
-            sample.seq, sample.stream_seq, sample.epoch = head.position.seq, head.stream_seq, head.header.epoch
+        await _head(cluster, sample)
         command_stream = subjects.command_stream(cluster.shard)
         consumer = await cluster.api(f"CONSUMER.INFO.{command_stream}.{INTAKE_CONSUMER}")
         if "error" not in consumer:
@@ -98,6 +97,17 @@ async def _bus(cluster: Cluster, sample: Sample) -> None:
         sample.leader = (await deciding_holder(cluster)).holder
     except (*GONE, BusError) as error:
         sample.unknown.append(f"NATS does not answer: {str(error) or type(error).__name__}")
+
+
+async def _head(cluster: Cluster, sample: Sample) -> None:
+    """A log that nobody can read is no server that is away."""
+    try:
+        head = await cluster.head()
+    except (ChainBroken, MalformedCommit) as error:
+        sample.unknown.append(f"the log cannot be read: {error}")
+        return
+    if head is not None:
+        sample.seq, sample.stream_seq, sample.epoch = head.position.seq, head.stream_seq, head.header.epoch
 
 
 async def _database(cluster: Cluster, sample: Sample) -> None:
