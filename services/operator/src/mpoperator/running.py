@@ -15,11 +15,12 @@ from mpclient.cli.exits import Exit
 from mpclient.cli.invocation import ExampleCommand
 from mpschema.codec import LevelTooHigh
 
-from mpoperator.errors import Disproved, NotConfigured, Refused, ServerGone, ToolError
+from mpoperator.errors import Disproved, Led, NotConfigured, Refused, ServerGone, ToolError
 
 _ENDINGS: dict[type[ToolError], tuple[str, Exit]] = {
     Disproved: ("disproved", Exit.DISPROVED),
     Refused: ("refused", Exit.REJECTED),
+    Led: ("refused", Exit.REJECTED),
     NotConfigured: ("misconfigured", Exit.USAGE),
     ServerGone: ("unreachable", Exit.UNREACHABLE),
 }

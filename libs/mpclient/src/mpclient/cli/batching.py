@@ -18,16 +18,21 @@ from mpschema.problems import Problem
 from mpclient.cli import output
 from mpclient.cli.exits import Exit, exit_of
 from mpclient.cli.invocation import Invocation, command
+from mpclient.cli.server import Server
+from mpclient.errors import ClientError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
-from mpclient.cli.server import Server
+
+    from mpclient.calls import Answer
 
 _line = msgspec.json.Decoder(BatchLine)
 CHUNK_LINES = 500
 CHUNK_BYTES_MAX = 4 << 20
 LINE_BYTES = 1_000
 """What a line needs beside its payload, at most."""
+KEY_CHARACTERS_MAX = 100
+"""What a line's number is added to is shorter than a key may be."""
 SHOWN_MAX = 20
 """Refusals told one by one; all are counted, and in the answers with --json."""
 
@@ -39,21 +44,31 @@ def add_batch(root: click.Group) -> None:
         root,
         "batch",
         click.Argument(["file"], type=click.Path(exists=True, dir_okay=False, allow_dash=True)),
+        click.Option(
+            ["--idempotency-key"],
+            metavar="KEY",
+            callback=_short,
+            help="Lines without a key of their own get KEY:1, KEY:2 and so on. Repeating the file under the same KEY "
+            "gives the same answers, for ever.",
+        ),
         examples=["mpctl batch tasks.ndjson", "generate-tasks | mpctl batch - --json > outcomes.ndjson"],
     )
-    def batch(invocation: Invocation, file: str) -> None:
+    def batch(invocation: Invocation, file: str, idempotency_key: str | None) -> None:
         """Send many commands.
 
-        Each is a JSON object on a line: {"type", "target"?, "payload"?, "idempotency_key"?}. They are decided in
-        order; a refused one stops none of the others. Exit code 0 when all were accepted, else that of the first
-        refusal.
+        Each is a JSON object on a line of FILE, or of standard input (-): {"type", "target"?, "payload"?,
+        "idempotency_key"?}. They are decided in order; a refused one stops none of the others. Exit code 0 when all
+        were accepted, else that of the first refusal.
         """
-        lines = read_lines(sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes())
+        from mpclient.calls import new_key
+
+        key = idempotency_key or new_key()
+        lines = keyed(read_lines(sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()), key)
         with Server.of(invocation.context, invocation.workspace) as server, _progress(len(lines)) as progress:
             bar = progress.add_task("commands", total=len(lines))
-            answers = []
+            answers: list[Answer] = []
             for chunk in chunks(lines):
-                for answer in server.batch(chunk):
+                for answer in _answers(server, chunk, key, len(answers), len(lines)):
                     answers.append(answer)
                     if invocation.as_json:
                         output.print_json(answer)
@@ -66,6 +81,31 @@ def add_batch(root: click.Group) -> None:
         if len(answers) != len(lines):
             output.complain(f"{len(lines)} commands were sent, {len(answers)} were answered")
             click.get_current_context().exit(Exit.INTERNAL)
+
+
+def keyed(lines: Sequence[BatchLine], key: str) -> list[BatchLine]:
+    """The lines, each with a key: its own, or one of its number, so that one word is enough to ask again for all."""
+    return [
+        line if line.idempotency_key else msgspec.structs.replace(line, idempotency_key=f"{key}:{number}")
+        for number, line in enumerate(lines, 1)
+    ]
+
+
+def _answers(server: Server, chunk: list[BatchLine], key: str, answered: int, total: int) -> list[Answer]:
+    try:
+        return server.batch(chunk)
+    except ClientError as error:
+        error.add_note(
+            f"{answered} of {total} lines were answered. To ask again for all of them, and have none done twice: "
+            f"mpctl batch --idempotency-key {key} FILE, with the same lines"
+        )
+        raise
+
+
+def _short(ctx: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not 0 < len(value) <= KEY_CHARACTERS_MAX:
+        raise click.BadParameter(f"has 1 to {KEY_CHARACTERS_MAX} characters", ctx, option)
+    return value
 
 
 def chunks(lines: Sequence[BatchLine]) -> Iterator[list[BatchLine]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 from mpschema.problems import TYPE_URN, EdgeCode, Problem, title
+from mpschema.rejections import Code
 
 from mpclient.cli import output
 from mpclient.cli.context import Misconfigured, NoServer
@@ -13,9 +14,22 @@ from mpclient.errors import ClientError, ProblemError, ResyncRequired, Unreachab
 EXPECTED = (ClientError, Misconfigured, NoServer)
 """What a run may fail with; anything else is a bug and shows where."""
 
+_NEXT: dict[tuple[str, str], str] = {
+    ("project.archive", Code.INVALID_STATE): "see them: mpctl session list --project {target}"
+    "; end each: mpctl session cancel ID",
+    ("workspace.archive", Code.INVALID_STATE): "see them: mpctl session list; end each: mpctl session cancel ID",
+    ("principal.issue_key", Code.NOT_FOUND): "give it a role first: mpctl principal bind-role {target} --role ROLE",
+}
+"""What to type after a refusal, by command and code."""
 _HINTS: dict[str, str] = {
     EdgeCode.UNAUTHENTICATED: "the key is missing, wrong or expired: see `mpctl whoami`, then --token or MPCTL_TOKEN",
 }
+
+
+def note_next(error: ProblemError, command_type: str, target: str) -> None:
+    """Note at a refusal of a command what to type next, where one thing is."""
+    if found := _NEXT.get((command_type, error.problem.code)):
+        error.add_note(found.format(target=target))
 
 
 def report(error: Exception, *, as_json: bool) -> Exit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
@@ -16,7 +17,7 @@ from mpclient.cli.completion import add_completion
 from mpclient.cli.details import add_details
 from mpclient.cli.exits import MEANING
 from mpclient.cli.failures import EXPECTED, report, report_usage
-from mpclient.cli.invocation import JSON_KEY
+from mpclient.cli.invocation import JSON_KEY, ExampleCommand
 from mpclient.cli.plugins import Plugins
 from mpclient.cli.queries import add_queries
 from mpclient.cli.telling import add_demo
@@ -117,14 +118,27 @@ def build() -> Root:
     assert not missing, f"no group for {missing}"
     add_commands(groups)
     add_queries(groups)
-    groups["key"].add_command(groups["principal"].commands["keys"], "list")
-    groups["key"].add_command(groups["principal"].commands["revoke-key"], "revoke")
+    groups["key"].add_command(_as_key(groups["principal"].commands["keys"], "list"))
+    groups["key"].add_command(_as_key(groups["principal"].commands["revoke-key"], "revoke"))
     add_init(groups["workspace"])
     add_events(groups["events"])
     add_details(root, groups)
     for add in (add_use, add_batch, add_completion, add_demo):
         add(root)
     return root
+
+
+def _as_key(command: click.Command, name: str) -> click.Command:
+    """The same command in the group of keys: its words are `key issue`'s."""
+    found = copy.copy(command)
+    found.name = name
+    found.params = [copy.copy(each) for each in command.params]
+    for each in found.params:
+        if isinstance(each, click.Argument):
+            each.metavar = "PRINCIPAL"
+    if isinstance(found, ExampleCommand):
+        found.examples = [each.replace(f"principal {command.name}", f"key {name}") for each in found.examples]
+    return found
 
 
 def version_option() -> click.Option:

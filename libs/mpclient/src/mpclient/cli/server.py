@@ -6,6 +6,7 @@ The HTTP client is imported when a server is really asked: help and completion a
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 import itertools
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,10 @@ from mpschema.cloudevents import CloudEvent
 from mpschema.envelope import Outcome
 from mpschema.queries import EventRow, ProjectionRow, QuerySpec
 
+from mpclient.cli import output
 from mpclient.cli.context import Context, Misconfigured
+from mpclient.cli.failures import note_next
+from mpclient.cli.slowness import slow
 from mpclient.errors import OutcomeUnknown, ProblemError, UnexpectedAnswer, Unreachable
 
 if TYPE_CHECKING:
@@ -92,7 +96,11 @@ class Server:
         options = flags.options
         options["idempotency_key"] = key
         try:
-            answer = give(command_type, target, arguments, **options)
+            with slow(self._url, command_type):
+                answer = give(command_type, target, arguments, **options)
+        except ProblemError as error:
+            note_next(error, command_type, target)
+            raise
         except ValueError as error:
             raise Misconfigured(str(error)) from error
         except (OutcomeUnknown, Unreachable) as error:
@@ -112,15 +120,18 @@ class Server:
         at: dt.datetime | None = None,
     ) -> msgspec.Struct:
         """The answer of a query about one thing."""
-        return self.client.row(spec.row, spec.query_type, target, after=after_seq, at_seq=at_seq, at=at)
+        with slow(self._url, spec.query_type):
+            return self.client.row(spec.row, spec.query_type, target, after=after_seq, at_seq=at_seq, at=at)
 
     def page(self, spec: QuerySpec, target: str, params: Mapping[str, Any]) -> Page[msgspec.Struct]:
         """One page of a list."""
-        return self.client.page(spec.row, spec.query_type, target, **params)
+        with slow(self._url, spec.query_type):
+            return self.client.page(spec.row, spec.query_type, target, **params)
 
     def rows(self, spec: QuerySpec, target: str, filters: Mapping[str, Any] | None = None) -> list[msgspec.Struct]:
         """Every item of a list."""
-        return list(self.client.pages(spec.row, spec.query_type, target, limit=PAGE_ITEMS, **(filters or {})))
+        with slow(self._url, spec.query_type):
+            return list(self.client.pages(spec.row, spec.query_type, target, limit=PAGE_ITEMS, **(filters or {})))
 
     def project_id(self, named: str) -> str:
         """The id of an open project by its name; what is no name is taken for an id."""
@@ -131,7 +142,15 @@ class Server:
             # It may have been created a moment ago: ask again of read models that have all there is now.
             _, head = self._position()
             found = self.client.projects.list(name=named, state="open", after=head or None).items
+        if not found:
+            self._suggest_project(named)
         return found[0].id if found else named
+
+    def _suggest_project(self, named: str) -> None:
+        """A name that is nearly another's is told; that there is none is for the server to say."""
+        names = [row.name for row in self.client.projects.list(state="open", limit=PAGE_ITEMS).items]
+        if close := difflib.get_close_matches(named, names, n=1):
+            output.hint(f"no open project is called {named!r}: did you mean {close[0]!r}?")
 
     def fence(self, outcome: Outcome) -> int:
         """The fencing token of the claim that this outcome took."""
@@ -139,7 +158,12 @@ class Server:
 
     def issue_key(self, principal: str, key_id: str | None, expires_at_ms: int | None) -> IssuedKey:
         """Make an API key."""
-        return self.client.new_key(principal, key_id=key_id, expires_at_ms=expires_at_ms)
+        try:
+            with slow(self._url, "principal.issue_key"):
+                return self.client.new_key(principal, key_id=key_id, expires_at_ms=expires_at_ms)
+        except ProblemError as error:
+            note_next(error, "principal.issue_key", principal)
+            raise
 
     def issue_token(self, session: str, ttl_seconds: int | None) -> IssuedToken:
         """Make an agent token."""
@@ -149,7 +173,8 @@ class Server:
 
     def batch(self, lines: Sequence[BatchLine]) -> list[Answer]:
         """Give many commands; an answer each, in order."""
-        return self.client.batch(lines)
+        with slow(self._url, f"{len(lines)} commands"):
+            return self.client.batch(lines)
 
     def events(self, after: str | None, filters: Mapping[str, Any]) -> Generator[CloudEvent, None, None]:
         """Every event after a position, for ever."""

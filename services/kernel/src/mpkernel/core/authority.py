@@ -33,6 +33,10 @@ def voice(request: AccessRequest, session: Session | None) -> str:
     return request.envelope.principal if session is None else AGENT_PREFIX + session.id
 
 
-def denied(envelope: CommandEnvelope) -> Rejection:
-    """The refusal that gives nothing away: it says the same whether the thing exists or not."""
-    return Rejection(Code.DENIED, f"{envelope.principal} may not {envelope.type} here")
+def denied(envelope: CommandEnvelope, needs: str = "") -> Rejection:
+    """The refusal that gives nothing away: it says the same whether the thing exists or not.
+
+    `needs` names the roles that may.
+    """
+    told = f"{envelope.principal} may not {envelope.type} here"
+    return Rejection(Code.DENIED, f"{told}: that takes the role {needs}" if needs else told)

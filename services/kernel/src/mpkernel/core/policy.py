@@ -69,6 +69,9 @@ class RoleAuthorizer:
         held = [roles for n in range(len(Role) + 1) for roles in itertools.combinations(descending, n)]
         self._table = table
         self._allowed = {roles: frozenset[str]().union(*(table[role] for role in roles)) for roles in held}
+        may = {kind: [role for role in descending if role is not _AGENT and kind in table[role]] for kind in COMMANDS}
+        self._needs = {kind: " or ".join(reversed(roles)) for kind, roles in may.items()}
+        """Command to the roles that may give it, the lowest first."""
         self._anywhere = table[Role.OPERATOR] | {"workspace.create"}
 
     @property
@@ -88,7 +91,7 @@ class RoleAuthorizer:
         state = request.space.principals.get(principal)
         roles = state.roles if state is not None else ()
         if kind not in self._allowed[roles]:
-            return denied(envelope)
+            return denied(envelope, self._needs.get(kind, ""))
         if roles[0] is _AGENT:
             return agents.authorize(request, envelope.session_id)
         return _ungrantable(request) if type(request.arguments) in _GRANTS else None

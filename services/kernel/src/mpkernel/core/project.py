@@ -67,7 +67,7 @@ def _configure(project: Project, arguments: ConfigureProject, _: AccessRequest) 
 def _archive(project: Project, _: ArchiveProject, request: AccessRequest) -> Decision:
     live = request.space.index.live_in_project.get(project.id, 0)
     if live:
-        return Rejection(Code.INVALID_STATE, f"project {project.id} has {live} live sessions")
+        return Rejection(Code.INVALID_STATE, f"project {project.name!r} has {live} live sessions: end them first")
     return (Fact("project", project.id, ProjectArchived()),)
 
 

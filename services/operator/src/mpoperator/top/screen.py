@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 from mpclient.cli import output
+from mpclient.cli.exits import Exit
 from mpclient.cli.output import STATE_STYLES, safe
 from rich.columns import Columns
 from rich.console import Group, RenderableType
@@ -71,6 +72,12 @@ class Screen(Answer, frozen=True, kw_only=True):
     halted: list[str]
     services: list[Service]
     unknown: list[str]
+
+    @property
+    def ending(self) -> Exit:
+        """See the base class: not 0 where neither NATS nor any service answers."""
+        away = self.seq is None and self.epoch is None and self.leader is None and self.intake_pending is None
+        return Exit.UNREACHABLE if away and not any(each.state != "away" for each in self.services) else Exit.OK
 
     def show(self) -> None:
         """See the base class: the same frame that is drawn again and again."""
