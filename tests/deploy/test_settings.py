@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
-from mpbus.settings import BusSettings
+from mpbus.settings import BusSettings, OpsSettings, RedisSettings
 from mpd.stack import Stack
 from mpgateway.settings import GatewaySettings
 from mpkernel.settings import KernelSettings
+from mpoperator.settings import OperatorSettings
 from mpprojector.settings import MigrationSettings, ProjectorSettings
 from mpwebhooks.settings import WebhooksSettings
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 from tests.deploy.rendered import VALUES_FILES, compose_services, environment, pods, render, values
@@ -53,3 +57,55 @@ def test_compose_sets_what_services_read() -> None:
 def test_mpd_sets_what_services_read(tmp_path: Path) -> None:
     for service in Stack(tmp_path, relays=1, webhooks=1).services:
         assert _unread(service.kind, set(service.environment)) == set(), service.name
+
+
+PAGE = Path(__file__).parents[2] / "context" / "operations" / "settings.md"
+SECTIONS: dict[str, type[BaseSettings]] = {
+    "Every service": OpsSettings,
+    "Redis": RedisSettings,
+    "Kernel and relay": KernelSettings,
+    "Projector": ProjectorSettings,
+    "Gateway": GatewaySettings,
+    "Webhooks": WebhooksSettings,
+    "Migration": MigrationSettings,
+    "mpctl for operators": OperatorSettings,
+}
+
+
+def rows(section: str) -> list[str]:
+    """What the table of a section says: the settings of its service that it does not share."""
+    model = SECTIONS[section]
+    shared = {row for base in (OpsSettings, RedisSettings) if base is not model for row in map(_row, *_fields(base))}
+    return [row for row in map(_row, *_fields(model)) if row not in shared]
+
+
+def _fields(model: type[BaseSettings]) -> tuple[list[str], list[FieldInfo]]:
+    return list(model.model_fields), list(model.model_fields.values())
+
+
+def _row(name: str, field: FieldInfo) -> str:
+    if field.is_required():
+        shown = "must be set"
+    elif field.default_factory is not None or field.default in (None, "", ()):
+        shown = ""
+    else:
+        value = field.default
+        shown = f"`{','.join(value) if isinstance(value, tuple) else json.dumps(value).strip(chr(34))}`"
+    return f"| `MP_{name.upper()}` | {shown} | {field.description} |"
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_the_page_has_every_setting_as_it_is(section: str) -> None:
+    page = PAGE.read_text().partition(f"## {section}\n")[2].partition("\n## ")[0]
+    found = [line for line in page.splitlines() if line.startswith("| `MP_")]
+    assert found == rows(section), "\n".join(["the table should be:", *rows(section)])
+
+
+def test_no_service_reads_a_variable_that_the_page_does_not_have() -> None:
+    root = Path(__file__).parents[2]
+    read = set[str]()
+    for path in [*root.glob("services/*/src/**/*.py"), *root.glob("libs/*/src/**/*.py")]:
+        read |= set(re.findall(r"environ(?:ment)?(?:\.get\(|\[)\"(MP_[A-Z_]+)\"", path.read_text()))
+    assert "MP_HOME" in read
+    page = PAGE.read_text()
+    assert [name for name in sorted(read) if f"`{name}`" not in page] == []
