@@ -77,7 +77,7 @@ def test_without_marked_comments_the_latest_changes_are_reviewed(repository: Pat
 
 
 def test_a_folder_without_a_commit_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(GitFailed, match="not a git repository"):
+    with pytest.raises(GitFailed, match=r"not a git repository.*--repo DIRECTORY"):
         Repository.open(tmp_path)
     _git(tmp_path, "init", "--quiet")
     with pytest.raises(GitFailed, match="no commit yet"):

@@ -52,7 +52,11 @@ class Repository:
         """The repository that `path` is in, at its HEAD. Raises `GitFailed` where there is none, or no commit yet."""
         if not path.is_dir():
             raise GitFailed(f"{path} is not a folder")
-        inside = _git(path, "rev-parse", "--is-bare-repository").strip() == "true"
+        try:
+            inside = _git(path, "rev-parse", "--is-bare-repository").strip() == "true"
+        except GitFailed as none:
+            where = ": go into one, or name one with --repo DIRECTORY" if "not a git repository" in str(none) else ""
+            raise GitFailed(f"{none}{where}") from none
         root = path.resolve() if inside else Path(_git(path, "rev-parse", "--show-toplevel").strip())
         commit = _git(root, "rev-parse", "--verify", "--quiet", "HEAD^{commit}", allowed=(0, 1)).strip()
         if not commit:
