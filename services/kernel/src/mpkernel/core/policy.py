@@ -91,7 +91,8 @@ class RoleAuthorizer:
         state = request.space.principals.get(principal)
         roles = state.roles if state is not None else ()
         if kind not in self._allowed[roles]:
-            return denied(envelope, self._needs.get(kind, ""))
+            # Who has no role here learns nothing: not even that there is a workspace.
+            return denied(envelope, self._needs.get(kind, "") if roles else "")
         if roles[0] is _AGENT:
             return agents.authorize(request, envelope.session_id)
         return _ungrantable(request) if type(request.arguments) in _GRANTS else None
