@@ -15,6 +15,10 @@ HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 MAKE = re.compile(r"^\s*(?:\$ )?make ([a-z]+)", re.MULTILINE)
 MPD = re.compile(r"^\s*(?:\$ )?(?:\.venv/bin/)?mpd ([a-z]+)", re.MULTILINE)
 
+NAMED = re.compile(r"`([a-z]+\.(?!py|pub|seed|acl|conf|json)[a-z_]+)`")
+"""A type or an event of the log, as `leader.stepped_down`."""
+METRIC = re.compile(r"\bmp_(?:kernel|gateway|projector|relay|webhooks|dependency)_[a-z_]+")
+
 DOCUMENTS = [path for path in tracked_files() if path.suffix == ".md"]
 
 
@@ -29,6 +33,18 @@ def test_the_commands_shown_exist(document: Path) -> None:
     targets = set(re.findall(r"^([a-z]+):.*## ", text_of(Path("Makefile")), re.MULTILINE))
     assert set(MAKE.findall(text_of(document))) - targets == set()
     assert set(MPD.findall(text_of(document))) - set(mpd.commands) == set()
+
+
+def test_log_lines_and_metrics_that_operators_read_of_exist() -> None:
+    code = "\n".join(text_of(path) for path in tracked_files() if path.suffix == ".py" and "src" in path.parts)
+    pages = {path: text_of(path) for path in DOCUMENTS if path.parent.name == "operations"}
+    missing = []
+    for path, page in pages.items():
+        names = {name for name in NAMED.findall(page) if not name.startswith("mp")}
+        metrics = {name.removesuffix("_total") for name in METRIC.findall(page)}
+        missing += [f"{path.name}: {name}" for name in names if f'"{name}"' not in code]
+        missing += [f"{path.name}: {name}" for name in metrics if f'"{name}' not in code]
+    assert missing == []
 
 
 def test_the_first_screen_of_the_readme_starts_and_tests() -> None:
