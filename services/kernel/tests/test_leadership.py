@@ -2,23 +2,25 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
 import structlog
 from mpbus.reader import GENESIS, Commit, LogPosition
-from mpkernel.adapters.memory import MemoryLease, MemoryLeases, MemoryLog, MemorySnapshots
+from mpkernel.adapters.memory import MemoryCommands, MemoryIntake, MemoryLease, MemoryLeases, MemoryLog, MemorySnapshots
+from mpkernel.answers import Answers
 from mpkernel.core.policy import RoleAuthorizer
 from mpkernel.core.shard import Shard
 from mpkernel.core.turn import Turn
 from mpkernel.core.world import Fact
 from mpkernel.leadership import Kernel, Memory, Role
 from mpkernel.leases import KeptLease
-from mpkernel.loop import Leader
+from mpkernel.loop import Candidacy, Leader
 from mpkernel.metrics import Metrics
-from mpkernel.ports import LeaseUnavailable
+from mpkernel.ports import CommitTooLarge, Deposed, LeaseUnavailable, Unknown
+from mpkernel.sealing import Sealing
 from mpkernel.standing import Standing
 from mpkernel.timekeeping import Timekeeper
 from mpschema import codec, subjects
@@ -78,6 +80,7 @@ class Machine:
     log: MemoryLog = field(default_factory=MemoryLog)
     leases: MemoryLeases = field(default_factory=lambda: MemoryLeases(lambda: 0.0))
     clock_off: int = 0
+    make_leader: Callable[[Memory], Leader] = never
 
     def __post_init__(self) -> None:
         metrics = Metrics()
@@ -89,7 +92,7 @@ class Machine:
             self.log,
             kept,
             MemorySnapshots(),
-            never,
+            self.make_leader,
             timekeeper=self.timekeeper,
             standing=standing,
             reducer_digest="x",
@@ -104,6 +107,44 @@ class Machine:
     def steady_ns(self) -> int:
         """See `Clock`."""
         return time.monotonic_ns()
+
+    async def send(self, reply_to: str, data: bytes) -> None:
+        """See `Replies`. Nobody asks here."""
+        raise AssertionError(f"{reply_to} is answered {data!r}")
+
+
+class Refusing(MemoryLog):
+    """A log that stores nothing while it has a reason."""
+
+    reason: Exception | None = None
+
+    async def append(self, data: bytes, commit_hash: str, after: LogPosition, deadline_seconds: float) -> int:
+        if self.reason is not None:
+            raise self.reason
+        return await super().append(data, commit_hash, after, deadline_seconds)
+
+
+def may_lead(log: MemoryLog) -> Machine:
+    """A machine whose kernel leads as soon as it may."""
+
+    def leader(memory: Memory) -> Leader:
+        wake = asyncio.Event()
+        return Leader(
+            Candidacy("this", subjects.log_subject("0"), (), 5.0, "this-a"),
+            memory.shard,
+            memory.position,
+            clock=machine.timekeeper,
+            writer=log,
+            intake=MemoryIntake(MemoryCommands(), wake),
+            answers=Answers(log, machine, memory.places),
+            authorizer=RoleAuthorizer(),
+            sealing=Sealing(MemorySnapshots(), "x", 0, wake),
+            metrics=Metrics(),
+            wake=wake,
+        )
+
+    machine = Machine(log, make_leader=leader)
+    return machine
 
 
 @asynccontextmanager
@@ -198,3 +239,30 @@ async def test_a_system_without_a_leader_is_told_as_an_error() -> None:
     told = [entry for entry in logs if entry["event"] == "leader.missing"]
     assert [entry["log_level"] for entry in told] == ["error", "error"]
     assert "86,400.0 s ahead" in told[0]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "cause"),
+    [
+        (Deposed("another leads"), "deposed"),
+        (Unknown("no answer"), "unknown_outcome"),
+        (CommitTooLarge("nobody could store it"), "commit_too_large"),
+    ],
+    ids=["deposed", "unknown", "too large"],
+)
+async def test_what_the_log_does_not_store_ends_the_leadership_and_not_the_kernel(
+    reason: Exception, cause: str
+) -> None:
+    log = Refusing()
+    log.reason = reason
+    machine = may_lead(log)
+
+    def ended() -> float:
+        return REGISTRY.get_sample_value("mp_kernel_step_downs_total", {"cause": cause}) or 0
+
+    before = ended()
+    async with running(machine.kernel):
+        await eventually(lambda: ended() > before)
+        assert not log.commits
+        log.reason = None
+        await eventually(lambda: machine.kernel.role is Role.LEADER and len(log.commits) == 1)

@@ -17,7 +17,7 @@ from mpkernel.core.shard import Shard
 from mpkernel.core.snapshot import state_root
 from mpkernel.loop import Candidacy, Leader
 from mpkernel.metrics import Metrics
-from mpkernel.ports import CommandsRenumbered
+from mpkernel.ports import HEADER_BYTES, CommandsRenumbered
 from mpkernel.sealing import Sealing
 from mpschema import codec, subjects
 from mpschema.base import Command
@@ -89,6 +89,8 @@ class HeldLog(MemoryLog):
         self.open.set()
         self.room: int | None = None
         """How many more commits it stores before it waits."""
+        self.sizes: list[int] = []
+        """How many bytes each commit has."""
 
     async def append(self, data: bytes, commit_hash: str, after: LogPosition, deadline_seconds: float) -> int:
         """See `LogWriter`."""
@@ -97,6 +99,7 @@ class HeldLog(MemoryLog):
             self.room = None
         await self.open.wait()
         self.room = None if self.room is None else self.room - 1
+        self.sizes.append(len(data))
         return await super().append(data, commit_hash, after, deadline_seconds)
 
 
@@ -321,3 +324,47 @@ async def test_no_leader_is_elected_beside_a_command_stream_made_anew() -> None:
         await place.leader().lead()
     assert len(place.log.commits) == commits
     assert len(place.commands.after(0)) == 1
+
+
+async def _claims(place: Place, many: int) -> None:
+    """So many leases more, each of a minute."""
+    lines: list[bytes] = []
+    for name in map(str, range(many)):
+        lines += [
+            command(f"t-{name}", "task.create", "acme", name, CreateTask(project_id="core", title="Write it down")),
+            command(f"r-{name}", "task.mark_ready", "acme", name, MarkTaskReady()),
+            command(f"c-{name}", "task.claim", "acme", name, ClaimTask(ttl_seconds=60)),
+        ]
+    place.commands.publish(CLAIMED, "replies")
+    place.commands.publish(b"\n".join(lines), "replies")
+    await eventually(lambda: place.answered[-1:] == [f"c-{many - 1}"])
+
+
+def _fired(place: Place) -> list[int]:
+    """How many timers each commit holds."""
+    return [sum(record.name == "TimerFired" for record in commit.records) for commit in place.log.commits]
+
+
+async def test_timers_that_are_due_together_fill_no_turn_beyond_half_a_commit() -> None:
+    place = Place()
+    place.log.commit_bytes_max = 8_000
+    await place.begin()
+    await _claims(place, 40)
+    before = len(place.log.commits)
+    place.clock.forward_ms = 61_000
+    place.commands.publish(workspace("beta"), "replies")
+    await eventually(lambda: sum(_fired(place)) == 41 and place.answered[-1:] == ["w-beta"])
+    assert max(place.log.sizes[before:]) < 4_000 + place.log.sizes[before] / _fired(place)[before] + HEADER_BYTES
+    await place.end()
+
+
+async def test_timers_fire_while_commands_fill_every_turn(place: Place) -> None:
+    await _claims(place, 1)
+    place.log.room = 1
+    names = [f"w{number}" for number in range(4_500)]
+    place.commands.publish(b"\n".join(map(workspace, names)), "replies")
+    await eventually(lambda: not place.log.open.is_set())
+    place.clock.forward_ms = 61_000
+    place.log.open.set()
+    await eventually(lambda: place.answered[-1:] == [f"w-{names[-1]}"])
+    assert sum(_fired(place)[:-1]) == 2
