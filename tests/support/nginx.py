@@ -11,16 +11,19 @@ from mpd.process import ChildProcess
 
 from tests.support.programs import environment
 
+_UPGRADES = 'proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade";'
+"""What its documentation asks for, so that WebSockets pass."""
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
 class Nginx(ChildProcess):
     """One nginx that passes everything on to a port, with nothing configured but that."""
 
-    def __init__(self, folder: Path, program: Path, target_port: int) -> None:
+    def __init__(self, folder: Path, program: Path, target_port: int, *, sockets: bool = False) -> None:
         self.folder = folder
         self.port = free_port()
         self._target_port = target_port
+        self._sockets = sockets
         command = [str(program), "-p", str(folder), "-c", "nginx.conf", "-e", "error.log"]
         super().__init__("nginx", command, folder / "nginx.log", environment=environment())
 
@@ -34,7 +37,8 @@ class Nginx(ChildProcess):
         self.folder.mkdir(parents=True, exist_ok=True)
         temporary = " ".join(f"{kind}_temp_path {kind};" for kind in _TEMPORARY)
         server = (
-            f"server {{ listen {HOST}:{self.port}; location / {{ proxy_pass http://{HOST}:{self._target_port}; }} }}"
+            f"server {{ listen {HOST}:{self.port}; "
+            f"location / {{ proxy_pass http://{HOST}:{self._target_port}; {_UPGRADES if self._sockets else ''} }} }}"
         )
         user = "user root; " if os.geteuid() == 0 else ""  # Else it becomes one who may not enter this folder.
         text = f"{user}daemon off; pid nginx.pid; events {{}}\nhttp {{ access_log off; {temporary}\n{server} }}\n"

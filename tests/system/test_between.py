@@ -23,6 +23,7 @@ from mpprojector.adapters.postgres import asked
 from mpprojector.adapters.postgres_ledger import PostgresLedger
 from mpwebhooks import ports as webhooks
 from mpwebhooks.adapters.postgres import Database as DeliveriesPool
+from websockets.asyncio.client import connect
 
 from tests.support import Database, eventually
 from tests.support.nginx import Nginx
@@ -208,6 +209,27 @@ async def test_events_come_at_once_through_nginx_with_its_defaults(stack: Stack,
             assert long.status_code in (413, 422), long.text
             again = await http.get("/v1/workspaces/ws/tasks")
             assert again.status_code == 200
+    finally:
+        nginx.kill()
+
+
+@pytest.mark.needs("nginx")
+async def test_events_come_at_once_through_a_websocket_behind_nginx(stack: Stack, tmp_path: Path) -> None:
+    nginx = Nginx(tmp_path / "nginx", program("nginx"), stack.gateways[0].port, sockets=True)
+    await asyncio.to_thread(nginx.start)
+    headers = {"authorization": f"Bearer {stack.root_key}"}
+    try:
+        async with httpx.AsyncClient(base_url=nginx.url, headers=headers, timeout=30) as http:
+            await _made(http, "/v1/workspaces?id=sockets", {"name": "ws"})
+            await _made(http, "/v1/workspaces/sockets/projects?id=core", {"name": "core"})
+            url = nginx.url.replace("http", "ws") + "/v1/workspaces/sockets/events/ws"
+            async with connect(url, additional_headers=headers) as ear:
+                await ear.recv()
+                for number in range(MARKS):
+                    await _made(http, "/v1/workspaces/sockets/tasks", {"project_id": "core", "title": f"mark {number}"})
+                    async with asyncio.timeout(30):
+                        while f"mark {number}" not in str(await ear.recv()):
+                            pass
     finally:
         nginx.kill()
 
