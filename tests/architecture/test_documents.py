@@ -15,7 +15,7 @@ HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 MAKE = re.compile(r"^\s*(?:\$ )?make ([a-z]+)", re.MULTILINE)
 MPD = re.compile(r"^\s*(?:\$ )?(?:\.venv/bin/)?mpd ([a-z]+)", re.MULTILINE)
 
-NAMED = re.compile(r"`([a-z]+\.(?!py|pub|seed|acl|conf|json)[a-z_]+)`")
+NAMED = re.compile(r"`([a-z]+\.(?!py|pub|seed|acl|conf|json|yaml)[a-z_]+)`")
 """A type or an event of the log, as `leader.stepped_down`."""
 METRIC = re.compile(r"\bmp_(?:kernel|gateway|projector|relay|webhooks|dependency)_[a-z_]+")
 
