@@ -81,6 +81,7 @@ class Machine:
     leases: MemoryLeases = field(default_factory=lambda: MemoryLeases(lambda: 0.0))
     clock_off: int = 0
     make_leader: Callable[[Memory], Leader] = never
+    renew_seconds: float = TTL_SECONDS
 
     def __post_init__(self) -> None:
         metrics = Metrics()
@@ -96,7 +97,7 @@ class Machine:
             timekeeper=self.timekeeper,
             standing=standing,
             reducer_digest="x",
-            renew_seconds=TTL_SECONDS,
+            renew_seconds=self.renew_seconds,
             metrics=metrics,
         )
 
@@ -124,7 +125,7 @@ class Refusing(MemoryLog):
         return await super().append(data, commit_hash, after, deadline_seconds)
 
 
-def may_lead(log: MemoryLog) -> Machine:
+def may_lead(log: MemoryLog, renew_seconds: float = TTL_SECONDS) -> Machine:
     """A machine whose kernel leads as soon as it may."""
 
     def leader(memory: Memory) -> Leader:
@@ -143,7 +144,7 @@ def may_lead(log: MemoryLog) -> Machine:
             wake=wake,
         )
 
-    machine = Machine(log, make_leader=leader)
+    machine = Machine(log, make_leader=leader, renew_seconds=renew_seconds)
     return machine
 
 
@@ -266,3 +267,16 @@ async def test_what_the_log_does_not_store_ends_the_leadership_and_not_the_kerne
         assert not log.commits
         log.reason = None
         await eventually(lambda: machine.kernel.role is Role.LEADER and len(log.commits) == 1)
+
+
+async def test_a_leader_whose_lease_is_renewed_no_more_by_a_fault_steps_down_and_says_so() -> None:
+    machine, cause = may_lead(MemoryLog(), renew_seconds=0.01), {"cause": "lease_keeping_failed"}
+
+    async def broken() -> bool:
+        raise ZeroDivisionError
+
+    machine.lease.renew = broken  # type: ignore[method-assign]  # A fault of ours.
+    with structlog.testing.capture_logs() as logs:
+        async with running(machine.kernel):
+            await eventually(lambda: REGISTRY.get_sample_value("mp_kernel_step_downs_total", cause) is not None)
+    assert ("task.failed", "keeping the lease") in [(entry["event"], entry.get("task")) for entry in logs]

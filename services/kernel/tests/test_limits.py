@@ -267,6 +267,24 @@ def test_a_decision_that_raises_is_refused_and_its_neighbours_are_decided(
     assert isinstance(run.message(creates(3)[1])[0][0], Repeat), "it is refused for ever"
 
 
+def test_a_fault_whose_refusal_finds_no_room_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = Split().turn()
+    assert alone.take(1, "replies", [line("c-0", LARGE, "t0")])
+    run = Split()
+    run.limits = Limits(commit_bytes=alone.size + 50)
+    decide: Any = vars(turns)["decide"]
+    monkeypatch.setattr(
+        turns, "decide", lambda world, envelope, target, *rest: riddle()
+        if target == "t1" else decide(world, envelope, target, *rest)
+    )  # fmt: skip
+    first, second = run.turn(), None
+    assert not first.take(1, "replies", [line("c-0", LARGE, "t0"), line("c-1", CREATE, "t1")])
+    run.seal(first)
+    second = run.turn()
+    assert second.take(1, "replies", [line("c-0", LARGE, "t0"), line("c-1", CREATE, "t1")])
+    assert (len(first.faults), len(second.faults)) == (0, 1)
+
+
 @pytest.mark.parametrize("place", ["evolve", "reindex"])
 @pytest.mark.parametrize("after", [0, 25])
 def test_a_fold_that_raises_leaves_no_trace_of_its_command(

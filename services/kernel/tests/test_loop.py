@@ -9,12 +9,16 @@ from dataclasses import dataclass, field
 import msgspec
 import pytest
 import pytest_asyncio
+import structlog
 from mpbus.reader import GENESIS, LogPosition
+from mpkernel import loop
 from mpkernel.adapters.memory import MemoryCommands, MemoryIntake, MemoryLog, MemorySnapshots
 from mpkernel.answers import Answers, Places
+from mpkernel.core import turn as turns
 from mpkernel.core.policy import RoleAuthorizer
 from mpkernel.core.shard import Shard
 from mpkernel.core.snapshot import state_root
+from mpkernel.core.timers import Timer
 from mpkernel.loop import Candidacy, Leader
 from mpkernel.metrics import Metrics
 from mpkernel.ports import HEADER_BYTES, CommandsRenumbered
@@ -25,6 +29,7 @@ from mpschema.envelope import CommandEnvelope
 from mpschema.project import CreateProject
 from mpschema.task import ClaimTask, CreateTask, MarkTaskReady
 from mpschema.workspace import CreateWorkspace
+from prometheus_client import REGISTRY
 
 from tests.support import eventually
 
@@ -117,6 +122,8 @@ class Place:
     position: LogPosition = GENESIS
     places: Places = field(default_factory=Places)
     process: str = "k1-a"
+    snapshots: MemorySnapshots = field(default_factory=MemorySnapshots)
+    snapshot_every: int = 0
     leading: asyncio.Task[str] | None = None
 
     async def send(self, reply_to: str, data: bytes) -> None:
@@ -135,7 +142,7 @@ class Place:
             intake=MemoryIntake(self.commands, wake),
             answers=Answers(self.log, self, self.places),
             authorizer=RoleAuthorizer(),
-            sealing=Sealing(MemorySnapshots(), "x", 0, wake),
+            sealing=Sealing(self.snapshots, "x", self.snapshot_every, wake),
             metrics=Metrics(),
             wake=wake,
         )
@@ -368,3 +375,58 @@ async def test_timers_fire_while_commands_fill_every_turn(place: Place) -> None:
     place.log.open.set()
     await eventually(lambda: place.answered[-1:] == [f"w-{names[-1]}"])
     assert sum(_fired(place)[:-1]) == 2
+
+
+def counted(name: str, **labels: str) -> float:
+    """A counter of this process."""
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+async def test_a_timer_that_fails_alone_is_told_and_counted(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def raises(*_: object) -> None:
+        raise ZeroDivisionError
+
+    waiting = [Timer("acme", "task_lease", "task", "t1", 1, 0)]
+    monkeypatch.setattr(turns, "fire", raises)
+    monkeypatch.setattr(turns, "set_aside", lambda *_: None)
+    monkeypatch.setattr(loop, "next_due", lambda _: 0 if waiting else None)
+    monkeypatch.setattr(loop, "due", lambda *_: [waiting.pop()])
+    before = counted("mp_kernel_faults_total", kind="timer")
+    with structlog.testing.capture_logs() as logs:
+        await eventually(lambda: counted("mp_kernel_faults_total", kind="timer") == before + 1)
+    told = [entry for entry in logs if entry["event"] == "turn.fault"]
+    assert [(entry["kind"], entry["what"]) for entry in told] == [("timer", "task_lease of acme/t1")]
+
+
+async def test_repeats_of_a_turn_that_records_nothing_are_counted(place: Place) -> None:
+    place.commands.publish(workspace("acme"), "replies")
+    await eventually(lambda: place.answered == ["w-acme"])
+    before = counted("mp_kernel_repeats_total")
+    place.commands.publish(workspace("acme"), "replies")
+    await eventually(lambda: place.answered == ["w-acme"] * 2)
+    assert counted("mp_kernel_repeats_total") == before + 1
+
+
+class SlowSnapshots(MemorySnapshots):
+    """Takes a snapshot, and stores it when it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.go = asyncio.Event(), asyncio.Event()
+
+    async def store(self, data: bytes) -> None:
+        self.begun.set()
+        await self.go.wait()
+        await super().store(data)
+
+
+async def test_who_leads_no_more_stores_no_snapshot_over_the_next_leaders() -> None:
+    slow = SlowSnapshots()
+    place = Place(snapshots=slow, snapshot_every=1)
+    await place.begin()
+    await slow.begun.wait()
+    others = asyncio.all_tasks()
+    await place.end()
+    assert all(task.done() or task is asyncio.current_task() for task in others), "its snapshot goes with it"
+    slow.go.set()
+    assert await slow.load() is None

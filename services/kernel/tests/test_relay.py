@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+import pytest
 from mpbus.reader import Commit, LogPosition
 from mpbus.tasks import end
 from mpkernel.adapters.memory import MemoryLog
@@ -91,3 +92,13 @@ async def test_a_relay_whose_store_hangs_is_stuck_until_it_moves() -> None:
     feed.let_go.set()
     await eventually(lambda: relay.health().ready and not relay.health().stuck)
     await end(running)
+
+
+async def test_a_relay_that_can_see_no_more_how_far_the_log_is_ends_and_says_why() -> None:
+    class Broken(MemoryLog):
+        async def head(self) -> LogPosition:
+            raise ZeroDivisionError
+
+    async with asyncio.timeout(60):
+        with pytest.raises(ZeroDivisionError):
+            await Relay(Broken(), HangingFeed(), "0").run()

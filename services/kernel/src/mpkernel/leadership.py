@@ -15,7 +15,7 @@ import structlog
 from mpbus.errors import ConsumerLost
 from mpbus.ops import READS_LEVEL, Health
 from mpbus.reader import GENESIS, LogPosition
-from mpbus.tasks import end
+from mpbus.tasks import end, watched
 from mpschema import levels
 from mpviews.access import AccessSlice
 from nats.errors import Error as NatsError
@@ -254,7 +254,9 @@ class Kernel:
         leader, ended = self._make_leader(memory), asyncio.Event()
         self._leader = leader
         self._timekeeper.tell(lambda: leader.step_down("clock"))
-        keeping = asyncio.create_task(self._keep_lease(leader, ended))
+        keeping = watched(
+            self._keep_lease(leader, ended), "keeping the lease", lambda _: leader.step_down("lease_keeping_failed")
+        )
         cause = "error"
         try:
             self._begins(leader)

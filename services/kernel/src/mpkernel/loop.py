@@ -338,20 +338,25 @@ class Leader:
 
     def _answer_repeats(self, turn: Turn) -> None:
         """Of a turn that records nothing. All before it is stored, as nothing else is in flight."""
+        self._tell(turn)
+        self._metrics.repeated(turn.replies)
         self._answers.send(pack(turn.replies), self._epoch)
-        self._metrics.dropped(turn.dropped)
         self.decided = True
         self._discards.consumed(self._shard.command_position)
 
     def _seal(self, turn: Turn) -> Sealed:
         """Close the turn. Nothing may be decided between this and the look the sealing takes at the state."""
+        self._tell(turn)
+        sealed = turn.seal(self._position.hash)
+        self._sealing.look(sealed, self._shard)
+        return sealed
+
+    def _tell(self, turn: Turn) -> None:
+        """What failed in a turn by a fault of ours, and what nobody can read."""
         for fault in turn.faults:
             log.error("turn.fault", kind=fault.kind, what=fault.what, epoch=self._epoch, exc_info=fault.error)
             self._metrics.failed(fault.kind)
         self._metrics.dropped(turn.dropped)
-        sealed = turn.seal(self._position.hash)
-        self._sealing.look(sealed, self._shard)
-        return sealed
 
     async def _commit(self, sealed: Sealed) -> None:
         await self._store(sealed)
@@ -385,5 +390,6 @@ class Leader:
         if self._in_flight is not None:
             await end(self._in_flight)
         await self._discards.close()
+        await self._sealing.close()
         await self._intake.close()
         self._metrics.count()

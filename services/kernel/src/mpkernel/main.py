@@ -13,7 +13,7 @@ from mpbus.connect import connect
 from mpbus.identities import KERNEL
 from mpbus.lifecycle import UNREADABLE, Lifecycle, live
 from mpbus.reader import LogReader
-from mpbus.tasks import end
+from mpbus.tasks import end, watched
 from mpbus.telemetry import configure
 from mpbus.vitals import Vital
 from mpschema import subjects
@@ -127,7 +127,8 @@ async def serve(settings: KernelSettings, life: Lifecycle, clock: Clock) -> int:
     """Run one kernel, by a clock, until a signal asks it to stop. Returns the exit code."""
     nats = Vital("nats")
     nc = await life.reach(nats, connect(settings.nats(KERNEL), f"kernel-{settings.node}", writer=True, vital=nats))
-    looking = asyncio.create_task(Surroundings(nc, settings.shard).look_for_ever())
+    around = Surroundings(nc, settings.shard)
+    looking = watched(around.look_for_ever(), "looking around", lambda _: around.unknown())
     try:
         await life.keep(lambda: compose(settings, nc, clock), needs=nats, halts=(*UNREADABLE, CommandsRenumbered))
     finally:

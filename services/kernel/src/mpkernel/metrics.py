@@ -53,6 +53,10 @@ class Metrics:
         """A commit is stored. The next `count` counts it: whoever waits for its answers does not wait for that."""
         self._uncounted.append((sealed, seconds))
 
+    def repeated(self, replies: Mapping[str, list[Reply]]) -> None:
+        """A turn recorded nothing: all it has to say is in the record."""
+        _REPEATS.inc(sum(map(len, replies.values())))
+
     def settled(self, *, stands: bool) -> None:
         """What was decided ahead stands, or was undone. Counted by the next `count`."""
         self._settled.append(stands)

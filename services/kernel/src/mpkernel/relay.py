@@ -73,11 +73,12 @@ class Relay:
         watching, relaying = asyncio.create_task(self._watch()), asyncio.create_task(self._relay_for_ever())
         asked = asyncio.create_task(self._stopping.wait())
         try:
-            await asyncio.wait({relaying, asked}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({watching, relaying, asked}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             await end(watching, relaying, asked)
-        if not relaying.cancelled():
-            relaying.result()
+        for task in (relaying, watching):
+            if not task.cancelled():
+                task.result()
 
     async def _watch(self) -> None:
         """See how far the log is, so that standing still is noticed."""

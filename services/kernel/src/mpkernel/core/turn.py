@@ -199,10 +199,14 @@ class Turn(Draft):
 
     def _failed(self, position: int, index: int, line: bytes, sender: str, error: Exception) -> list[Reply]:
         """Refuse a line whose decision failed by a fault of ours. What it had done is undone."""
-        what = f"line {index} of message {position}"
+        what, told = f"line {index} of message {position}", len(self.faults)
         self.faults.append(Fault("line", what, error))
         failed = f"a fault of the kernel ({type(error).__name__}): nothing of {what} happened, nor will"
-        return self.refuse(position, index, line, sender, Rejection(Code.UNDECIDABLE, failed))
+        try:
+            return self.refuse(position, index, line, sender, Rejection(Code.UNDECIDABLE, failed))
+        except NoRoom:
+            del self.faults[told:]  # The next turn decides it again, and fails again.
+            raise
 
     def refuse(self, position: int, index: int, line: bytes, sender: str, why: Rejection) -> list[Reply]:
         """Refuse a line that cannot be decided: under its key if that can be read, else as a line nobody can read."""
