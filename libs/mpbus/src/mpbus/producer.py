@@ -70,7 +70,7 @@ class CommandProducer:
         self._reply = subjects.reply_subject(user, secrets.token_hex(8))
         self._numbers = itertools.count(1)
         self._in_flight_max = in_flight_max
-        self._waiting: dict[str, _Waiting] = {}
+        self._waiting: dict[tuple[str, str, str], _Waiting] = {}
         """By who asks and the command's id."""
         self._asked: dict[str, dict[str, _Waiting]] = {}
         """What each pack still waits for: its number, then the command's id."""
@@ -104,7 +104,7 @@ class CommandProducer:
         `OutcomeTimeout` (repeat with the same key to learn).
         """
         line = codec.encode(envelope)
-        asker = f"{envelope.workspace_id} {envelope.principal} {envelope.command_id}"
+        asker = (envelope.workspace_id, envelope.principal, envelope.command_id)
         while (already := self._waiting.get(asker)) is not None:
             if already.line == line:
                 return await asyncio.shield(already.future)

@@ -28,12 +28,14 @@ class Proxies:
         self._strangers = _Lately()
         self._unheard = _Lately()
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
         """Pass on, under the address of who really asks where that can be known."""
         headers = scope.get("headers", ())
-        if any(name in _FORWARDED for name, _ in headers):
-            self._look(scope.get("client"), headers)
-        await self._app(scope, receive, send)
+        for name, _ in headers:
+            if name in _FORWARDED:
+                self._look(scope.get("client"), headers)
+                break
+        return self._app(scope, receive, send)
 
     @property
     def strangers(self) -> list[str]:

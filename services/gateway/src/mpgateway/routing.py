@@ -6,9 +6,11 @@ from typing import Any
 
 from litestar import Litestar
 from litestar.handlers import ASGIRouteHandler
+from mpschema.rejections import Code
 
-from mpgateway.http import Receive, Scope, Send
+from mpgateway.http import Receive, Scope, Send, send_answer
 from mpgateway.pipeline import Operation, Pipeline
+from mpgateway.problems import Refused, answer_of
 from mpgateway.routes.domain import Route
 
 Handle = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -27,9 +29,32 @@ def handler(path: str, handle: Handle) -> ASGIRouteHandler:
     """The Litestar handler of one path, written with `{name}` for its parameters."""
 
     async def route(scope: Any, receive: Any, send: Any) -> None:
+        if not _has_one_spelling(scope):
+            await _answer_nothing(scope, send)
+            return
         await handle(scope, receive, send)
 
     return ASGIRouteHandler(path.replace("}", ":str}"), copy_scope=False)(route)
+
+
+def _has_one_spelling(scope: Any) -> bool:
+    """Whether each part of the path is a name. Litestar drops empty parts, and takes `%2F` for a slash.
+
+    What a proxy allows by its path must be what is answered here.
+    """
+    raw: bytes = scope["raw_path"]
+    if b"//" in raw or raw.endswith(b"/"):
+        return raw == b"/"
+    return b"%" not in raw or b"%2f" not in raw.lower()
+
+
+async def _answer_nothing(scope: Any, send: Send) -> None:
+    told = "there is nothing at this path: its parts have names, and one slash between them"
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008, "reason": told})
+        return
+    refused = Refused(Code.NOT_FOUND, told)
+    await send_answer(send, answer_of(refused, scope["raw_path"].decode("ascii", "replace")))
 
 
 def give_parameters(app: Litestar) -> None:

@@ -43,6 +43,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 self.proxies,
+                interface="asgi3",
                 host=host,
                 port=port,
                 http=cast("type[asyncio.Protocol]", partial(HttpProtocol, self._limits)),

@@ -128,9 +128,12 @@ class HttpProtocol(HttpToolsProtocol):
         self._count(len(name) + len(value))
         if self._phase is not Phase.HEAD:
             return
-        super().on_header(name, value)
-        if self.headers[-1][0] == b"host":
+        name = name.lower()
+        self.headers.append((name, value))
+        if name == b"host":
             self._hosts += 1
+        elif name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
 
     def _count(self, more: int) -> None:
         self._head_bytes += more
