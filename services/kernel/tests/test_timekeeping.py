@@ -199,6 +199,12 @@ async def test_nobody_begins_who_never_heard_the_server() -> None:
     assert watched.keeper.distrust == "the NATS server does not say what time it is: away"
 
 
+async def test_who_gets_slow_answers_alone_says_so() -> None:
+    watched = Watched(Hands(answer_takes=3))
+    assert not await watched.keeper.look()
+    assert watched.keeper.distrust.startswith("the NATS server took 3 s to say what time it is, and may take ")
+
+
 async def test_an_answer_that_was_long_on_its_way_says_nothing(watched: Watched) -> None:
     await watched.leads()
     watched.hands.answer_takes, watched.hands.server_off = 4, 20

@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 
 import structlog
 from mpbus.errors import ConsumerLost
-from mpbus.ops import READS_LEVEL, Health
+from mpbus.ops import Health
 from mpbus.reader import GENESIS, LogPosition
 from mpbus.tasks import end, watched
-from mpschema import levels
 from mpviews.access import AccessSlice
 from nats.errors import Error as NatsError
 
@@ -126,7 +125,6 @@ class Kernel:
         for tried in memory.shard.world.tries[-1:] if memory else ():
             facts["tried_line"] = f"line {tried.line} of message {tried.position}"
             facts["tries"] = len(memory.shard.world.tries) if memory else 0
-        facts[READS_LEVEL] = levels.FEATURE_LEVEL
         return Health(self.role in (Role.STANDBY, Role.LEADER) and not self._standing.hindrance, facts)
 
     async def run(self) -> None:

@@ -107,6 +107,9 @@ class Timekeeper:
         if answered - steady < self._bound_ns // _ROUND_TRIP:
             self._ahead = wall + (answered - steady) // 2 - server
             self._metrics.clock(self._ahead / SECOND_NS)
+        else:
+            took, most = (each / SECOND_NS for each in (answered - steady, self._bound_ns // _ROUND_TRIP))
+            self._unknown = f"the NATS server took {took:.2g} s to say what time it is, and may take {most:g} s"
         self._settle(wall, steady)
         self._tell()
         return not self.distrust

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 from mpbus.connect import shows_who_it_is
 from mpbus.identities import RESTORE
-from mpbus.reader import Commit
 from mpbus.streams import provision
 from nats.aio.client import Client
 
@@ -21,6 +19,7 @@ from mpoperator.backup.verifying import must_equal, read_whole
 from mpoperator.chain import Chain
 from mpoperator.checkpoints import Heads
 from mpoperator.cluster import cluster
+from mpoperator.moving import batches
 from mpoperator.progress import meter
 from mpoperator.restoration import Origin, begin_epoch, commands_decided
 from mpoperator.running import Answer
@@ -92,7 +91,7 @@ async def _put_back(
     """Write, fold what was written, compare, begin the epoch. Returns the epoch, and events written a second."""
     stream = await prepare(nc, settings.shard, settings.replicas, resume=resume)
     await provision(nc, settings.shard, settings.replicas, guarded=shows_who_it_is(nc))
-    rate = await append(nc, stream, _batches(folder / LOG, segment), segment.end)
+    rate = await append(nc, stream, batches(folder / LOG, segment), segment.end)
     folded = await _fold(stream, segment)
     must_equal(backup, folded)
     origin = Origin("backup", backup.taken_at_ms, await commands_decided(nc, backup.shard))
@@ -109,12 +108,6 @@ def _heads(folder: Path, segment: Manifest) -> Heads:
                 heads.add(commit)
             bar.advance(len(commits))
     return heads
-
-
-async def _batches(folder: Path, segment: Manifest) -> AsyncIterator[list[Commit]]:
-    for commits in read_commits(folder, segment):
-        yield commits
-        await asyncio.sleep(0)
 
 
 async def _fold(stream: LogStream, segment: Manifest) -> Folded:
