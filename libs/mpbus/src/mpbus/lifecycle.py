@@ -1,7 +1,7 @@
 """What every service's main repeats: its ops door and its signal handlers are there before any server is reached.
 
     async def work(life: Lifecycle) -> int: ...
-    uvloop.run(live("gateway", settings, work))
+    uvloop.run(live(service, settings, work))
 
 Until `work` says what it serves, the process is alive and not ready, and a signal ends it at once.
 """

@@ -1,6 +1,7 @@
 """Outcomes on their way back: fresh ones at once, recorded ones read from the log for whoever asks again."""
 
 import asyncio
+from array import array
 from bisect import bisect_right
 from collections.abc import Coroutine
 from dataclasses import dataclass
@@ -30,8 +31,8 @@ class Places:
     """Where commits stand: the first event of each, and its position in the stream. 16 bytes a commit."""
 
     def __init__(self) -> None:
-        self._first_seqs: list[int] = []
-        self._stream_seqs: list[int] = []
+        self._first_seqs = array("Q")
+        self._stream_seqs = array("Q")
 
     def add(self, first_seq: int, stream_seq: int) -> None:
         """The newest commit."""
