@@ -173,6 +173,16 @@ async def test_an_answer_that_comes_before_the_body_is_read_in_full(impatient: S
     assert (answer.status_code, answer.headers["connection"]) == (401, "close")
 
 
+async def test_after_an_answer_that_came_before_the_body_nothing_more_is_answered(impatient: Stack) -> None:
+    """What follows is the rest of a body that nobody read, whatever it looks like."""
+    async with _connection(impatient) as (reader, writer):
+        writer.write(b"POST /v1/workspaces/slow/tasks HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 401")
+        writer.write(b" " * 10 + HEALTH)
+        heard = await asyncio.wait_for(reader.read(-1), PATIENCE_SECONDS)
+    assert b"HTTP/1.1" not in heard
+
+
 HANDSHAKE = (
     b"GET /v1/workspaces/slow/events/ws HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
@@ -307,3 +317,12 @@ async def test_the_problem_says_what_was_waited_for(impatient: Stack) -> None:
         heard = await asyncio.wait_for(reader.read(-1), PATIENCE_SECONDS)
     problem = json.loads(heard.partition(b"\r\n\r\n")[2])
     assert (problem["code"], problem["detail"]) == ("request_timeout", "the headers did not come within 1.5 s")
+
+
+async def test_a_body_that_falls_silent_is_not_waited_for_to_its_end(impatient: Stack, viewer: Door) -> None:
+    credential = viewer.credential.encode()
+    async with _connection(impatient) as (reader, writer):
+        writer.write(CHUNKED.replace(b"CREDENTIAL", credential) + b"1\r\n{\r\n")
+        heard = await asyncio.wait_for(reader.read(-1), PATIENCE_SECONDS)
+    problem = json.loads(heard.partition(b"\r\n\r\n")[2])
+    assert (problem["code"], problem["detail"]) == ("request_timeout", "no byte of the body came for 1.5 s")
