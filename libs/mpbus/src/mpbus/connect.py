@@ -37,11 +37,11 @@ class BusClient(Client):
         super().__init__()
         self.options_given = options
         self.vital = vital
-        """Whether the server answers us, and what it said last."""
+        """The state of the server: answering or away, and its last words."""
         self._refusable: dict[str, set[OnDenied]] = {}
         self._trouble = Trouble("nats.error")
         self.lost_at: float | None = None
-        """When the connection was lost, by the monotonic clock; None while it stands."""
+        """The moment of the loss, by the monotonic clock; None while the connection stands."""
         self.all_denied: OnDenied | None = None
         """Told of every refusal, whatever it was of."""
 
@@ -74,7 +74,7 @@ class BusClient(Client):
             asking.cancel()
 
     async def reported(self, error: Exception) -> None:
-        """What the client library reports beside answers."""
+        """Take in what the client library reports beside answers."""
         said = str(error) or type(error).__name__
         found = _VIOLATION.search(said.lower())
         if found is not None:
@@ -115,7 +115,7 @@ class BusClient(Client):
 
 
 def shows_who_it_is(nc: Client) -> bool:
-    """Whether a connection was made with a credential, as where the server asks for one."""
+    """Tell whether a connection was made with a credential, as where the server asks for one."""
     return isinstance(nc, BusClient) and nc.options_given.has_credential
 
 

@@ -56,7 +56,7 @@ class Connector:
         self._statements, self._kind = statements, kind
         self._connect_seconds, self._command_seconds = connect_seconds, command_seconds
         self.pooled = False
-        """Whether a pooler stood between, when last looked."""
+        """True once a pooler was found between."""
 
     async def connect(self, *_: object, **__: object) -> asyncpg.Connection:
         """One connection. Raises what the driver raises. Pools call it with what they know, which is nothing more."""
@@ -98,7 +98,7 @@ class Connector:
 
 
 async def is_direct(connection: asyncpg.Connection) -> bool:
-    """Whether the server itself is at the other end. Asked without preparing a statement, which a pooler would keep."""
+    """Tell whether the server itself is at the other end. It prepares no statement, which a pooler would keep."""
     told = int(connection.get_server_pid())
     status = await connection.execute(f"SELECT 1 WHERE pg_backend_pid() = {told}")
     return bool(status == "SELECT 1")

@@ -1,4 +1,4 @@
-"""Who may do what on NATS: the one table from which server configurations, documents and tests are made.
+"""The rights of each user on NATS: the one table from which server configurations, documents and tests are made.
 
 Every process of ours is a user with a key of its own. What is not listed is refused by the server. Each user hears
 answers under an inbox prefix that is its own, so that nobody overhears or forges another's.
@@ -44,7 +44,7 @@ def server_entry(public_key: str, publish: Iterable[str], subscribe: Iterable[st
 
 
 def inbox_prefix(user: str) -> str:
-    """What a user's client must use as the prefix of its inboxes."""
+    """The prefix that a user's client must use for its inboxes."""
     return f"_INBOX.{user}" if user else "_INBOX"
 
 
@@ -140,7 +140,7 @@ def _lease_read() -> tuple[str, ...]:
 
 
 def _snapshots_read() -> tuple[str, ...]:
-    """What the client library asks of an object store to read from it. It looks the stream up by its subject first."""
+    """The requests of the client library to read from an object store. It looks the stream up by its subject first."""
     return (
         f"{_API}.STREAM.NAMES",
         *_read(SNAPSHOT_STREAM)[:3],

@@ -1,4 +1,4 @@
-"""Where the log takes commits: a subject that nobody can guess, known to those who may ask the log stream what it is.
+"""The place where the log takes commits: a subject that nobody can guess. Who may ask the log stream is told it.
 
 JetStream sends its answers, and what a consumer delivers, to whatever subject a request names, and asks no permission
 for that. So the subject under which commits are stored is not the one on which the stream listens.
@@ -25,6 +25,6 @@ def ingest_of(config: api.StreamConfig, shard: str) -> str:
 
 
 async def log_ingest(js: JetStreamContext, shard: str) -> str:
-    """Where to publish commits now. Raises what `stream_info` raises."""
+    """Ask for the subject on which to publish commits now. Raises what `stream_info` raises."""
     info = await js.stream_info(subjects.log_stream(shard))
     return ingest_of(info.config, shard) or subjects.log_subject(shard)

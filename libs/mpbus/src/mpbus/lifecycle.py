@@ -1,4 +1,4 @@
-"""What every service's main repeats: its ops door and its signal handlers are there before any server is reached.
+"""The part common to all services: the ops door and the signal handlers are there before any server is reached.
 
     async def work(life: Lifecycle) -> int: ...
     uvloop.run(live(service, settings, work))
@@ -28,13 +28,13 @@ from mpbus.vitals import Vital
 
 log = structlog.get_logger(__name__)
 LOOK_AGAIN_SECONDS = 5.0
-"""How long who is halted waits before it looks at the log again."""
+"""The wait of a halted reader before it looks at the log again."""
 EXIT_NO_DOOR = 1
 """The ops door's address is taken, or is none."""
 EXIT_MISCONFIGURED = 2
 """A credential or certificate cannot be read."""
 UNREADABLE = (ChainBroken, MalformedCommit)
-"""What halts a reader of the log: it does not verify, or holds what this build cannot read."""
+"""The errors that halt a reader of the log: it does not verify, or holds what this build cannot read."""
 _BUILD = Info("mp_build", "What runs: the service, its version, and the newest feature level of a log it reads.")
 _READY = Gauge("mp_ready", "1 while the service does its work, as /readyz says.")
 T = TypeVar("T")
@@ -44,7 +44,7 @@ class Runnable(Protocol):
     """A service once its servers are there."""
 
     def health(self) -> Health:
-        """Whether it does its work now."""
+        """Tell whether it does its work now."""
         ...
 
     def stop(self) -> None:
@@ -67,7 +67,7 @@ class Lifecycle:
         self._knows: Sequence[Vital] = ()
 
     def health(self) -> Health:
-        """What the service says of itself now, how what it needs is, and which feature level it reads."""
+        """Report the service's own state, the state of what it needs, and the feature level it reads."""
         found = self._health()
         knows = {vital.name: vital.state for vital in self._knows}
         return replace(found, facts={READS_LEVEL: levels.FEATURE_LEVEL, **knows, **found.facts})
@@ -80,7 +80,7 @@ class Lifecycle:
 
     @property
     def interruptible(self) -> bool:
-        """Whether there is nothing to finish."""
+        """True while there is nothing to finish."""
         return self._stop is None
 
     def serves(self, health: Callable[[], Health], stop: Callable[[], None], knows: Sequence[Vital] = ()) -> None:

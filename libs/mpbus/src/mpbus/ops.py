@@ -24,7 +24,7 @@ class Health:
     stuck: str = ""
     """Why only a restart can help: there is work, what it takes is there, and nothing of it is done."""
     concerns: tuple[str, ...] = ()
-    """What somebody should see to, though the service does its work: a sentence each."""
+    """Things that somebody should see to, though the service does its work: a sentence each."""
 
 
 class Progress:

@@ -1,4 +1,4 @@
-"""How to connect to NATS, as one object: where, as whom, and with which proof on both sides."""
+"""The options of a connection to NATS, as one object: the address, the user, and the proof on both sides."""
 
 import ssl
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class NatsOptions:
     url: str
     """Servers, comma separated."""
     user: str = ""
-    """Who this is, one of `mpbus.identities`."""
+    """The user's name, one of `mpbus.identities`."""
     nkey_seed_file: Path | None = None
     creds_file: Path | None = None
     login: str = ""
@@ -30,7 +30,7 @@ class NatsOptions:
 
     @property
     def has_credential(self) -> bool:
-        """Whether it shows who it is by more than the address."""
+        """True where it shows who it is by more than the address."""
         return bool(self.nkey_seed_file or self.creds_file or self.login)
 
     def client_options(self) -> dict[str, Any]:

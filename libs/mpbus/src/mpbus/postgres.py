@@ -1,4 +1,4 @@
-"""What PostgreSQL's refusals mean, by their SQLSTATE: whether it is away, and in which words to say so."""
+"""The meaning of PostgreSQL's refusals, by their SQLSTATE: is it away, and in which words to say so."""
 
 _AWAY = {
     "08": "PostgreSQL does not answer",
@@ -27,7 +27,7 @@ _UNMIGRATED = {
 
 
 def why_away(error: BaseException, *, migrated: bool = False) -> str | None:
-    """Why the database is away for us; None for what is wrong with the statement or its values.
+    """Say why the database is away for us; None for what is wrong with the statement or its values.
 
     Unless it is known to be `migrated`, tables and rights that are missing are still to come. The driver's own errors
     carry no state: of those, what is a `ValueError` speaks of a value.
@@ -44,7 +44,7 @@ def why_away(error: BaseException, *, migrated: bool = False) -> str | None:
 
 
 def why_unavailable(error: BaseException) -> str:
-    """Why a question got no answer, whatever the driver raised: for who asks nothing but what is written in the code.
+    """Say why a question got no answer, whatever the driver raised: for questions that are all written in the code.
 
     What is wrong with a statement of ours, or with the tables, is mended by somebody, and then it goes on.
     """

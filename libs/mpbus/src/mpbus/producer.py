@@ -52,9 +52,9 @@ class _Send(msgspec.Struct):
     line: bytes
     command_id: str
     waiting: _Waiting | None = None
-    """Who waits for the outcome."""
+    """The one that waits for the outcome."""
     stored: "asyncio.Future[None] | None" = None
-    """Who waits for it to be durable."""
+    """The one that waits for it to be durable."""
 
 
 class CommandProducer:
@@ -73,7 +73,7 @@ class CommandProducer:
         self._waiting: dict[tuple[str, str, str], _Waiting] = {}
         """By who asks and the command's id."""
         self._asked: dict[str, dict[str, _Waiting]] = {}
-        """What each pack still waits for: its number, then the command's id."""
+        """The outcomes that each pack still waits for: its number, then the command's id."""
         self._pending: deque[_Send] = deque()
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []

@@ -16,7 +16,7 @@ from mpbus.options import NatsOptions
 
 
 class NatsSettings(BaseSettings):
-    """Where NATS is and who we are there. Read from the environment, each name with the prefix `MP_`.
+    """The address of NATS and our identity there. Read from the environment, each name with the prefix `MP_`.
 
     Secrets are named by their files: what stands in an address is shown in logs and lists of processes.
     """
@@ -34,7 +34,7 @@ class NatsSettings(BaseSettings):
     nats_tls_server_name: str = Field("", description="name in the certificate of NATS, where it is not its address")
 
     def nats(self, user: str) -> NatsOptions:
-        """How `user`, one of `mpbus.identities`, connects. Its inboxes are its own as soon as it shows who it is."""
+        """Build the options of `user`, one of `mpbus.identities`. Its inboxes are its own once it shows who it is."""
         return NatsOptions(
             url=self.nats_url,
             user=user,
@@ -50,7 +50,7 @@ class NatsSettings(BaseSettings):
 
 
 class BusSettings(NatsSettings):
-    """What a service is told beside that."""
+    """Settings of a service beside that."""
 
     shard: str = Field("0", description="the shard this process works on")
     node: str = Field(default_factory=socket.gethostname, description="name of this process in logs and leases")
@@ -87,7 +87,7 @@ class FileCredentials(CredentialProvider):
 
 
 class RedisSettings(BaseSettings):
-    """Where Redis is and who we are there."""
+    """The address of Redis and our identity there."""
 
     model_config = SettingsConfigDict(env_prefix="MP_")
 

@@ -42,7 +42,7 @@ def command_stream(shard: str, replicas: int) -> api.StreamConfig:
 
 
 def log_stream(shard: str, replicas: int, ingest: str = "", *, also_plain: bool = False) -> api.StreamConfig:
-    """What happened: appended only. Neither deletion, purge nor roll-up is possible through the server's API.
+    """The events: appended only. Neither deletion, purge nor roll-up is possible through the server's API.
 
     It takes commits on `ingest` and stores them under the log's subject; without one it listens on that subject.
     """
@@ -161,7 +161,7 @@ async def _provision_log(js: JetStreamContext, shard: str, replicas: int, guarde
 
 
 async def _older_builds_may_lead(js: JetStreamContext, shard: str) -> bool:
-    """Whether the log is below the level of the first build that asks where to publish."""
+    """Tell whether the log is below the level of the first build that asks where to publish."""
     try:
         last = await js.get_last_msg(subjects.log_stream(shard), subjects.log_subject(shard))
         return codec.split_commit(last.data or b"")[0].feature_level < _ASKS_WHERE_LEVEL

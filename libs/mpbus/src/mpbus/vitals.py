@@ -1,4 +1,4 @@
-"""What a process needs: whether each answers now, what it said last, and a log line about it that is no flood."""
+"""The servers that a process needs: the state of each, its last words, and a log line about it that is no flood."""
 
 import time
 from collections.abc import Callable
@@ -53,7 +53,7 @@ class Vital:
 
     @property
     def ok(self) -> bool:
-        """Whether it answered when it was asked last."""
+        """True when it answered the last time it was asked."""
         return self.state == OK
 
     def answered(self) -> None:

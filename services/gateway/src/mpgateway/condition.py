@@ -1,4 +1,4 @@
-"""How the gateway is: what it needs, what it goes on without, and what its readers should know."""
+"""The condition of the gateway: what it needs, what it goes on without, and what its readers should know."""
 
 import asyncio
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ class Condition:
             await end(self._looking)
 
     def health(self, *, bound: bool, strangers: Sequence[str] = ()) -> Health:
-        """What the ops door says; `bound`: whether the public port is open.
+        """Make the report of the ops door; `bound`: whether the public port is open.
 
         `strangers`: who forwards requests and is not known as a proxy.
         """
@@ -74,7 +74,7 @@ class Condition:
 
     @property
     def ready(self) -> bool:
-        """Whether commands and streams go now."""
+        """True when commands and streams go now."""
         return self._nats.ok and self._tail.ready and self._ring.ending is None
 
     def _reason(self) -> str:
@@ -121,7 +121,7 @@ class Condition:
         )
 
     async def _look_at_door(self) -> None:
-        """Whether it can be told who may enter: for that the log is read to its end."""
+        """Look whether it can be told who may enter: for that the log is read to its end."""
         try:
             await self._access.settle()
         except Refused:

@@ -21,7 +21,7 @@ OWNERSHIP = (
     "coalesce(item.lease_until > now(), false) AS owned, "
     "extract(epoch FROM now() - item.updated_at)::float8 AS silent_seconds"
 )
-"""What the row of a projection, called `item`, says of whoever folds it."""
+"""The columns of a projection's row, called `item`, that tell of whoever folds it."""
 CaughtUp = Callable[[], Awaitable[bool]]
 """Waits, within a bound, until the read models know all that this process has read of the log."""
 
@@ -76,7 +76,7 @@ class ReadModels:
 
 
 def told(record: asyncpg.Record) -> Told:
-    """What the row of a projection says."""
+    """Read what the row of a projection says."""
     return Told(**{field.name: record[field.name] for field in fields(Told)})
 
 

@@ -85,7 +85,7 @@ class HttpRequest:
         return value.decode("ascii")
 
     def accepts(self, media_type: bytes) -> bool:
-        """Whether the request names a media type among those it wants."""
+        """Tell whether the request names a media type among those it wants."""
         return any(name == b"accept" and media_type in value.lower() for name, value in self._scope["headers"])
 
     @property

@@ -62,7 +62,7 @@ class _Purse:
     refill: "asyncio.Future[None] | None" = None
 
     def in_use(self, now: float) -> bool:
-        """Whether something is lost with it that is known nowhere else, or somebody waits."""
+        """Tell whether something would be lost with it that is known nowhere else, or somebody waits."""
         return self.blocked_until > now or self.arrival > now or self.refill is not None
 
 

@@ -34,7 +34,7 @@ Handler = Callable[[HttpRequest], Awaitable[Answer | Streamed]]
 
 @dataclass(frozen=True)
 class Operation:
-    """What happens for one method of one path.
+    """The work for one method of one path.
 
     `public`: nobody has to say who they are. `operators`: it is for those who operate the installation alone.
     `refuse` may answer a refusal in its own way.

@@ -1,4 +1,4 @@
-"""Who really asks: proxies that are trusted say so, and of what others claim one hears once."""
+"""The real sender of a request: proxies that are trusted name it, and of what others claim one hears once."""
 
 import time
 from collections.abc import Awaitable, Callable, Iterable

@@ -38,7 +38,7 @@ def handler(path: str, handle: Handle) -> ASGIRouteHandler:
 
 
 def _has_one_spelling(scope: Any) -> bool:
-    """Whether each part of the path is a name. Litestar drops empty parts, and takes `%2F` for a slash.
+    """Tell whether each part of the path is a name. Litestar drops empty parts, and takes `%2F` for a slash.
 
     What a proxy allows by its path must be what is answered here.
     """

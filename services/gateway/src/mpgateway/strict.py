@@ -1,4 +1,4 @@
-"""What a body says it is, and JSON in which every key stands once.
+"""The media type of a body, and JSON in which every key stands once.
 
 The decoder takes the last of two equal keys, another reader the first: a request that means two things is refused.
 """

@@ -1,4 +1,4 @@
-"""Who may enter which workspace, known from the log itself: what a request or stream rests on is a look-up in memory.
+"""The right to enter a workspace, known from the log itself: a request or stream rests on a look-up in memory.
 
 The slice is as new as what this process has read of the log. So a yes holds as long as the log does not say otherwise,
 and a no counts only once everything has been read that was there when it was asked.
@@ -22,10 +22,10 @@ from mpgateway.http import retry_after
 from mpgateway.problems import Refused
 
 SETTLE_SECONDS = 2.0
-"""How long who is unknown waits until what is known has reached the end of the log."""
+"""The wait of an unknown sender until the slice has reached the end of the log."""
 LOAD_SECONDS = 30.0
 LOST_SECONDS = 60.0
-"""How long doors stay open by what is known, while NATS is away."""
+"""The time for which doors stay open by what is known, while NATS is away."""
 AWAY = (BusError, NatsError, TimeoutError, OSError)
 log = structlog.get_logger(__name__)
 
@@ -46,7 +46,7 @@ class Access:
         self._asking: asyncio.Task[None] | None = None
         self._next: asyncio.Task[None] | None = None
         self.settled_once = False
-        """Whether it has ever held all that was in the log: before, what it holds may have ended since."""
+        """True once it has held all that was in the log: before, what it holds may have ended since."""
 
     async def begin(self) -> LogPosition:
         """Load what a kernel wrote down last, and say from where on the log has to be read. Raises what is `AWAY`."""
@@ -80,11 +80,11 @@ class Access:
         self._moved = asyncio.Event()
 
     def is_operator(self, principal: str) -> bool:
-        """Whether the principal operates the installation: by the settings here, or by the last election."""
+        """Tell whether the principal operates the installation: by the settings here, or by the last election."""
         return principal in self._operators or principal in self.slice.operators
 
     def ended(self, identity: Identity) -> str | None:
-        """Why the credential behind an identity is good no more; None while it is."""
+        """Say why the credential behind an identity is good no more; None while it is."""
         if identity.expires_at is not None and identity.expires_at <= time.time():
             return "expired"
         if identity.key_hash:
@@ -99,12 +99,12 @@ class Access:
 
     @property
     def lost(self) -> bool:
-        """Whether this process has been without NATS for so long that what it knows may have ended meanwhile."""
+        """True when this process has been without NATS for so long that what it knows may have ended meanwhile."""
         since = self._nats.lost_at
         return since is not None and time.monotonic() - since > LOST_SECONDS
 
     def may_enter(self, identity: Identity, workspace_id: str) -> bool:
-        """Whether the identity has any business in a workspace. What it may do there is the kernel's to say."""
+        """Tell whether the identity has any business in a workspace. What it may do there is the kernel's to say."""
         if identity.workspace_id is not None and identity.workspace_id != workspace_id:
             return False
         if identity.session_id is not None or identity.operator:

@@ -41,7 +41,7 @@ class AgentTokens:
         return jwt.encode({"alg": "HS256", "typ": TYPE}, claims, self._key, algorithms=_ALGORITHMS)
 
     def identify(self, token: str) -> Identity | None:
-        """Whose token it is; None for one that is forged, expired or meant for others. Raises `UnfitClaim`."""
+        """Identify a token's owner; None for one that is forged, expired or meant for others. Raises `UnfitClaim`."""
         try:
             claims = jwt.decode(token, self._key, algorithms=_ALGORITHMS).claims
             check_times(claims)

@@ -44,7 +44,7 @@ class ApiKeys:
         return "".join(letters)
 
     def identify(self, key: str) -> Identity | None:
-        """Whose key it is; None for one that is not known. Whether it is still good, `Access.ended` says."""
+        """Identify a key's owner; None for one that is not known. `Access.ended` says whether it is still good."""
         key_id, _, secret = key.removeprefix(PREFIX).rpartition("_")
         if not secret or not is_id(key_id):
             return None

@@ -52,7 +52,7 @@ class Authenticator:
         return identity if identity is not None and self.ended(identity) is None else None
 
     def ended(self, identity: Identity) -> str | None:
-        """Why the identity's credential is good no more; None while it is."""
+        """Say why the identity's credential is good no more; None while it is."""
         if identity.signed_by and (self._oidc is None or not self._oidc.publishes(identity.signed_by)):
             return "revoked"
         return self._access.ended(identity)
@@ -118,5 +118,5 @@ def _bearer(authorization: bytes) -> str:
 
 
 def _digest(token: str) -> bytes:
-    """What a token is remembered by: as long for every token, and no secret."""
+    """Make the name a token is remembered by: as long for every token, and no secret."""
     return hashlib.sha256(token.encode()).digest()

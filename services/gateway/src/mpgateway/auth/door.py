@@ -26,7 +26,7 @@ class Door:
         self._refusals = refusals
 
     def open_to(self, request: HttpRequest, workspace_id: str) -> bool:
-        """Whether the sender may enter, as far as is known at once."""
+        """Tell whether the sender may enter, as far as is known at once."""
         identity = request.identity
         return self._access.may_enter(identity, workspace_id) and (identity.operator or not self._access.lost)
 

@@ -32,7 +32,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def subject(self) -> str:
-        """Whom limits count the sender as.
+        """The name under which limits count the sender.
 
         An owner names principals freely: whose credential is of one workspace counts within it alone, and takes nothing
         from who bears the same name elsewhere.

@@ -17,9 +17,9 @@ from mpgateway.auth.identity import Identity, UnfitClaim, check_times, principal
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"]
 REFETCH_SECONDS = 30.0
 KEYS_FRESH_SECONDS = 60.0
-"""How old the keys become while tokens of the provider are in use: so long a withdrawn key may still count."""
+"""The greatest age of the keys while tokens of the provider are in use: so long a withdrawn key may still count."""
 KEYS_KEPT_SECONDS = 3_600.0
-"""How long the last good keys count while the provider does not answer."""
+"""The time for which the last good keys count while the provider does not answer."""
 FETCH_SECONDS = 3.0
 LEEWAY_SECONDS = 5
 JWKS_BYTES_MAX = 1 << 20
@@ -95,7 +95,7 @@ class Oidc:
             return None
 
     def publishes(self, thumbprint: str) -> bool:
-        """Whether the provider still stands by a key, as far as is known."""
+        """Tell whether the provider still stands by a key, as far as is known."""
         return thumbprint in self._published
 
     async def close(self) -> None:

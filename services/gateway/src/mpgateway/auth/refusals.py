@@ -31,7 +31,7 @@ ANSWERED_MAX = 50_000
 
 
 class Refusals:
-    """What was refused lately, by address and by principal."""
+    """The refusals of late, by address and by principal."""
 
     def __init__(self, redis: Redis | None) -> None:
         self._addresses = RateLimiter(redis, "failures", ADDRESS)
@@ -43,7 +43,7 @@ class Refusals:
         self._answered: dict[int, None] = {}
 
     def address_blocked(self, address: str) -> bool:
-        """Whether the address has been refused too often of late."""
+        """Tell whether the address has been refused too often of late."""
         return self._addresses.blocked(address) > 0
 
     async def count_address(self, address: str) -> float:

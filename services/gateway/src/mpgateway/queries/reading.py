@@ -35,7 +35,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Reader:
-    """What all queries share: the read models, and how far they have come. Who may read them, the door has seen."""
+    """The parts all queries share: the read models, and how far they have come. The door has seen who may read."""
 
     def __init__(self, read_models: ReadModels, freshness: Freshness, head: Callable[[], int]) -> None:
         self._read_models = read_models

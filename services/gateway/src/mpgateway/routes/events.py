@@ -28,7 +28,7 @@ PASSING = frozenset({Code.OVERLOADED, Code.UNAVAILABLE, EdgeCode.INTERNAL})
 OURS = frozenset({Code.UNAVAILABLE, EdgeCode.INTERNAL})
 """Refusals that say nothing of who asked."""
 HELD_SECONDS = 1.0
-"""How long the answer waits for who is refused again and again: so often, at most, a connection asks."""
+"""The wait before the answer to who is refused again and again: so often, at most, a connection asks."""
 AWAY_SECONDS = 60.0
 """For how long an event source that is refused again and again stays away, at least."""
 

@@ -18,7 +18,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Operations:
-    """What load balancers and the curious ask. Operators ask the ops door, which says more."""
+    """Routes for load balancers and the curious. Operators ask the ops door, which says more."""
 
     def __init__(self, condition: Condition) -> None:
         self._condition = condition

@@ -24,9 +24,9 @@ PAUSE_SPREAD = 2.0
 CROWDED_SECONDS = 5.0
 """For how long those stay away, at least, for whom there is no room."""
 UNREAD_SECONDS = 1.0
-"""How long one write may take when its principal lets too many streams lie unread already."""
+"""The time one write may take when its principal lets too many streams lie unread already."""
 LOOK_SECONDS = 1.0
-"""How often those are looked at that wait for their clients: what may no longer be read is not kept for them."""
+"""The pause between two looks at those that wait for their clients: what may no longer be read is not kept for them."""
 
 OVERLOADED = str(Code.OVERLOADED)
 _PAST_SECONDS = 0.1
@@ -83,11 +83,11 @@ class Clients:
 
     @property
     def count(self) -> int:
-        """How many are served."""
+        """The number of clients that are served."""
         return self._seats.taken
 
     def refusal(self, who: Who) -> str | None:
-        """Why somebody cannot have a stream now; None when there is room."""
+        """Say why somebody cannot have a stream now; None when there is room."""
         return self._seats.refusal(who)
 
     async def serve(self, client: "Client", transport: str, receive: Receive, write: Write) -> str:
@@ -176,7 +176,7 @@ class Clients:
         self._look_at = loop.call_later(LOOK_SECONDS, self._look) if self._writes else None
 
     def _ended(self, client: "Client") -> str | None:
-        """Why the client may not go on; None while it may.
+        """Say why the client may not go on; None while it may.
 
         What ends it is in the log, in its workspace: the commit that says so wakes the stream, after it was folded.
         """

@@ -21,10 +21,10 @@ from mpgateway.streaming.ring import ANY, Frame, FramedCommit, Ring
 from mpgateway.streaming.shares import Pace, Turns, Who
 
 BACKFILLS_MAX = 16
-"""How many clients read the log at once; the others wait for their turn."""
+"""The number of clients that read the log at once; the others wait for their turn."""
 BACKFILL_BATCH = 64
 BACKFILL_BYTES = 8 << 20
-"""What one of them asks the log for at once: what it does not read is kept here."""
+"""The bytes that one of them asks the log for at once: what it does not read is kept here."""
 CHUNK_FRAMES = 500
 CHUNK_BYTES = 128 * 1024
 READ_BYTES_PER_SECOND = 32 << 20

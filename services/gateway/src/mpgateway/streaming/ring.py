@@ -20,9 +20,9 @@ from mpgateway.streaming.cursor import START, Cursor
 ANY = ""
 """Waits for commits of any workspace."""
 DECODED_FACTOR = 2.5
-"""What a commit's decoded events take in memory for each byte of the commit (measured)."""
+"""The memory that a commit's decoded events take for each byte of the commit (measured)."""
 FRAME_BYTES = 400
-"""What a frame takes beside its bytes (measured)."""
+"""The memory that a frame takes beside its bytes (measured)."""
 
 
 class _Tenant(msgspec.Struct):
@@ -39,7 +39,7 @@ class Frame:
     record: EventRecord
     sse: bytes
     json_at: int
-    """Where the JSON begins; it ends before the empty line. Kept once: memory limits how far back a ring goes."""
+    """The beginning of the JSON; it ends before the empty line. Kept once: memory limits how far back a ring goes."""
 
     @property
     def event_json(self) -> bytes:

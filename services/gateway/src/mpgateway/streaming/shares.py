@@ -1,4 +1,4 @@
-"""Who may have how many streams, and whose turn it is to read the log: shares, so that nobody starves the others."""
+"""Shares of streams, and of turns to read the log, so that nobody starves the others."""
 
 import asyncio
 import time
@@ -10,9 +10,9 @@ from itertools import count
 from typing import Any, NamedTuple
 
 TURN_SECONDS = 1.0
-"""How long somebody reads the log while others wait for their turn."""
+"""The time somebody reads the log while others wait for their turn."""
 LENT_SECONDS = 0.5
-"""How long a turn is kept for a client that does not read what it was given."""
+"""The time a turn is kept for a client that does not read what it was given."""
 
 AHEAD_SECONDS = 2.0
 """So many seconds' worth of the log may be read at once."""
@@ -20,7 +20,7 @@ PACES_MAX = 10_000
 
 
 class Who(NamedTuple):
-    """Whom a stream counts for."""
+    """The workspace and the sender that a stream counts for."""
 
     workspace_id: str
     subject: str
@@ -29,7 +29,7 @@ class Who(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SeatLimits:
-    """How many streams may be open at once: of all, of one workspace, of one principal."""
+    """The number of streams that may be open at once: of all, of one workspace, of one principal."""
 
     total: int
     of_workspace: int
@@ -45,7 +45,7 @@ class Seats:
         self.taken = 0
 
     def refusal(self, who: Who) -> str | None:
-        """Why there is no seat for somebody; None when there is one."""
+        """Say why there is no seat for somebody; None when there is one."""
         limits, free = self._limits, self._limits.total - self.taken
         workspace, own = self._held["workspace", who.workspace_id], self._held["subject", who.subject]
         if own >= min(limits.of_principal, free):
@@ -81,7 +81,7 @@ class Turns:
 
     @property
     def wanted(self) -> bool:
-        """Whether somebody waits for a turn."""
+        """True while somebody waits for a turn."""
         return bool(self._waiting)
 
     @asynccontextmanager
@@ -128,7 +128,7 @@ class Turns:
 
 
 class Pace:
-    """How fast a principal's streams read the log together. What was read too fast is a debt, and waited for."""
+    """The speed at which a principal's streams read the log together. Reading too fast makes a debt to wait for."""
 
     def __init__(self, bytes_per_second: int, ahead_seconds: float = AHEAD_SECONDS) -> None:
         self._bytes_per_second = bytes_per_second
@@ -158,7 +158,7 @@ class Turn:
 
     @property
     def over(self) -> bool:
-        """Whether it is somebody else's turn."""
+        """True once it is somebody else's turn."""
         return self._over or (self._turns.wanted and time.monotonic() - self._began > TURN_SECONDS)
 
     def give_back(self) -> None:

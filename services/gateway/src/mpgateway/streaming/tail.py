@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 
 class Follower(Protocol):
-    """Who takes in all commits from a place of its own on, before any stream is told of them."""
+    """A part that takes in all commits from a place of its own on, before any stream is told of them."""
 
     async def begin(self) -> LogPosition:
         """The place after which it takes in commits. Raises what is `AWAY`."""
@@ -116,7 +116,7 @@ class Tail:
             self._settled.set()
 
     def _tell_progress(self) -> None:
-        """Whoever starts from far behind says how far it has come."""
+        """Say how far it has come, where it started from far behind."""
         if not self.ready and self._ring.cursor.seq >= self._told + PROGRESS_EVENTS:
             self._told = self._ring.cursor.seq
             log.info("tail.reading", seq=self._told, of=self._head_at_start)

@@ -1,1 +1,1 @@
-"""What happens on a connection before there is a request and after there is an answer: bytes, bounds, deadlines."""
+"""The life of a connection before there is a request and after there is an answer: bytes, bounds, deadlines."""

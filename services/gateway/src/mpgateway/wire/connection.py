@@ -21,13 +21,13 @@ from mpgateway.wire.exchange import CLOSE, Exchange
 from mpgateway.wire.limits import NEVER, WireLimits
 
 _FRAMING_FACTOR = 8
-"""How many bytes of chunk framing a byte of a body may need: a chunk of one byte needs five."""
+"""The bytes of chunk framing that a byte of a body may need: a chunk of one byte needs five."""
 _UNSENT_BYTES = 128 * 1024
-"""What the kernel takes of an answer before it can be sent."""
+"""The bytes of an answer that the kernel takes before it can be sent."""
 
 
 class Phase(enum.Enum):
-    """What a connection waits for."""
+    """The thing a connection waits for."""
 
     IDLE = "a request"
     HEAD = "the end of the headers"
@@ -87,7 +87,7 @@ class HttpProtocol(HttpToolsProtocol):
                 return
 
     def _deaf(self) -> bool:
-        """Whether nothing more that comes is of interest."""
+        """True when nothing more that comes is of interest."""
         return self._phase is Phase.LINGER or self.transport.is_closing()
 
     def _feed(self, data: bytes) -> None:
@@ -269,14 +269,14 @@ class HttpProtocol(HttpToolsProtocol):
 
     @property
     def unfinished_bytes(self) -> int:
-        """What a request that is not complete holds here."""
+        """The bytes that a request that is not complete holds here."""
         if self._phase is Phase.HEAD:
             return max(0, self._uncounted)
         return len(self.cycle.body) if self._phase is Phase.BODY and self.cycle is not None else 0
 
     @property
     def unread_bytes(self) -> int:
-        """What was written and is not read."""
+        """The bytes that were written and are not read."""
         return self.transport.get_write_buffer_size()
 
     def let_go(self, reason: str) -> None:

@@ -19,7 +19,7 @@ class Exchange(RequestResponseCycle):
     _head: Any = None
     """The begin of an answer whose length is stated: it goes out in one piece with the body."""
     early = False
-    """Whether the answer began before the request was complete."""
+    """True when the answer began before the request was complete."""
 
     def fail(self, why: Exception) -> None:
         """Let whoever waits for the body know that it does not come."""
@@ -53,7 +53,7 @@ class Exchange(RequestResponseCycle):
         await super().send(message)
 
     def _is_plain(self) -> bool:
-        """Whether the answer needs none of what uvicorn looks at: most do not, and that is a tenth of a request."""
+        """Tell whether uvicorn need not look at the answer: with most it need not, which saves a tenth of a request."""
         return (
             self.keep_alive
             and not (self.more_body or self.response_started or self.disconnected or self.flow.write_paused)

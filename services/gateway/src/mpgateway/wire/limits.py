@@ -12,7 +12,7 @@ Held = TypeVar("Held")
 
 @dataclass(frozen=True, slots=True)
 class WireLimits:
-    """What one connection may take of memory and time, and what all of them may."""
+    """The memory and time that one connection may take, and all of them together."""
 
     head_bytes_max: int = 64 * 1024
     """Of a request line with its headers; of chunk extensions and trailers beyond their share of a body, too."""
@@ -21,21 +21,21 @@ class WireLimits:
     body_seconds: float = 30.0
     """From the end of the headers to the end of the body."""
     body_idle_seconds: float = 10.0
-    """How long no byte of a body may come."""
+    """The time in which no byte of a body may come."""
     keep_alive_seconds: float = 75.0
-    """How long a connection may wait for its next request."""
+    """The time a connection may wait for its next request."""
     answer_seconds: float = 60.0
-    """How long a client may take to read what was written to it."""
+    """The time a client may take to read what was written to it."""
     linger_seconds: float = 5.0
-    """How long a connection that is about to close still takes bytes, so that its client can read the answer."""
+    """The time a connection that is about to close still takes bytes, so that its client can read the answer."""
     pipelined_max: int = 16
-    """How many requests may wait behind the one that is being answered."""
+    """The number of requests that may wait behind the one that is being answered."""
     connections_max: int = 16_384
-    """How many connections may be open."""
+    """The number of connections that may be open."""
     unfinished_bytes_max: int = 64 * MIB
-    """What all requests that are not complete may hold; the largest are let go first."""
+    """The bytes that all requests that are not complete may hold; the largest are let go first."""
     unread_bytes_max: int = 256 * MIB
-    """What all answers that nobody reads may hold; the largest are let go first."""
+    """The bytes that all answers that nobody reads may hold; the largest are let go first."""
 
 
 def largest_beyond(holders: Iterable[Held], bytes_of: Callable[[Held], int], bytes_max: int) -> list[Held]:

@@ -10,7 +10,7 @@ from mpgateway.metrics import CONNECTIONS_CUT
 from mpgateway.wire.limits import NEVER, WireLimits
 
 FRAMES_MAX = 64
-"""How many frames one message may be cut into."""
+"""The number of frames one message may be cut into."""
 WINDOW_SECONDS = 10.0
 
 
@@ -69,12 +69,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     @property
     def unfinished_bytes(self) -> int:
-        """What a message that is not complete holds here."""
+        """The bytes that a message that is not complete holds here."""
         return self._said
 
     @property
     def unread_bytes(self) -> int:
-        """What was written and is not read."""
+        """The bytes that were written and are not read."""
         return self.transport.get_write_buffer_size()
 
     def let_go(self, reason: str) -> None:
