@@ -10,7 +10,7 @@ from mpkernel.answers import Answers, Packed, Places
 from mpkernel.core.turn import Repeat
 from mpschema import codec
 
-from services.kernel.tests.test_loop import Place, workspace
+from services.kernel.tests.leading import Place, workspace
 from tests.support import eventually
 
 WORKSPACES = 5

@@ -14,7 +14,7 @@ from mpschema import codec
 from mpschema.rejections import Code
 from mpschema.system import CommandRejected, LineSurvived, LineTried
 
-from services.kernel.tests.test_loop import Place, workspace
+from services.kernel.tests.leading import Place, workspace
 from tests.support import eventually
 
 
