@@ -2,22 +2,19 @@
 
 The server lets nobody delete from the log. So what is good is copied out first and read back, the stream is made
 anew, the copy is written into it, and the log goes on in a new epoch. Meanwhile we hold the leader's lease: no kernel
-may lead on a log that is half there. Whoever is killed half-way leaves the lease behind, and the copy to go on with.
+may lead on a log that is half there (`mpoperator.holding`). Whoever is killed half-way leaves the lease behind, and the
+copy to go on with.
 """
 
 from __future__ import annotations
 
 import base64
-import contextlib
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 from mpbus.identities import RESTORE
 from mpbus.reader import GENESIS, LogPosition
-from mpkernel.adapters.jetstream_lease import JetStreamLease
-from mpkernel.ports import LeaseUnavailable
 from mpschema import codec
 from mpschema.system import LogRestored
 from nats.aio.client import Client
@@ -28,7 +25,8 @@ from mpoperator.chain import Chain
 from mpoperator.checkpoints import Collector, PublicKeys
 from mpoperator.connections import bus
 from mpoperator.continuing import go_on
-from mpoperator.errors import Disproved, Finding, Led, Refused, ServerGone
+from mpoperator.errors import Disproved, Finding, Led, Refused
+from mpoperator.holding import holding
 from mpoperator.moving import batches
 from mpoperator.progress import meter
 from mpoperator.running import Answer
@@ -39,8 +37,6 @@ from mpoperator.witnesses import witnesses
 
 HOLDER = "mpctl-log-mend"
 """Who the lease names: the same in every run, so that one that was killed can be gone on with."""
-LEASE_SECONDS = 3_600.0
-"""Longer than a mending takes, and than an operator needs to see that it was cut off."""
 STRANGE = "foreign.jsonl"
 _NEXT = (
     "find out who had the kernel's key, and give the kernel another one: "
@@ -108,10 +104,10 @@ def _nothing(stream: LogStream) -> Refused:
 
 
 async def _mended(settings: OperatorSettings, folder: Path) -> Mended:
-    async with restoring(settings, HOLDER) as nc, _leading(nc, settings.shard) as leading:
+    async with restoring(settings, HOLDER) as nc, holding(nc, settings.shard, HOLDER) as held:
         stream = LogStream(nc, settings.shard)
         flaw, manifest = await _kept(settings, nc, stream, folder)
-        leading.changed = True
+        held.changed = True
         epoch = await _epoch_begun(stream, manifest)
         if not epoch:
             epoch = await _put_back(settings, nc, stream, folder, manifest, anew=flaw is not None)
@@ -124,32 +120,6 @@ async def _mended(settings: OperatorSettings, folder: Path) -> Mended:
         head=manifest.end.hash,
         epoch=epoch,
     )
-
-
-@dataclass
-class _Leading:
-    """The leader's lease is ours; `changed` once the stream is not what it was."""
-
-    changed: bool = False
-
-
-@contextlib.asynccontextmanager
-async def _leading(nc: Client, shard: str) -> AsyncIterator[_Leading]:
-    """Hold the leader's lease. It is not given back when the log is half there: then no kernel may lead."""
-    lease = JetStreamLease(nc, f"kernel-{shard}", HOLDER, LEASE_SECONDS)
-    try:
-        if not await lease.acquire():
-            raise Led(f"{lease.holder} holds the lease: stop every kernel, or wait until they have halted")
-        leading = _Leading()
-        try:
-            yield leading
-        except BaseException:
-            if not leading.changed:
-                await lease.release()
-            raise
-        await lease.release()
-    except LeaseUnavailable as error:
-        raise ServerGone(f"the leader's lease cannot be held: {error}") from error
 
 
 async def _kept(

@@ -1,0 +1,82 @@
+"""The leader's lease held by a tool, so that no kernel leads on a log that is half there.
+
+Nothing else stands in a kernel's way then: half a log verifies. So the lease outlives by far a tool that is killed, and
+an operator has the time to see it. A tool that lives renews it, however long it works, and ends when it is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from mpkernel.adapters.jetstream_lease import JetStreamLease
+from mpkernel.ports import LeaseUnavailable
+from nats.aio.client import Client
+
+from mpoperator.errors import Led, ServerGone
+
+LEASE_SECONDS = 3_600.0
+"""Longer than an operator needs to see that the tool was cut off."""
+_AGAIN_SECONDS = 1.0
+
+
+@dataclass
+class Holding:
+    """The leader's lease is ours; `changed` once the stream is not what it was."""
+
+    changed: bool = False
+
+
+@contextlib.asynccontextmanager
+async def holding(nc: Client, shard: str, holder: str, lease_seconds: float = LEASE_SECONDS) -> AsyncIterator[Holding]:
+    """Hold the leader's lease, and end what is done meanwhile when it is lost: `Led`.
+
+    It is not given back when the log is half there: then no kernel may lead.
+    """
+    lease = JetStreamLease(nc, f"kernel-{shard}", holder, lease_seconds)
+    try:
+        if not await lease.acquire():
+            raise Led(f"{lease.holder} holds the lease: stop every kernel, or wait until they have halted")
+        held = Holding()
+        try:
+            async with asyncio.TaskGroup() as group:
+                keeping = group.create_task(_keep(lease, lease_seconds))
+                yield held
+                keeping.cancel()
+        except BaseExceptionGroup as failed:
+            if not held.changed:
+                await _give_back(lease)
+            raise failed.exceptions[0] from None
+        except BaseException:
+            if not held.changed:
+                await _give_back(lease)
+            raise
+        await _give_back(lease)
+    except LeaseUnavailable as error:
+        raise ServerGone(f"the leader's lease cannot be held: {error}") from error
+
+
+async def _keep(lease: JetStreamLease, lease_seconds: float) -> None:
+    """Renew each third of the lease. Raises `Led` when another has it, and `ServerGone` when it may have run out."""
+    loop = asyncio.get_running_loop()
+    until, wait = loop.time() + lease_seconds, lease_seconds / 3
+    while True:
+        await asyncio.sleep(wait)
+        asked_at, wait = loop.time(), lease_seconds / 3
+        try:
+            if not await lease.renew():
+                raise Led(f"{lease.holder} took the leader's lease meanwhile: stop every kernel, then type it again")
+        except LeaseUnavailable as error:
+            if loop.time() > until:
+                raise ServerGone(f"the leader's lease could not be renewed, and has run out: {error}") from error
+            wait = min(wait, _AGAIN_SECONDS)
+        else:
+            until = asked_at + lease_seconds
+
+
+async def _give_back(lease: JetStreamLease) -> None:
+    """Look first: the last renewal may have been stored without an answer. What is another's stays."""
+    await lease.free()
+    await lease.release()

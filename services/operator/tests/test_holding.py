@@ -1,0 +1,77 @@
+"""The leader's lease in the hands of a tool: kept as long as it works, and its work ends when it is lost."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from mpbus.streams import LEASE_STREAM, provision
+from mpd.servers import NatsServer
+from mpkernel.adapters.jetstream_lease import JetStreamLease
+from mpoperator.errors import Led
+from mpoperator.holding import holding
+from mpschema import subjects
+from nats.aio.client import Client
+
+from services.operator.tests.proving import on_bus
+from tests.support.waiting import eventually
+
+TTL = 3.0
+
+
+async def _sequence(nc: Client) -> int:
+    last = await nc.jetstream().get_last_msg(LEASE_STREAM, subjects.lease_subject("kernel-0"))
+    return int(last.seq or 0)
+
+
+def test_the_lease_is_renewed_for_as_long_as_the_work_lasts_and_given_back(empty_nats: NatsServer) -> None:
+    async def run(nc: Client) -> None:
+        await provision(nc, "0", 1)
+        other = JetStreamLease(nc, "kernel-0", "kernel-1", TTL)
+        async with holding(nc, "0", "tool", TTL):
+            first = await _sequence(nc)
+
+            async def renewed() -> bool:
+                return await _sequence(nc) >= first + 4  # More than one lifetime.
+
+            await eventually(renewed)
+            assert not await other.acquire()
+        assert await other.acquire()
+
+    on_bus(empty_nats.url, run)
+
+
+def test_work_ends_when_the_lease_is_anothers_and_that_one_keeps_it(empty_nats: NatsServer) -> None:
+    async def run(nc: Client) -> None:
+        await provision(nc, "0", 1)
+        other = JetStreamLease(nc, "kernel-0", "kernel-1", 600)
+
+        async def work() -> None:
+            async with asyncio.timeout(30), holding(nc, "0", "tool", TTL):
+                await nc.jetstream().purge_stream(LEASE_STREAM)
+                assert await other.acquire()
+                await asyncio.Event().wait()
+
+        with pytest.raises(Led, match="kernel-1 took"):
+            await work()
+        assert await other.renew()
+        assert not await JetStreamLease(nc, "kernel-0", "tool", TTL).acquire()
+
+    on_bus(empty_nats.url, run)
+
+
+def test_a_half_made_log_stays_without_a_leader(empty_nats: NatsServer) -> None:
+    async def broken_off(nc: Client, *, changed: bool) -> None:
+        async with holding(nc, "0", "tool") as held:
+            held.changed = changed
+            raise OSError("the disk is full")
+
+    async def run(nc: Client) -> None:
+        await provision(nc, "0", 1)
+        other = JetStreamLease(nc, "kernel-0", "kernel-1", TTL)
+        for changed in (True, False):
+            with pytest.raises(OSError, match="disk"):
+                await broken_off(nc, changed=changed)
+            assert await other.acquire() is not changed
+
+    on_bus(empty_nats.url, run)
