@@ -337,3 +337,12 @@ def test_the_restoring_users_seed_that_is_kept_offline_opens_what_it_opened(tmp_
     seed.unlink()
     seed.with_suffix(".pub").unlink()
     assert Credentials(tmp_path / "secrets").nats_entries() != entries, "both gone: a new key"
+
+
+def test_a_reader_of_the_feed_reads_each_shard_of_the_installation(tmp_path: Path) -> None:
+    made = Credentials(tmp_path / "secrets", ("0", "1"))
+    made.add_feed_user("acme")
+    (entry,) = [entry for entry in made.nats_entries() if "_INBOX_feed_acme" in entry]
+    for shard in ("0", "1"):
+        assert f"$JS.ACK.{subjects.feed_stream(shard)}.feed_acme.>" in entry
+        assert f'"{subjects.feed_subjects(shard, "acme")}"' in entry

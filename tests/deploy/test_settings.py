@@ -10,7 +10,7 @@ import pytest
 from mpbus.settings import BusSettings, OpsSettings, RedisSettings
 from mpd.stack import Stack
 from mpgateway.settings import GatewaySettings
-from mpkernel.settings import KernelSettings
+from mpkernel.settings import KernelSettings, RelaySettings
 from mpoperator.settings import OperatorSettings
 from mpprojector.settings import MigrationSettings, ProjectorSettings
 from mpwebhooks.settings import WebhooksSettings
@@ -23,7 +23,7 @@ from tests.deploy.test_compose import fresh_keys
 # A migration starts from the environment that all tasks share.
 READERS: dict[str, tuple[type[BaseSettings], ...]] = {
     "kernel": (KernelSettings,),
-    "relay": (KernelSettings,),
+    "relay": (RelaySettings,),
     "projector": (ProjectorSettings,),
     "gateway": (GatewaySettings,),
     "webhooks": (WebhooksSettings,),
@@ -63,7 +63,7 @@ PAGE = Path(__file__).parents[2] / "context" / "operations" / "settings.md"
 SECTIONS: dict[str, type[BaseSettings]] = {
     "Every service": OpsSettings,
     "Redis": RedisSettings,
-    "Kernel and relay": KernelSettings,
+    "Kernel": KernelSettings,
     "Projector": ProjectorSettings,
     "Gateway": GatewaySettings,
     "Webhooks": WebhooksSettings,

@@ -58,7 +58,6 @@ securityContext:
 - {name: MP_REDIS_URL, value: {{ required "redis.url is required" .Values.redis.url | quote }}}
 - {name: MP_SHARD, value: {{ .Values.shard | quote }}}
 - {name: MP_LOG_LEVEL, value: {{ .Values.log.level | quote }}}
-- {name: MP_OTLP_ENDPOINT, value: {{ .Values.tracing.otlpEndpoint | quote }}}
 - {name: MP_NODE, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
 {{- end }}
 

@@ -4,6 +4,7 @@ A user of one workspace can make exactly one consumer, under a name of its own, 
 its workspace; it may publish nothing else than the requests for that. See `context/operations/feed-users.md`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mpschema import subjects
@@ -52,3 +53,11 @@ class FeedUser:
     def server_config(self) -> str:
         """The entry for `authorization { users: [ … ] }` of nats-server."""
         return server_entry(self.public_key, self.publish_permissions(), self.subscribe_permissions())
+
+
+def feed_entry(workspace_id: str, shards: Sequence[str], public_key: str) -> str:
+    """The entry of a workspace's reader of the feeds of several shards: nats-server knows a key but once."""
+    users = [FeedUser(workspace_id, shard, public_key) for shard in shards]
+    publish = [subject for user in users for subject in user.publish_permissions()]
+    subscribe = dict.fromkeys(subject for user in users for subject in user.subscribe_permissions())
+    return server_entry(public_key, publish, list(subscribe))

@@ -57,7 +57,6 @@ class BusSettings(NatsSettings):
     replicas: int = Field(1, ge=1, le=5, description="copies of each stream")
     log_level: str = Field("info", description="debug, info, warning or error")
     log_format: str = Field("json", description="json or console")
-    otlp_endpoint: str = Field("", description="OTLP/HTTP collector for traces; empty: no traces")
 
 
 class OpsSettings(BusSettings):

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import nkeys
-from mpbus.feed_users import FeedUser
+from mpbus.feed_users import feed_entry
 from mpbus.identities import RESTORE, nats_users
 from mpbus.options import NatsOptions
 
@@ -83,8 +83,7 @@ class Credentials:
         ]
         for path in sorted(self.folder.glob(f"{_FEED}*{_SEED}")):
             workspace_id = path.name.removeprefix(_FEED).removesuffix(_SEED)
-            key = self._public_key(path)
-            entries += [FeedUser(workspace_id, shard, key).server_config() for shard in self._shards[:1]]
+            entries.append(feed_entry(workspace_id, self._shards, self._public_key(path)))
         return entries
 
     def _nats_config(self) -> str:

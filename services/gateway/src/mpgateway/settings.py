@@ -37,6 +37,7 @@ class GatewaySettings(OpsSettings, RedisSettings):
         False, description="take webhooks to plain http and private networks, too, as the service that delivers does"
     )
     cors_origins: str = Field("", description="origins whose pages may read answers, comma separated; empty: none")
+    otlp_endpoint: str = Field("", description="OTLP/HTTP collector for traces of requests; empty: no traces")
     http_head_bytes: int = Field(_WIRE.head_bytes_max, ge=4_096, description="largest request line with its headers")
     http_head_seconds: float = Field(_WIRE.head_seconds, gt=0, description="from a request's first byte to its headers")
     http_body_seconds: float = Field(_WIRE.body_seconds, gt=0, description="from a request's headers to its last byte")

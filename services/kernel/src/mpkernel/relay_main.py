@@ -19,13 +19,13 @@ from nats.js.errors import NotFoundError
 
 from mpkernel.adapters.jetstream_feed import JetStreamFeed
 from mpkernel.relay import FeedDiverged, Relay
-from mpkernel.settings import KernelSettings
+from mpkernel.settings import RelaySettings
 
 WAIT_SECONDS = 30.0
 """For NATS, before the feed is made anew."""
 
 
-async def serve(settings: KernelSettings, life: Lifecycle) -> int:
+async def serve(settings: RelaySettings, life: Lifecycle) -> int:
     """Relay until a signal asks to stop. Returns the exit code."""
     nats = Vital("nats")
     nc = await life.reach(nats, connect(settings.nats(RELAY), f"relay-{settings.node}", writer=True, vital=nats))
@@ -38,7 +38,7 @@ async def serve(settings: KernelSettings, life: Lifecycle) -> int:
     return 0
 
 
-async def drop_feed(settings: KernelSettings) -> str:
+async def drop_feed(settings: RelaySettings) -> str:
     """Delete the feed and make an empty one, as who makes streams: a stream may send on what it gets.
 
     A running relay fills it again from the log.
@@ -63,7 +63,7 @@ async def drop_feed(settings: KernelSettings) -> str:
 
 def main(arguments: list[str]) -> int:
     """`relay`, or `relay --rebuild` to empty the feed for the relay that runs."""
-    settings = KernelSettings()
+    settings = RelaySettings()
     if arguments == ["--rebuild"]:
         return run_once(
             "relay --rebuild", lambda: drop_feed(settings), Unavailable, Unusable, NatsError, OSError, TimeoutError

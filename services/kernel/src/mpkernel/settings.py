@@ -1,4 +1,4 @@
-"""What a kernel is told from outside. Read once, at the start."""
+"""What a kernel and a relay are told from outside. Read once, at the start."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -6,6 +6,10 @@ from typing import Annotated, Literal
 from mpbus.settings import OpsSettings, RedisSettings
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
+
+
+class RelaySettings(OpsSettings):
+    """The environment variables of a relay, each with the prefix `MP_`: those of every service."""
 
 
 class KernelSettings(OpsSettings, RedisSettings):
