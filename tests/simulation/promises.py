@@ -1,11 +1,10 @@
 """What must hold after a storm, whatever the seed. Each failure names what was broken."""
 
 from mpbus.reader import Commit
-from mpkernel.core.draft import SPLIT_SINCE
 from mpkernel.core.shard import Shard
 from mpkernel.core.snapshot import state_root
 from mpkernel.sealing import open_snapshot
-from mpschema.levels import FIRST_LEVEL
+from mpschema.levels import FIRST_LEVEL, SPLIT_LEVEL
 from mpschema.registry import SINCE_LEVEL
 from mpschema.rejections import Code
 from mpschema.system import CommandRejected, FeatureLevelRaised, LogCheckpointed
@@ -101,7 +100,7 @@ def _check_level(commits: list[Commit]) -> None:
         new = [r.name for r in commit.records if SINCE_LEVEL.get(type(r.event), FIRST_LEVEL) > level]
         assert not new, f"commit {commit.stream_seq} at feature level {level} holds {new}"
         split = b'"command_line"' in commit.data.split(b"\n", 1)[0]
-        assert level >= SPLIT_SINCE or not split, (
+        assert level >= SPLIT_LEVEL or not split, (
             f"commit {commit.stream_seq} at feature level {level} splits a message"
         )
 

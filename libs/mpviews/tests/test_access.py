@@ -1,5 +1,6 @@
 """What a door knows: who may enter, by which key, for how long; the same wherever the fold begins."""
 
+import hashlib
 from pathlib import Path
 
 import msgspec
@@ -11,6 +12,7 @@ from mpschema.positions import LogPosition
 from mpschema.principal import Role
 from mpschema.registry import record_of
 from mpschema.system import LeaderElected
+from mpviews import access as access_module
 from mpviews.access import AccessSlice, HeldKey, chunks, concerning, open_part, part
 
 from tests.contract.past_logs import commits_of, past_logs
@@ -116,10 +118,12 @@ def test_a_damaged_part_is_none(damage: bytes) -> None:
     assert open_part(damage) is None
 
 
-def test_a_part_of_another_version_is_none() -> None:
+def test_a_part_that_other_code_made_is_none() -> None:
     whole = part(b"", HERE)
     line, _, body = whole.partition(b"\n")
-    header = msgspec.json.decode(line) | {"version": 0}
+    header = msgspec.json.decode(line)
+    assert header["code"] == hashlib.sha256(Path(access_module.__file__).read_bytes()).hexdigest()
+    header["code"] = hashlib.sha256(b"the module of another release").hexdigest()
     assert open_part(msgspec.json.encode(header) + b"\n" + body) is None
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from mpschema import codec, subjects
+from mpschema import codec, levels, subjects
 from nats.aio.client import Client
 from nats.errors import TimeoutError as NatsTimeout
 from nats.js import JetStreamContext, api
@@ -19,8 +19,6 @@ SNAPSHOT_BUCKET = "MP_SNAPSHOTS"
 _HOUR_SECONDS = 3600.0
 _NO_PEERS = 10005
 """The server's code for: too few nodes are there to hold the copies, as in a cluster that has just started."""
-_ASKS_WHERE_LEVEL = 3
-"""Every build that can lead a log of this level asks the stream where it takes commits."""
 _CLUSTER_SECONDS = 30.0
 _AGAIN_SECONDS = 0.5
 
@@ -164,7 +162,7 @@ async def _older_builds_may_lead(js: JetStreamContext, shard: str) -> bool:
     """Tell whether the log is below the level of the first build that asks where to publish."""
     try:
         last = await js.get_last_msg(subjects.log_stream(shard), subjects.log_subject(shard))
-        return codec.split_commit(last.data or b"")[0].feature_level < _ASKS_WHERE_LEVEL
+        return codec.split_commit(last.data or b"")[0].feature_level < levels.ASKS_WHERE_LEVEL
     except (NotFoundError, codec.MalformedCommit):
         return False  # Nothing, or nothing that anybody could lead on.
 

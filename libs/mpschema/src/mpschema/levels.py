@@ -11,9 +11,30 @@ its own.
 | 2 | the log says its feature level; webhooks |
 | 3 | a message may end in a later commit than it began in; a line is tried by itself; codes of refusals with a level |
 |   | closing a parent says what becomes of its children; names are recorded and compared as people see them |
+|   | keys belong to principals; a service's instances are principals of their own; tokens of a session are revoked |
+|   | a kernel asks where the log listens before it writes |
 """
 
 FIRST_LEVEL = 1
 """Of every log that says nothing else."""
 FEATURE_LEVEL = 3
 """The newest level that this build reads, and writes once the log is there."""
+
+WEBHOOKS_LEVEL = 2
+"""From here on: the log says its level, and there are webhooks."""
+SPLIT_LEVEL = 3
+"""From here on: a message may end in a later commit than it began in."""
+TRIED_LEVEL = 3
+"""From here on: a line that ends kernels is tried by itself, and refused as undecidable."""
+CHILDREN_LEVEL = 3
+"""From here on: closing a parent says what becomes of its children."""
+NAMES_LEVEL = 3
+"""From here on: names are recorded and compared as people see them."""
+OWNED_LEVEL = 3
+"""From here on: idempotency keys belong to principals, not to their workspace."""
+SENDER_LEVEL = 3
+"""From here on: who sent a service's command is the instance that its subject names."""
+TOKENS_LEVEL = 3
+"""From here on: `session.revoke_tokens`."""
+ASKS_WHERE_LEVEL = 3
+"""From here on: whoever writes the log asks first on which subject it listens."""

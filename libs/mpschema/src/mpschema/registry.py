@@ -9,7 +9,7 @@ import msgspec
 from mpschema import board, channel, principal, project, session, system, task, webhook, workspace
 from mpschema.base import Command, Event
 from mpschema.envelope import EventRecord
-from mpschema.levels import FIRST_LEVEL
+from mpschema.levels import FIRST_LEVEL, TOKENS_LEVEL, TRIED_LEVEL, WEBHOOKS_LEVEL
 
 AGGREGATES = {
     "workspace": "workspaces",
@@ -24,19 +24,19 @@ AGGREGATES = {
 """Aggregate to the plural that names its collection in routes and tables."""
 
 SINCE_LEVEL: dict[type[Event], int] = {
-    system.FeatureLevelRaised: 2,
-    webhook.WebhookCreated: 2,
-    webhook.WebhookConfigured: 2,
-    webhook.WebhookPaused: 2,
-    webhook.WebhookResumed: 2,
-    webhook.WebhookRemoved: 2,
-    webhook.WebhookSecretRotated: 2,
-    webhook.DeliveryParked: 2,
-    webhook.DeliveryRequeued: 2,
-    webhook.DeliveryCleared: 2,
-    session.SessionTokensRevoked: 3,
-    system.LineTried: 3,
-    system.LineSurvived: 3,
+    system.FeatureLevelRaised: WEBHOOKS_LEVEL,
+    webhook.WebhookCreated: WEBHOOKS_LEVEL,
+    webhook.WebhookConfigured: WEBHOOKS_LEVEL,
+    webhook.WebhookPaused: WEBHOOKS_LEVEL,
+    webhook.WebhookResumed: WEBHOOKS_LEVEL,
+    webhook.WebhookRemoved: WEBHOOKS_LEVEL,
+    webhook.WebhookSecretRotated: WEBHOOKS_LEVEL,
+    webhook.DeliveryParked: WEBHOOKS_LEVEL,
+    webhook.DeliveryRequeued: WEBHOOKS_LEVEL,
+    webhook.DeliveryCleared: WEBHOOKS_LEVEL,
+    session.SessionTokensRevoked: TOKENS_LEVEL,
+    system.LineTried: TRIED_LEVEL,
+    system.LineSurvived: TRIED_LEVEL,
 }
 """The feature level that each event came with, where it is not the first: builds of lower levels cannot read it."""
 

@@ -5,6 +5,8 @@ from typing import final
 
 import msgspec
 
+from mpschema.levels import CHILDREN_LEVEL, TRIED_LEVEL
+
 
 class Code(enum.StrEnum):
     """The stable code of a refusal, as it appears in problems, events, metrics and exit codes."""
@@ -39,8 +41,8 @@ class Code(enum.StrEnum):
 
 
 SINCE_LEVEL: dict[Code, tuple[int, Code]] = {
-    Code.UNDECIDABLE: (3, Code.INVALID_STATE),
-    Code.ARCHIVED: (3, Code.INVALID_STATE),
+    Code.UNDECIDABLE: (TRIED_LEVEL, Code.INVALID_STATE),
+    Code.ARCHIVED: (CHILDREN_LEVEL, Code.INVALID_STATE),
 }
 """The feature level that each code came with, where it is not the first, and the code that stands in for it below."""
 

@@ -9,6 +9,7 @@ Keys are looked up by the hash of the whole key: a key's id is only a name, whic
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib import resources
 from itertools import islice
 from typing import Any
 
@@ -29,8 +30,8 @@ from mpschema.session import (
 )
 from mpschema.system import LeaderElected
 
-VERSION = 1
-"""Of the slice as bytes, and of what is folded into it. Raise it with either."""
+CODE = hashlib.sha256((resources.files("mpviews") / "access.py").read_bytes()).hexdigest()
+"""Of this module: a slice that other code folded or wrote is not trusted, and the log is read instead."""
 PIECE = 2_000
 """Entries encoded in one go: about a millisecond."""
 _LENGTH_BYTES = 4
@@ -184,7 +185,8 @@ def _name(held: HeldKey) -> str:
 class PartHeader(msgspec.Struct, frozen=True, kw_only=True):
     """The first line of a slice as bytes: which place of which log it is of."""
 
-    version: int
+    code: str
+    """The digest of the module that made it."""
     stream_seq: int
     seq: int
     hash: str
@@ -211,18 +213,16 @@ def chunks(pieces: Pieces) -> Iterator[bytes]:
 def part(body: bytes, position: LogPosition) -> bytes:
     """A slice's chunks, joined, with the position that they are of."""
     digest = hashlib.sha256(body).hexdigest()
-    header = PartHeader(
-        version=VERSION, stream_seq=position.stream_seq, seq=position.seq, hash=position.hash, digest=digest
-    )
+    header = PartHeader(code=CODE, stream_seq=position.stream_seq, seq=position.seq, hash=position.hash, digest=digest)
     return msgspec.json.encode(header) + b"\n" + body
 
 
 def open_part(data: bytes) -> tuple[AccessSlice, LogPosition] | None:
-    """The slice and its position; None if the bytes are damaged or of another version."""
+    """The slice and its position; None if the bytes are damaged or made by other code."""
     line, _, body = data.partition(b"\n")
     try:
         header = msgspec.json.decode(line, type=PartHeader)
-        if header.version != VERSION or hashlib.sha256(body).hexdigest() != header.digest:
+        if header.code != CODE or hashlib.sha256(body).hexdigest() != header.digest:
             return None
         access = _read(body)
     except msgspec.DecodeError:

@@ -9,10 +9,10 @@ Elections have other causes. A leader that lives stores the outcome of the line 
 one that could not says in its next election that it survived, and its try counts no more.
 """
 
+from mpschema.levels import SPLIT_LEVEL
 from mpschema.rejections import Code, Rejection
 from mpschema.system import LineSurvived, LineTried
 
-from mpkernel.core.draft import SPLIT_SINCE
 from mpkernel.core.shard import Shard
 from mpkernel.core.turn import Turn
 from mpkernel.core.world import Try
@@ -44,7 +44,7 @@ class Lane:
         """After the election. `last` is the last position that the command stream gave out before it."""
         world = self._shard.world
         stuck = world.unmoved_elections > ELECTIONS_BEFORE or bool(world.tries)
-        self.open = stuck and world.feature_level >= SPLIT_SINCE and last > self._shard.command_position
+        self.open = stuck and world.feature_level >= SPLIT_LEVEL and last > self._shard.command_position
         self._until = last
 
     def covers(self, message: CommandMessage) -> bool:

@@ -3,13 +3,13 @@
 import msgspec
 import pytest
 from mpkernel.core.policy import RoleAuthorizer
-from mpkernel.core.senders import SENDER_LEVEL
 from mpkernel.core.shard import Shard
 from mpkernel.core.turn import Turn
 from mpkernel.core.world import Fact
 from mpschema import codec
 from mpschema.base import Command
 from mpschema.envelope import CommandEnvelope, EventRecord
+from mpschema.levels import SENDER_LEVEL
 from mpschema.principal import BindRole, Role
 from mpschema.registry import COMMANDS
 from mpschema.rejections import Code

@@ -3,6 +3,7 @@
 from mpschema.base import Command
 from mpschema.envelope import CommandEnvelope
 from mpschema.ids import is_id
+from mpschema.levels import CHILDREN_LEVEL
 from mpschema.registry import COMMANDS, CommandSpec
 from mpschema.rejections import Code, Rejection
 from mpschema.system import RaiseFeatureLevel
@@ -13,7 +14,6 @@ from mpkernel.core.authority import denied
 from mpkernel.core.log import raise_feature_level, too_new
 from mpkernel.core.naming import GIVES, named
 from mpkernel.core.policy import Authorizer
-from mpkernel.core.project import CHILDREN_LEVEL
 from mpkernel.core.rules import AccessRequest, Rule
 from mpkernel.core.states import State
 from mpkernel.core.world import Decision, Space, World

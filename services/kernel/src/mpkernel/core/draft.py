@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from mpschema import codec
 from mpschema.envelope import CommandEnvelope, EventRecord
+from mpschema.levels import SPLIT_LEVEL
 from mpschema.registry import RECORDS
 from mpviews.access import EVENTS as ACCESS_EVENTS
 
@@ -11,10 +12,6 @@ from mpkernel.core.evolve import mend
 from mpkernel.core.shard import Shard
 from mpkernel.core.undo import Undo
 from mpkernel.core.world import Fact
-
-SPLIT_SINCE = 3
-"""The feature level from which on a message may end in a later commit than it began in."""
-
 
 TURN_SECONDS = 0.02
 LOOK_BYTES = 4 * 1024
@@ -121,7 +118,7 @@ class Draft:
         limit = self.limits.commit_bytes
         if self.size + size <= limit:
             return True
-        others = len(self.lines) if self.shard.world.feature_level >= SPLIT_SINCE else self.before
+        others = len(self.lines) if self.shard.world.feature_level >= SPLIT_LEVEL else self.before
         if size <= limit and others:
             raise NoRoom
         return False

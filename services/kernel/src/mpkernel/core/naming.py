@@ -11,6 +11,7 @@ from mpschema import names
 from mpschema.base import Command
 from mpschema.board import AddColumn, Column, CreateBoard, LimitColumn, MapColumn, ReorderColumns
 from mpschema.channel import OpenChannel
+from mpschema.levels import NAMES_LEVEL
 from mpschema.project import CreateProject
 from mpschema.rejections import Code, Rejection
 from mpschema.session import SpawnSession
@@ -20,7 +21,6 @@ from msgspec.structs import replace
 
 from mpkernel.core.world import World
 
-NAMES_LEVEL = 3
 NAME_MAX = 200
 
 GIVES: Mapping[type[Command], str] = {

@@ -5,7 +5,7 @@ answer itself is read from the log when somebody asks again.
 
 Keys belong to a principal in a workspace: nobody can spend another's. So does a command's id, though events are named
 by it: an id that another principal has used already is replaced by a new one, and stands as the key instead. What was
-recorded below feature level `OWNED_SINCE` belongs to the workspace as a whole, and is found so for ever.
+recorded below feature level `OWNED_LEVEL` belongs to the workspace as a whole, and is found so for ever.
 """
 
 import enum
@@ -13,9 +13,8 @@ import functools
 import hashlib
 
 from mpschema.envelope import CommandEnvelope, EventRecord
+from mpschema.levels import OWNED_LEVEL
 
-OWNED_SINCE = 3
-"""The feature level from which on keys belong to principals."""
 _SEQ_BITS, _DIGEST_BITS = 53, 64
 _OWNER_AT = _SEQ_BITS + _DIGEST_BITS
 _SEQ_MASK, _DIGEST_MASK = (1 << _SEQ_BITS) - 1, (1 << _DIGEST_BITS) - 1
@@ -35,7 +34,7 @@ class Use(enum.Enum):
 class Outcomes:
     """The idempotency index of one shard: a request's key to its outcome's place. Part of the kernel's state.
 
-    `workspace/key` and `workspace/id` below `OWNED_SINCE`; from there on `workspace principal key`, and `workspace id`,
+    `workspace/key` and `workspace/id` below `OWNED_LEVEL`; from there on `workspace principal key`, and `workspace id`,
     whose place says the owner, too.
     """
 
@@ -45,7 +44,7 @@ class Outcomes:
         self._places = places if places is not None else {}
         # What is nowhere need not be looked for. Levels only rise, so what is shared comes first.
         self._shared = _OWNED not in next(iter(self._places), _OWNED)
-        """Whether something was recorded below `OWNED_SINCE`."""
+        """Whether something was recorded below `OWNED_LEVEL`."""
         self._keyed = any(request.count(_OWNED) > 1 for request in self._places)
         """Whether a key was recorded since."""
 
@@ -58,7 +57,7 @@ class Outcomes:
         places, workspace_id = self._places, first.workspace_id
         command_id, key = first.id[:-2], first.idempotency_key  # The id of an outcome's first event ends with ":0".
         place = int(first.digest[:16], 16) << _SEQ_BITS | first.seq
-        if level < OWNED_SINCE:
+        if level < OWNED_LEVEL:
             self._shared = True
             places.setdefault(f"{workspace_id}/{command_id}", place)
             if key is not None:
@@ -99,7 +98,7 @@ class Outcomes:
         places, workspace_id = self._places, envelope.workspace_id
         key = envelope.idempotency_key or envelope.command_id
         place = places.get(f"{workspace_id}/{key}")
-        if place is None and level >= OWNED_SINCE:
+        if place is None and level >= OWNED_LEVEL:
             principal = envelope.principal
             place = places.get(f"{workspace_id} {principal} {key}")
             if place is None and (named := places.get(f"{workspace_id} {key}")) is not None:
@@ -155,7 +154,7 @@ def same_request(place: int, digest: str) -> bool:
 
 
 def place_bytes(place: int) -> bytes:
-    """A place in a snapshot; those below `OWNED_SINCE` are as they always were."""
+    """A place in a snapshot; those below `OWNED_LEVEL` are as they always were."""
     return place.to_bytes(_PLAIN_BYTES if place.bit_length() <= _PLAIN_BYTES * 8 else _OWNED_BYTES, "big")
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from mpschema.base import Event
 from mpschema.envelope import EventRecord
+from mpschema.levels import CHILDREN_LEVEL
 from mpschema.names import folded
 from mpschema.project import (
     ArchiveProject,
@@ -26,8 +27,6 @@ from mpkernel.core.rules import AccessRequest, Evolve, Rule, Rules
 from mpkernel.core.states import Project, ProjectState
 from mpkernel.core.world import Decision, Fact, Space
 
-CHILDREN_LEVEL = 3
-"""The feature level from which closing a parent says what becomes of its children."""
 OPEN, ARCHIVED = ProjectState.OPEN, ProjectState.ARCHIVED
 
 

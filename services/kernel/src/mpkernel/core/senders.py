@@ -6,13 +6,12 @@ gateway's subject is believed when it names a service of the table: builds of th
 """
 
 from mpschema.envelope import CommandEnvelope
+from mpschema.levels import SENDER_LEVEL
 from mpschema.rejections import Code, Rejection
 from mpschema.subjects import SYSTEM_PREFIX
 from msgspec.structs import replace
 
 from mpkernel.core.policy import SYSTEM_COMMANDS, service_of
-
-SENDER_LEVEL = 3
 
 
 def attributed(envelope: CommandEnvelope, sender: str, feature_level: int) -> CommandEnvelope:

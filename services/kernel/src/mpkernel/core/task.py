@@ -11,6 +11,7 @@ from mpschema import task as words
 from mpschema.base import Event
 from mpschema.envelope import EventRecord
 from mpschema.ids import derived_id
+from mpschema.levels import CHILDREN_LEVEL
 from mpschema.rejections import Code, Rejection
 from mpschema.session import SessionState
 from mpschema.task import ReleaseCause, TaskState
@@ -19,7 +20,7 @@ from msgspec.structs import replace
 from mpkernel.core import links
 from mpkernel.core.board import OPEN as BOARD_OPEN
 from mpkernel.core.board import full_column
-from mpkernel.core.project import CHILDREN_LEVEL, closed_around, closed_project
+from mpkernel.core.project import closed_around, closed_project
 from mpkernel.core.rules import AccessRequest, Evolve, Rule, Rules, Unasked
 from mpkernel.core.states import Task
 from mpkernel.core.world import Decision, Fact, Space

@@ -11,6 +11,7 @@ from mpschema import codec
 from mpschema.base import Command
 from mpschema.envelope import CommandEnvelope, CommitHeader, EventRecord, Outcome, Status
 from mpschema.ids import derived_id
+from mpschema.levels import SPLIT_LEVEL
 from mpschema.registry import COMMANDS, LOG_COMMANDS
 from mpschema.rejections import Code, Rejection
 from mpschema.subjects import SYSTEM_PREFIX
@@ -18,7 +19,7 @@ from mpschema.system import LOG, SYSTEM_WORKSPACE, CommandRejected
 from msgspec.structs import replace
 
 from mpkernel.core.decide import decide
-from mpkernel.core.draft import SPLIT_SINCE, Draft, NoRoom, Overfull
+from mpkernel.core.draft import Draft, NoRoom, Overfull
 from mpkernel.core.outcomes import Use, first_seq, same_request
 from mpkernel.core.policy import Authorizer
 from mpkernel.core.senders import attributed, usurped
@@ -226,7 +227,7 @@ class Turn(Draft):
     def _full_since(self, begun: float) -> bool:
         """Whether the rest of a message must wait for the next turn, where a message may be split at all."""
         limits = self.limits
-        if self.shard.world.feature_level < SPLIT_SINCE:
+        if self.shard.world.feature_level < SPLIT_LEVEL:
             return False
         if self.commands >= limits.commands or self.size >= limits.size or self.ticks() - begun >= limits.seconds:
             return True
@@ -235,7 +236,7 @@ class Turn(Draft):
 
     def _without_room(self, position: int, line: int, commands: int, replies: list[Reply], answered: int) -> bool:
         """Leave the rest of a message to the next turn; all of it, where a message may not be split."""
-        if self.shard.world.feature_level >= SPLIT_SINCE:
+        if self.shard.world.feature_level >= SPLIT_LEVEL:
             return self._close(position, line)
         self.back(self.before)
         del replies[answered:]

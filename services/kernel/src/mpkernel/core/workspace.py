@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from mpschema.base import Event
 from mpschema.envelope import EventRecord
+from mpschema.levels import CHILDREN_LEVEL
 from mpschema.principal import RevokeKey, Role, RoleBound, UnbindRole
 from mpschema.rejections import Code, Rejection
 from mpschema.session import RevokeSessionTokens
@@ -26,7 +27,6 @@ from mpschema.workspace import (
 )
 from msgspec.structs import replace
 
-from mpkernel.core.project import CHILDREN_LEVEL
 from mpkernel.core.rules import AccessRequest, Evolve, Rule, Rules
 from mpkernel.core.states import Workspace, WorkspaceState
 from mpkernel.core.world import Decision, Fact
