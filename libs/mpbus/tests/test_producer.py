@@ -45,6 +45,25 @@ async def intake(nc: Client, shard: str) -> AsyncIterator[Pull]:
     await pull.close()
 
 
+class Failing(CommandProducer):
+    """A producer with a fault that nobody foresaw."""
+
+    async def _pump(self) -> None:
+        await self._wake.wait()
+        raise ZeroDivisionError("a bug")
+
+
+async def test_a_producer_that_has_failed_says_so_to_all(nc: Client, shard: str) -> None:
+    failing = Failing(nc, shard)
+    await failing.start()
+    for _ in range(2):  # Whoever waits while it fails, and whoever comes later.
+        with pytest.raises(Unavailable, match="a bug"):
+            await failing.submit(command(), timeout_seconds=60)
+    with pytest.raises(Unavailable, match="a bug"):
+        await failing.enqueue(command())
+    await failing.close()
+
+
 def commands_in(messages: list[Msg]) -> list[CommandEnvelope]:
     """All commands of some messages."""
     found = [codec.decode_envelope(line) for msg in messages for line in msg.data.split(b"\n")]

@@ -10,17 +10,20 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from mpbus.reader import GENESIS, LogPosition
+from mpbus.reader import GENESIS, Commit, LogPosition, LogReader
 from mpd.ports import free_port
 from mpd.process import ChildProcess
 from mpd.servers import PostgresServer
 from mpd.services import http_status
 from mpprojector.adapters.dump import dump_tables
 from mpprojector.adapters.migrations import migrate
+from mpprojector.adapters.postgres_ledger import PostgresLedger
+from mpprojector.projector import Pace, Projector
 from mpprojector.worker import Limits
 from mpschema import codec, task
 from mpschema.envelope import CommitHeader
 from mpschema.subjects import log_subject
+from mpviews import VIEWS
 from mpviews.rows import fresh_fold
 
 from libs.mpviews.tests.test_views import CREATED, about_task, events
@@ -58,6 +61,24 @@ async def test_it_folds_the_log_and_follows_it_live(log: Log, database: Database
         rows = await eventually(lambda: all_live(database))
         assert {row["lag_events"] for row in rows.values()} == {0}
     assert await dump_tables(database.projector_dsn) == fresh_fold(log.written)
+
+
+class Failing(LogReader):
+    """A reader with a fault that nobody foresaw."""
+
+    def follow(self, after: LogPosition = GENESIS) -> AsyncIterator[list[Commit]]:
+        """See the base class."""
+        raise ZeroDivisionError(f"a bug after {after.seq}")
+
+
+async def test_a_reading_that_fails_ends_the_projector_and_does_not_leave_it_standing(
+    log: Log, database: Database
+) -> None:
+    ledger = PostgresLedger(database.projector_dsn, lease_seconds=LEASE_SECONDS)
+    pace = Pace(0.1, stall_seconds=2.0, patience_seconds=5.0, limits=Limits())
+    projector = Projector(Failing(log.nc, log.shard), ledger, tuple(VIEWS.values()), "a", pace)
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        await asyncio.wait_for(projector.run(), 30)
 
 
 async def all_live(database: Database) -> dict[str, asyncpg.Record]:

@@ -24,7 +24,7 @@ from nats.js.errors import APIError
 
 from mpbus.acked import AckedPublisher
 from mpbus.errors import Denied, OutcomeTimeout, Overloaded, Unavailable
-from mpbus.tasks import end
+from mpbus.tasks import end, watched
 
 log = structlog.get_logger(__name__)
 REPLY_HEADER = "Mp-Reply"
@@ -77,20 +77,33 @@ class CommandProducer:
         self._pending: deque[_Send] = deque()
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._failed = ""
 
     async def start(self) -> None:
         """Listen for outcomes and begin to send."""
         self._subscription = await self._nc.subscribe(f"{self._reply}.*", cb=self._on_reply)
-        self._tasks = [asyncio.create_task(self._pump()), asyncio.create_task(self._watch())]
+        self._tasks = [
+            watched(self._pump(), "producer.pump", self._end_with),
+            watched(self._watch(), "producer.watch", self._end_with),
+        ]
 
     async def close(self) -> None:
         """Stop. Whoever still waits gets `Unavailable`."""
         await end(*self._tasks)
-        for waiting in self._waiting.values():
-            if not waiting.future.done():
-                waiting.future.set_exception(Unavailable("the producer was closed"))
+        self._give_up(Unavailable("the producer was closed"))
         with contextlib.suppress(NatsError):
             await self._subscription.unsubscribe()
+
+    def _end_with(self, error: BaseException) -> None:
+        """Nobody waits in vain for a task of ours that has failed, and nobody begins to."""
+        self._failed = f"the producer has failed: {type(error).__name__}: {error}"
+        self._give_up(Unavailable(self._failed))
+
+    def _give_up(self, error: Unavailable) -> None:
+        for waiting in self._waiting.values():
+            if not waiting.future.done():
+                waiting.future.set_exception(error)
+        self._fail_stored(list(self._pending), error)
 
     @property
     def in_flight(self) -> int:
@@ -137,6 +150,8 @@ class CommandProducer:
         await stored
 
     def _admit(self) -> None:
+        if self._failed:
+            raise Unavailable(self._failed)
         if len(self._waiting) + len(self._pending) >= self._in_flight_max:
             raise Overloaded(f"{self._in_flight_max} commands are in flight here already")
 

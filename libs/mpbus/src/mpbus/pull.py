@@ -14,6 +14,7 @@ from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
 from mpbus.errors import ConsumerLost
+from mpbus.tasks import watched
 
 _EXPIRES_SECONDS = 20
 _HEARTBEAT_SECONDS = 1
@@ -111,7 +112,7 @@ class Pull:
         self._arrived.clear()
         if self._wants_more():
             self._heard()
-            self._asking = asyncio.ensure_future(self._ask())
+            self._asking = watched(self._ask(), "pull.ask", self._cannot_ask)
         return messages
 
     def _wants_more(self) -> bool:
@@ -143,6 +144,10 @@ class Pull:
             raise ConsumerLost(self._lost)
         if asyncio.get_running_loop().time() - self._last_heard > _SILENCE_SECONDS:
             raise ConsumerLost("the stream server fell silent")
+
+    def _cannot_ask(self, error: BaseException) -> None:
+        self._lost = f"asking for messages failed: {type(error).__name__}: {error}"
+        self._notify()
 
     def _heard(self) -> None:
         """Count the silence from now on."""

@@ -32,10 +32,13 @@ async def end(*tasks: "asyncio.Task[Any]") -> None:
         raise cancelled
 
 
-def watched(work: Coroutine[Any, Any, T], what: str, on_failure: Callable[[BaseException], None]) -> "asyncio.Task[T]":
+def watched(
+    work: Coroutine[Any, Any, T], what: str, on_failure: Callable[[BaseException], None] | None = None
+) -> "asyncio.Task[T]":
     """Start work that nobody waits for. Its failure is logged by name, and told to who must do without it.
 
-    A task that only dies leaves what it kept up to date as it was, for ever. Being cancelled is no failure.
+    A task that only dies leaves what it kept up to date as it was, for ever: only work that is begun anew each time
+    may leave out `on_failure`. Being cancelled is no failure.
     """
     task = asyncio.create_task(work, name=what)
 
@@ -43,7 +46,8 @@ def watched(work: Coroutine[Any, Any, T], what: str, on_failure: Callable[[BaseE
         error = None if done.cancelled() else done.exception()
         if error is not None:
             log.critical("task.failed", task=what, exc_info=error)
-            on_failure(error)
+            if on_failure is not None:
+                on_failure(error)
 
     task.add_done_callback(ended)
     return task

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from mpbus.ops import Health
-from mpbus.tasks import end
+from mpbus.tasks import end, watched
 from mpbus.vitals import Trouble, Vital
 from mpviews.standing import HALTED, UNOWNED, standing
 from redis.asyncio import Redis
@@ -45,7 +45,7 @@ class Condition:
 
     async def start(self) -> None:
         """Begin to look at what only says how it is when it is asked."""
-        self._looking = asyncio.create_task(self._look_for_ever())
+        self._looking = watched(self._look_for_ever(), "condition", self._blinded)
 
     async def close(self) -> None:
         """Look no more."""
@@ -81,6 +81,9 @@ class Condition:
         if not self._nats.ok:
             return self._nats.state
         return self._ring.ending or ("the public port is not open yet" if self._tail.ready else "the log is read")
+
+    def _blinded(self, error: BaseException) -> None:
+        self._blind = f"what is said here is old, for nobody looks any more: {type(error).__name__}: {error}"
 
     async def _look_for_ever(self) -> None:
         while True:

@@ -9,6 +9,7 @@ from itertools import islice
 
 import structlog
 from mpbus.reader import Commit
+from mpbus.tasks import watched
 from mpschema import codec
 from mpschema.envelope import Outcome
 from nats.errors import Error as NatsError
@@ -102,7 +103,7 @@ class Answers:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.ensure_future(work)
+        task = watched(work, "answer")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

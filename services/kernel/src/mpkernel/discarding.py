@@ -8,7 +8,7 @@ far commands are decided; repeats after that are still in the stream, and it ans
 import asyncio
 
 import structlog
-from mpbus.tasks import end
+from mpbus.tasks import end, watched
 
 from mpkernel.ports import CommandsRenumbered, Intake, IntakeUnavailable
 
@@ -50,7 +50,7 @@ class Discards:
         calm = now - self._consumed_at > DISCARD_CALM_SECONDS
         if calm or now - self._discarded_at > DISCARD_EVERY_SECONDS or self._taken_bytes > DISCARD_BYTES:
             self._discarded_at, self._taken_bytes = now, 0
-            self._discarding = asyncio.create_task(self._discard(self._consumed))
+            self._discarding = watched(self._discard(self._consumed), "discard")
 
     async def close(self) -> None:
         """Give up what is under way: the next leader discards for us."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import msgspec
 import structlog
 from mpbus.reader import LogPosition
-from mpbus.tasks import end
+from mpbus.tasks import end, watched
 from mpschema.system import LogCheckpointed
 from mpviews import access
 from mpviews.access import AccessSlice, Pieces
@@ -92,7 +92,7 @@ class Sealing:
         """The turn last looked at is in the log: what was frozen there is fact."""
         frozen, self._frozen = self._frozen, None
         if frozen is not None:
-            self._task = asyncio.create_task(self._write(frozen, position))
+            self._task = watched(self._write(frozen, position), "snapshot")
 
     def take_checkpoint(self) -> LogCheckpointed | None:
         """The checkpoint to record next, once."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import structlog
 from mpbus.errors import ChainBroken
 from mpbus.reader import LogPosition
-from mpbus.tasks import end
+from mpbus.tasks import end, watched
 from mpschema.codec import MalformedCommit
 from mpviews.changes import Commit
 
@@ -44,7 +44,7 @@ class Lane:
         self._buffered_bytes = 0
         self._arrived = asyncio.Event()
         self._taken = asyncio.Event()
-        self._broken: ChainBroken | MalformedCommit | None = None
+        self._broken: BaseException | None = None
         self._ended = False
 
     @property
@@ -54,7 +54,7 @@ class Lane:
 
     async def run(self) -> None:
         """Read and feed. A broken chain, or a log of a later feature level, halts every worker of the lane."""
-        reading = asyncio.create_task(self._read(self.position))
+        reading = watched(self._read(self.position), "lane.read", self._cannot_read)
         try:
             while self.workers and (commit := await self._next()) is not None:
                 await self._feed(commit)
@@ -76,6 +76,11 @@ class Lane:
         except (ChainBroken, MalformedCommit) as error:
             self._broken = error
         self._ended = True
+        self._arrived.set()
+
+    def _cannot_read(self, error: BaseException) -> None:
+        """Who waits for a commit hears of a fault of ours as well: it ends the lane, and the process."""
+        self._broken = error
         self._arrived.set()
 
     async def _next(self) -> Commit | None:

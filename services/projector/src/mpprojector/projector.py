@@ -13,6 +13,7 @@ from mpbus.errors import BusError, ChainBroken
 from mpbus.lifecycle import LOOK_AGAIN_SECONDS
 from mpbus.ops import Health
 from mpbus.reader import LogPosition
+from mpbus.tasks import watched
 from mpbus.vitals import Vital
 from mpschema.codec import MalformedCommit
 from mpviews.changes import View
@@ -79,6 +80,8 @@ class Projector:
         self._registered = False
         self._beat_at = time.monotonic()
         self._stopping = asyncio.Event()
+        self._failed: BaseException | None = None
+        """What a task that reads or writes failed of, whoever has let go of it meanwhile."""
 
     def stop(self) -> None:
         """Finish what is being written, give the leases back, and end."""
@@ -143,9 +146,11 @@ class Projector:
             )
         finally:
             waiting.cancel()
-        for task in [*self._writing.values(), *self._lanes.values()]:
-            if task.done() and not task.cancelled():
-                task.result()  # A bug there is a bug of ours: end, and be started again.
+        if self._failed is not None:
+            raise self._failed  # A bug there is a bug of ours: end, and be started again.
+
+    def _fail(self, error: BaseException) -> None:
+        self._failed = self._failed or error
 
     async def _beat(self) -> None:
         try:
@@ -197,7 +202,7 @@ class Projector:
         view, title = self._views[lease.name, lease.version], lease.title
         worker = Worker(lease, view, await self._ledger.open(lease, view), self._pace.limits, self._metrics)
         self.workers[title] = worker
-        self._writing[title] = asyncio.create_task(worker.run())
+        self._writing[title] = watched(worker.run(), f"projection {title}", self._fail)
         now = time.monotonic()
         self._progress[title] = _Progress(lease.position.seq, now, now)
         self._taken_at[title] = now
@@ -219,7 +224,7 @@ class Projector:
             lambda slow: self._open_lane([slow]),
             patience_seconds=self._pace.patience_seconds,
         )
-        self._lanes[lane] = asyncio.create_task(lane.run())
+        self._lanes[lane] = watched(lane.run(), "lane", self._fail)
 
     def _tidy_lanes(self) -> None:
         """Lanes that ended or have nobody left go; lanes that stand at the same place become one."""

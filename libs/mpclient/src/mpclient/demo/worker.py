@@ -6,9 +6,10 @@ It knows nothing but its assignment and its agent token. It ends when every task
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from mpschema.envelope import Outcome
 from mpschema.rejections import Code
@@ -47,13 +48,9 @@ class Worker:
 
     @asynccontextmanager
     async def _looking_on(self) -> AsyncIterator[None]:
-        async with aclosing(self._client.events(after=self._job.position, aggregate="task")) as events:
-            looking = asyncio.create_task(self._picture.follow(events))
-            try:
-                yield
-            finally:
-                looking.cancel()
-                await asyncio.wait({looking})
+        following = self._client.events(after=self._job.position, aggregate="task")
+        async with aclosing(following) as events, _beside(self._picture.follow(events)):
+            yield
 
     async def _turn(self) -> None:
         """Claim one task and see it through; where there is none to claim, wait until that may have changed."""
@@ -96,11 +93,8 @@ class Worker:
 
     async def _work(self, task: str, fence: int) -> None:
         """Run the checks in a worktree of its own while the lease is kept alive, then hand in what they said."""
-        renewing = asyncio.create_task(self._keep_lease(task, fence))
-        try:
+        async with _beside(self._keep_lease(task, fence)):
             evidence = await self._run_checks(task)
-        finally:
-            renewing.cancel()
         for each in evidence:
             await self._client.channels.post(self._job.channel, kind=each.kind, body=each.summary)
         handed_in = await self._client.tasks.submit(task, fence=fence, evidence=evidence)
@@ -130,6 +124,18 @@ class Worker:
                 await self._client.tasks.renew(task, fence=fence, ttl_seconds=ttl_seconds)
         except Rejected:
             return
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Let work run beside what is done meanwhile. What fails first ends the other, and is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(work)
+            yield
+            running.cancel()
+    except BaseExceptionGroup as failed:
+        raise failed.exceptions[0] from None
 
 
 async def work(client: AsyncClient, job: Assignment) -> None:
