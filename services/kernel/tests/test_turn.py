@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+from mpkernel.core.draft import WAY_BACK_EVENTS
 from mpkernel.core.policy import RoleAuthorizer
 from mpkernel.core.recorded import conflict_outcome, recorded_outcome
 from mpkernel.core.shard import Shard
@@ -311,7 +312,10 @@ def test_an_overdue_lease_expires_by_a_recorded_fact(run: Run) -> None:
     assert state_root(run.replayed()) == state_root(run.shard)
 
 
-def test_what_was_decided_ahead_is_undone_without_a_trace(run: Run) -> None:
+@pytest.mark.parametrize("raised", [False, True])
+def test_what_was_decided_ahead_is_undone_without_a_trace(run: Run, *, raised: bool) -> None:
+    if raised:
+        run.raise_level()
     run.decide(*[line(f"c-{n}", CREATE, f"t{n}") for n in range(8)])
     run.decide(*[line(f"r-{n}", MarkTaskReady(), f"t{n}") for n in range(0, 8, 2)])
     before = state_root(run.shard)
@@ -323,8 +327,10 @@ def test_what_was_decided_ahead_is_undone_without_a_trace(run: Run) -> None:
         line("l-3", ClaimTask(), "t3"),
         line("c-99", CREATE, "elsewhere"),
         b"junk",
+        *(line(f"m-{n}", CREATE, f"m{n}") for n in range(2 * WAY_BACK_EVENTS)),
     ]
     ahead = run.turn()
+    ahead.revocable = True
     ahead.take(run.position + 1, "replies", lines)
     assert state_root(run.shard) != before
     ahead.undo.run()
@@ -333,6 +339,22 @@ def test_what_was_decided_ahead_is_undone_without_a_trace(run: Run) -> None:
     run.decide(*lines)
     assert ahead.lines == run.sealed[-1].data.split(b"\n")[1:-1], "decided again, it is the same"
     assert state_root(run.replayed()) == state_root(run.shard)
+
+
+def test_a_long_message_keeps_a_short_way_back(run: Run) -> None:
+    lines = [line(f"c-{n}", CREATE, f"t{n}") for n in range(3 * WAY_BACK_EVENTS)]
+    run.raise_level()
+    turn, left = run.turn(), len(lines) - 2
+    turn.take(run.position + 1, "replies", lines)
+    assert len(turn.undo.replaced) <= WAY_BACK_EVENTS
+    with pytest.raises(RuntimeError, match="no way back"):
+        turn.undo.run()
+    turn.back(left)
+    fewer = Run()
+    fewer.raise_level()
+    fewer.decide(*lines[:left])
+    assert turn.lines == fewer.sealed[-1].data.split(b"\n")[1:-1]
+    assert state_root(run.shard) == state_root(fewer.shard)
 
 
 def test_in_a_log_that_was_put_back_fences_go_on_above_its_new_epoch(run: Run) -> None:

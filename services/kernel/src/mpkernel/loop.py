@@ -302,6 +302,7 @@ class Leader:
         if message is None:
             return
         turn = self._turn = self._new_turn()
+        turn.revocable = True
         whole = turn.take(message.position, message.reply_to, message.data.split(b"\n"), message.sender)
         self._ahead = _Ahead(message, turn, whole, asyncio.get_running_loop().time() + AHEAD_SECONDS_MAX)
 
@@ -316,6 +317,7 @@ class Leader:
         self._ahead = None
         stands = said == ahead.message
         if stands:
+            ahead.turn.revocable = False
             if ahead.whole:
                 self._backlog.popleft()
         else:

@@ -17,6 +17,8 @@ TURN_SECONDS = 0.02
 LOOK_BYTES = 4 * 1024
 COMMANDS_MAX = 1_000
 SIZE_MAX = 512 * 1024
+WAY_BACK_EVENTS = 8
+"""With so many events to go back over, those that nothing can undo any more are let stand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,9 @@ class Draft:
     before: int = field(default=0, init=False)
     """Events that were in it when the message began that is being decided."""
     undo: Undo = field(init=False)
-    """The way back from everything in it."""
+    """The way back, from everything in it that does not stand yet."""
+    revocable: bool = field(default=False, init=False)
+    """Whether all of it may have to be undone: it is decided ahead of being stored."""
 
     def __post_init__(self) -> None:
         self.now_ms = max(self.now_ms, self.shard.world.time_ms)  # Recorded time never runs backwards (G14).
@@ -72,6 +76,11 @@ class Draft:
     def empty(self) -> bool:
         """Whether there is nothing to store."""
         return not self.lines
+
+    def stand(self) -> None:
+        """Let what is in it stand, where that is much. Called where nothing but `revocable` asks for the way back."""
+        if len(self.undo.replaced) >= WAY_BACK_EVENTS and not self.revocable:
+            self.undo.stand()
 
     def back(self, lines: int) -> None:
         """Undo what was recorded since there were so many lines."""

@@ -115,6 +115,7 @@ class Turn(Draft):
         first = shard.command_line if position == shard.command_position + 1 else 0
         replies = self.replies.setdefault(reply_to, []) if reply_to else []
         answered, self.before = len(replies), len(self.lines)
+        self.stand()
         for index in range(first, len(lines)):
             look = self.size >= self.look_at or self.commands >= self.limits.commands
             if look and index > first and self._full_since(begun):
@@ -232,6 +233,7 @@ class Turn(Draft):
         if self.commands >= limits.commands or self.size >= limits.size or self.ticks() - begun >= limits.seconds:
             return True
         self.look_at = min(limits.size, self.size + limits.look_bytes)
+        self.stand()  # A message that may be split is not undone as a whole.
         return False
 
     def _without_room(self, position: int, line: int, commands: int, replies: list[Reply], answered: int) -> bool:

@@ -19,7 +19,7 @@ _place_of = attrgetter(*PLACE)
 class Undo:
     """Remembers how a shard is now, and what each event that is folded from here on replaced. States never change."""
 
-    __slots__ = ("_begun_at", "_consumed", "_place", "_shard", "replaced")
+    __slots__ = ("_begun_at", "_consumed", "_place", "_shard", "_standing", "replaced")
 
     def __init__(self, shard: Shard) -> None:
         world = shard.world
@@ -27,8 +27,18 @@ class Undo:
         self._consumed = shard.command_position, shard.command_line
         self._place = _place_of(world)
         self._begun_at = world.seq, world.epoch, world.time_ms
+        self._standing = 0
+        """How many events stand for good: there is no way back from them."""
         self.replaced: list[tuple[EventRecord, Any]] = []
-        """Each event that was folded, and what it replaced (`apply` says what)."""
+        """Each event that was folded since, and what it replaced (`apply` says what)."""
+
+    def stand(self) -> None:
+        """Let everything stand that was folded. What is kept for a way back takes fresh memory, and so costs time."""
+        if self.replaced:
+            last = self.replaced[-1][0]
+            self._begun_at = last.seq, last.epoch, last.time_ms
+            self._standing += len(self.replaced)
+            self.replaced.clear()
 
     def run(self) -> None:
         """Put everything back as it was in the beginning."""
@@ -41,7 +51,10 @@ class Undo:
     def run_to(self, events: int) -> None:
         """Put back what was folded, newest first, until so many events are left. Nothing was consumed since then."""
         world, outcomes = self._shard.world, self._shard.outcomes
-        while len(self.replaced) > events:
+        kept = events - self._standing
+        if kept < 0:
+            raise RuntimeError(f"{self._standing} events stand: there is no way back to {events}")
+        while len(self.replaced) > kept:
             record, before = self.replaced.pop()
             undo(world, record, before)
             if record.digest is not None:
