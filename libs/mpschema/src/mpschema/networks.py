@@ -89,11 +89,6 @@ def special(address: str) -> Special | None:
     return _special(ipaddress.ip_address(address.partition("%")[0]))
 
 
-def is_public(address: str) -> bool:
-    """Whether an IP address belongs to the internet, also by what it may stand for. Raises `ValueError`."""
-    return special(address) is None
-
-
 def _special(address: Address) -> Special | None:
     if isinstance(address, ipaddress.IPv6Address):
         carried = _carried(address)

@@ -20,7 +20,7 @@ import httpx
 import msgspec
 import redis.asyncio as redis
 from mpbus.connect import REFUSES
-from mpbus.database import Connector
+from mpbus.database import DRIVER_ERRORS, Connector
 from mpbus.errors import Unusable
 from mpbus.identities import OPERATOR, PROVISION
 from mpbus.reader import GENESIS, Commit, LogReader
@@ -170,7 +170,7 @@ async def _open_database(found: Cluster) -> None:
         found.database = await Connector(dsn, "mpctl", connect_seconds=WAIT_SECONDS).connect()
     except asyncpg.InvalidAuthorizationSpecificationError as error:
         found.errors["postgres"] = f"PostgreSQL {REFUSES}: {error}; {CREDENTIALS}"
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except DRIVER_ERRORS as error:
         found.errors["postgres"] = f"PostgreSQL does not answer: {_said(error)}"
 
 

@@ -24,6 +24,7 @@ from mpprojector.adapters.postgres_ledger import PostgresLedger
 from mpprojector.ports import Lease, Report
 from mpviews import VIEWS
 from mpviews.changes import View
+from mpviews.standing import CATCHING_UP, HALTED
 
 from mpoperator.connections import bus
 from mpoperator.errors import Refused
@@ -282,7 +283,7 @@ async def _all_of(*work: Coroutine[None, None, None]) -> None:
 
 
 def _report(job: _Job, rate: float) -> Report:
-    return Report(job.lease, "halted" if job.error else "catching_up", job.error, 0, 0.0, rate)
+    return Report(job.lease, HALTED if job.error else CATCHING_UP, job.error, 0, 0.0, rate)
 
 
 def _made(job: _Job, start: int) -> BuildMade:

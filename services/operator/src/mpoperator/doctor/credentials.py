@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import redis.asyncio as redis
+from mpbus.database import DRIVER_ERRORS
 from mpbus.options import NatsOptions
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
@@ -96,7 +97,7 @@ async def _postgres(cluster: Cluster) -> bool | None:
         stranger = await asyncpg.connect(dsn, password=secrets.token_hex(8), timeout=WAIT_SECONDS)
     except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidPasswordError):
         return True
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+    except DRIVER_ERRORS:
         return None
     stranger.terminate()
     return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-import asyncpg
+from mpbus.database import DRIVER_ERRORS
 from mpbus.errors import BusError
 from mpschema.codec import MalformedCommit
 from msgspec.structs import replace
@@ -49,7 +49,7 @@ async def _looked(name: str, look: Callable[[Cluster], Awaitable[list[Check]]], 
     """One look. A server that goes away meanwhile is itself a finding."""
     try:
         return await look(found)
-    except (*GONE, BusError, MalformedCommit, RedisError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (*GONE, *DRIVER_ERRORS, BusError, MalformedCommit, RedisError) as error:
         return [unknown(name, f"could not be looked at: {str(error) or type(error).__name__}")]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-import asyncpg
+from mpbus.database import DRIVER_ERRORS
 from mpbus.errors import BusError, ChainBroken
 from mpbus.streams import INTAKE_CONSUMER
 from mpschema import subjects
@@ -116,7 +116,7 @@ async def _database(cluster: Cluster, sample: Sample) -> None:
         return
     try:
         sample.projections = [dict(row) for row in await cluster.database.fetch(_PROJECTIONS)]
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except DRIVER_ERRORS as error:
         sample.unknown.append(f"PostgreSQL: {str(error) or type(error).__name__}")
 
 

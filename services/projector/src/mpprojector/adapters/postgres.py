@@ -62,7 +62,7 @@ def translated(*, migrated: bool = False) -> Iterator[None]:
         yield
     except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError) as error:
         raise NotWritable(f"{error.args[0]}"[:2_000]) from error  # Without its details, which are values of rows.
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError) as error:
+    except DRIVER_ERRORS as error:
         if isinstance(error, ValueError):  # The client library's own refusal of a value.
             raise NotWritable("a value does not fit its column") from error
         if (reason := why_away(error, migrated=migrated)) is None:
