@@ -4,8 +4,7 @@ A refusal stops none of the others.
 """
 
 import asyncio
-import functools
-from collections.abc import Iterator
+from collections import Counter
 
 import msgspec
 from mpbus.ids import new_command_id
@@ -16,7 +15,6 @@ from mpschema.ids import is_id
 from mpschema.problems import EdgeCode, Problem
 from mpschema.registry import COMMANDS
 from mpschema.rejections import Code
-from prometheus_client import Counter
 
 from mpgateway.commanding import Commanding, canonical, check_path_id, is_json, traceparent
 from mpgateway.http import Answer, HttpRequest
@@ -58,38 +56,77 @@ class Batches:
 
     async def run(self, request: HttpRequest, lines: list[bytes]) -> Answer:
         """Send the commands of the lines and answer with their outcomes."""
-        trace = traceparent(request)
-        answers: list[Line | None] = [None] * len(lines)
-        places = iter(range(len(lines)))
-        await asyncio.gather(
-            *(self._work(request, lines, trace, answers, places) for _ in range(min(WINDOW, len(lines))))
-        )
+        answers = await _Run(self._commanding, request, lines).answers()
         if _media_type(request) == _ARRAY:
             return Answer(200, escaped(_encode(answers)))
         return Answer(200, escaped(_encode_lines(answers)), ((b"content-type", b"application/x-ndjson"),))
 
-    async def _work(
-        self,
-        request: HttpRequest,
-        lines: list[bytes],
-        trace: str | None,
-        answers: list[Line | None],
-        places: Iterator[int],
-    ) -> None:
+
+class _Run:
+    """One batch on its way: what all of its lines share is looked up once."""
+
+    def __init__(self, commanding: Commanding, request: HttpRequest, lines: list[bytes]) -> None:
+        self._commanding = commanding
+        self._identity = request.identity
+        self._workspace_id = request.params["workspace_id"]
+        self._traceparent = traceparent(request)
+        self._lines = lines
+        self._places = iter(range(len(lines)))
+        self._answers: list[Line | None] = [None] * len(lines)
+
+    async def answers(self) -> list[Line | None]:
+        """Send the commands, and return what became of each."""
+        # Plain tasks, awaited in turn: `gather` and task groups hear of each one's end, which costs a line a tenth.
+        create = asyncio.get_running_loop().create_task
+        workers = [create(self._work()) for _ in range(min(WINDOW, len(self._lines)))]
+        try:
+            for worker in workers:
+                await worker
+        finally:
+            for worker in workers:
+                worker.cancel()
+            self._count()
+        return self._answers
+
+    def _count(self) -> None:
+        known = Counter(answer.code or answer.status for answer in self._answers if answer is not None)
+        for code, lines in known.items():
+            BATCH_LINES.labels(code).inc(lines)
+
+    async def _work(self) -> None:
         # Between taking a place and handing its command to the producer nothing waits: the order of lines is kept.
-        for place in places:
+        for place in self._places:
             try:
-                wanted = _decoded(lines[place])
-                envelope = _envelope(request, wanted, trace)
+                wanted = _decoded(self._lines[place])
+                envelope = self._envelope(wanted)
                 send = self._commanding.submit_named if wanted.command_id else self._commanding.submit
                 outcome = await send(envelope)
             except Exception as error:
                 refused = refusal_of(error)
-                answers[place] = problem(refused.code, refused.detail, command_id=refused.command_id)
-                _counted(refused.code).inc()
+                self._answers[place] = problem(refused.code, refused.detail, command_id=refused.command_id)
             else:
-                answers[place] = outcome if outcome.accepted else of_outcome(outcome)
-                _counted(outcome.code or outcome.status).inc()
+                self._answers[place] = outcome if outcome.accepted else of_outcome(outcome)
+
+    def _envelope(self, wanted: BatchLine) -> CommandEnvelope:
+        spec = COMMANDS.get(wanted.type)
+        if spec is None:
+            raise Refused(Code.UNKNOWN_TYPE, f"command type {wanted.type!r} is not known")
+        target = wanted.target or (self._workspace_id if spec.aggregate == "workspace" else "")
+        if (target or not spec.creates) and not is_id(target):
+            raise Refused(Code.SCHEMA_INVALID, f"{wanted.type} needs a target that is an id")
+        return CommandEnvelope(
+            command_id=wanted.command_id or new_command_id(),
+            type=wanted.type,
+            workspace_id=self._workspace_id,
+            principal=self._identity.principal,
+            payload=msgspec.Raw(canonical(spec, wanted.payload)),
+            target=target,
+            schema_version=spec.version,
+            expected_version=wanted.expected_version,
+            idempotency_key=wanted.idempotency_key or "",
+            session_id=self._identity.session_id,
+            traceparent=self._traceparent,
+        )
 
 
 def _media_type(request: HttpRequest) -> bytes:
@@ -106,35 +143,6 @@ def _split(raw: bytes, media_type: bytes) -> list[bytes]:
         raise Refused(EdgeCode.MALFORMED, "a batch in application/json is an array of commands") from error
 
 
-@functools.cache
-def _counted(code: str) -> Counter:
-    return BATCH_LINES.labels(code)
-
-
-def _envelope(request: HttpRequest, wanted: BatchLine, trace: str | None) -> CommandEnvelope:
-    spec = COMMANDS.get(wanted.type)
-    if spec is None:
-        raise Refused(Code.UNKNOWN_TYPE, f"command type {wanted.type!r} is not known")
-    workspace_id = request.params["workspace_id"]
-    target = wanted.target or (workspace_id if spec.aggregate == "workspace" else "")
-    if (target or not spec.creates) and not is_id(target):
-        raise Refused(Code.SCHEMA_INVALID, f"{wanted.type} needs a target that is an id")
-    identity = request.identity
-    return CommandEnvelope(
-        command_id=wanted.command_id or new_command_id(),
-        type=wanted.type,
-        workspace_id=workspace_id,
-        principal=identity.principal,
-        payload=msgspec.Raw(canonical(spec, wanted.payload)),
-        target=target,
-        schema_version=spec.version,
-        expected_version=wanted.expected_version,
-        idempotency_key=wanted.idempotency_key or "",
-        session_id=identity.session_id,
-        traceparent=trace,
-    )
-
-
 def _decoded(line: bytes) -> BatchLine:
     try:
         wanted = _line.decode(line)
@@ -142,5 +150,6 @@ def _decoded(line: bytes) -> BatchLine:
         if not is_json(line):
             raise Refused(EdgeCode.MALFORMED, "the line is not JSON") from error
         raise Refused(Code.SCHEMA_INVALID, str(error)[:1_000]) from error
-    check_keys(line, _encode(wanted))
+    if (encoded := _encode(wanted)) != line:
+        check_keys(line, encoded)
     return wanted

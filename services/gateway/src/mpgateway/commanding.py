@@ -62,7 +62,8 @@ class Commanding:
         envelope = await self.read(spec, request)
         if _responds_async(request):
             self._refusals.check_denied(envelope.workspace_id, envelope.principal)
-            self._check_endpoint(envelope)
+            if envelope.type in _NAMES_ENDPOINTS:
+                self._check_endpoint(envelope)
             await self._producer.enqueue(envelope)
             return _enqueued(envelope)
         outcome = await self.submit(envelope)
@@ -71,7 +72,8 @@ class Commanding:
     async def submit(self, envelope: CommandEnvelope) -> Outcome:
         """Send a command and wait for its recorded outcome. Raises `Refused`, or what the producer raises."""
         self._refusals.check_denied(envelope.workspace_id, envelope.principal)
-        self._check_endpoint(envelope)
+        if envelope.type in _NAMES_ENDPOINTS:
+            self._check_endpoint(envelope)
         outcome = await self._producer.submit(envelope, self._outcome_seconds)
         if outcome.code is Code.DENIED and not outcome.duplicate:
             self._refusals.count_denied(Denial(outcome.first_seq, envelope.workspace_id, envelope.principal))
@@ -118,8 +120,6 @@ class Commanding:
 
     def _check_endpoint(self, envelope: CommandEnvelope) -> None:
         """An endpoint to which nothing will ever be delivered is refused when it is named. Raises `Refused`."""
-        if envelope.type not in _NAMES_ENDPOINTS:
-            return
         endpoint = msgspec.json.decode(envelope.payload, type=_Endpoint).endpoint
         if endpoint is None:
             return
@@ -137,12 +137,12 @@ async def read_payload(spec: CommandSpec, request: HttpRequest) -> bytes:
 
 def canonical(spec: CommandSpec, raw: bytes | msgspec.Raw) -> bytes:
     """Arguments decoded strictly and encoded again, so that equal arguments are equal bytes. Raises `Refused`."""
-    arguments = codec.decode_payload(spec.decoder, raw)
-    if not isinstance(arguments, Rejection):
-        return _encode(arguments)
-    if arguments.code is Code.SCHEMA_INVALID and not is_json(raw):
+    payload = codec.canonical_payload(spec.decoder, raw)
+    if not isinstance(payload, Rejection):
+        return payload
+    if payload.code is Code.SCHEMA_INVALID and not is_json(raw):
         raise Refused(EdgeCode.MALFORMED, "the body is not JSON")
-    raise of_rejection(arguments)
+    raise of_rejection(payload)
 
 
 def is_json(raw: bytes | msgspec.Raw) -> bool:
