@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 from mpbus.ids import new_command_id
@@ -21,6 +23,14 @@ def test_ids_sort_by_their_time() -> None:
     made = [new_command_id() for _ in range(IDS)]
     times = [one[:13] for one in made]
     assert times == sorted(times)
+
+
+def test_an_id_is_a_uuid7_of_the_time_it_was_made_at() -> None:
+    before = time.time_ns() // 1_000_000
+    made = [uuid.UUID(new_command_id()) for _ in range(IDS)]
+    after = time.time_ns() // 1_000_000
+    assert {(one.version, one.variant) for one in made} == {(7, uuid.RFC_4122)}
+    assert all(before <= one.int >> 80 <= after for one in made)
 
 
 def test_ids_made_in_several_threads_are_all_different() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from litestar import Litestar
 from litestar.handlers import ASGIRouteHandler
+from litestar.types import ExceptionHandlersMap
 from mpschema.rejections import Code
 
 from mpgateway.http import Receive, Scope, Send, send_answer
@@ -34,7 +35,19 @@ def handler(path: str, handle: Handle) -> ASGIRouteHandler:
             return
         await handle(scope, receive, send)
 
-    return ASGIRouteHandler(path.replace("}", ":str}"), copy_scope=False)(route)
+    return _Handler(path.replace("}", ":str}"), copy_scope=False)(route)
+
+
+class _Handler(ASGIRouteHandler):
+    """A handler that knows the exception handlers of its route; Litestar 2.25 gathers them anew at each request."""
+
+    _known: ExceptionHandlersMap | None = None
+
+    def resolve_exception_handlers(self) -> ExceptionHandlersMap:
+        """The exception handlers of the route and of what it stands in."""
+        if self._known is None:
+            self._known = super().resolve_exception_handlers()
+        return self._known
 
 
 def _has_one_spelling(scope: Any) -> bool:

@@ -18,6 +18,8 @@ from mpgateway.problems import Refused
 
 REMEMBERED_MAX = 20_000
 """Each is a digest and an identity, whose parts are ids of bounded length: together about 20 MB."""
+RECENT_MAX = 1_000
+"""The headers that are known as they stand, each of 8 kB at most: most requests come with one of a few."""
 _BEARER = re.compile(rb"[Bb][Ee][Aa][Rr][Ee][Rr] ([A-Za-z0-9_.:@-]{1,8192})\Z")
 """One space, and no letter that neither a key nor a JWT has: a credential has one spelling."""
 _CHALLENGE = ((b"www-authenticate", b'Bearer realm="moduprompt"'),)
@@ -41,11 +43,20 @@ class Authenticator:
         self._oidc = oidc
         self._refusals = refusals
         self._believed: dict[bytes, Identity] = {}
+        self._recent: dict[bytes, Identity] = {}
 
     def remembered(self, authorization: bytes) -> Identity | None:
         """The identity behind a header that was verified before, while it is good."""
+        identity = self._recent.get(authorization)
+        if identity is not None:
+            if self.ended(identity) is None:
+                return identity
+            del self._recent[authorization]
         token = _bearer(authorization)
-        return self._still_good(_digest(token)) if token else None
+        identity = self._still_good(_digest(token)) if token else None
+        if identity is not None:
+            _keep(self._recent, RECENT_MAX, authorization, identity)
+        return identity
 
     def _still_good(self, digest: bytes) -> Identity | None:
         identity = self._believed.get(digest)
@@ -73,7 +84,7 @@ class Authenticator:
         except UnfitClaim as unfit:
             identity, detail = None, str(unfit)
         if identity is not None and self.ended(identity) is None:
-            self._remember(digest, identity)
+            _keep(self._believed, REMEMBERED_MAX, digest, identity)
             return identity
         if seconds := await self._refusals.count_address(request.address):
             slow = "too many failed attempts from this address"
@@ -106,10 +117,11 @@ class Authenticator:
         await self._access.settle()
         return None
 
-    def _remember(self, digest: bytes, identity: Identity) -> None:
-        if len(self._believed) >= REMEMBERED_MAX:
-            del self._believed[next(iter(self._believed))]
-        self._believed[digest] = identity
+
+def _keep(known: dict[bytes, Identity], at_most: int, name: bytes, identity: Identity) -> None:
+    if len(known) >= at_most:
+        del known[next(iter(known))]
+    known[name] = identity
 
 
 def _bearer(authorization: bytes) -> str:
