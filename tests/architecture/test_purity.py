@@ -14,6 +14,9 @@ IMPURE_MODULES = {
     "threading", "time", "uuid", "asyncpg", "pydantic_settings", "opentelemetry", "prometheus_client",
 }  # fmt: skip
 CLOCKS = {"now", "utcnow", "today", "uuid1", "uuid4"}
+GENERATORS = {"diagrams.py", "export.py"}
+"""Of documents, for `make docs`: no service runs them."""
+WRITERS = {"write_text", "write_bytes", "mkdir", "makedirs", "touch", "mkstemp", "mkdtemp"}
 BUILTINS = {"open", "print", "input"}
 
 
@@ -43,6 +46,31 @@ def test_pure_code_does_not_wait_and_asks_no_clock(room: str) -> None:
         if _is_impure(node) and isinstance(node, ast.stmt | ast.expr)
     ]
     assert found == []
+
+
+def test_what_runs_on_a_read_only_file_system_writes_no_file() -> None:
+    rooms = [f"services/{name}/src" for name in ("kernel", "gateway", "projector", "webhooks")]
+    rooms += [f"libs/{name}/src" for name in ("mpbus", "mpschema", "mpviews")]
+    found = [
+        f"{path}:{node.lineno}"
+        for path in python_files(*rooms)
+        for node in ast.walk(ast.parse(text_of(path)))
+        if path.name not in GENERATORS and isinstance(node, ast.Call) and _writes(node)
+    ]
+    assert found == []
+
+
+def _writes(call: ast.Call) -> bool:
+    """True of what makes or changes a file: by its name, or by the mode that it opens one with."""
+    match call.func:
+        case ast.Attribute(value=ast.Name(id="tempfile" | "shutil")):
+            return True
+        case ast.Attribute(attr=name) if name in WRITERS:
+            return True
+        case ast.Name(id="open") | ast.Attribute(attr="open"):
+            modes = [each.value for each in ast.walk(call) if isinstance(each, ast.Constant)]
+            return any(isinstance(mode, str) and len(mode) <= 3 and set(mode) & set("wax+") for mode in modes)
+    return False
 
 
 def test_every_package_has_types_for_its_users() -> None:

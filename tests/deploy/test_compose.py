@@ -68,6 +68,8 @@ def test_every_lasting_service_has_a_healthcheck_and_our_own_are_locked_down() -
     for name in ("provision", "migrate", "kernel", "projector", "webhooks", "gateway"):
         assert services[name]["read_only"], name
         assert services[name]["cap_drop"] == ["ALL"], name
+        assert services[name]["tmpfs"] == "/tmp" or services[name]["tmpfs"] == ["/tmp"], name
+        assert all(volume.get("read_only") for volume in services[name].get("volumes") or []), name
 
 
 def test_the_cluster_has_three_nodes_and_three_copies() -> None:
