@@ -46,10 +46,10 @@ class SlowLog(MemoryLog):
         async for commits in super().follow(after):
             yield commits
 
-    async def fill(self, elections: int) -> None:
+    async def fill(self, elections: int, epochs_apart: int = 1) -> None:
         """So many commits more."""
         for _ in range(elections):
-            shard, position, epoch = self.shard, await self.head(), self.shard.world.epoch + 1
+            shard, position, epoch = self.shard, await self.head(), self.shard.world.epoch + epochs_apart
             turn = Turn(shard, epoch, epoch, RoleAuthorizer())
             turn.note(Fact("log", "log", LeaderElected(leader_epoch=epoch, node="k0")), f"election_{epoch}:0")
             sealed = turn.seal(position.hash)
@@ -225,6 +225,9 @@ async def test_elections_since_it_was_up_to_date_are_counted() -> None:
         await log.fill(elections=2)
         await eventually(lambda: machine.kernel.health().facts["elections_per_minute"] == 2)
         assert REGISTRY.get_sample_value("mp_kernel_elections_per_minute") == 2
+        # A log that is put back goes on in an epoch as high as the seconds since 1970.
+        await log.fill(elections=1, epochs_apart=1_800_000_000)
+        await eventually(lambda: machine.kernel.health().facts["elections_per_minute"] == 3)
 
 
 async def test_a_system_without_a_leader_is_told_as_an_error() -> None:

@@ -182,9 +182,12 @@ class Kernel:
             self._moved.set()
 
     def _count_elections(self, epoch: int) -> None:
-        """Each epoch is an election. Those from before this kernel was first up to date are history."""
+        """Count the epochs that begin: each is an election. Those before this kernel was first up to date are history.
+
+        Their numbers count nothing: the epoch of a log that was put back is the time, in seconds since 1970.
+        """
         if epoch > self._epoch_seen and self._was_warm:
-            self._standing.elected(epoch - self._epoch_seen)
+            self._standing.elected()
         self._epoch_seen = max(self._epoch_seen, epoch)
 
     async def _await_turn(self, memory: Memory) -> bool:

@@ -44,9 +44,9 @@ class Standing:
         self._leads = False
         metrics.count_elections(self.elections_per_minute)
 
-    def elected(self, elections: int = 1) -> None:
-        """The log said that so many leaders were elected."""
-        self._elections.extend([self._now()] * elections)
+    def elected(self) -> None:
+        """Count one election."""
+        self._elections.append(self._now())
         self.elections_per_minute()
 
     def elections_per_minute(self) -> int:
