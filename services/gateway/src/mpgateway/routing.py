@@ -41,7 +41,7 @@ def handler(path: str, handle: Handle) -> ASGIRouteHandler:
 class _Handler(ASGIRouteHandler):
     """A handler that knows the exception handlers of its route; Litestar 2.25 gathers them anew at each request."""
 
-    _known: ExceptionHandlersMap | None = None
+    _known: "ExceptionHandlersMap | None" = None  # In quotes: when it runs, Litestar's alias is a text.
 
     def resolve_exception_handlers(self) -> ExceptionHandlersMap:
         """The exception handlers of the route and of what it stands in."""
