@@ -169,6 +169,20 @@ async def test_a_request_in_flight_is_answered_before_the_door_closes(fragile: S
     assert exit_code == 0
 
 
+async def test_who_waits_for_an_outcome_is_told_that_it_is_unknown_and_the_same_request_again_learns_it(
+    fragile: Stack,
+) -> None:
+    task = {"project_id": "core", "title": "x"}
+    async with _door(fragile) as door:
+        await asyncio.to_thread(fragile.process("kernel-1").pause)
+        asked = await door.ask(
+            "POST", f"{door.path}/tasks?id=t1", json=task, headers={"idempotency-key": "t1"}, timeout=60
+        )
+        await asyncio.to_thread(fragile.process("kernel-1").resume)
+        assert (asked.status_code, asked.json()["code"]) == (504, "outcome_unknown")
+        assert (await _insist(door, f"{door.path}/tasks?id=t1", task, "t1"))["target"] == "t1"
+
+
 async def _in_flight(stack: Stack) -> bool:
     async with httpx.AsyncClient(base_url=stack.gateways[0].ops_url, timeout=30) as client:
         metrics = (await client.get("/metrics")).text

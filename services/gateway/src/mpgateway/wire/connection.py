@@ -50,6 +50,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._unread_until = NEVER
         self._closing_until = NEVER
         self._uncounted = 0
+        self._piece = self._begun_with = 0
         self._head_bytes = 0
         self._hosts = 0
         self._heard = self._heard_before = 0
@@ -94,6 +95,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._uncounted > self._limits.head_bytes_max:
             self._give_up(self._too_large())
             return
+        self._piece = len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserError:
@@ -116,6 +118,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self.scope["extensions"] = self._extensions
         self._uncounted = self._head_bytes = self._hosts = 0
+        self._begun_with = self._piece  # At most: the parser does not say where in it the request begins.
         self._wait(Phase.HEAD, self._limits.head_seconds)
 
     def on_url(self, url: bytes) -> None:
@@ -271,7 +274,7 @@ class HttpProtocol(HttpToolsProtocol):
     def unfinished_bytes(self) -> int:
         """The bytes that a request that is not complete holds here."""
         if self._phase is Phase.HEAD:
-            return max(0, self._uncounted)
+            return self._begun_with + max(0, self._uncounted)
         return len(self.cycle.body) if self._phase is Phase.BODY and self.cycle is not None else 0
 
     @property
