@@ -45,7 +45,7 @@ class _Waiting(msgspec.Struct):
     resend_at: float
     resend_after: float = _RESEND_SECONDS
     packs: list[str] = []
-    """The packs that it was sent in, by number."""
+    """The packs that it was sent in and that have no answer yet, by number."""
 
 
 class _Send(msgspec.Struct):
@@ -76,11 +76,14 @@ class CommandProducer:
         """The outcomes that each pack still waits for: its number, then the command's id."""
         self._pending: deque[_Send] = deque()
         self._wake = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop
+        """Of `start`: in Python 3.11 to ask for the running loop takes a system call."""
         self._tasks: list[asyncio.Task[None]] = []
         self._failed = ""
 
     async def start(self) -> None:
         """Listen for outcomes and begin to send."""
+        self._loop = asyncio.get_running_loop()
         self._subscription = await self._nc.subscribe(f"{self._reply}.*", cb=self._on_reply)
         self._tasks = [
             watched(self._pump(), "producer.pump", self._end_with),
@@ -124,10 +127,9 @@ class CommandProducer:
             await asyncio.wait([already.future])
             await asyncio.sleep(0)  # Another request under the same id: it leaves, then this is told what the log says.
         self._admit()
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = self._loop.time()
         command_id = envelope.command_id
-        future: asyncio.Future[Outcome] = loop.create_future()
+        future: asyncio.Future[Outcome] = self._loop.create_future()
         waiting = _Waiting(command_id, line, future, now + timeout_seconds, now + _RESEND_SECONDS)
         self._waiting[asker] = waiting
         self._pending.append(_Send(line, command_id, waiting))
@@ -136,7 +138,8 @@ class CommandProducer:
             return await future
         finally:
             self._waiting.pop(asker, None)
-            self._forget(waiting)
+            if waiting.packs:
+                self._forget(waiting)
 
     async def enqueue(self, envelope: CommandEnvelope) -> None:
         """Send a command and return when it is durable in the command stream; its outcome is for later.
@@ -144,7 +147,7 @@ class CommandProducer:
         Raises `Overloaded`, `Denied` or `Unavailable`.
         """
         self._admit()
-        stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        stored: asyncio.Future[None] = self._loop.create_future()
         self._pending.append(_Send(codec.encode(envelope), envelope.command_id, stored=stored))
         self._wake.set()
         await stored
@@ -163,9 +166,8 @@ class CommandProducer:
                 pack = self._pack()
                 try:
                     await self._publish(pack)
-                except (
-                    Exception
-                ) as error:  # A fault that one pack meets is not everybody's: else all would wait in vain.
+                except Exception as error:
+                    # A fault that one pack meets is not everybody's: else all would wait in vain.
                     log.critical("producer.pack_failed", commands=len(pack), exc_info=error)
                     self._fail(pack, error)
 
@@ -230,13 +232,18 @@ class CommandProducer:
                 send.stored.set_exception(error)
 
     async def _on_reply(self, msg: Msg) -> None:
-        asked = self._asked.get(msg.subject.rpartition(".")[2])
+        number = msg.subject.rpartition(".")[2]
+        asked = self._asked.get(number)
         if asked is None:
             return  # All of its outcomes are known already.
         for outcome in codec.decode_outcomes(msg.data):
-            waiting = asked.get(outcome.request_id or outcome.command_id)
-            if waiting is not None and not waiting.future.done():
-                waiting.future.set_result(outcome)
+            waiting = asked.pop(outcome.request_id or outcome.command_id, None)
+            if waiting is not None:
+                waiting.packs.remove(number)
+                if not waiting.future.done():
+                    waiting.future.set_result(outcome)
+        if not asked:
+            self._asked.pop(number, None)
 
     async def _watch(self) -> None:
         """Send again what has no outcome yet, and give up what is past its deadline."""
