@@ -98,14 +98,14 @@ class Server:
         try:
             with slow(self._url, command_type):
                 answer = give(command_type, target, arguments, **options)
+        except (OutcomeUnknown, Unreachable) as error:
+            error.add_note(f"repeat it with --idempotency-key {key} to learn what became of it")
+            raise
         except ProblemError as error:
             note_next(error, command_type, target)
             raise
         except ValueError as error:
             raise Misconfigured(str(error)) from error
-        except (OutcomeUnknown, Unreachable) as error:
-            error.add_note(f"repeat it with --idempotency-key {key} to learn what became of it")
-            raise
         if isinstance(answer, Outcome) and flags.idempotency_key is None:
             # Nobody else has this key: a repeat is one of the client's own, and what it met is this very command.
             return msgspec.structs.replace(answer, duplicate=False)
