@@ -7,7 +7,6 @@ Keys are looked up by the hash of the whole key: a key's id is only a name, whic
 """
 
 import hashlib
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import resources
 from itertools import islice
@@ -166,8 +165,8 @@ _STEPS: Mapping[type[Event], Callable[[AccessSlice, EventRecord, Any], None]] = 
 }
 EVENTS = frozenset(_STEPS)
 """The events that are of concern here."""
-_TYPES = b"|".join(sorted(re.escape(RECORDS[event].event_type.rpartition(".v")[0]).encode() for event in EVENTS))
-_LINES = re.compile(rb'^\{"type":"(?:' + _TYPES + rb')\.v[0-9]+".*$', re.MULTILINE)
+_BEGINNINGS = tuple(f'{{"type":"{RECORDS[event].event_type.rpartition(".v")[0]}.v'.encode() for event in EVENTS)
+"""What their lines begin with. One look at each line: a pattern over a whole commit costs thirty times as much."""
 
 
 def concerning(body: bytes) -> list[EventRecord]:
@@ -175,7 +174,7 @@ def concerning(body: bytes) -> list[EventRecord]:
 
     Raises as `codec.decode_records` does.
     """
-    return [codec.decode_record(line.group()) for line in _LINES.finditer(body)]
+    return [codec.decode_record(line) for line in body.split(b"\n") if line.startswith(_BEGINNINGS)]
 
 
 def _name(held: HeldKey) -> str:

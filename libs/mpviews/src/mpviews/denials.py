@@ -9,11 +9,11 @@ from mpschema.rejections import Code
 from mpschema.system import CommandRejected
 
 # Records are written in one form: the type first, `actor` before `data`. A text has its quotes escaped.
+_REJECTED = b'{"type":"%b","seq":' % RECORDS[CommandRejected].event_type.encode()
 _DENIED = re.compile(
-    rb'^\{"type":"%b","seq":([0-9]+),"id":"[^"]+","workspace_id":"([^"]+)".*?"actor":"([^"]+)".*?"data":\{"code":"%b"'
-    % (re.escape(RECORDS[CommandRejected].event_type).encode(), Code.DENIED.value.encode()),
-    re.MULTILINE,
-)
+    rb'([0-9]+),"id":"[^"]+","workspace_id":"([^"]+)".*?"actor":"([^"]+)".*?"data":\{"code":"%b"'
+    % Code.DENIED.value.encode()
+).match
 
 
 class Denial(NamedTuple):
@@ -26,4 +26,6 @@ class Denial(NamedTuple):
 
 def denials(body: bytes) -> Iterator[Denial]:
     """The commands that a commit's events say were denied."""
-    return (Denial(int(found[1]), found[2].decode(), found[3].decode()) for found in _DENIED.finditer(body))
+    rejected = (line for line in body.split(b"\n") if line.startswith(_REJECTED))
+    denied = (_DENIED(line, len(_REJECTED)) for line in rejected)
+    return (Denial(int(found[1]), found[2].decode(), found[3].decode()) for found in denied if found)
