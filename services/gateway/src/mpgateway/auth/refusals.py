@@ -57,9 +57,10 @@ class Refusals:
             raise _too_many(seconds, "too many requests were refused")
 
     async def count(self, request: HttpRequest) -> None:
-        """Count a door that was not open."""
-        await self._addresses.take(request.address)
-        await self._principals.take(request.identity.subject)
+        """Count a door that was not open. Raises `Refused` (`overloaded`) for one too many of those asked at once."""
+        taken = (await self._addresses.take(request.address), await self._principals.take(request.identity.subject))
+        if (seconds := max(taken)) > 0:
+            raise _too_many(seconds, "too many requests were refused")
 
     async def count_opening(self, request: HttpRequest) -> bool:
         """Count an event stream that is not opened. Returns whether there were too many of late."""
