@@ -9,6 +9,7 @@ import httpx
 from mpd.ports import HOST
 
 from tests.chaos.arena import PATIENCE_SECONDS, Arena, Faults
+from tests.support.waiting import eventually
 
 _STRANGERS, _REQUESTS = 8, 25
 _HEADERS, _STREAMS = 10, 24
@@ -55,20 +56,26 @@ async def streams_left_unread(arena: Arena) -> None:
 
 @contextlib.asynccontextmanager
 async def _answered_meanwhile(arena: Arena) -> AsyncIterator[None]:
-    """While the block runs, and after it, the operator reads, and reads a stream from its begin."""
-    yield
+    """The operator reads as before the block, and reads a stream from its begin.
+
+    Queries may be away for a moment after PostgreSQL was: what an earlier fault left is waited for first.
+    """
     path = f"/v1/workspaces/{arena.cluster.load.workspace_id}"
-    async with (
-        httpx.AsyncClient(base_url=arena.stack.url, headers=_root(arena), timeout=30) as http,
-        asyncio.timeout(PATIENCE_SECONDS),
-    ):
-        answer = await http.get(f"{path}/projects")
-        assert answer.status_code == httpx.codes.OK, answer.text
-        async with http.stream("GET", f"{path}/events", headers={"Last-Event-ID": "0:0"}) as response:
-            assert response.status_code == httpx.codes.OK, await response.aread()
-            async for line in response.aiter_lines():
-                if line.startswith("data:"):
-                    return
+    async with httpx.AsyncClient(base_url=arena.stack.url, headers=_root(arena), timeout=30) as http:
+
+        async def read() -> None:
+            answer = await http.get(f"{path}/projects")
+            assert answer.status_code == httpx.codes.OK, answer.text
+
+        await eventually(read, PATIENCE_SECONDS)
+        yield
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await read()
+            async with http.stream("GET", f"{path}/events", headers={"Last-Event-ID": "0:0"}) as response:
+                assert response.status_code == httpx.codes.OK, await response.aread()
+                async for line in response.aiter_lines():
+                    if line.startswith("data:"):
+                        return
     raise AssertionError("a stream ended before its first event")
 
 
