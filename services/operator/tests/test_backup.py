@@ -70,6 +70,14 @@ def test_a_backup_says_what_the_log_is_and_what_it_leaves_out(log: Log, backup: 
     assert said["head"] in text
 
 
+def test_nobody_else_may_read_a_backup_for_it_holds_every_tenants_log(log: Log, tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "monday"
+    assert log.mpctl("backup", "create", folder).code == PROVED
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in (folder, *folder.rglob("*"))}
+    assert len(modes) == 5
+    assert modes == {path: 0o700 if path.is_dir() else 0o600 for path in modes}
+
+
 def test_its_state_root_is_the_one_that_a_replay_of_the_log_reaches(log: Log, backup: Path) -> None:
     replayed = log.mpctl("replay", "verify", "--json").json
     assert verify(backup).json["backup"]["state_root"] == replayed["state_root"]

@@ -1,7 +1,7 @@
 """Sealed segments: a stretch of the log in a folder, complete in itself, to be kept, sent and checked anywhere.
 
 `commits.jsonl.gz` holds one commit a line with its exact text, `manifest.json` says what that must be. The same stretch
-gives the same bytes of content, whoever exports it.
+gives the same bytes of content, whoever exports it. It holds every tenant's log: its owner alone may read it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from mpkernel.signing import raw_public_key
 from mpoperator.chain import Chain, Stored
 from mpoperator.checkpoints import Checkpoint, PublicKeys
 from mpoperator.errors import Disproved, Finding, NotConfigured, Refused
+from mpoperator.private import create, make_folder
 
 FORMAT = "moduprompt/segment/v1"
 CONTENT, MANIFEST = "commits.jsonl.gz", "manifest.json"
@@ -95,11 +96,11 @@ class Writer:
 
     def __enter__(self) -> Writer:
         """Make the folder. Raises `Refused` when it holds something, `NotConfigured` when it cannot be made."""
+        make_folder(self._folder)
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
             if any(self._folder.iterdir()):
                 raise Refused(f"{self._folder} is not empty: a segment gets a folder of its own")
-            self._raw = (self._folder / CONTENT).open("wb")
+            self._raw = create(self._folder / CONTENT)
         except OSError as error:
             raise NotConfigured(f"{self._folder} cannot be written: {error}") from error
         # Without name and time in the header the same stretch gives the same bytes.
@@ -150,7 +151,8 @@ class Writer:
             public_keys=tuple(Key(name, raw_public_key(key).hex()) for name, key in sorted(keys.by_id.items())),
         )
         draft = self._folder / DRAFT
-        draft.write_bytes(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
+        with create(draft) as file:
+            file.write(msgspec.json.format(msgspec.json.encode(manifest)) + b"\n")
         draft.replace(self._folder / MANIFEST)
         return manifest
 

@@ -20,6 +20,7 @@ from mpoperator.backup.manifest import LOG, Backup
 from mpoperator.connections import bus
 from mpoperator.errors import Refused
 from mpoperator.moving import export
+from mpoperator.private import make_folder
 from mpoperator.running import Answer
 from mpoperator.settings import OperatorSettings
 from mpoperator.stream import LogStream
@@ -66,6 +67,7 @@ async def create(settings: OperatorSettings, folder: Path, keys_file: Path | Non
         if not (await LogStream(nc, settings.shard).existing()).last_seq:
             raise Refused("the log is empty: there is nothing to back up")
         waiting, server = await _waiting(nc, settings.shard), str(nc.connected_server_version)
+    make_folder(folder)
     exported = await export(settings, 1, None, folder / LOG, [])
     folded = await asyncio.to_thread(fold_segment, folder / LOG, exported.manifest)
     backup = _manifest(settings.shard, folder, folded, taken_at_ms, waiting, server)

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from mpoperator.errors import Disproved, Finding, Refused
+from mpoperator.private import create
 from mpoperator.segments import CONTENT
 from mpoperator.segments import MANIFEST as SEGMENT_MANIFEST
 
@@ -57,7 +58,8 @@ def write(folder: Path, backup: Backup) -> None:
     for name in backup.files:
         _force(folder / name)
     path = folder / MANIFEST
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(backup)) + b"\n")
+    with create(path) as file:
+        file.write(msgspec.json.format(msgspec.json.encode(backup)) + b"\n")
     for each in (path, folder / LOG, folder):
         _force(each)
 
