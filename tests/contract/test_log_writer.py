@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 from mpbus.connect import connect
+from mpbus.errors import ForeignMessage
 from mpbus.reader import GENESIS, LogPosition, LogReader
 from mpbus.streams import provision
 from mpd.servers import NatsCluster, NatsServer
@@ -38,6 +39,15 @@ def commit(after: LogPosition, name: str) -> tuple[bytes, str]:
     )
     data = codec.encode_commit(header, [event])
     return data, codec.commit_hash(after.hash, subjects.log_subject(SHARD), data)
+
+
+async def intrude(log: Log) -> None:
+    """Store what is no commit."""
+    if isinstance(log, MemoryLog):
+        log.intrude(b"x")
+    else:
+        assert isinstance(log, LogReader)
+        await log._js.publish(subjects.log_subject(SHARD), b"x")
 
 
 @pytest_asyncio.fixture(params=["memory", "jetstream"])
@@ -77,6 +87,32 @@ async def test_a_repeated_write_finds_itself(pair: Pair) -> None:
     assert await writer.append(*commit(GENESIS, "a"), GENESIS, 5) == 1
     assert await writer.append(*commit(GENESIS, "a"), GENESIS, 5) == 1
     assert (await log.head()).stream_seq == 1
+
+
+async def test_where_the_log_ends_is_told_whoever_wrote_there(pair: Pair) -> None:
+    writer, log = pair
+    assert await writer.last() == 0
+    await writer.append(*commit(GENESIS, "a"), GENESIS, 5)
+    assert await writer.last() == 1
+    await intrude(log)
+    assert await writer.last() == 2
+    with pytest.raises(ForeignMessage):
+        await log.head()
+    position = LogPosition(1, 1, commit(GENESIS, "a")[1])
+    with pytest.raises(Deposed):
+        await writer.append(*commit(position, "b"), position, 5)
+
+
+async def test_a_log_that_is_gone_ends_at_nothing_and_one_that_is_silent_ends_nowhere(own_nats: NatsServer) -> None:
+    nc = await connect(own_nats.url, "tests", writer=True)
+    await provision(nc, SHARD)
+    writer = JetStreamLogWriter(nc, SHARD)
+    await writer.append(*commit(GENESIS, "a"), GENESIS, 5)
+    await nc.jetstream().delete_stream(subjects.log_stream(SHARD))
+    assert await writer.last() == 0
+    own_nats.kill()
+    assert await writer.last() is None
+    await nc.close()
 
 
 async def test_without_a_server_the_outcome_is_unknown(own_nats: NatsServer) -> None:

@@ -49,6 +49,11 @@ class FaultyLog:
             raise Unknown("the acknowledgement was lost")
         return position
 
+    async def last(self) -> int | None:
+        """See `LogWriter`."""
+        await self._node.lag()
+        return None if self._node.happens("look in vain", 0.1) else await self._log.last()
+
     async def follow(self, after: LogPosition = GENESIS) -> AsyncIterator[list[Commit]]:
         """See `Log`."""
         async for commits in self._log.follow(after):

@@ -4,12 +4,16 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+import structlog
+from mpbus.errors import ForeignMessage
 from mpschema.system import LeaderElected
 
 from tests.simulation.node import Node, true_ns
 from tests.simulation.running import Result, simulate
-from tests.simulation.world import KERNELS, World
+from tests.simulation.virtual_time import run
+from tests.simulation.world import KERNELS, Compose, Process, World
 
+HALTED_SECONDS = 20.0
 DAY_NS = 86_400 * 10**9
 GONE_AT, LONG_SECONDS = 10.0, 120.0
 ELECTIONS_MAX = KERNELS
@@ -201,3 +205,39 @@ def test_while_all_clocks_are_wrong_nothing_is_decided_and_then_it_goes_on() -> 
     assert result.epochs == 2
     wrong = [stamp for stamp in world.log.stamps if 21 < (stamp - world.log.stamps[0]) / 1e9 < 48]
     assert not wrong
+
+
+class Intruded(CalmWorld):
+    """All is served, and then somebody writes into the quiet log past the kernels; later it is mended."""
+
+    async def _serve(self) -> None:
+        self.halted: list[str] = []
+        await super()._serve()
+        self.log.intrude(b"nobody of ours was me")
+        await asyncio.sleep(HALTED_SECONDS)
+        self.free = self.leases.holder("kernel") is None
+        self.log.mend()
+        await asyncio.sleep(HALTED_SECONDS)
+
+    async def _process(self, name: str, compose: Compose) -> None:
+        if name.startswith("k"):  # Projectors count the time until they look again by a clock of their own.
+            await super()._process(name, compose)
+        await asyncio.Event().wait()
+
+    async def _projected(self) -> None:
+        """Nobody projects."""
+
+    async def _incarnation(self, process: Process, node: Node) -> None:
+        try:
+            await super()._incarnation(process, node)
+        except ForeignMessage as error:
+            self.halted.append(str(error))
+
+
+def test_a_foreign_message_in_a_quiet_log_halts_its_leader_too() -> None:
+    world = Intruded(1)
+    with structlog.testing.capture_logs():
+        run(world.live())
+    assert world.free, "whoever mends finds that nobody leads"
+    assert len(world.halted) >= KERNELS
+    assert len(world.elected()) == 2, "once before it, and once when it was mended"

@@ -55,10 +55,10 @@ async def _told(stack: Stack, tmp_path: Path) -> None:
         js = stolen.jetstream(timeout=30)
         ack = await js.publish(await log_ingest(js, "0"), FOREIGN)
         await stolen.close()
-        # The leader notices when it appends next.
+        # Nothing is asked of the leader meanwhile: it looks by itself.
+        await eventually(lambda: _all_halted(stack, ack.seq))
         hurt = await http.post("/v1/workspaces?id=hurt", json={"name": "x"}, headers={"prefer": "respond-async"})
         assert hurt.status_code == 202, hurt.text
-        await eventually(lambda: _all_halted(stack, ack.seq))
         said = concerns_of(stack.kernels[0].ops_url)
         assert any("a foreign message stands there" in each for each in said), "what `mpd status` shows"
         doctor = json.loads(

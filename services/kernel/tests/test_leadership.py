@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 
 import pytest
 import structlog
+from mpbus.errors import ForeignMessage
 from mpbus.reader import GENESIS, Commit, LogPosition
+from mpkernel import watch
 from mpkernel.adapters.memory import MemoryCommands, MemoryIntake, MemoryLease, MemoryLeases, MemoryLog, MemorySnapshots
 from mpkernel.answers import Answers
 from mpkernel.core.policy import RoleAuthorizer
@@ -25,6 +27,7 @@ from mpkernel.standing import Standing
 from mpkernel.timekeeping import Timekeeper
 from mpschema import codec, subjects
 from mpschema.system import LeaderElected
+from nats.js.errors import NotFoundError
 from prometheus_client import REGISTRY
 
 from tests.support import eventually
@@ -283,3 +286,74 @@ async def test_a_leader_whose_lease_is_renewed_no_more_by_a_fault_steps_down_and
         async with running(machine.kernel):
             await eventually(lambda: REGISTRY.get_sample_value("mp_kernel_step_downs_total", cause) is not None)
     assert ("task.failed", "keeping the lease") in [(entry["event"], entry.get("task")) for entry in logs]
+
+
+@pytest.fixture
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "LOOK_SECONDS", 0.05)
+
+
+async def _leads(machine: Machine) -> None:
+    await eventually(lambda: machine.kernel.role is Role.LEADER and len(machine.log.commits) == 1)
+
+
+@pytest.mark.usefixtures("looks_often")
+async def test_a_leader_at_rest_halts_at_a_foreign_message_as_every_reader_does() -> None:
+    machine = may_lead(MemoryLog())
+    run = asyncio.create_task(machine.kernel.run())
+    await _leads(machine)
+    machine.log.intrude(b"nobody of ours was me")
+    with pytest.raises(ForeignMessage, match="log position 2: a foreign message stands there"):
+        await asyncio.wait_for(run, 10)
+    assert machine.leases.holder("kernel") is None, "whoever mends can hold it"
+
+
+class Losable(MemoryLog):
+    """A log that can be gone, and come back."""
+
+    gone = False
+
+    async def head(self) -> LogPosition:
+        if self.gone:
+            raise NotFoundError
+        return await super().head()
+
+    async def last(self) -> int | None:
+        return 0 if self.gone else await super().last()
+
+    def put_back(self, other: MemoryLog) -> None:
+        """As another log."""
+        self._commits, self.stamps, self.gone = list(other.commits), list(other.stamps), False
+
+
+@pytest.mark.usefixtures("looks_often")
+async def test_a_leader_at_rest_whose_log_is_gone_says_so_and_holds_no_lease() -> None:
+    log = Losable()
+    machine = may_lead(log, renew_seconds=0.05)
+    async with running(machine.kernel):
+        await _leads(machine)
+        log.gone = True
+        await eventually(lambda: "mpctl log restore" in str(machine.kernel.health().facts.get("waits_for")))
+        assert (machine.kernel.health().ready, machine.leases.holder("kernel")) == (False, None)
+        log.gone = False
+        await eventually(lambda: machine.kernel.role is Role.LEADER and len(log.commits) == 2)
+        assert "waits_for" not in machine.kernel.health().facts
+
+
+async def test_a_standby_gives_the_lease_back_while_there_is_no_log_and_folds_another_log_anew() -> None:
+    log, other = Losable(), SlowLog()
+    machine = may_lead(log, renew_seconds=0.05)
+    machine.leases.put("kernel", "another", 60)
+    filled, epochs = SlowLog(), 3
+    await filled.fill(elections=epochs)
+    log.put_back(filled)
+    async with running(machine.kernel):
+        await eventually(lambda: machine.kernel.role is Role.STANDBY and machine.kernel.health().facts["seq"] == epochs)
+        log.gone = True
+        machine.leases.drop("kernel")
+        await eventually(lambda: "waits_for" in machine.kernel.health().facts)
+        await eventually(lambda: machine.leases.holder("kernel") is None)
+        await other.fill(elections=epochs, epochs_apart=1_000)
+        log.put_back(other)
+        await eventually(lambda: machine.kernel.role is Role.LEADER and len(log.commits) == epochs + 1)
+    assert log.commits[-1].header.epoch == epochs * 1_000 + 1

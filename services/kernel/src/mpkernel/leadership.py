@@ -8,6 +8,7 @@ to be believed does not try.
 import asyncio
 import contextlib
 import enum
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -18,6 +19,7 @@ from mpbus.reader import GENESIS, LogPosition
 from mpbus.tasks import end, watched
 from mpviews.access import AccessSlice
 from nats.errors import Error as NatsError
+from nats.js.errors import NotFoundError
 
 from mpkernel.answers import Places
 from mpkernel.core.shard import Shard
@@ -45,6 +47,7 @@ _POLL_SECONDS = 0.05
 _BACKOFF_FIRST_SECONDS = 0.2
 _BACKOFF_MAX_SECONDS = 5.0
 """The longest rest after leaderships that decided nothing: each of them costs the log an election."""
+_GONE = "there is no log: put it back, `mpctl log restore --from archive` or `mpctl backup restore DIR`"
 _CAUSES: dict[type[Exception], str] = {
     Deposed: "deposed",
     Unknown: "unknown_outcome",
@@ -108,6 +111,8 @@ class Kernel:
         """Leaderships in a row that failed before they decided anything."""
         self._epoch_seen = 0
         self._was_warm = False
+        self._log_away = ""
+        """Why the log did not say where it ends; empty while it does."""
         self.role = Role.STARTING
 
     def stop(self) -> None:
@@ -125,6 +130,8 @@ class Kernel:
         for tried in memory.shard.world.tries[-1:] if memory else ():
             facts["tried_line"] = f"line {tried.line} of message {tried.position}"
             facts["tries"] = len(memory.shard.world.tries) if memory else 0
+        if self._log_away:
+            facts["waits_for"] = self._log_away
         return Health(self.role in (Role.STANDBY, Role.LEADER) and not self._standing.hindrance, facts)
 
     async def run(self) -> None:
@@ -219,20 +226,28 @@ class Kernel:
 
         Who replaces kernels one by one waits for readiness, so that there is always a warm one to hand over to.
         """
-        head = await self._head()
+        head = await self._head(math.inf)
         while head is not None and memory.position.stream_seq < head.stream_seq and not self._stop.is_set():
             await self._folded_more()
         await self._timekeeper.look()  # Ready says that it could lead.
         self._was_warm = True
         self.role = Role.STANDBY
 
-    async def _head(self) -> LogPosition | None:
-        """Where the log ends, as soon as it says so. None when stopped first."""
+    async def _head(self, seconds: float) -> LogPosition | None:
+        """Where the log ends, as soon as it says so. None when stopped first, or when it did not say so in time."""
+        asked_at = asyncio.get_running_loop().time()
         while not self._stop.is_set():
             try:
-                return await self._log.head()
-            except (NatsError, TimeoutError):
-                await _pause(self._stop, _POLL_SECONDS)
+                head = await self._log.head()
+            except (NatsError, TimeoutError) as error:
+                gone = isinstance(error, NotFoundError)
+                self._log_away = _GONE if gone else f"the log does not answer: {str(error) or type(error).__name__}"
+            else:
+                self._log_away = ""
+                return head
+            if asyncio.get_running_loop().time() - asked_at > seconds:
+                return None
+            await _pause(self._stop, _POLL_SECONDS)
         return None
 
     async def _folded_more(self) -> None:
@@ -240,10 +255,19 @@ class Kernel:
         await _wait_for(self._moved, _POLL_SECONDS)
 
     async def _caught_up(self, memory: Memory) -> bool:
-        """Fold what is in the log still, holding the lease meanwhile. False when it cannot be held."""
-        renewed_at = asyncio.get_running_loop().time()
-        head = await self._head()
-        while head is not None and memory.position.stream_seq < head.stream_seq and not self._stop.is_set():
+        """Fold what is in the log still, holding the lease meanwhile. False when it cannot be held.
+
+        Without a log it is given back: whoever puts the log back must be able to hold it.
+        """
+        renewed_at, folded = asyncio.get_running_loop().time(), memory.position
+        head = await self._head(self._renew_seconds)
+        if head is not None and not _continues(head, folded):
+            log.warning("memory.of_another_log", stream_seq=folded.stream_seq, head=head.stream_seq)
+            self._memory = head = None
+        if head is None:
+            await self._release()
+            return False
+        while memory.position.stream_seq < head.stream_seq and not self._stop.is_set():
             await self._folded_more()
             if asyncio.get_running_loop().time() - renewed_at > self._renew_seconds:
                 renewed_at = asyncio.get_running_loop().time()
@@ -309,6 +333,11 @@ class Kernel:
     async def _release(self) -> None:
         with contextlib.suppress(LeaseUnavailable):  # It runs out by itself.
             await self._lease.release()
+
+
+def _continues(head: LogPosition, folded: LogPosition) -> bool:
+    """Whether a log that ends there can be the one that was folded so far: one that was put back may be another."""
+    return head.stream_seq > folded.stream_seq or head == folded
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

@@ -23,18 +23,19 @@ from mpbus.tasks import end
 from mpschema import codec, levels
 from mpschema.system import LOG, FeatureLevelRaised, LeaderElected
 
-from mpkernel.answers import Answers, Packed, pack
+from mpkernel.answers import Answers, pack, pack_beside
 from mpkernel.core.draft import COMMANDS_MAX, TURN_SECONDS, limits_of
 from mpkernel.core.policy import Authorizer
 from mpkernel.core.shard import Shard
 from mpkernel.core.timers import due, next_due
-from mpkernel.core.turn import Reply, Sealed, Turn
+from mpkernel.core.turn import Sealed, Turn
 from mpkernel.core.world import Fact
 from mpkernel.discarding import Discards
 from mpkernel.lane import Lane, decide_tried
 from mpkernel.metrics import Metrics
 from mpkernel.ports import CommandMessage, Intake, LogWriter, RecordedTime
 from mpkernel.sealing import Sealing
+from mpkernel.watch import Watch
 
 log = structlog.get_logger(__name__)
 TIMERS_MAX = 500
@@ -112,6 +113,7 @@ class Leader:
         """What the turn consists of, while the stream has not said it."""
         self._in_flight: asyncio.Task[None] | None = None
         self._discards = Discards(intake, shard.command_position)
+        self._watch = Watch(writer, wake)
         self._lane = Lane(shard, candidacy.process)
         self._alarm: asyncio.TimerHandle | None = None
         self._ended: str | None = None
@@ -200,6 +202,7 @@ class Leader:
         if self._in_flight is not None and self._in_flight.done():
             self._in_flight.result()
             self._in_flight = None
+        self._watch.look(self._position if self._in_flight is None else None)
         if len(self._backlog) < BACKLOG_MESSAGES_MAX:
             taken = self._intake.take_nowait()
             self._backlog.extend(taken)
@@ -370,7 +373,7 @@ class Leader:
         commit_hash = codec.commit_hash(after.hash, self._candidacy.subject, sealed.data)
         deadline = self._candidacy.commit_deadline_seconds
         started = time.perf_counter()
-        packing = asyncio.create_task(self._pack(sealed.replies))
+        packing = asyncio.create_task(pack_beside(sealed.replies))
         stream_seq = await self._writer.append(sealed.data, commit_hash, after, deadline)
         seconds = time.perf_counter() - started
         self._position = LogPosition(stream_seq, sealed.last_seq, commit_hash)
@@ -380,18 +383,13 @@ class Leader:
         self._metrics.committed(sealed, seconds)
         self._sealing.stored(self._position)
 
-    @staticmethod
-    async def _pack(replies: dict[str, list[Reply]]) -> Packed:
-        """Pack the answers while the commit is being stored: there is little else to do then."""
-        await asyncio.sleep(0)  # The commit leaves first.
-        return pack(replies)
-
     async def _close(self) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
         if self._in_flight is not None:
             await end(self._in_flight)
         await self._discards.close()
+        await self._watch.close()
         await self._sealing.close()
         await self._intake.close()
         self._metrics.count()

@@ -116,6 +116,13 @@ class LogWriter(Protocol):
         """
         ...
 
+    async def last(self) -> int | None:
+        """The stream position of what was stored last, whoever wrote it; 0 where there is nothing, or no log any more.
+
+        None where the log does not say.
+        """
+        ...
+
 
 class Log(Protocol):
     """The verified log, read."""

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 from mpbus.acked import AckedPublisher
 from mpbus.ingest import log_ingest
 from mpbus.reader import HASH_HEADER, LogPosition
@@ -18,10 +19,27 @@ _TOO_LARGE = {10054}
 """The server's code for: a message is larger than its stream takes."""
 _WRONG_SEQUENCE = {10071, 10164}
 """The server's codes for: another sequence stands there; a write is in process there."""
+_NO_STREAM = 10059
+"""The server's code for: there is no such stream."""
 _RETRY_SECONDS = 0.02
 _PUBLISH_SECONDS = 1.0
 _NATS_HEADER_BYTES = 512
 """More than the headers of an append take."""
+
+
+class _State(msgspec.Struct):
+    last_seq: int
+
+
+class _Error(msgspec.Struct):
+    err_code: int = 0
+
+
+class _Said(msgspec.Struct):
+    """What the server says of the stream."""
+
+    state: _State | None = None
+    error: _Error | None = None
 
 
 class JetStreamLogWriter:
@@ -74,6 +92,17 @@ class JetStreamLogWriter:
                 unknown = str(error) or type(error).__name__
             await asyncio.sleep(_RETRY_SECONDS)
         raise Unknown(unknown)
+
+    async def last(self) -> int | None:
+        """See the port. In a cluster the stream's leader says it."""
+        try:
+            answer = await self._nc.request(f"$JS.API.STREAM.INFO.{self._stream}", b"", timeout=_PUBLISH_SECONDS)
+            said = msgspec.json.decode(answer.data, type=_Said)
+        except (NatsError, TimeoutError, msgspec.MsgspecError):
+            return None
+        if said.state is not None:
+            return said.state.last_seq
+        return 0 if said.error is not None and said.error.err_code == _NO_STREAM else None
 
     async def _stored_hash(self, stream_seq: int) -> str | None:
         """The hash of the commit at a position, as the stream's leader knows it; None: nothing there, or no answer."""

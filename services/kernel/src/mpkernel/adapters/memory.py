@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 
+from mpbus.errors import ForeignMessage
 from mpbus.reader import GENESIS, Commit, LogPosition, verify
 from mpschema import subjects
 
@@ -25,6 +26,7 @@ class MemoryLog:
         self.stamps: list[int] = []
         """When each commit was stored, in nanoseconds."""
         self._grown = asyncio.Event()
+        self._foreign: ForeignMessage | None = None
 
     @property
     def commits(self) -> Sequence[Commit]:
@@ -38,13 +40,27 @@ class MemoryLog:
             if self._commits[after.stream_seq].hash == commit_hash:
                 return after.stream_seq + 1
             raise Deposed(f"position {after.stream_seq + 1} holds another commit")
+        if self._foreign is not None:
+            raise Deposed(str(self._foreign))
         if len(data) > self.commit_bytes_max + HEADER_BYTES:
             raise CommitTooLarge(f"a commit of {len(data)} bytes")
         self.stamps.append(self._now_ns())
         self._commits.append(verify(self._head(), after.stream_seq + 1, self._subject, data, commit_hash))
-        self._grown.set()
-        self._grown = asyncio.Event()
+        self._tell()
         return len(self._commits)
+
+    async def last(self) -> int | None:
+        """See `LogWriter`."""
+        return len(self._commits) + (self._foreign is not None)
+
+    def intrude(self, data: bytes) -> None:
+        """Somebody stores what is no commit."""
+        self._foreign = ForeignMessage(len(self._commits) + 1, self._subject, data)
+        self._tell()
+
+    def mend(self) -> None:
+        """Take away what is no commit."""
+        self._foreign = None
 
     async def follow(self, after: LogPosition = GENESIS) -> AsyncIterator[list[Commit]]:
         """See `Log`."""
@@ -54,11 +70,15 @@ class MemoryLog:
             if commits:
                 yield commits
                 after = commits[-1].position
+            elif self._foreign is not None:
+                raise self._foreign
             else:
                 await grown.wait()
 
     async def head(self) -> LogPosition:
         """See `Log`."""
+        if self._foreign is not None:
+            raise self._foreign
         return self._head()
 
     async def now_ns(self) -> int:
@@ -84,6 +104,10 @@ class MemoryLog:
 
     def _head(self) -> LogPosition:
         return self._commits[-1].position if self._commits else GENESIS
+
+    def _tell(self) -> None:
+        self._grown.set()
+        self._grown = asyncio.Event()
 
 
 class MemoryCommands:
