@@ -83,6 +83,7 @@ REQUESTS = [
     Bad("a batch too large", 413, "too_large", "/commands:batch", body=b"x" * (9 << 20), headers=NDJSON),
     Bad("too many lines", 413, "too_large", "/commands:batch", body=b"{}\n" * 10_001, headers=NDJSON),
     Bad("a key id that is none", 422, "schema_invalid", "/principals/user:bob/keys", body=b'{"key_id":"a b"}'),
+    Bad("a key that ended in 1970", 422, "schema_invalid", "/principals/user:bob/keys", body=b'{"expires_at_ms":1000}'),
     Bad("the root's key id", 409, "already_exists", "/principals/user:bob/keys", body=b'{"key_id":"root"}'),
     Bad("a cursor of nobody", 400, "malformed", "/tasks?cursor=nonsense!", method="GET", body=b""),
     Bad("a cursor of another list", 400, "malformed", "/tasks?cursor=cHJvamVjdC5saXN0CjU", method="GET", body=b""),

@@ -215,3 +215,4 @@ def test_status_tells_how_the_server_is(terminal: Terminal) -> None:
     assert (told.code, status["ready"], status["complaints"]) == (0, True, [])
     assert status["epoch"] >= 1
     assert {row["state"] for row in status["projections"]} == {"live"}
+    assert f"mpctl {status['version']}" == terminal.mpctl("--version").out.strip(), "all that is ours has one version"

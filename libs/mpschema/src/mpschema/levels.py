@@ -12,6 +12,7 @@ its own.
 | 3 | a message may end in a later commit than it began in; a line is tried by itself; codes of refusals with a level |
 |   | closing a parent says what becomes of its children; names are recorded and compared as people see them |
 |   | keys belong to principals; a service's instances are principals of their own; tokens of a session are revoked |
+|   | a key that would have ended already is not issued |
 |   | a kernel asks where the log listens before it writes |
 """
 
@@ -36,5 +37,7 @@ SENDER_LEVEL = 3
 """From here on: who sent a service's command is the instance that its subject names."""
 TOKENS_LEVEL = 3
 """From here on: `session.revoke_tokens`."""
+EXPIRY_LEVEL = 3
+"""From here on: a key that would have ended already is not issued."""
 ASKS_WHERE_LEVEL = 3
 """From here on: whoever writes the log asks first on which subject it listens."""

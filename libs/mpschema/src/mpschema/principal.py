@@ -35,6 +35,11 @@ class IssueKey(Command, frozen=True):
     expires_at_ms: TimeMs | None = None
 
 
+def ended_already(expires_at_ms: int) -> str:
+    """Say why a key is not issued that nobody could use."""
+    return f"expires_at_ms {expires_at_ms} has passed: milliseconds since 1970 are wanted, and a time to come"
+
+
 class RevokeKey(Command, frozen=True):
     """Make an API key invalid for good."""
 

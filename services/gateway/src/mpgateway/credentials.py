@@ -1,11 +1,12 @@
 """Commands whose answer carries a secret, of a key, an agent or a webhook. It is shown once and stored nowhere."""
 
 import secrets
+import time
 
 import msgspec
 from mpschema.api import IssuedKey, IssuedSecret, IssuedToken, NewKey
 from mpschema.envelope import Outcome
-from mpschema.principal import IssueKey
+from mpschema.principal import IssueKey, ended_already
 from mpschema.problems import EdgeCode
 from mpschema.registry import COMMANDS, CommandSpec
 from mpschema.rejections import Code
@@ -47,8 +48,13 @@ class Credentials:
         self._feed = feed
 
     async def issue_key(self, request: HttpRequest) -> Answer:
-        """Make an API key for a principal. Under an `Idempotency-Key`, a repeated request gets the same key again."""
+        """Make an API key for a principal. Under an `Idempotency-Key`, a repeated request gets the same key again.
+
+        One that would have ended already is refused, in a repeat too: nobody could use it.
+        """
         wanted = await _read_new_key(request)
+        if wanted.expires_at_ms is not None and wanted.expires_at_ms <= time.time() * 1_000:
+            raise Refused(Code.SCHEMA_INVALID, ended_already(wanted.expires_at_ms))
         seed = self._seed(request)
         key_id = wanted.key_id or (self._keys.new_secret(seed + b"id")[:16] if seed else secrets.token_hex(8))
         if key_id == ROOT_KEY_ID:

@@ -2,6 +2,7 @@
 
 import pytest
 from mpschema.base import Command
+from mpschema.levels import EXPIRY_LEVEL
 from mpschema.principal import (
     BindRole,
     IssueKey,
@@ -92,7 +93,22 @@ def test_the_last_owner_stays() -> None:
 
 
 def test_a_key_is_issued_by_its_hash() -> None:
-    acme().when(Step(IssueKey("k1", HASH, 5), DEVELOPER, OWNER)).then(KeyIssued("k1", HASH, 5))
+    story = acme()
+    later = story.now_ms + 5
+    story.when(Step(IssueKey("k1", HASH, later), DEVELOPER, OWNER)).then(KeyIssued("k1", HASH, later))
+
+
+@pytest.mark.parametrize("ends", [0, 1_000, None])
+def test_a_key_that_would_have_ended_already_is_not_issued(ends: int | None) -> None:
+    story = acme()
+    ends = story.now_ms if ends is None else ends
+    story.when(Step(IssueKey("k1", HASH, ends), DEVELOPER, OWNER)).then_rejected(Code.SCHEMA_INVALID)
+
+
+def test_before_the_level_a_key_is_issued_whenever_it_ends() -> None:
+    story = acme()
+    story.world.feature_level = EXPIRY_LEVEL - 1
+    story.when(Step(IssueKey("k1", HASH, 5), DEVELOPER, OWNER)).then(KeyIssued("k1", HASH, 5))
 
 
 def test_a_key_id_is_used_once_even_after_revocation() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import time
+
 import click
 from mpschema.api import IssuedKey, IssuedToken
 from mpschema.queries import QUERIES, BoardRow, ProjectionRow, SessionRow, TaskRow
@@ -31,7 +34,12 @@ def _add_key(group: click.Group) -> None:
         "issue",
         click.Argument(["principal"], metavar="PRINCIPAL"),
         click.Option(["--key-id"], metavar="ID", help="What to call the key.  [default: chosen by the server]"),
-        click.Option(["--expires-at-ms"], type=click.IntRange(0), help="When it ends.  [default: when it is revoked]"),
+        click.Option(
+            ["--expires-at-ms"],
+            type=click.IntRange(0),
+            callback=_still_to_come,
+            help="When it ends, in milliseconds since 1970.  [default: when it is revoked]",
+        ),
         examples=["mpctl key issue user:ada", "mpctl key issue service:ci --key-id ci --json"],
     )
     def issue(invocation: Invocation, principal: str, key_id: str | None, expires_at_ms: int | None) -> None:
@@ -39,6 +47,13 @@ def _add_key(group: click.Group) -> None:
         with Server.of(invocation.context, invocation.workspace) as server:
             issued = server.issue_key(principal, key_id, expires_at_ms)
         _show_secret(issued, issued.key, f"key {issued.key_id} of {principal}", invocation.as_json)
+
+
+def _still_to_come(ctx: click.Context, option: click.Parameter, value: int | None) -> int | None:
+    if value is None or value > time.time() * 1_000:
+        return value
+    when = dt.datetime.fromtimestamp(value / 1_000, dt.UTC).isoformat(timespec="seconds")
+    raise click.BadParameter(f"{value} is {when}, which has passed: the key would be good for nothing", ctx, option)
 
 
 def _add_session(group: click.Group) -> None:
@@ -103,7 +118,7 @@ def _add_status(root: click.Group) -> None:
             output.print_aligned(
                 [
                     ["server", found.url],
-                    ["ready", "yes" if found.ready else "no: " + ", ".join(found.complaints)],
+                    *_readiness(found.complaints),
                     ["version", found.version],
                     ["leader epoch", str(found.epoch or "-")],
                     ["head", str(found.head)],
@@ -116,14 +131,25 @@ def _add_status(root: click.Group) -> None:
             click.get_current_context().exit(Exit.OVERLOADED)
 
 
-_PROJECTION_COLUMNS = ("name", "build", "phase", "state", "position", "lag_events", "lag_seconds", "error")
+def _readiness(complaints: list[str]) -> list[list[str]]:
+    """Whether it is ready, and why not: a line for each cause."""
+    if not complaints:
+        return [["ready", "yes"]]
+    return [["ready" if at == 0 else "", f"no: {each}" if at == 0 else each] for at, each in enumerate(complaints)]
+
+
+_PROJECTION_COLUMNS = ("name", "build", "phase", "state", "position", "lag_events", "lag_seconds")
+"""Why one halted stands above the table: it is often the same for all."""
 assert set(_PROJECTION_COLUMNS) <= set(ProjectionRow.__struct_fields__)
 
 
 def _add_whoami(root: click.Group) -> None:
     @command(root, "whoami", examples=["mpctl whoami"])
     def whoami(invocation: Invocation) -> None:
-        """Show which server, workspace and key are meant here."""
+        """Show which server, workspace and key are meant here, and whether the server takes that key.
+
+        Exit code 0 where it does, or cannot be asked; 4 where it does not.
+        """
         context = invocation.context
         token = context.token or ""
         kind = "none" if not token else f"API key {token.split('_')[1]}" if token.startswith("mpk_") else "token"
@@ -133,10 +159,17 @@ def _add_whoami(root: click.Group) -> None:
             "folder": str(context.folder) if context.folder else None,
             "credential": kind,
         }
+        refusal = Server.of(context, "").refusal() if token else None
+        accepted = None if refusal is None else not refusal
         if invocation.as_json:
-            output.print_json(found)
+            output.print_json(found | {"accepted": accepted} | ({"refusal": refusal} if refusal else {}))
         else:
-            output.print_aligned([[name, value or "-"] for name, value in found.items()])
+            told = {None: "not known: the server does not say", True: "yes", False: f"no: {refusal}"}[accepted]
+            shown = found | ({"accepted": told} if token else {})
+            output.print_aligned([[name, output.safe(value or "-")] for name, value in shown.items()])
+        if refusal:
+            output.hint("give another key with --token or MPCTL_TOKEN")
+            click.get_current_context().exit(Exit.DENIED)
 
 
 def _show_secret(issued: IssuedKey | IssuedToken, secret: str, what: str, as_json: bool) -> None:

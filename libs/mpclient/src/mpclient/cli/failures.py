@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 from mpschema.problems import TYPE_URN, EdgeCode, Problem, title
 from mpschema.rejections import Code
@@ -14,22 +16,36 @@ from mpclient.errors import ClientError, ProblemError, ResyncRequired, Unreachab
 EXPECTED = (ClientError, Misconfigured, NoServer)
 """What a run may fail with; anything else is a bug and shows where."""
 
-_NEXT: dict[tuple[str, str], str] = {
-    ("project.archive", Code.INVALID_STATE): "see them: mpctl session list --project {target}"
-    "; end each: mpctl session cancel ID",
-    ("workspace.archive", Code.INVALID_STATE): "see them: mpctl session list; end each: mpctl session cancel ID",
-    ("principal.issue_key", Code.NOT_FOUND): "give it a role first: mpctl principal bind-role {target} --role ROLE",
-}
-"""What to type after a refusal, by command and code."""
+_NEXT: tuple[tuple[str, str, str, str], ...] = (
+    (
+        "project.archive",
+        Code.INVALID_STATE,
+        "",
+        "see them: mpctl session list --project {target}; end each: mpctl session cancel ID",
+    ),
+    (
+        "workspace.archive",
+        Code.INVALID_STATE,
+        "",
+        "see them: mpctl session list; end each: mpctl session cancel ID",
+    ),
+    ("principal.issue_key", Code.NOT_FOUND, "", "give it a role first: mpctl principal bind-role {target} --role ROLE"),
+    ("task.claim", Code.INVALID_STATE, " is draft", "offer it first: mpctl task mark-ready {target}"),
+    ("task.submit", Code.INVALID_STATE, " is claimed", "start it first: mpctl task start {target} --fence FENCE"),
+)
+"""What to type after a refusal, by command, code, and how its sentence ends."""
 _HINTS: dict[str, str] = {
-    EdgeCode.UNAUTHENTICATED: "the key is missing, wrong or expired: see `mpctl whoami`, then --token or MPCTL_TOKEN",
+    EdgeCode.UNAUTHENTICATED: "the key is missing, wrong, expired or revoked: "
+    "`mpctl whoami` says which it is, --token or MPCTL_TOKEN gives another",
 }
+_NO_WORKSPACE = re.compile(r"(workspace \S+ does not exist|there is no such workspace)\Z")
 
 
 def note_next(error: ProblemError, command_type: str, target: str) -> None:
     """Note at a refusal of a command what to type next, where one thing is."""
-    if found := _NEXT.get((command_type, error.problem.code)):
-        error.add_note(found.format(target=target))
+    for name, code, end, words in _NEXT:
+        if (name, code) == (command_type, error.problem.code) and error.problem.detail.endswith(end):
+            error.add_note(words.format(target=target))
 
 
 def report(error: Exception, *, as_json: bool) -> Exit:
@@ -40,6 +56,8 @@ def report(error: Exception, *, as_json: bool) -> Exit:
     output.complain(f"{problem.code}: {problem.detail}" if isinstance(error, ProblemError) else problem.detail)
     if found := _HINTS.get(problem.code):
         output.hint(found)
+    if problem.code == Code.NOT_FOUND and _NO_WORKSPACE.match(problem.detail):
+        output.hint("see those that are there: mpctl workspace list")
     for note in getattr(error, "__notes__", ()):
         output.hint(note)
     return code

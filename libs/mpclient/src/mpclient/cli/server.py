@@ -8,21 +8,23 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import itertools
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 from mpschema.api import POSITION_HEADER, BatchLine, Enqueued, Health, IssuedKey, IssuedToken, Page
 from mpschema.cloudevents import CloudEvent
 from mpschema.envelope import Outcome
-from mpschema.queries import EventRow, ProjectionRow, QuerySpec
+from mpschema.problems import Problem
+from mpschema.queries import EventRow, ProjectionRow, ProjectRow, QuerySpec
 
 from mpclient.cli import output
 from mpclient.cli.context import Context, Misconfigured
 from mpclient.cli.failures import note_next
 from mpclient.cli.slowness import slow
-from mpclient.errors import OutcomeUnknown, ProblemError, UnexpectedAnswer, Unreachable
+from mpclient.errors import OutcomeUnknown, ProblemError, Rejected, UnexpectedAnswer, Unreachable
 
 if TYPE_CHECKING:
     from mpclient.calls import Answer, CommandOptions
@@ -134,17 +136,34 @@ class Server:
             return list(self.client.pages(spec.row, spec.query_type, target, limit=PAGE_ITEMS, **(filters or {})))
 
     def project_id(self, named: str) -> str:
-        """The id of an open project by its name; what is no name is taken for an id."""
+        """The id of a project by its name, of an open one before one that is archived; what is no name is an id."""
         if named.startswith("project_"):
             return named
-        found = self.client.projects.list(name=named, state="open").items
-        if not found:
+        if not (found := self._called(named, None)):
             # It may have been created a moment ago: ask again of read models that have all there is now.
             _, head = self._position()
-            found = self.client.projects.list(name=named, state="open", after=head or None).items
+            found = self._called(named, head or None)
         if not found:
             self._suggest_project(named)
-        return found[0].id if found else named
+            return named
+        if found[0].state != "open" and self._is_project(named):
+            return named
+        if len(found) > 1:
+            ids = ", ".join(row.id for row in found)
+            raise Misconfigured(f"{len(found)} archived projects are called {named!r}: name one by its id ({ids})")
+        return found[0].id
+
+    def _called(self, name: str, after_seq: int | None) -> list[ProjectRow]:
+        """The open project of a name, else all archived ones: a name is free again once its project is archived."""
+        rows = self.client.projects.list(name=name, after=after_seq, limit=PAGE_ITEMS).items
+        return [row for row in rows if row.state == "open"] or rows
+
+    def _is_project(self, named: str) -> bool:
+        try:
+            self.client.projects.get(named)
+        except Rejected:
+            return False
+        return True
 
     def _suggest_project(self, named: str) -> None:
         """A name that is nearly another's is told; that there is none is for the server to say."""
@@ -185,6 +204,24 @@ class Server:
         newest = self.client.history.iterate(order="desc", limit=min(count, PAGE_ITEMS), **filters)
         return [*itertools.islice(newest, count)][::-1]
 
+    def refusal(self) -> str | None:
+        """Why the server does not take our credential; empty where it does, None where it does not say."""
+        import httpx
+        from mpschema.queries import QUERIES
+
+        from mpclient.bounds import bounded
+        from mpclient.transport import decoded
+
+        headers = {"Authorization": f"Bearer {self._token}"}
+        try:
+            with httpx.Client(base_url=self._url, timeout=_HEALTH_SECONDS, **bounded()) as http:
+                answer = http.get(QUERIES["projection.list"].route, headers=headers)
+            if answer.status_code == HTTPStatus.UNAUTHORIZED:
+                return decoded(answer.content, Problem).detail
+        except (httpx.TransportError, UnexpectedAnswer):
+            return None
+        return "" if answer.is_success or answer.status_code == HTTPStatus.FORBIDDEN else None
+
     def status(self) -> ServerStatus:
         """How the server is. Raises `Unreachable` where there is none."""
         import httpx
@@ -214,12 +251,12 @@ class Server:
         except ProblemError as refused:
             complaints.append(f"projections: {refused}")
             return []
-        complaints += [f"projection {row.name}: {row.error}" for row in rows if row.state == "halted"]
-        complaints += [
-            f"projection {row.name} is unowned: no projector folds it, it is {row.lag_events:,} events behind"
-            for row in rows
-            if row.state == "unowned" and row.phase == "serving"
-        ]
+        complaints += halts((row.name, row.error or "") for row in rows if row.state == "halted")
+        unowned = [row for row in rows if row.state == "unowned" and row.phase == "serving"]
+        if unowned:
+            behind = max(row.lag_events for row in unowned)
+            names = _listed([row.name for row in unowned])
+            complaints.append(f"unowned, no projector folds it ({behind:,} events behind): {names}")
         return rows
 
     def _position(self) -> tuple[int | None, int]:
@@ -239,6 +276,18 @@ class Server:
         ):
             position = response.headers.get(POSITION_HEADER, "")
         return place_of(position) if position else (None, 0)
+
+
+def halts(halted: Iterable[tuple[str, str]]) -> list[str]:
+    """What halted projections say, each cause once with the names of all that it halted."""
+    names: dict[str, list[str]] = {}
+    for name, error in halted:
+        names.setdefault(error, []).append(name)
+    return [f"{_listed(each)} halted: {error}" for error, each in names.items()]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"projection{'s' if len(names) > 1 else ''} {', '.join(names)}"
 
 
 class _Info(msgspec.Struct):

@@ -1,5 +1,6 @@
 """The HTTP API as an OpenAPI 3.1 document, derived from the registry: what a route accepts and answers, said once."""
 
+from importlib.metadata import version
 from typing import Any
 
 from mpschema.openapi.commands import command_paths
@@ -10,7 +11,8 @@ from mpschema.openapi.refusals import RESPONSES
 from mpschema.registry import AGGREGATES
 from mpschema.system import LOG
 
-API_VERSION = "1.0.0"
+API_VERSION = version("mpschema")
+"""The release's: all that is ours has one version."""
 _DESCRIPTION = """\
 The headless control plane of ModuPrompt. A command is an order: it becomes recorded events, or a recorded refusal. A
 query reads what the events left behind. A stream tells every event as it happens.

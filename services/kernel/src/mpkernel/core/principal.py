@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from mpschema.base import Event
 from mpschema.envelope import EventRecord
+from mpschema.levels import EXPIRY_LEVEL
 from mpschema.principal import (
     BindRole,
     IssueKey,
@@ -14,6 +15,7 @@ from mpschema.principal import (
     RoleBound,
     RoleUnbound,
     UnbindRole,
+    ended_already,
 )
 from mpschema.rejections import Code, Rejection
 from mpschema.subjects import SYSTEM_PREFIX
@@ -52,6 +54,9 @@ def _unbind_role(principal: Principal, arguments: UnbindRole, request: AccessReq
 def _issue_key(principal: Principal, arguments: IssueKey, request: AccessRequest) -> Decision:
     if arguments.key_id in request.space.index.keys or arguments.key_id in RESERVED_KEYS:
         return Rejection(Code.ALREADY_EXISTS, f"key {arguments.key_id} exists already")
+    ends = arguments.expires_at_ms
+    if request.world.feature_level >= EXPIRY_LEVEL and ends is not None and ends <= request.now_ms:
+        return Rejection(Code.SCHEMA_INVALID, ended_already(ends))
     event = KeyIssued(arguments.key_id, arguments.key_hash, arguments.expires_at_ms)
     return (Fact("principal", principal.id, event),)
 
