@@ -110,7 +110,7 @@ class House:
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("house")
     credentials = Credentials(folder / "secrets")
-    server = NatsServer(folder / "nats", users=credentials.nats_entries())
+    server = NatsServer(folder / "nats", accounts=credentials.nats_accounts())
     server.start()
     yield House(server, credentials)
     server.stop()
@@ -326,23 +326,23 @@ def test_the_page_shows_what_the_servers_are_told() -> None:
 
 def test_the_restoring_users_seed_that_is_kept_offline_opens_what_it_opened(tmp_path: Path) -> None:
     made = Credentials(tmp_path / "secrets")
-    entries = made.nats_entries()
+    entries = made.nats_accounts()
     seed, offline = made.nats_seed_file(RESTORE), tmp_path / "offline.seed"
     seed.rename(offline)
     again = Credentials(tmp_path / "secrets")
     assert not seed.exists(), "another one in its place would open nothing that the kept one opens"
-    assert again.nats_entries() == entries
+    assert again.nats_accounts() == entries
     offline.rename(seed)
-    assert Credentials(tmp_path / "secrets").nats_entries() == entries
+    assert Credentials(tmp_path / "secrets").nats_accounts() == entries
     seed.unlink()
     seed.with_suffix(".pub").unlink()
-    assert Credentials(tmp_path / "secrets").nats_entries() != entries, "both gone: a new key"
+    assert Credentials(tmp_path / "secrets").nats_accounts() != entries, "both gone: a new key"
 
 
 def test_a_reader_of_the_feed_reads_each_shard_of_the_installation(tmp_path: Path) -> None:
     made = Credentials(tmp_path / "secrets", ("0", "1"))
     made.add_feed_user("acme")
-    (entry,) = [entry for entry in made.nats_entries() if "_INBOX_feed_acme" in entry]
+    (entry,) = [line for line in made.nats_accounts().splitlines() if "nkey: " in line and "_INBOX_feed_acme" in line]
     for shard in ("0", "1"):
         assert f"$JS.ACK.{subjects.feed_stream(shard)}.feed_acme.>" in entry
         assert f'"{subjects.feed_subjects(shard, "acme")}"' in entry

@@ -10,6 +10,7 @@ import httpx
 import nats
 import nkeys
 import pytest
+from mpbus.accounts import STREAMS_ACCOUNT, Entry, server_accounts
 from mpbus.connect import connect
 from mpbus.feed_users import FeedUser
 from mpbus.reader import HASH_HEADER, LogReader
@@ -227,8 +228,9 @@ def key_pair() -> tuple[str, str]:
 async def test_a_workspace_user_sees_its_own_events_and_no_others(tmp_path: Path) -> None:
     seeds = dict(zip(("admin", "acme", "other"), (key_pair() for _ in range(3)), strict=True))
     acme, other = (FeedUser(name, SHARD, seeds[name][1]) for name in ("acme", "other"))
-    admin_user = f"{{ nkey: {seeds['admin'][1]} }}"
-    server = NatsServer(tmp_path / "nats", users=[admin_user, acme.server_config(), other.server_config()])
+    keeper = Entry(STREAMS_ACCOUNT, seeds["admin"][1], (">",), (">",))
+    accounts = server_accounts([keeper, acme.entry(), other.entry()])
+    server = NatsServer(tmp_path / "nats", accounts=accounts)
     await asyncio.to_thread(server.start)
     admin = await nats.connect(server.url, nkeys_seed_str=seeds["admin"][0])
     await provision(admin, SHARD)

@@ -41,6 +41,14 @@ CONSUMERS = dict.fromkeys((GATEWAY, PROJECTOR, RELAY, OPERATOR), "$JS.API.CONSUM
     FEED_READER: "$JS.API.CONSUMER.CREATE.MP_EVT_0.feed_acme.mp.v1.evt.0.acme.>"
 }
 
+STREAMS = ("MP_LOG_0", "MP_CMD_0", "MP_EVT_0", "MP_LEASE", "OBJ_MP_SNAPSHOTS")
+ENDINGS = (
+    *(f"$JS.API.STREAM.{verb}.{name}" for name in STREAMS for verb in ("DELETE", "PURGE", "LEADER.STEPDOWN")),
+    "$JS.API.CONSUMER.DELETE.MP_CMD_0.kernel",
+    "$JS.API.CONSUMER.LEADER.STEPDOWN.MP_CMD_0.kernel",
+)
+"""What ends something, asked for by a message with nothing in it."""
+
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
@@ -49,7 +57,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with Stack(folder, relays=1, webhooks=1, http_port=free_port()) as stack:
         stack.credentials.add_feed_user("acme")
         for node in stack.nats_nodes:
-            node.users = tuple(stack.credentials.nats_entries())
+            node.accounts = stack.credentials.nats_accounts()
             node.reload()
         made = httpx.post(
             f"{stack.url}/v1/workspaces?id=acme", json={"name": "Acme"}, headers=bearer(stack), timeout=30
@@ -158,6 +166,47 @@ async def test_what_the_server_delivers_among_the_commands_leaves_nothing_in_the
     recorded = [await js.get_msg("MP_LOG_0", seq=number + 1) for number in range(commits)]
     await nc.close()
     assert [message.seq for message in recorded if b"unreadable_" in (message.data or b"")] == []
+
+
+@pytest.mark.parametrize("user", CONSUMERS)
+async def test_an_answer_with_nothing_in_it_ends_no_stream(stack: Stack, user: str) -> None:
+    """A request for what is not there is answered without a word, and that is what deletes a stream where it lands."""
+    before = await standing(stack)
+    nc = await as_user(stack, user)
+    stream = "MP_EVT_0" if user == FEED_READER else "MP_LOG_0"
+    asked: dict[str, object] = {"ack_policy": "none", "deliver_policy": "new"}
+    if user == FEED_READER:
+        asked |= {"name": "feed_acme", "durable_name": "feed_acme", "filter_subject": "mp.v1.evt.0.acme.>"}
+    request = json.dumps({"stream_name": stream, "config": asked}).encode()
+    heard = await nc.subscribe("_INBOX_feed_acme.x" if user == FEED_READER else f"_INBOX.{user}.x")
+    await nc.publish(CONSUMERS[user], request, reply=heard.subject)
+    made = json.loads((await heard.next_msg(30)).data)
+    assert "name" in made, made
+    for target in ENDINGS:
+        for body in (b'{"no_wait":true,"batch":1}', b'{"batch":1,"expires":1000000}', b"nonsense"):
+            await nc.publish(f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{made['name']}", body, reply=target)
+        for way in ({"headers_only": True}, {"idle_heartbeat": 100_000_000}) if user != FEED_READER else ():
+            told = {"deliver_subject": target, "ack_policy": "none", "deliver_policy": "all", **way}
+            await nc.publish(CONSUMERS[user], json.dumps({"stream_name": stream, "config": told}).encode())
+    await nc.flush(30)
+    await nc.close()
+    await decided(stack)
+    after = await standing(stack)
+    assert {name: (created, held >= before[name][1]) for name, (created, held) in after.items()} == {
+        name: (created, True) for name, (created, _) in before.items()
+    }
+
+
+async def standing(stack: Stack) -> dict[str, tuple[object, int]]:
+    """What stands in NATS: since when, and, but for what is consumed, how many messages are in it."""
+    nc = await connect(stack.bus(OPERATOR), "looks")
+    js = nc.jetstream(timeout=30)
+    found: dict[str, tuple[object, int]] = {"kernel": ((await js.consumer_info("MP_CMD_0", "kernel")).created, 0)}
+    for name in STREAMS:
+        info = await js.stream_info(name)
+        found[name] = (info.created, 0 if name == "MP_CMD_0" else info.state.messages)
+    await nc.close()
+    return found
 
 
 async def test_the_relay_makes_no_feed_that_sends_on_what_it_gets(stack: Stack) -> None:

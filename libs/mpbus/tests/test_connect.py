@@ -10,10 +10,10 @@ from pathlib import Path
 import nkeys
 import pytest
 import structlog
+from mpbus.accounts import STREAMS_ACCOUNT, Entry, server_accounts
 from mpbus.acked import AckedPublisher
 from mpbus.connect import connect
 from mpbus.errors import Denied, Unusable
-from mpbus.identities import server_entry
 from mpbus.options import NatsOptions
 from mpbus.producer import CommandProducer
 from mpbus.settings import NatsSettings, redacted
@@ -36,7 +36,7 @@ def key_pair(folder: Path, name: str) -> tuple[Path, str]:
 @pytest.fixture
 async def guarded(tmp_path: Path) -> AsyncIterator[tuple[NatsServer, NatsOptions]]:
     seed, public = key_pair(tmp_path, "probe")
-    server = NatsServer(tmp_path / "nats", users=[server_entry(public, ["allowed"], ALLOWED)])
+    server = NatsServer(tmp_path / "nats", accounts=known(public))
     await asyncio.to_thread(server.start)
     yield server, NatsOptions(server.url, "probe", nkey_seed_file=seed)
     server.kill()
@@ -109,7 +109,7 @@ async def test_who_is_not_known_tries_on_and_comes_in_once_known(
         coming = asyncio.create_task(connect(replace(options, nkey_seed_file=other), "test"))
         await eventually(lambda: any("refuses the credential of" in str(line.get("reason")) for line in lines))
         assert not coming.done()
-        server.users += (server_entry(public, ["allowed"], ALLOWED),)
+        server.accounts = known(public)
         await asyncio.to_thread(server.restart)
         nc = await asyncio.wait_for(coming, 60)
     await nc.close()
@@ -120,17 +120,22 @@ async def test_who_is_forgotten_while_connected_comes_back_once_known_again(
 ) -> None:
     server, options = guarded
     nc = await connect(options, "test")
-    known, (_, public) = server.users, key_pair(server.folder, "stranger")
-    await reload(server, (server_entry(public, ["allowed"], ALLOWED),))
+    before, (_, public) = server.accounts, key_pair(server.folder, "stranger")
+    await reload(server, known(public))
     await eventually(lambda: not nc.is_connected)
     assert not nc.is_closed
-    await reload(server, known)
+    await reload(server, before)
     await eventually(lambda: nc.is_connected)
     await nc.close()
 
 
-async def reload(server: NatsServer, entries: tuple[str, ...]) -> None:
-    server.users = entries
+def known(public: str) -> str:
+    """The configuration that lets one user in."""
+    return server_accounts([Entry(STREAMS_ACCOUNT, public, ("allowed",), tuple(ALLOWED))])
+
+
+async def reload(server: NatsServer, accounts: str) -> None:
+    server.accounts = accounts
     await asyncio.to_thread(server.reload)
 
 

@@ -1,7 +1,8 @@
 """Who may read which part of the feed: the NATS permissions of a workspace's read-only user.
 
 A user of one workspace can make exactly one consumer, under a name of its own, and only with a filter that stays inside
-its workspace; it may publish nothing else than the requests for that. See `context/operations/feed-users.md`.
+its workspace; it may publish nothing else than the requests for that, and is in an account of its own. See
+`context/operations/feed-users.md`.
 """
 
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 
 from mpschema import subjects
 
-from mpbus.identities import server_entry
+from mpbus.accounts import Entry
 
 
 @dataclass(frozen=True)
@@ -50,14 +51,19 @@ class FeedUser:
         """Subjects it may subscribe to: its own inboxes, and its workspace's events as they are stored."""
         return [f"{self.inbox_prefix}.>", self.filter_subject]
 
-    def server_config(self) -> str:
-        """The entry for `authorization { users: [ … ] }` of nats-server."""
-        return server_entry(self.public_key, self.publish_permissions(), self.subscribe_permissions())
+    def entry(self) -> Entry:
+        """What nats-server is told of it."""
+        return feed_entry(self.workspace_id, [self.shard], self.public_key)
 
 
-def feed_entry(workspace_id: str, shards: Sequence[str], public_key: str) -> str:
-    """The entry of a workspace's reader of the feeds of several shards: nats-server knows a key but once."""
+def feed_account(workspace_id: str) -> str:
+    """The account of a workspace's readers, and of nobody else."""
+    return f"MP_FEED_{workspace_id}"
+
+
+def feed_entry(workspace_id: str, shards: Sequence[str], public_key: str) -> Entry:
+    """A workspace's reader of the feeds of several shards: nats-server knows a key but once."""
     users = [FeedUser(workspace_id, shard, public_key) for shard in shards]
-    publish = [subject for user in users for subject in user.publish_permissions()]
+    publish = dict.fromkeys(subject for user in users for subject in user.publish_permissions())
     subscribe = dict.fromkeys(subject for user in users for subject in user.subscribe_permissions())
-    return server_entry(public_key, publish, list(subscribe))
+    return Entry(feed_account(workspace_id), public_key, tuple(publish), tuple(subscribe))

@@ -10,10 +10,13 @@ from dataclasses import dataclass
 
 from mpschema import subjects
 
+from mpbus.accounts import STREAMS_ACCOUNT, Entry
 from mpbus.streams import INTAKE_CONSUMER, LEASE_STREAM, SNAPSHOT_BUCKET
 
 KERNEL, GATEWAY, PROJECTOR, WEBHOOKS, RELAY = "kernel", "gateway", "projector", "webhooks", "relay"
 OPERATOR, PROVISION, RESTORE = "operator", "provision", "restore"
+KEEPERS = frozenset({KERNEL, PROVISION, RESTORE})
+"""Users that may have every stream: an answer that they ask for is sent on any subject."""
 DEFAULT_INSTANCE = "main"
 """Of a service that has one instance."""
 SNAPSHOT_STREAM = f"OBJ_{SNAPSHOT_BUCKET}"
@@ -29,18 +32,14 @@ class NatsUser:
     publish: tuple[str, ...]
     subscribe: tuple[str, ...]
 
-    def server_entry(self, public_key: str) -> str:
-        """Its entry in `authorization { users: [ … ] }` of nats-server."""
-        return server_entry(public_key, self.publish, self.subscribe)
+    @property
+    def account(self) -> str:
+        """Its account: who keeps the streams is with them, everybody else alone."""
+        return STREAMS_ACCOUNT if self.name in KEEPERS else f"MP_{self.name.upper()}"
 
-
-def server_entry(public_key: str, publish: Iterable[str], subscribe: Iterable[str]) -> str:
-    """A user's entry in `authorization { users: [ … ] }` of nats-server."""
-    allowed = [", ".join(f'"{subject}"' for subject in each) for each in (publish, subscribe)]
-    return (
-        f"{{ nkey: {public_key}, permissions: {{ publish: {{ allow: [{allowed[0]}] }}, "
-        f"subscribe: {{ allow: [{allowed[1]}] }} }} }}"
-    )
+    def entry(self, public_key: str) -> Entry:
+        """What nats-server is told of it."""
+        return Entry(self.account, public_key, self.publish, self.subscribe)
 
 
 def inbox_prefix(user: str) -> str:

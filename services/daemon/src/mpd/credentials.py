@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import nkeys
+from mpbus.accounts import server_accounts
 from mpbus.feed_users import feed_entry
 from mpbus.identities import RESTORE, nats_users
 from mpbus.options import NatsOptions
@@ -49,7 +50,7 @@ class Credentials:
             role: ensure_secret(folder / f"postgres_{role}", (known or {}).get(role) or secrets.token_hex(16))
             for role in POSTGRES_ROLES
         }
-        self._write("nats_users.conf", self._nats_config())
+        self._write("nats_users.conf", self.nats_accounts())
         self._write("redis_users.acl", self._redis_acl())
 
     @property
@@ -73,22 +74,16 @@ class Credentials:
         """The seed of a user that may read one workspace's feed, made if need be. It counts from the next start on."""
         path = self.folder / f"{_FEED}{workspace_id}{_SEED}"
         self._public_key(path)
-        self._write("nats_users.conf", self._nats_config())
+        self._write("nats_users.conf", self.nats_accounts())
         return path
 
-    def nats_entries(self) -> list[str]:
-        """The users of nats-server: those of the table, and the readers of feeds that were added."""
-        entries = [
-            user.server_entry(self._public_key(self.nats_seed_file(user.name))) for user in nats_users(self._shards)
-        ]
+    def nats_accounts(self) -> str:
+        """The accounts of nats-server: the users of the table, and the readers of feeds that were added."""
+        entries = [user.entry(self._public_key(self.nats_seed_file(user.name))) for user in nats_users(self._shards)]
         for path in sorted(self.folder.glob(f"{_FEED}*{_SEED}")):
             workspace_id = path.name.removeprefix(_FEED).removesuffix(_SEED)
             entries.append(feed_entry(workspace_id, self._shards, self._public_key(path)))
-        return entries
-
-    def _nats_config(self) -> str:
-        entries = "".join(f"  {entry}\n" for entry in self.nats_entries())
-        return f"authorization {{ users: [\n{entries}] }}\n"
+        return server_accounts(entries)
 
     def _redis_acl(self) -> str:
         lines = ["user default off"]

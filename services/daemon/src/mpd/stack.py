@@ -190,7 +190,7 @@ class Stack:
             self.folder / "nats",
             port=ports.port("nats"),
             monitor_port=ports.port("nats-monitor"),
-            users=self.credentials.nats_entries(),
+            accounts=self.credentials.nats_accounts(),
         )
 
     def _nats_cluster(self) -> NatsCluster:
@@ -198,7 +198,7 @@ class Stack:
         return NatsCluster(
             self.folder,
             port_of=self._ports.port,
-            users=credentials.nats_entries(),
+            accounts=credentials.nats_accounts(),
             routes_password=credentials.routes_password,
         )
 

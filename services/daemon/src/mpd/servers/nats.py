@@ -8,15 +8,19 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from mpbus.accounts import STREAMS_ACCOUNT
 
 from mpd.keys import write_private
 from mpd.ports import HOST, free_port
 from mpd.process import POLL_SECONDS, ChildProcess
 from mpd.servers import wheels
 
+NOBODYS_ACCOUNT = "$G"
+"""Of everybody, where nats-server is told of no accounts."""
 PAYLOAD_BYTES_MAX = 8 * 1024 * 1024
 
 
@@ -37,11 +41,12 @@ class NatsServer(ChildProcess):
         cluster_port: int | None = None,
         routes: tuple[int, ...] = (),
         store_bytes_max: int | None = None,
-        users: Sequence[str] = (),
+        accounts: str = "",
         routes_password: str = "",
     ) -> None:
-        """`users` are entries of its configuration; without any it asks nobody who they are. So do routes without a
-        password. `store_bytes_max` limits what JetStream keeps on disk; None: the disk does.
+        """`accounts` is that part of its configuration, with all users (`mpbus.accounts`). Without it, it asks nobody
+        who they are. So do routes without a password. `store_bytes_max` limits what JetStream keeps on disk; None: the
+        disk does.
 
         `cluster_port` and `routes` (the cluster ports of all nodes) make it a node of a cluster.
         """
@@ -52,7 +57,7 @@ class NatsServer(ChildProcess):
         self.routes = routes
         self.store_bytes_max = store_bytes_max
         self.payload_bytes_max = PAYLOAD_BYTES_MAX
-        self.users = tuple(users)
+        self.accounts = accounts
         self.routes_password = routes_password
         self.config_path = folder / "nats.conf"
         super().__init__(name, [str(wheels.nats_server()), "--config", str(self.config_path)], folder / "nats.log")
@@ -70,11 +75,20 @@ class NatsServer(ChildProcess):
     def spawn(self) -> None:
         """Write the configuration, then start."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        if self.accounts:
+            self._move_in()
         config = self._config()
         # What stands there already is not written again: on a full disk that would leave an empty file.
         if not self.config_path.exists() or self.config_path.read_text() != config:
             write_private(self.config_path, config)
         super().spawn()
+
+    def _move_in(self) -> None:
+        """Give streams from before there were accounts to the account of streams. They are folders of its name."""
+        accounts = self.folder / "jetstream" / "jetstream"
+        before, now = accounts / NOBODYS_ACCOUNT, accounts / STREAMS_ACCOUNT
+        if before.exists() and not now.exists():
+            before.rename(now)
 
     def reload(self) -> None:
         """Let it read its users anew, while it serves."""
@@ -122,10 +136,7 @@ class NatsServer(ChildProcess):
             if self.routes_password:
                 options += f", authorization {{ user: route, password: {self.routes_password} }}"
             lines.append(f"cluster {{ {options} }}")
-        if self.users:
-            entries = "".join(f"  {entry}\n" for entry in self.users)
-            lines.append(f"authorization {{ users: [\n{entries}] }}")
-        return "\n".join(lines) + "\n"
+        return "\n".join([*lines, self.accounts.rstrip(), ""])
 
 
 class NatsCluster:
@@ -139,7 +150,7 @@ class NatsCluster:
         folder: Path,
         *,
         port_of: Callable[[str], int] = lambda _: free_port(),
-        users: Sequence[str] = (),
+        accounts: str = "",
         routes_password: str = "",
     ) -> None:
         names = [f"nats-{number}" for number in range(1, 4)]
@@ -152,7 +163,7 @@ class NatsCluster:
                 monitor_port=port_of(f"{name}-monitor"),
                 cluster_port=cluster_port,
                 routes=routes,
-                users=users,
+                accounts=accounts,
                 routes_password=routes_password,
             )
             for name, cluster_port in zip(names, routes, strict=True)

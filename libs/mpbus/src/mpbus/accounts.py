@@ -1,0 +1,83 @@
+"""Accounts of NATS: who shares a space of subjects with the streams, and what is let through to everybody else.
+
+JetStream answers where a request says, and asks no permission for that: inside of one account whoever may ask for a
+message can have the server send on any subject of the account, and so delete a stream. So the streams live in an
+account with those alone that may have all of them. Everybody else is alone in an account, out of which only what it
+may say itself leads to the streams: an answer that it asks for can do no more than it can.
+See `context/decisions/0018-streams-in-an-account-of-their-own.md`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+STREAMS_ACCOUNT = "MP_STREAMS"
+"""Of the streams, and of those who keep them."""
+_EVERYBODY_ASKS = "$JS.API.INFO"
+"""Without it the server adds an API of streams to each account, which answers that there are none."""
+_ANSWERED_OFTEN = "$JS.API.CONSUMER.MSG.NEXT."
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One user as nats-server is told of it: who it is, what it may say and hear, and in which account."""
+
+    account: str
+    public_key: str
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+
+
+def server_accounts(entries: Iterable[Entry]) -> str:
+    """Return the `accounts { … }` of nats-server's configuration, with all users."""
+    accounts: dict[str, list[Entry]] = {STREAMS_ACCOUNT: []}
+    for entry in entries:
+        accounts.setdefault(entry.account, []).append(entry)
+    outside = [entry for name, members in accounts.items() if name != STREAMS_ACCOUNT for entry in members]
+    blocks = [
+        _block(STREAMS_ACCOUNT, accounts.pop(STREAMS_ACCOUNT), "jetstream: enabled", f"exports: {_exports(outside)}")
+    ]
+    blocks += [_block(name, members, f"imports: {_imports(members)}") for name, members in accounts.items()]
+    return f"accounts {{\n{''.join(blocks)}}}\n"
+
+
+def _block(name: str, members: list[Entry], *settings: str) -> str:
+    users = "".join(f"      {_user(member)}\n" for member in members)
+    lines = "".join(f"    {setting}\n" for setting in settings)
+    return f'  "{name}": {{\n{lines}    users: [\n{users}    ]\n  }}\n'
+
+
+def _user(entry: Entry) -> str:
+    allowed = [", ".join(f'"{subject}"' for subject in each) for each in (entry.publish, entry.subscribe)]
+    return (
+        f"{{ nkey: {entry.public_key}, permissions: {{ publish: {{ allow: [{allowed[0]}] }}, "
+        f"subscribe: {{ allow: [{allowed[1]}] }} }} }}"
+    )
+
+
+def _exports(entries: list[Entry]) -> str:
+    services = [f'{{ service: "{subject}"{_response(subject)} }}' for subject in _asked(entries)]
+    streams = [f'{{ stream: "{subject}" }}' for subject in _heard(entries)]
+    return _list([*services, *streams])
+
+
+def _imports(entries: list[Entry]) -> str:
+    services = [f'{{ service: {{ account: {STREAMS_ACCOUNT}, subject: "{each}" }} }}' for each in _asked(entries)]
+    streams = [f'{{ stream: {{ account: {STREAMS_ACCOUNT}, subject: "{each}" }} }}' for each in _heard(entries)]
+    return _list([*services, *streams])
+
+
+def _asked(entries: list[Entry]) -> list[str]:
+    return list(dict.fromkeys([_EVERYBODY_ASKS, *(subject for entry in entries for subject in entry.publish)]))
+
+
+def _heard(entries: list[Entry]) -> list[str]:
+    return list(dict.fromkeys(subject for entry in entries for subject in entry.subscribe))
+
+
+def _response(subject: str) -> str:
+    """A request for messages is answered by many, all other requests by one."""
+    return ", response_type: stream" if subject.startswith(_ANSWERED_OFTEN) else ""
+
+
+def _list(items: list[str]) -> str:
+    return "[\n" + "".join(f"      {item}\n" for item in items) + "    ]"
