@@ -179,6 +179,9 @@ async def test_an_answer_with_nothing_in_it_ends_no_stream(stack: Stack, user: s
         asked |= {"name": "feed_acme", "durable_name": "feed_acme", "filter_subject": "mp.v1.evt.0.acme.>"}
     request = json.dumps({"stream_name": stream, "config": asked}).encode()
     heard = await nc.subscribe("_INBOX_feed_acme.x" if user == FEED_READER else f"_INBOX.{user}.x")
+    if user == FEED_READER:
+        await nc.publish("$JS.API.CONSUMER.DELETE.MP_EVT_0.feed_acme", b"", reply=heard.subject)
+        await heard.next_msg(30)  # What another test may have left.
     await nc.publish(CONSUMERS[user], request, reply=heard.subject)
     made = json.loads((await heard.next_msg(30)).data)
     assert "name" in made, made

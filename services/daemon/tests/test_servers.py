@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import shutil
 import signal
@@ -13,6 +15,8 @@ import asyncpg
 import nats
 import psutil
 import pytest
+from mpbus.connect import connect
+from mpd.credentials import Credentials
 from mpd.process import ChildProcess
 from mpd.servers import NatsCluster, NatsServer, PostgresServer, ServerFailed, ValkeyServer
 from redis.asyncio import Redis
@@ -41,6 +45,18 @@ async def test_nats_keeps_acknowledged_messages_over_a_kill(own_nats: NatsServer
     own_nats.kill()
     own_nats.start()
     assert await _stored(own_nats.url, "KEPT") == 1
+
+
+async def test_streams_from_before_there_were_accounts_move_into_theirs(own_nats: NatsServer, tmp_path: Path) -> None:
+    await _create_stream(own_nats.url)
+    credentials = Credentials(tmp_path / "secrets")
+    own_nats.accounts = credentials.nats_accounts()
+    for _ in range(2):  # The second time they are there already.
+        await asyncio.to_thread(own_nats.restart)
+        nc = await connect(credentials.nats_options(own_nats.url, "restore"), "looks")
+        names = await nc.request("$JS.API.INFO", b"", timeout=10)
+        assert json.loads(names.data)["streams"] == 1
+        await nc.close()
 
 
 def test_what_nats_may_keep_does_not_depend_on_how_full_the_disk_was_at_its_start(own_nats: NatsServer) -> None:

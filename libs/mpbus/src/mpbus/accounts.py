@@ -4,7 +4,7 @@ JetStream answers where a request says, and asks no permission for that: inside 
 message can have the server send on any subject of the account, and so delete a stream. So the streams live in an
 account with those alone that may have all of them. Everybody else is alone in an account, out of which only what it
 may say itself leads to the streams: an answer that it asks for can do no more than it can.
-See `context/decisions/0018-streams-in-an-account-of-their-own.md`.
+See `context/decisions/0017-streams-in-an-account-of-their-own.md`.
 """
 
 from collections.abc import Iterable

@@ -16,11 +16,12 @@ from mpbus.accounts import STREAMS_ACCOUNT
 
 from mpd.keys import write_private
 from mpd.ports import HOST, free_port
-from mpd.process import POLL_SECONDS, ChildProcess
+from mpd.process import POLL_SECONDS, ChildProcess, ServerFailed
 from mpd.servers import wheels
 
 NOBODYS_ACCOUNT = "$G"
 """Of everybody, where nats-server is told of no accounts."""
+RELOAD_SECONDS = 10.0
 PAYLOAD_BYTES_MAX = 8 * 1024 * 1024
 
 
@@ -91,9 +92,20 @@ class NatsServer(ChildProcess):
             before.rename(now)
 
     def reload(self) -> None:
-        """Let it read its users anew, while it serves."""
+        """Let it read its users anew, while it serves: twice, for it lays a new account's imports the second time."""
         write_private(self.config_path, self._config())
-        os.kill(self.pid, signal.SIGHUP)
+        for _ in range(2):
+            before = self._read_at()
+            os.kill(self.pid, signal.SIGHUP)
+            deadline = time.monotonic() + RELOAD_SECONDS
+            while self._read_at() == before:
+                if time.monotonic() > deadline:
+                    raise ServerFailed(f"{self.name} did not read its configuration within {RELOAD_SECONDS:g} s")
+                time.sleep(POLL_SECONDS)
+
+    def _read_at(self) -> object:
+        """When it last read its configuration."""
+        return (self.monitor("/varz") or {}).get("config_load_time")
 
     def is_ready(self) -> bool:
         """Whether JetStream answers, which in a cluster includes knowing the meta leader."""
