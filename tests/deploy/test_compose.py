@@ -97,7 +97,9 @@ def test_nats_and_valkey_let_in_who_has_a_credential_and_nobody_else(tmp_path: P
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
     users = (tmp_path / "nats_users.conf").read_text()
-    assert [users.count(f'"_INBOX.{user.name}.>"') for user in nats_users()] == [1] * len(nats_users())
+    assert [users.count(f'subscribe: {{ allow: ["_INBOX.{user.name}.>"') for user in nats_users()] == [1] * len(
+        nats_users()
+    )
     assert "authorization" in (tmp_path / "nats_cluster.conf").read_text()
     assert (tmp_path / "redis_users.acl").read_text().startswith("user default off\n")
 
