@@ -11,7 +11,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from mpbus.accounts import STREAMS_ACCOUNT
 from mpbus.connect import connect
+from mpbus.identities import GATEWAY, account_of
 from mpbus.producer import CommandProducer
 from mpbus.reader import LogPosition, LogReader
 from mpd.process import ChildProcess, ServerFailed
@@ -29,7 +31,7 @@ SETTINGS = {"gateway": {"MP_RATE_LIMIT_PER_SECOND": "1000000", "MP_RATE_LIMIT_BU
 
 START_ATTEMPTS = 3
 
-_PASSWORD = secrets.token_hex(16)
+_BENCH, _PASSWORD = "bench", secrets.token_hex(16)
 
 
 class Site:
@@ -47,13 +49,22 @@ class Site:
     @property
     def nats_url(self) -> str:
         """NATS as a user who may do everything: what is measured includes that the server looks at permissions."""
-        return ",".join(node.url.replace("//", f"//bench:{_PASSWORD}@") for node in self.stack.nats_nodes)
+        return self._nats_as(_BENCH)
+
+    @property
+    def commands_url(self) -> str:
+        """NATS as a user in the gateway's account: a command comes from there into that of the streams."""
+        return self._nats_as(GATEWAY)
+
+    def _nats_as(self, user: str) -> str:
+        return ",".join(node.url.replace("//", f"//{user}:{_PASSWORD}@") for node in self.stack.nats_nodes)
 
     def place(self) -> Place:
         """Where a bench process finds this site; each call makes other ids."""
         self._nonces += 1
         return Place(
             nats_url=self.nats_url,
+            commands_url=self.commands_url,
             postgres_dsn=self.postgres_dsn,
             http_port=self.stack.gateways[0].port,
             api_key=self.stack.root_key,
@@ -169,7 +180,8 @@ def _started(services: tuple[str, ...], kernels: int) -> Site:
 def _start(services: tuple[str, ...], kernels: int) -> Site:
     stack = Stack(Path(tempfile.mkdtemp(prefix="mp-bench-")), kernels=kernels, settings=SETTINGS)
     for node in stack.nats_nodes:
-        node.users = (*node.users, f"{{ user: bench, password: {_PASSWORD} }}")
+        others = {STREAMS_ACCOUNT: [_user(_BENCH)], account_of(GATEWAY): [_user(GATEWAY)]}
+        node.accounts = stack.credentials.nats_accounts(others)
     try:
         stack.postgres.settings += ["-c", "unix_socket_directories=."]  # Its own folder.
         _start_together(stack.servers)
@@ -180,6 +192,10 @@ def _start(services: tuple[str, ...], kernels: int) -> Site:
         _remove(stack)
         raise
     return made
+
+
+def _user(name: str) -> str:
+    return f"{{ user: {name}, password: {_PASSWORD} }}"
 
 
 def _remove(stack: Stack) -> None:

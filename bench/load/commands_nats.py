@@ -22,7 +22,7 @@ class NatsLoad:
 
     async def open(self) -> None:
         """Connect."""
-        self._nc = await connect(self._place.nats_url, "bench-load", writer=True)
+        self._nc = await connect(self._place.commands_url, "bench-load", writer=True)
         self._producer = CommandProducer(self._nc, "0")
         await self._producer.start()
 

@@ -15,6 +15,8 @@ class Place(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Where a bench process finds the world. Each process reads the fields it needs."""
 
     nats_url: str = ""
+    commands_url: str = ""
+    """NATS for who sends commands."""
     stream: str = ""
     postgres_dsn: str = ""
     http_port: int = 0

@@ -26,7 +26,7 @@ class Posts:
 
     async def open(self) -> None:
         """Connect to both."""
-        self._nc = await connect(self._place.nats_url, "bench-posts", writer=True)
+        self._nc = await connect(self._place.commands_url, "bench-posts", writer=True)
         self._producer = CommandProducer(self._nc, "0")
         await self._producer.start()
 

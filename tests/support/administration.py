@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from mpbus.accounts import STREAMS_ACCOUNT
 from mpd.stack import Stack
 from redis.asyncio import Redis
 
@@ -17,7 +18,8 @@ _NAME, _PASSWORD = "tests", secrets.token_hex(16)
 def administered(stack: Stack) -> Stack:
     """The stack, whose NATS and Redis know this user once they start."""
     for node in stack.nats_nodes:
-        node.users = (*node.users, f"{{ user: {_NAME}, password: {_PASSWORD} }}")
+        administrator = {STREAMS_ACCOUNT: [f"{{ user: {_NAME}, password: {_PASSWORD} }}"]}
+        node.accounts = stack.credentials.nats_accounts(administrator)
     rules = stack.credentials.redis_acl_file
     rules.write_text(f"{rules.read_text()}user {_NAME} on >{_PASSWORD} ~* &* +@all\n")
     return stack

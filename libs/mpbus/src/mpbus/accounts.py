@@ -7,7 +7,7 @@ may say itself leads to the streams: an answer that it asks for can do no more t
 See `context/decisions/0017-streams-in-an-account-of-their-own.md`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 STREAMS_ACCOUNT = "MP_STREAMS"
@@ -27,21 +27,24 @@ class Entry:
     subscribe: tuple[str, ...]
 
 
-def server_accounts(entries: Iterable[Entry]) -> str:
-    """Return the `accounts { … }` of nats-server's configuration, with all users."""
+def server_accounts(entries: Iterable[Entry], others: Mapping[str, Sequence[str]] | None = None) -> str:
+    """Return the `accounts { … }` of nats-server's configuration, with all users.
+
+    `others` are users who may do whatever can be done in an account, by its name, as the configuration says them.
+    """
     accounts: dict[str, list[Entry]] = {STREAMS_ACCOUNT: []}
     for entry in entries:
         accounts.setdefault(entry.account, []).append(entry)
     outside = [entry for name, members in accounts.items() if name != STREAMS_ACCOUNT for entry in members]
-    blocks = [
-        _block(STREAMS_ACCOUNT, accounts.pop(STREAMS_ACCOUNT), "jetstream: enabled", f"exports: {_exports(outside)}")
-    ]
-    blocks += [_block(name, members, f"imports: {_imports(members)}") for name, members in accounts.items()]
+    kept = accounts.pop(STREAMS_ACCOUNT)
+    blocks = [_block(STREAMS_ACCOUNT, kept, ("jetstream: enabled", f"exports: {_exports(outside)}"), others)]
+    blocks += [_block(name, members, (f"imports: {_imports(members)}",), others) for name, members in accounts.items()]
     return f"accounts {{\n{''.join(blocks)}}}\n"
 
 
-def _block(name: str, members: list[Entry], *settings: str) -> str:
-    users = "".join(f"      {_user(member)}\n" for member in members)
+def _block(name: str, members: list[Entry], settings: Sequence[str], others: Mapping[str, Sequence[str]] | None) -> str:
+    known = [*map(_user, members), *(others or {}).get(name, ())]
+    users = "".join(f"      {user}\n" for user in known)
     lines = "".join(f"    {setting}\n" for setting in settings)
     return f'  "{name}": {{\n{lines}    users: [\n{users}    ]\n  }}\n'
 

@@ -35,11 +35,16 @@ class NatsUser:
     @property
     def account(self) -> str:
         """Its account: who keeps the streams is with them, everybody else alone."""
-        return STREAMS_ACCOUNT if self.name in KEEPERS else f"MP_{self.name.upper()}"
+        return account_of(self.name)
 
     def entry(self, public_key: str) -> Entry:
         """What nats-server is told of it."""
         return Entry(self.account, public_key, self.publish, self.subscribe)
+
+
+def account_of(user: str) -> str:
+    """The account of a user in the table."""
+    return STREAMS_ACCOUNT if user in KEEPERS else f"MP_{user.upper()}"
 
 
 def inbox_prefix(user: str) -> str:

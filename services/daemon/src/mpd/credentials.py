@@ -77,13 +77,13 @@ class Credentials:
         self._write("nats_users.conf", self.nats_accounts())
         return path
 
-    def nats_accounts(self) -> str:
-        """The accounts of nats-server: the users of the table, and the readers of feeds that were added."""
+    def nats_accounts(self, others: Mapping[str, Sequence[str]] | None = None) -> str:
+        """The accounts of nats-server: the users of the table, the readers of feeds that were added, and `others`."""
         entries = [user.entry(self._public_key(self.nats_seed_file(user.name))) for user in nats_users(self._shards)]
         for path in sorted(self.folder.glob(f"{_FEED}*{_SEED}")):
             workspace_id = path.name.removeprefix(_FEED).removesuffix(_SEED)
             entries.append(feed_entry(workspace_id, self._shards, self._public_key(path)))
-        return server_accounts(entries)
+        return server_accounts(entries, others)
 
     def _redis_acl(self) -> str:
         lines = ["user default off"]

@@ -16,7 +16,7 @@ from mpbus.accounts import STREAMS_ACCOUNT
 
 from mpd.keys import write_private
 from mpd.ports import HOST, free_port
-from mpd.process import POLL_SECONDS, ChildProcess, ServerFailed
+from mpd.process import POLL_SECONDS, ChildProcess
 from mpd.servers import wheels
 
 NOBODYS_ACCOUNT = "$G"
@@ -100,7 +100,7 @@ class NatsServer(ChildProcess):
             deadline = time.monotonic() + RELOAD_SECONDS
             while self._read_at() == before:
                 if time.monotonic() > deadline:
-                    raise ServerFailed(f"{self.name} did not read its configuration within {RELOAD_SECONDS:g} s")
+                    raise self.failure(f"did not read its configuration within {RELOAD_SECONDS:g} s")
                 time.sleep(POLL_SECONDS)
 
     def _read_at(self) -> object:
