@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
-from contextlib import ExitStack
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
+import psutil
 import pytest
 from click.testing import CliRunner, Result
 from mpd.cli import main
 from mpd.installation import exclusive
 from mpd.ports import HOST, free_port
 from mpd.supervisor import state_path
+
+from tests.support import eventually_sync
 
 
 def _mpd(*arguments: str) -> Result:
@@ -60,6 +66,32 @@ def test_status_is_not_headed_ready_while_a_process_is_not(tmp_path: Path) -> No
         result = _mpd("status", "--data", str(tmp_path))
     assert result.exit_code == 1
     assert "not ready: 2 of 3 processes (kernel-1, relay-1)" in " ".join(result.output.split())
+
+
+@contextmanager
+def _stopped_program() -> Iterator[int]:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as program:
+        os.kill(program.pid, signal.SIGSTOP)
+        eventually_sync(lambda: psutil.Process(program.pid).status() == psutil.STATUS_STOPPED)
+        yield program.pid
+        program.kill()
+
+
+def test_status_does_not_believe_an_mpd_that_has_said_nothing_for_long(tmp_path: Path) -> None:
+    processes = [{"name": "nats", "pid": 1, "ready": True, "running": True, "restarts": 0}]
+    state = {"phase": "ready", "url": "http://127.0.0.1:1", "processes": processes}
+    with exclusive(tmp_path), _stopped_program() as pid:
+        for seconds, code in ((0, 0), (60, 1)):
+            told = {**state, "pid": pid, "written_uptime_seconds": time.monotonic() - seconds}
+            state_path(tmp_path).write_text(json.dumps(told))
+            result = _mpd("status", "--data", str(tmp_path))
+            assert result.exit_code == code, result.output
+        said = " ".join(result.output.split())
+        assert f"mpd itself (pid {pid}) has said nothing for 6" in said
+        assert f"`kill -CONT {pid}` lets it go on" in said
+        assert "not known (it was ready)" in said
+        told = json.loads(_mpd("status", "--json", "--data", str(tmp_path)).stdout)
+    assert told["silence"].startswith("mpd itself")
 
 
 class _Halted(BaseHTTPRequestHandler):

@@ -120,7 +120,7 @@ def test_a_program_that_is_never_ready_is_killed_at_the_deadline(tmp_path: Path)
     command = [sys.executable, "-c", "import threading; print('hello', flush=True); threading.Event().wait()"]
     child = ChildProcess("idle", command, tmp_path / "idle.log", ready=lambda: "hello!" in child.log_tail())
     child.start_seconds_max = 0.5
-    with pytest.raises(ServerFailed, match=r"not ready after 0\.5 s\nhello"):
+    with pytest.raises(ServerFailed, match=r"did nothing for 0\.5 s\nhello"):
         child.start()
     assert child.exit_code == -signal.SIGKILL
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 import structlog
@@ -20,9 +20,8 @@ from mpbus.telemetry import log_factory
 from mpschema.escapes import shown
 from mpschema.ids import is_id
 from rich.console import Console
-from rich.table import Table
 
-from mpd import installation, logs
+from mpd import installation, logs, report
 from mpd.containers import write_installation
 from mpd.credentials import Credentials
 from mpd.installation import AlreadyRunning, NoFolder, NotRunning
@@ -30,13 +29,13 @@ from mpd.keys import make_private, new_environment, open_private
 from mpd.ports import is_free
 from mpd.process import ServerFailed
 from mpd.servers.wheels import WheelMissing
-from mpd.services import concerns_of
 from mpd.stack import Stack, wanted_http_port
 from mpd.supervisor import Supervisor
 
 FAILED = 1
 WRONG_STATE = 3
-DETACH_SECONDS_MAX = 240.0
+DETACH_SILENT_SECONDS_MAX = 120.0
+"""How long what was started in the background may write nothing down."""
 STOP_SECONDS_MAX = 90.0
 
 NEXT_STEPS = (
@@ -88,14 +87,15 @@ def main() -> None:
 @click.option("--kernels", type=click.IntRange(1, 9), default=1, show_default=True, help="Kernels: one leads.")
 @click.option("--relay/--no-relay", default=True, help="Copy every event to the feed stream, for NATS.  [default: do]")
 @click.option("--webhooks/--no-webhooks", default=True, help="Deliver to webhooks.  [default: do]")
-@click.option("--detach", is_flag=True, help="Return when everything is ready and leave it running.")
+@click.option("--detach", is_flag=True, help="Return when everything is started and leave it running.")
 @json_option
 def start(
     folder: Path, http_port: int | None, kernels: int, relay: bool, webhooks: bool, detach: bool, as_json: bool
 ) -> None:
     """Start everything, wait until it is ready, and say what to type next.
 
-    Exits with 3 if it already runs on this folder.
+    A service that is halted, or waits, is started: mpd says why it does no work, and stays up. Exits with 3 if it
+    already runs on this folder.
 
     \b
     Examples:
@@ -139,15 +139,14 @@ def status(folder: Path, as_json: bool) -> None:
         if as_json:
             click.echo(json.dumps({"phase": "stopped", "processes": []}))
         _fail(str(nothing), WRONG_STATE, hint="mpd start starts it")
-    said = _said(folder, state)
+    told = report.said(folder, state)
     if as_json:
-        click.echo(json.dumps(state | {"said": said}, indent=2))
+        click.echo(json.dumps({**state, "silence": report.silence(state), "said": told}, indent=2))
     else:
-        out.print(_status_table(state))
-        for sentence, names in _by_sentence(said).items():
-            out.print(f"{', '.join(names)}: {sentence}", style="yellow", markup=False)
-    ready = state["phase"] == "ready" and all(process["ready"] for process in state["processes"])
-    sys.exit(0 if ready else FAILED)
+        out.print(report.table(state))
+        for line in report.lines(state, told):
+            out.print(line, style="yellow", markup=False)
+    sys.exit(0 if report.is_well(state) else FAILED)
 
 
 @main.command()
@@ -296,35 +295,46 @@ def _start_detached(folder: Path, http_port: int | None, kernels: int, relay: bo
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
         )
-    deadline = time.monotonic() + DETACH_SECONDS_MAX
-    while not _is_ready(folder):
+    heard, heard_at = -1.0, time.monotonic()
+    while (state := _state(folder)).get("phase") != "ready":
         if child.poll() is not None:
             reason = f"ended with exit code {child.returncode}"
             raise ServerFailed("mpd", reason, child.returncode, log_path.read_bytes()[begin:].decode(errors="replace"))
-        if time.monotonic() > deadline:
-            child.terminate()
-            raise ServerFailed("mpd", f"was not ready after {DETACH_SECONDS_MAX:g} s", None, "")
+        if (written := state.get("written_uptime_seconds", -1.0)) != heard:
+            heard, heard_at = written, time.monotonic()
+        if time.monotonic() - heard_at > DETACH_SILENT_SECONDS_MAX:
+            child.kill()  # Its children end with it.
+            raise ServerFailed("mpd", f"said nothing for {DETACH_SILENT_SECONDS_MAX:g} s", None, "")
         time.sleep(installation.POLL_SECONDS)
 
 
-def _is_ready(folder: Path) -> bool:
+def _state(folder: Path) -> dict[str, Any]:
     try:
-        return bool(installation.read_state(folder)["phase"] == "ready")
+        return installation.read_state(folder)
     except NotRunning:
-        return False
+        return {}
 
 
 def _announce(folder: Path, as_json: bool, detached: bool) -> None:
     """Say where it is and what to type next."""
     client_path = folder.absolute() / "client.json"
     url = json.loads(client_path.read_text())["url"]
+    state = _state(folder)
+    waiting = [process["name"] for process in state.get("processes", ()) if not process["ready"]]
     if as_json:
-        click.echo(json.dumps({"url": url, "data": str(folder.absolute()), "client_file": str(client_path)}))
+        where = {"url": url, "data": str(folder.absolute()), "client_file": str(client_path)}
+        click.echo(json.dumps({**where, "not_ready": waiting}))
         return
     home = "" if folder == _default_folder() else f"MP_HOME={folder.absolute()} "
     out.print(
         f"\n[bold green]ModuPrompt is running[/] at [bold]{url}[/]   (data in {folder}, API pages at {url}/docs)\n"
     )
+    if waiting:
+        err.print(f"Started, and not ready: {', '.join(waiting)}.", style="red", markup=False)
+        for line in report.lines(state, report.said(folder, state)):
+            err.print(f"  {line}", style="yellow", markup=False)
+        err.print(f"It goes on by itself once that is mended; see {home}{_program('mpctl')} doctor.", markup=False)
+        return
     out.print("Type next" + ("" if detached else ", in another terminal") + ":")
     for step in NEXT_STEPS:
         out.print(f"  [cyan]{home}{_program('mpctl')} {step}[/]")
@@ -336,50 +346,6 @@ def _program(name: str) -> str:
     """How the user calls a program of ours from where they are."""
     beside = Path(sys.executable).parent / name
     return name if shutil.which(name) or not beside.exists() else os.path.relpath(beside)
-
-
-def _said(folder: Path, state: dict[str, object]) -> dict[str, list[str]]:
-    """Why what is not ready is not, and what somebody should see to: each service's own words."""
-    try:
-        services = json.loads((folder / "operator.json").read_text())["services"]
-    except (OSError, ValueError, KeyError):
-        return {}
-    processes = state["processes"]
-    assert isinstance(processes, list)
-    running = [process["name"] for process in processes if process["running"] and process["name"] in services]
-    told = {name: concerns_of(services[name]) for name in running}
-    return {name: sentences for name, sentences in told.items() if sentences}
-
-
-def _by_sentence(said: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Who says each sentence: one cause that stops many is told once."""
-    found: dict[str, list[str]] = {}
-    for name, sentences in said.items():
-        for sentence in sentences:
-            found.setdefault(sentence, []).append(name)
-    return found
-
-
-def _headline(state: dict[str, object]) -> str:
-    processes = state["processes"]
-    assert isinstance(processes, list)
-    waiting = [process["name"] for process in processes if not process["ready"]]
-    if state["phase"] != "ready" or not waiting:
-        return str(state["phase"])
-    return f"not ready: {len(waiting)} of {len(processes)} processes ({', '.join(waiting)})"
-
-
-def _status_table(state: dict[str, object]) -> Table:
-    title = f"{_headline(state)} at {state['url']} (pid {state['pid']})"
-    table = Table(title=title, title_justify="left", box=None)
-    for heading in ("process", "pid", "state", "restarts"):
-        table.add_column(heading)
-    processes = state["processes"]
-    assert isinstance(processes, list)
-    for process in processes:
-        how = "[green]ready" if process["ready"] else "[yellow]not ready" if process["running"] else "[red]down"
-        table.add_row(process["name"], str(process["pid"] or "-"), how, str(process["restarts"]))
-    return table
 
 
 def _print_line(only: str | None, name: str, line: str) -> None:

@@ -16,9 +16,9 @@ from pathlib import Path
 import psutil
 
 from mpd.keys import open_private
+from mpd.starting import POLL_SECONDS, Patience, wait_settled
 
 LAUNCHER = Path(__file__).with_name("launch.py")
-POLL_SECONDS = 0.01
 LOG_BYTES_MAX = 32 * 1024 * 1024
 LOG_TAIL_LINES = 25
 LOG_TAIL_BYTES = 64 * 1024
@@ -140,21 +140,38 @@ class ChildProcess:
                 start_new_session=True,
             )
 
+    def rests(self) -> str:
+        """Why it lives and will not be ready by itself; empty while it may be, or where nobody can tell."""
+        return ""
+
     def wait_ready(self, needs: Sequence[ChildProcess] = ()) -> None:
-        """Wait until the program answers. Kills it and raises ServerFailed if it ends first or takes too long.
+        """Wait until the program answers. Kills it and raises ServerFailed if it ends first, or gets no further.
 
         `needs` run already: that one of them ended is raised at once, for this one would wait for it in vain.
         """
-        limit = self.start_seconds_max
-        deadline = time.monotonic() + limit
-        while not self.is_ready():
-            for process in (self, *needs):
-                if not process.running:
-                    raise process.failure(f"ended with exit code {process.exit_code} before {self.name} was ready")
-            if time.monotonic() > deadline:
+        if reason := wait_settled([self], needs).get(self.name):
+            self.kill()
+            raise self.failure(f"is not ready: {reason}")
+
+    def wait_worked(self, idle_seconds_max: float) -> int:
+        """Wait until the program ends, and return its exit code. One that does nothing is killed, then ServerFailed."""
+        patience = Patience(self.processor_seconds, idle_seconds_max)
+        while (code := self.exit_code) is None:
+            if patience.over:
                 self.kill()
-                raise self.failure(f"was not ready after {limit:g} s")
+                raise self.failure(f"did nothing for {idle_seconds_max:g} s and was killed")
             time.sleep(POLL_SECONDS)
+        return code
+
+    def processor_seconds(self) -> float:
+        """How much of the processors' time the program and its children have used."""
+        used = 0.0
+        with contextlib.suppress(psutil.NoSuchProcess):
+            root = psutil.Process(self.pid)
+            for process in [root, *root.children(recursive=True)]:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    used += sum(process.cpu_times()[:4])  # Its own, and that of children that ended.
+        return used
 
     def wait(self, timeout: float) -> int | None:
         """Wait until the program ends and return its exit code. Kills it and raises ServerFailed after the timeout."""

@@ -12,9 +12,11 @@ from http import HTTPStatus
 from pathlib import Path
 
 import psutil
+from mpbus.vitals import OK
 
 from mpd.ports import HOST
 from mpd.process import ChildProcess
+from mpd.starting import Facts, Rest
 
 PROGRAMS = {
     "kernel": ("mpkernel",),
@@ -26,6 +28,9 @@ PROGRAMS = {
 # Clients first, so that nothing is asked of a service that has left.
 STOP_ORDER = ("gateway", "webhooks", "projector", "relay", "kernel")
 TASK_SECONDS_MAX = 60.0
+"""How long a task may do nothing."""
+_NEEDS = ("nats", "log", "feed", "postgres", "redis", "lease", "clock")
+"""The facts of a service that are `ok`, or say what is wrong with something that it needs."""
 _ANSWER_BYTES_MAX = 1 << 20
 
 
@@ -47,6 +52,7 @@ class ServiceProcess(ChildProcess):
         self.kind = kind
         self.ops_port = ops_port
         self.port = http_port or ops_port
+        self._rest = Rest()
         super().__init__(name, [sys.executable, "-m", *PROGRAMS[kind]], log_path, environment=environment)
 
     @property
@@ -59,10 +65,23 @@ class ServiceProcess(ChildProcess):
         """Where it tells operators how it is."""
         return f"http://{HOST}:{self.ops_port}"
 
+    def spawn(self) -> None:
+        """Start without waiting. Raises ServerFailed, OSError."""
+        self._rest = Rest()
+        super().spawn()
+
     def is_ready(self) -> bool:
         """Whether this very process (not another that took its port) answers 200 on /readyz."""
         ours = self.running and all(_listens(self.pid, port) for port in {self.port, self.ops_port})
         return ours and http_status(self.ops_port, "/readyz") == HTTPStatus.OK
+
+    def rests(self) -> str:
+        """What halts it, or what it waits for without getting further; empty while it gets on."""
+        ours = self.running and _listens(self.pid, self.ops_port)
+        facts = facts_of(self.ops_url) if ours else None
+        if not self._rest.reached(facts) or facts is None:
+            return ""
+        return "; ".join(sentences(facts)) or "it does not say why"
 
     def is_alive(self) -> bool:
         """Whether it answers at all and does not say that it is stuck. True while a server it needs is away."""
@@ -89,16 +108,31 @@ def http_status(port: int, path: str) -> int | None:
         connection.close()
 
 
-def concerns_of(ops_url: str) -> list[str]:
-    """What a service says is in its way, or wants seen to; nothing where it does not answer within a second."""
+def facts_of(ops_url: str) -> Facts | None:
+    """What a service says of itself, None where it does not answer within a second."""
     try:
         facts = json.loads(_said(f"{ops_url}/readyz"))
     except (OSError, ValueError, http.client.HTTPException, RecursionError):
-        return []
-    if not isinstance(facts, dict):
-        return []
-    hindrances = [facts[key] for key in ("halted_by", "waits_for") if facts.get(key)]
-    return [*hindrances, *facts.get("concerns", [])]
+        return None
+    return facts if isinstance(facts, dict) else None
+
+
+def sentences(facts: Facts) -> list[str]:
+    """What is in a service's way, what it goes without though it does its work, and what it wants seen to."""
+    said = [str(facts[key]) for key in ("halted_by", "waits_for") if facts.get(key)]
+    lacks = [str(facts[key]) for key in _NEEDS if facts.get(key, OK) not in (OK, "")]
+    if facts.get("ready"):
+        lacks = [each for each in lacks if not each.endswith("was not reached yet")]  # Nobody asked yet.
+    if not said and not lacks and not facts.get("ready"):
+        # Nothing that it needs: then it is one of its own parts, or how far it has come.
+        lacks = [f"{key}: {value}" for key, value in facts.items() if isinstance(value, str) and key not in _NEEDS]
+    concerns = facts.get("concerns")
+    return list(dict.fromkeys([*said, *lacks, *(map(str, concerns) if isinstance(concerns, list) else ())]))
+
+
+def concerns_of(ops_url: str) -> list[str]:
+    """The same, asked for; nothing where it does not answer within a second."""
+    return sentences(facts_of(ops_url) or {})
 
 
 def _said(url: str) -> bytes:
@@ -118,7 +152,7 @@ class Task(ChildProcess):
 
     def finish(self) -> None:
         """Wait until it is done. Raises ServerFailed unless it exits with 0."""
-        if self.wait(TASK_SECONDS_MAX) != 0:
+        if self.wait_worked(TASK_SECONDS_MAX) != 0:
             raise self.failure(f"ended with exit code {self.exit_code}")
 
 

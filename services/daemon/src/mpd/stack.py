@@ -24,6 +24,7 @@ from mpd.process import ChildProcess, ServerFailed
 from mpd.servers import NatsCluster, NatsServer, PostgresServer, ValkeyServer
 from mpd.servers.postgres import known_passwords
 from mpd.services import STOP_ORDER, ServiceProcess, Task, client_file, operator_file
+from mpd.starting import wait_settled
 
 HTTP_PORT = 8080
 PORTS_FILE = "ports.json"
@@ -122,20 +123,22 @@ class Stack:
         """The log of a process."""
         return self.folder / "logs" / f"{name}.log"
 
-    def start(self) -> None:
-        """Start everything and wait until it is ready. Raises ServerFailed, having stopped what was started."""
+    def start(self, *, whole: bool = True) -> None:
+        """Start everything and wait until it is ready. Raises ServerFailed, having stopped what was started.
+
+        Unless `whole`, a service that lives and waits, or is halted, counts as started: it says why, and goes on by
+        itself once that is mended, which takes the servers.
+        """
         try:
             self._start_together(self.servers)
             if self.nats_cluster is not None:
                 self.nats_cluster.wait_whole()
+            self._write_files()  # Who mends what halts a service needs them.
             self.prepare()
-            self._start_together(self.services, needs=self.servers)
+            self._start_services(whole)
         except BaseException:
             self.kill()
             raise
-        write_private(self.folder / "operator.json", self._operator_file())
-        if self.gateways:
-            write_private(self.folder / "client.json", client_file(self.url, self.root_key))
 
     def prepare(self) -> None:
         """Create or update streams and tables. Harmless to repeat."""
@@ -202,15 +205,30 @@ class Stack:
             routes_password=credentials.routes_password,
         )
 
-    def _start_together(self, processes: Sequence[ChildProcess], needs: Sequence[ChildProcess] = ()) -> None:
+    def _write_files(self) -> None:
+        """Write down where everything is, for the tools of operators and users."""
+        write_private(self.folder / "operator.json", self._operator_file())
+        if self.gateways:
+            write_private(self.folder / "client.json", client_file(self.url, self.root_key))
+
+    def _start_together(self, processes: Sequence[ChildProcess]) -> None:
+        self._spawn_together(processes)
+        for process in processes:
+            process.wait_ready()
+
+    def _start_services(self, whole: bool) -> None:
+        self._spawn_together(self.services)
+        resting = wait_settled(self.services, self.servers)
+        for name, reason in resting.items() if whole else ():
+            raise self.process(name).failure(f"is not ready: {reason}")
+
+    def _spawn_together(self, processes: Sequence[ChildProcess]) -> None:
         if processes:
             self._on_progress("starting " + ", ".join(process.name for process in processes))
         for process in processes:
             process.prepare()
         for process in processes:
             process.spawn()
-        for process in processes:
-            process.wait_ready(needs)
 
     def _service(self, kind: str, number: int, http_port: int | None = None) -> ServiceProcess:
         name = f"{kind}-{number}"

@@ -11,8 +11,9 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -130,12 +131,16 @@ class Supervisor:
         self._stop.set()
 
     def run(self, on_ready: Callable[[], None] = lambda: None) -> None:
-        """Start the stack, watch it until asked to stop, stop it in order. Raises ServerFailed if it cannot start."""
+        """Start the stack, watch it until asked to stop, stop it in order. Raises ServerFailed if it cannot start.
+
+        A service that is halted or waits is started: what mends that needs the servers.
+        """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         self._write_state()
         try:
-            self.stack.start()
+            with self._telling():
+                self.stack.start(whole=False)
             self._phase = "ready"
             self._write_state()
             on_ready()
@@ -147,6 +152,23 @@ class Supervisor:
             self.stack.stop()
         finally:
             self.state_path.unlink(missing_ok=True)
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Write down how everything is, for as long as the block runs."""
+        over = threading.Event()
+
+        def tell() -> None:
+            while not over.wait(STATE_SECONDS):
+                self._write_state()
+
+        teller = threading.Thread(target=tell, name="teller")
+        teller.start()
+        try:
+            yield
+        finally:
+            over.set()
+            teller.join()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         del frame
@@ -206,6 +228,8 @@ class Supervisor:
         state = {
             "pid": os.getpid(),
             "phase": self._phase,
+            "written_at_ms": int(time.time() * 1000),
+            "written_uptime_seconds": round(time.monotonic(), 3),
             "url": self.stack.url,
             "processes": list(self._askers.map(Watch.state, self._watches)),
         }

@@ -16,8 +16,9 @@ from mpbus.accounts import STREAMS_ACCOUNT
 
 from mpd.keys import write_private
 from mpd.ports import HOST, free_port
-from mpd.process import POLL_SECONDS, ChildProcess
+from mpd.process import ChildProcess
 from mpd.servers import wheels
+from mpd.starting import POLL_SECONDS
 
 NOBODYS_ACCOUNT = "$G"
 """Of everybody, where nats-server is told of no accounts."""

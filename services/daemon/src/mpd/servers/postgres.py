@@ -126,7 +126,7 @@ class PostgresServer(ChildProcess):
         initdb = ChildProcess("initdb", command, self.log_path, user=self.user)
         try:
             initdb.spawn()
-            if initdb.wait(self.start_seconds_max) != 0:
+            if initdb.wait_worked(self.start_seconds_max) != 0:
                 raise initdb.failure(f"ended with exit code {initdb.exit_code}")
         finally:
             password_file.unlink()
