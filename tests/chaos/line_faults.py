@@ -1,4 +1,4 @@
-"""What one caller can do to the others: a line that kills, repeats without end, cascades by the ten, a stolen key."""
+"""What one caller can do to the others: a line that kills, repeats and junk without end, cascades, a stolen key."""
 
 import asyncio
 import uuid
@@ -7,11 +7,15 @@ from typing import Any
 
 import httpx
 from httpx_sse import EventSource
+from mpbus.connect import connect
 from mpbus.errors import BusError
-from mpschema import codec, subjects
+from mpbus.identities import WEBHOOKS
+from mpbus.producer import REPLY_HEADER
+from mpschema import codec, packs, subjects
 from mpschema.envelope import CommandEnvelope, Outcome
 from mpschema.rejections import Code
 from mpschema.session import BlueprintRef, CancelSession, SessionLimits, SpawnSession
+from mpschema.system import CommandRejected
 from mpschema.task import CreateTask
 
 from tests.chaos.arena import PATIENCE_SECONDS, Arena, Faults
@@ -24,6 +28,10 @@ PAYLOAD_BYTES_MAX = 512 * 1024
 _FULL_BYTES = 512 * 1024
 _LINEAGES, _CHILDREN = 10, 250
 _BLUEPRINT = BlueprintRef(name="worker", version="1.0.0", digest="c" * 64)
+_JUNK_LINES, _JUNK_MESSAGES = 100_000, 20_000
+_JUNK_SECONDS = 15.0
+"""So long a command may take beside them: nobody was elected anew, and no disk had to store them all."""
+_UNREAD = {Code.SCHEMA_INVALID, Code.TOO_LARGE}
 _WIDE = SessionLimits(max_depth=1, max_children=_CHILDREN)
 
 
@@ -82,6 +90,27 @@ async def ten_large_cancels(arena: Arena) -> None:
     assert all(outcome.accepted for outcome in outcomes), outcomes
 
 
+async def flood_of_junk(arena: Arena) -> None:
+    """With a service's credential come very many lines, and very many messages. Commands go on, the log has none."""
+    nc = await connect(arena.stack.bus(WEBHOOKS), "intruder", writer=True)
+    subject = subjects.service_subject(arena.stack.shard, WEBHOOKS, "main")
+    headers = {REPLY_HEADER: f"{subjects.reply_subject(WEBHOOKS, 'intruder')}.1"}
+    await nc.publish(subject, b"{}\n" * _JUNK_LINES, headers=headers)
+    for data in (b"\n" * (packs.LINES_MAX - 1), b"x"):
+        for _ in range(_JUNK_MESSAGES // len(data)):
+            await nc.publish(subject, data, headers=headers)
+    await nc.flush(30)
+    name = f"beside-{arena.dice.randrange(1 << 40)}"
+    envelope = command(arena.cluster.load.workspace_id, name, CreateTask(project_id="core", title=name))
+    async with asyncio.timeout(_JUNK_SECONDS):
+        assert (await _asked(arena, envelope)).accepted
+    await nc.close()
+    await arena.progressed()
+    found = [record for commit in await arena.cluster.log() for record in commit.records]
+    unread = [record.event for record in found if record.id.startswith("unreadable_")]
+    assert not [event for event in unread if not isinstance(event, CommandRejected) or event.code in _UNREAD]
+
+
 async def key_revoked(arena: Arena) -> None:
     """A key is revoked while its owner reads a stream of events. The stream ends, and the key opens nothing more."""
     path = f"/v1/workspaces/{arena.cluster.load.workspace_id}"
@@ -125,4 +154,10 @@ async def _fill(arena: Arena, envelope: CommandEnvelope) -> None:
     raise AssertionError("the command stream was not filled")
 
 
-ON_THE_LINE: Faults = {line_that_kills: 2, stream_filled_with_repeats: 2, ten_large_cancels: 1, key_revoked: 2}
+ON_THE_LINE: Faults = {
+    line_that_kills: 2,
+    stream_filled_with_repeats: 2,
+    ten_large_cancels: 1,
+    flood_of_junk: 2,
+    key_revoked: 2,
+}

@@ -32,7 +32,9 @@ async def test_clocks_that_are_set_and_redis_that_is_away_break_no_promise(tmp_p
     await storm(tmp_path, Order(ONE_NODE, faults=1, seed=5, only=frozenset({fault})))
 
 
-@pytest.mark.parametrize("fault", ["line_that_kills", "stream_filled_with_repeats", "ten_large_cancels", "key_revoked"])
+@pytest.mark.parametrize(
+    "fault", ["line_that_kills", "stream_filled_with_repeats", "ten_large_cancels", "flood_of_junk", "key_revoked"]
+)
 async def test_what_one_caller_does_to_the_line_stops_nobody_else(tmp_path: Path, fault: str) -> None:
     await storm(tmp_path, Order(ONE_NODE, faults=1, seed=9, only=frozenset({fault})))
 

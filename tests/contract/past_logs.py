@@ -167,7 +167,7 @@ class Recorder:
         )
         turn = self._turn(1)
         sender = f"{WORKER}:1" if kind in ("webhook.park", "webhook.clear") else ""
-        turn.take(self._number, "", [codec.encode(envelope)], sender)
+        turn.take(self._number, "", codec.encode(envelope), sender)
         self._seal(turn)
 
     def _try_a_line(self) -> None:

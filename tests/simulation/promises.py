@@ -4,7 +4,7 @@ from mpbus.reader import Commit
 from mpkernel.core.shard import Shard
 from mpkernel.core.snapshot import state_root
 from mpkernel.sealing import open_snapshot
-from mpschema.levels import FIRST_LEVEL, SPLIT_LEVEL
+from mpschema.levels import FIRST_LEVEL, PACKS_LEVEL, SPLIT_LEVEL
 from mpschema.registry import SINCE_LEVEL
 from mpschema.rejections import Code
 from mpschema.system import CommandRejected, FeatureLevelRaised, LogCheckpointed
@@ -74,8 +74,11 @@ def _check_order(commits: list[Commit], stored: list[tuple[str, str]]) -> None:
 
 
 def _check_garbage(commits: list[Commit], garbage: set[int]) -> None:
-    """What no producer sent leaves nothing, unless kernels ended while they met it: then it is refused unread."""
-    for commit in commits:
+    """What no producer sent leaves nothing, unless kernels ended while they met it: then it is refused unread.
+
+    Below its level a service's is recorded.
+    """
+    for commit in (each for each in commits if each.header.feature_level >= PACKS_LEVEL):
         for record in commit.records:
             if record.command_id.startswith("unreadable_") and isinstance(record.event, CommandRejected):
                 position = int(record.command_id.split("_")[1])

@@ -25,7 +25,7 @@ from mpkernel.timekeeping import Timekeeper
 from mpprojector.adapters.memory import MemoryLedger, MemoryStore
 from mpprojector.projector import Pace, Projector
 from mpprojector.worker import Limits
-from mpschema import codec, subjects
+from mpschema import codec, packs, subjects
 from mpschema.envelope import CommandEnvelope, Outcome
 from mpschema.system import LOG, FeatureLevelRaised, LeaderElected
 from mpviews import VIEWS
@@ -55,7 +55,9 @@ COMMIT_BYTES = 4_000
 """Small commits: messages are split, cascades find no room, and some decisions fit into none."""
 LEVEL_BEFORE = 2
 """Of logs that the release before this one founded."""
-GARBAGE = b'{"stream":"MP_LOG_0","seq":7}\nwhat a server delivers where it is told to'
+GARBAGE = (b'{"stream":"MP_LOG_0","seq":7}\nwhat a server delivers where it is told to', b"\n" * packs.LINES_MAX)
+INTRUDER = "system:webhooks:main"
+"""Who has a service's credential, and says where to answer."""
 FLOOD = 40
 """Copies of one message, one after the other."""
 BATCH_EVENTS = 8
@@ -101,9 +103,9 @@ class World:
     snapshots: MemorySnapshots = field(default_factory=MemorySnapshots)
     store: MemoryStore = field(default_factory=MemoryStore)
     stored: list[tuple[str, str]] = field(default_factory=list)
+    """Message and line, and the command in it, in the order in which their stream got them."""
     garbage: set[int] = field(default_factory=set)
     """Where in the command stream what no producer sent is."""
-    """Message and line, and the command in it, in the order in which their stream got them."""
     replies: dict[str, asyncio.Queue[bytes]] = field(default_factory=dict)
     acknowledged: dict[str, Outcome] = field(default_factory=dict)
     faults: Counter[str] = field(default_factory=Counter)
@@ -330,8 +332,10 @@ class World:
 
         if self._intensity() and self.dice.random() < 0.05:
             self.faults["garbage delivered"] += 1
-            self.commands.tell(GARBAGE)
-            self.garbage.add(self.commands.publish(GARBAGE))
+            garbage = self.dice.choice(GARBAGE)
+            reply_to, sender = self.dice.choice([("", ""), (name, INTRUDER)])
+            self.commands.tell(garbage, reply_to, sender)
+            self.garbage.add(self.commands.publish(garbage, reply_to, sender))
 
     async def _send(self, name: str, pack: list[CommandEnvelope]) -> None:
         """A message is heard on its way, or after it, or not at all; and mostly it is stored, though perhaps later."""

@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 import pytest_asyncio
+from mpbus.connect import connect
 from mpbus.errors import OutcomeTimeout, Overloaded, Unavailable
 from mpbus.ids import new_command_id
 from mpbus.producer import REPLY_HEADER, CommandProducer
 from mpbus.pull import Pull
-from mpbus.streams import INTAKE_CONSUMER
+from mpbus.streams import INTAKE_CONSUMER, provision
+from mpd.servers import NatsServer
 from mpschema import codec, subjects
 from mpschema.envelope import CommandEnvelope, Outcome, Status
 from nats.aio.client import Client
@@ -196,3 +198,21 @@ async def test_two_under_the_same_id_do_not_wait_for_each_other(
     await answer(nc, arrived)
     assert all(outcome.accepted for outcome in await asyncio.gather(*waiting))
     assert producer.in_flight == 0
+
+
+async def test_a_flood_that_waits_for_no_answers_holds_up_no_producer(own_nats: NatsServer) -> None:
+    """A stream stores all that it has taken before it says anything: the server must not take much."""
+    nc, intruder = [await connect(own_nats.url, name, writer=True) for name in ("tests", "intruder")]
+    await provision(nc, "0")
+    producer = CommandProducer(nc, "0")
+    await producer.start()
+    sent = 30_000
+    for _ in range(sent):
+        await intruder.publish(subjects.service_subject("0", "webhooks", "main"), b"x")
+    await intruder.flush(30)
+    async with asyncio.timeout(5):
+        await producer.enqueue(command())
+    assert (await nc.jetstream(timeout=30).stream_info("MP_CMD_0")).state.messages < sent, "it was refused some"
+    await producer.close()
+    await intruder.close()
+    await nc.close()

@@ -48,7 +48,7 @@ class Split(Run):
         answers, whole = [], False
         while not whole:
             turn = self.turn()
-            whole = turn.take(self.position, "replies", lines)
+            whole = turn.take(self.position, "replies", b"\n".join(lines))
             answers.append(turn.replies["replies"])
             if not turn.empty:
                 self.seal(turn)
@@ -96,11 +96,11 @@ def test_a_leader_that_begins_in_the_middle_of_a_message_goes_on_there() -> None
     run.limits = Limits(commands=3)
     run.position += 1
     first = run.turn()
-    assert not first.take(run.position, "replies", creates(8))
+    assert not first.take(run.position, "replies", b"\n".join(creates(8)))
     run.seal(first)
     run.shard = run.replayed()
     second = run.turn()
-    assert not second.take(run.position, "replies", creates(8))
+    assert not second.take(run.position, "replies", b"\n".join(creates(8)))
     assert ids([second.replies["replies"]]) == ["c-3", "c-4", "c-5"], "and the first three are not asked for again"
 
 
@@ -149,7 +149,7 @@ def test_time_counts_over_the_messages_of_a_turn_and_only_while_it_decides() -> 
     turn = run.turn()
     for number in range(4):
         assert not turn.full
-        assert turn.take(run.position + 1 + number, "replies", [line(f"c-{number}", CREATE, f"t{number}")])
+        assert turn.take(run.position + 1 + number, "replies", line(f"c-{number}", CREATE, f"t{number}"))
     assert turn.full
 
 
@@ -220,10 +220,10 @@ def test_below_its_level_a_message_that_finds_no_room_moves_to_the_next_turn_as_
     run = Split(level)
     run.limits = Limits(commit_bytes=30_000)
     turn, before = run.turn(), run.shard.command_position
-    assert turn.take(run.position + 1, "replies", [line("a", LARGE, "t0")])
+    assert turn.take(run.position + 1, "replies", line("a", LARGE, "t0"))
     held = state_root(run.shard)
     message = [line("b", CREATE, "t1"), line("c", LARGE, "t2"), line("c", LARGE, "t2")]
-    assert not turn.take(run.position + 2, "replies", message)
+    assert not turn.take(run.position + 2, "replies", b"\n".join(message))
     assert (state_root(run.shard), turn.commands, len(turn.replies["replies"])) == (held, 1, 1)
     assert turn.full
     assert run.shard.command_position == before + 1
@@ -255,7 +255,7 @@ def test_a_decision_that_raises_is_refused_and_its_neighbours_are_decided(
     monkeypatch.setattr(turns, "decide", sometimes)
     turn = run.turn()
     run.position += 1
-    assert turn.take(run.position, "replies", creates(3))
+    assert turn.take(run.position, "replies", b"\n".join(creates(3)))
     run.seal(turn)
     codes = [reply.code for reply in turn.replies["replies"] if isinstance(reply, Outcome)]
     assert codes == [None, Code.UNDECIDABLE if level == 3 else Code.INVALID_STATE, None]
@@ -269,7 +269,7 @@ def test_a_decision_that_raises_is_refused_and_its_neighbours_are_decided(
 
 def test_a_fault_whose_refusal_finds_no_room_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     alone = Split().turn()
-    assert alone.take(1, "replies", [line("c-0", LARGE, "t0")])
+    assert alone.take(1, "replies", line("c-0", LARGE, "t0"))
     run = Split()
     run.limits = Limits(commit_bytes=alone.size + 50)
     decide: Any = vars(turns)["decide"]
@@ -277,11 +277,12 @@ def test_a_fault_whose_refusal_finds_no_room_is_told_once(monkeypatch: pytest.Mo
         turns, "decide", lambda world, envelope, target, *rest: riddle()
         if target == "t1" else decide(world, envelope, target, *rest)
     )  # fmt: skip
-    first, second = run.turn(), None
-    assert not first.take(1, "replies", [line("c-0", LARGE, "t0"), line("c-1", CREATE, "t1")])
+    both = line("c-0", LARGE, "t0") + b"\n" + line("c-1", CREATE, "t1")
+    first = run.turn()
+    assert not first.take(1, "replies", both)
     run.seal(first)
     second = run.turn()
-    assert second.take(1, "replies", [line("c-0", LARGE, "t0"), line("c-1", CREATE, "t1")])
+    assert second.take(1, "replies", both)
     assert (len(first.faults), len(second.faults)) == (0, 1)
 
 

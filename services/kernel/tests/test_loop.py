@@ -10,9 +10,11 @@ import structlog
 from mpkernel import loop
 from mpkernel.adapters.memory import MemoryCommands, MemorySnapshots
 from mpkernel.core import turn as turns
+from mpkernel.core.draft import COMMANDS_MAX
 from mpkernel.core.snapshot import state_root
 from mpkernel.core.timers import Timer
 from mpkernel.ports import HEADER_BYTES, CommandsRenumbered
+from mpschema import packs
 from mpschema.task import ClaimTask, CreateTask, MarkTaskReady
 from prometheus_client import REGISTRY
 
@@ -123,14 +125,14 @@ async def test_a_new_leader_discards_repeats_that_came_after_the_last_commit(pla
 async def test_a_message_longer_than_a_turn_is_answered_line_by_line_and_what_follows_waits(
     place: Place,
 ) -> None:
-    names = [f"w{number}" for number in range(2_500)]
+    names = [f"w{number}" for number in range(packs.LINES_MAX)]
     place.commands.publish(b"\n".join(map(workspace, names)), "replies")
     place.commands.publish(workspace("last"), "replies")
-    await eventually(lambda: len(place.answered) == 2_501)
+    await eventually(lambda: len(place.answered) == len(names) + 1)
     assert place.answered == [f"w-{name}" for name in [*names, "last"]]
     headers = [commit.header for commit in place.log.commits]
     lines = [header.command_line for header in headers if header.command_line]
-    assert len(lines) >= 2
+    assert lines == [COMMANDS_MAX]
     assert (headers[-1].command_position, headers[-1].command_line) == (2, 0)
     await eventually(lambda: not place.commands.after(0))
 
@@ -149,7 +151,7 @@ async def test_a_message_decided_ahead_in_part_is_decided_to_its_end_once_it_arr
 
 
 async def test_the_next_leader_goes_on_in_the_middle_of_a_message(place: Place) -> None:
-    names = [f"w{number}" for number in range(2_500)]
+    names = [f"w{number}" for number in range(packs.LINES_MAX)]
     place.log.room = 1
     place.commands.publish(b"\n".join(map(workspace, names)), "replies")
     await eventually(lambda: not place.log.open.is_set())
@@ -212,7 +214,8 @@ async def test_timers_fire_while_commands_fill_every_turn(place: Place) -> None:
     await _claims(place, 1)
     place.log.room = 1
     names = [f"w{number}" for number in range(4_500)]
-    place.commands.publish(b"\n".join(map(workspace, names)), "replies")
+    for first in range(0, len(names), packs.LINES_MAX):
+        place.commands.publish(b"\n".join(map(workspace, names[first : first + packs.LINES_MAX])), "replies")
     await eventually(lambda: not place.log.open.is_set())
     place.clock.forward_ms = 61_000
     place.log.open.set()

@@ -72,7 +72,7 @@ class Run:
         """The answers to some commands that came in one message."""
         turn = self.turn(now_ms)
         self.position += 1
-        turn.take(self.position, "replies", lines)
+        turn.take(self.position, "replies", b"\n".join(lines))
         if not turn.empty:
             self.seal(turn)
         return turn.replies["replies"]
@@ -262,8 +262,8 @@ def test_a_recorded_outcome_reads_like_the_first_answer(run: Run) -> None:
 
 def test_what_no_producer_sent_is_consumed_and_leaves_nothing(run: Run) -> None:
     turn = run.turn()
-    assert turn.take(run.position + 1, "", [b'{"stream":"MP_LOG_0","seq":7}', b""], "")
-    assert (turn.empty, turn.dropped, run.shard.command_position) == (True, 2, run.position + 1)
+    assert turn.take(run.position + 1, "", b'{"stream":"MP_LOG_0","seq":7}\n')
+    assert (turn.idle, turn.dropped, run.shard.command_position) == (True, {"": 2}, run.position + 1)
 
 
 @pytest.mark.parametrize("junk", [b"", b"{", b"null", b"[" * 10_000, b'{"command_id":"c"}', b"\xff\xfe", b"\x00"])
@@ -331,7 +331,7 @@ def test_what_was_decided_ahead_is_undone_without_a_trace(run: Run, *, raised: b
     ]
     ahead = run.turn()
     ahead.revocable = True
-    ahead.take(run.position + 1, "replies", lines)
+    ahead.take(run.position + 1, "replies", b"\n".join(lines))
     assert state_root(run.shard) != before
     ahead.undo.run()
     assert state_root(run.shard) == before
@@ -345,7 +345,7 @@ def test_a_long_message_keeps_a_short_way_back(run: Run) -> None:
     lines = [line(f"c-{n}", CREATE, f"t{n}") for n in range(3 * WAY_BACK_EVENTS)]
     run.raise_level()
     turn, left = run.turn(), len(lines) - 2
-    turn.take(run.position + 1, "replies", lines)
+    turn.take(run.position + 1, "replies", b"\n".join(lines))
     assert len(turn.undo.replaced) <= WAY_BACK_EVENTS
     with pytest.raises(RuntimeError, match="no way back"):
         turn.undo.run()

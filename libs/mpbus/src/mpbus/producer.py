@@ -17,6 +17,7 @@ import msgspec
 import structlog
 from mpschema import codec, subjects
 from mpschema.envelope import CommandEnvelope, Outcome
+from mpschema.packs import PACK_BYTES_MAX, PACK_COMMANDS_MAX
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
@@ -28,13 +29,15 @@ from mpbus.tasks import end, watched
 
 log = structlog.get_logger(__name__)
 REPLY_HEADER = "Mp-Reply"
-PACK_COMMANDS_MAX = 128
-PACK_BYTES_MAX = 256 * 1024
 _RESEND_SECONDS = 1.5
 _TICK_SECONDS = 0.25
 _PUBLISH_SECONDS = 2.0
-_FULL = {10077, 10122}
-"""The server's codes for a stream that is full: too many messages, too many bytes."""
+_BUSY = 10167
+"""The server's code for: so much waits to be stored that nothing more is taken just now."""
+_FULL = {10077, 10122, _BUSY}
+"""The server's codes for a stream that takes nothing: it has too many messages, or bytes, or is busy."""
+_BUSY_SECONDS = 0.02
+"""Between two attempts to send what the server was too busy for: it stores much at a time."""
 
 
 class _Waiting(msgspec.Struct):
@@ -206,10 +209,10 @@ class CommandProducer:
                 waiting.packs.append(number)
         data = b"\n".join([send.line for send in pack])
         try:
-            await self._publisher.publish(self._subject, data, {REPLY_HEADER: f"{self._reply}.{number}"})
+            await self._store(data, {REPLY_HEADER: f"{self._reply}.{number}"})
         except APIError as error:
             full = error.err_code in _FULL
-            self._fail(pack, Overloaded("the command stream is full") if full else Unavailable(str(error)))
+            self._fail(pack, Overloaded("the command stream is full, or busy") if full else Unavailable(str(error)))
         except Denied as error:
             self._fail(pack, error)  # Sent again it would be refused again.
         except (NatsError, TimeoutError) as error:
@@ -219,6 +222,18 @@ class CommandProducer:
             for send in pack:
                 if send.stored is not None and not send.stored.done():
                     send.stored.set_result(None)
+
+    async def _store(self, data: bytes, headers: dict[str, str]) -> None:
+        """Publish a pack, for a while again where somebody's flood has left no room. Raises as the publisher does."""
+        until = self._loop.time() + _PUBLISH_SECONDS
+        while True:
+            try:
+                await self._publisher.publish(self._subject, data, headers)
+                return
+            except APIError as error:
+                if error.err_code != _BUSY or self._loop.time() > until:
+                    raise
+            await asyncio.sleep(_BUSY_SECONDS)
 
     def _fail(self, pack: list[_Send], error: Exception) -> None:
         for send in pack:

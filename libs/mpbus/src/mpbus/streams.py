@@ -2,7 +2,7 @@
 
 import asyncio
 
-from mpschema import codec, levels, subjects
+from mpschema import codec, levels, packs, subjects
 from nats.aio.client import Client
 from nats.errors import TimeoutError as NatsTimeout
 from nats.js import JetStreamContext, api
@@ -13,6 +13,8 @@ from mpbus.ingest import ingest_of, new_ingest
 COMMAND_MESSAGES_MAX = 100_000
 COMMAND_BYTES_MAX = 512 * 1024 * 1024
 MESSAGE_BYTES_MAX = 8 * 1024 * 1024
+HEADERS_BYTES_MAX = 4 * 1024
+"""Room for what a command message has beside its lines: where its outcomes are awaited."""
 LEASE_STREAM = "MP_LEASE"
 INTAKE_CONSUMER = "kernel"
 SNAPSHOT_BUCKET = "MP_SNAPSHOTS"
@@ -33,7 +35,7 @@ def command_stream(shard: str, replicas: int) -> api.StreamConfig:
         discard=api.DiscardPolicy.NEW,
         max_msgs=COMMAND_MESSAGES_MAX,
         max_bytes=COMMAND_BYTES_MAX,
-        max_msg_size=MESSAGE_BYTES_MAX,
+        max_msg_size=packs.BYTES_MAX + HEADERS_BYTES_MAX,
         num_replicas=replicas,
         duplicate_window=1,
     )

@@ -5,7 +5,7 @@ Operations are told from the side of ModuPrompt: it receives commands and sends 
 
 from typing import Any
 
-from mpschema import examples
+from mpschema import examples, packs
 from mpschema.cloudevents import MEDIA_TYPE, CloudEvent, to_cloudevent
 from mpschema.envelope import CommandEnvelope, CommitHeader, Outcome
 from mpschema.jsonschemas import components
@@ -18,6 +18,9 @@ Json = dict[str, Any]
 _SCHEMAS = "#/components/schemas/{name}"
 _MESSAGES = "#/components/messages/"
 _NDJSON = "application/x-ndjson"
+_PACKED = (
+    f"A command a line: at most {packs.LINES_MAX} lines and {packs.BYTES_MAX} bytes, else all of it is refused unread."
+)
 _DESCRIPTION = """\
 The streams of ModuPrompt. Commands wait in a work queue; the log holds commits, each one message with the events of
 many commands in NDJSON, chained by SHA-256; the feed repeats the log with one message per event. Over HTTP the same
@@ -115,7 +118,7 @@ def _messages() -> Json:
     commands = {"type": "array", "items": {"$ref": "#/components/schemas/CommandEnvelope"}}
     outcomes = {"type": "array", "items": {"$ref": "#/components/schemas/Outcome"}}
     packed = {
-        "commands": _message("Commands, packed", "A command a line.", _NDJSON, commands)
+        "commands": _message("Commands, packed", _PACKED, _NDJSON, commands)
         | _headers({"Mp-Reply": "The subject on which the outcomes are awaited."}),
         "commit": _message("A commit", "A header line, then an event a line; one atomic unit.", _NDJSON, commit)
         | _headers({"Mp-Hash": "Of this commit: SHA-256(tag, previous hash, subject, stored bytes)."}, "Mp-Hash"),

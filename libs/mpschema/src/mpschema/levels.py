@@ -14,6 +14,7 @@ its own.
 |   | keys belong to principals; a service's instances are principals of their own; tokens of a session are revoked |
 |   | a key that would have ended already is not issued |
 |   | a kernel asks where the log listens before it writes |
+|   | of a message that no producer sends, one refusal at most is recorded |
 """
 
 FIRST_LEVEL = 1
@@ -41,3 +42,5 @@ EXPIRY_LEVEL = 3
 """From here on: a key that would have ended already is not issued."""
 ASKS_WHERE_LEVEL = 3
 """From here on: whoever writes the log asks first on which subject it listens."""
+PACKS_LEVEL = 3
+"""From here on: of lines nobody can read, and of messages beyond any producer's, one refusal at most is recorded."""

@@ -65,12 +65,11 @@ def decide_tried(turn: Turn, message: CommandMessage, tried: LineTried, tries: t
 
     Returns whether it was the last of its message, and whether it was refused for its tries.
     """
-    lines = message.data.split(b"\n")
     processes = {each.process for each in tries} - {tried.process}
     if len(processes) < TRIES:
-        return turn.take(message.position, message.reply_to, lines, message.sender), False
+        return turn.take(message.position, message.reply_to, message.data, message.sender), False
     what = f"line {tried.line} of message {message.position}"
     why = f"{what} ended {len(processes)} processes of the kernel that tried it: nothing of it happened, nor will"
     rejection = Rejection(Code.UNDECIDABLE, why)
     read = len(processes) == TRIES
-    return turn.pass_over(message.position, message.reply_to, lines, message.sender, rejection, read=read), True
+    return turn.pass_over(message.position, message.reply_to, message.data, message.sender, rejection, read=read), True

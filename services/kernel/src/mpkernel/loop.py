@@ -35,6 +35,7 @@ from mpkernel.lane import Lane, decide_tried
 from mpkernel.metrics import Metrics
 from mpkernel.ports import CommandMessage, Intake, LogWriter, RecordedTime
 from mpkernel.sealing import Sealing
+from mpkernel.telling import Telling
 from mpkernel.watch import Watch
 
 log = structlog.get_logger(__name__)
@@ -105,6 +106,7 @@ class Leader:
         self._authorizer = authorizer
         self._sealing = sealing
         self._metrics = metrics
+        self._telling = Telling(metrics, self._epoch)
         self._wake = wake
         self._limits = limits_of(writer.commit_bytes_max, candidacy.turn_seconds, candidacy.look_bytes)
         self._backlog: deque[CommandMessage] = deque()
@@ -294,10 +296,10 @@ class Leader:
             if turn.full:
                 return
             message = self._backlog[0]
-            if not turn.take(message.position, message.reply_to, message.data.split(b"\n"), message.sender):
+            if not turn.take(message.position, message.reply_to, message.data, message.sender):
                 return  # It is full, and the message goes on in the next.
             self._backlog.popleft()
-            if self._in_flight is None:
+            if self._in_flight is None and not turn.idle:
                 return  # The log is idle: store this now, decide the rest meanwhile.
 
     def _decide_ahead(self) -> None:
@@ -306,7 +308,7 @@ class Leader:
             return
         turn = self._turn = self._new_turn()
         turn.revocable = True
-        whole = turn.take(message.position, message.reply_to, message.data.split(b"\n"), message.sender)
+        whole = turn.take(message.position, message.reply_to, message.data, message.sender)
         self._ahead = _Ahead(message, turn, whole, asyncio.get_running_loop().time() + AHEAD_SECONDS_MAX)
 
     def _settle(self) -> None:
@@ -343,7 +345,7 @@ class Leader:
 
     def _answer_repeats(self, turn: Turn) -> None:
         """Of a turn that records nothing. All before it is stored, as nothing else is in flight."""
-        self._tell(turn)
+        self._telling.tell(turn)
         self._metrics.repeated(turn.replies)
         self._answers.send(pack(turn.replies), self._epoch)
         self.decided = True
@@ -351,17 +353,10 @@ class Leader:
 
     def _seal(self, turn: Turn) -> Sealed:
         """Close the turn. Nothing may be decided between this and the look the sealing takes at the state."""
-        self._tell(turn)
+        self._telling.tell(turn)
         sealed = turn.seal(self._position.hash)
         self._sealing.look(sealed, self._shard)
         return sealed
-
-    def _tell(self, turn: Turn) -> None:
-        """What failed in a turn by a fault of ours, and what nobody can read."""
-        for fault in turn.faults:
-            log.error("turn.fault", kind=fault.kind, what=fault.what, epoch=self._epoch, exc_info=fault.error)
-            self._metrics.failed(fault.kind)
-        self._metrics.dropped(turn.dropped)
 
     async def _commit(self, sealed: Sealed) -> None:
         await self._store(sealed)
@@ -392,4 +387,5 @@ class Leader:
         await self._watch.close()
         await self._sealing.close()
         await self._intake.close()
+        self._telling.close()
         self._metrics.count()

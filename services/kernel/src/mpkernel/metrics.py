@@ -32,7 +32,7 @@ _CLOCK_AHEAD = Gauge(
 )
 _CLOCK_TRUSTED = Gauge("mp_kernel_clock_trusted", "1 while this machine's clock is believed: 0 keeps it from leading.")
 _FAULTS = Counter("mp_kernel_faults_total", "Lines and timers that failed by a fault of the kernel.", ["kind"])
-_DROPPED = Counter("mp_kernel_lines_dropped_total", "Lines nobody can read and nobody waits for: no service sent them.")
+_DROPPED = Counter("mp_kernel_lines_dropped_total", "Lines nobody can read that left nothing in the log.")
 _TRIED = Counter(
     "mp_kernel_lines_tried_total", "Lines decided by themselves where leaders had come no further.", ["result"]
 )

@@ -117,7 +117,7 @@ def test_a_refusal_is_recorded_and_answered_with_a_code_that_its_level_knows(
     shard = Shard()
     shard.world.feature_level = level
     turn = Turn(shard, 1, 1, RoleAuthorizer())
-    turn.take(1, "replies", [(GOLDEN / "task.create.v1.json").read_bytes()])
+    turn.take(1, "replies", (GOLDEN / "task.create.v1.json").read_bytes())
     (record,) = codec.decode_records(codec.split_commit(turn.seal("0" * 64).data)[1])
     assert isinstance(record.event, CommandRejected)
     (outcome,) = turn.replies["replies"]

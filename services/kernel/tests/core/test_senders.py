@@ -50,7 +50,7 @@ class House:
             payload=msgspec.Raw(codec.encode(arguments)),
         )
         turn = self.turn()
-        turn.take(self.number, "replies", [codec.encode(envelope)], sender)
+        turn.take(self.number, "replies", codec.encode(envelope), sender)
         return codec.decode_records(turn.lines[0] + b"\n")[0]
 
 

@@ -24,6 +24,11 @@ NOBODYS_ACCOUNT = "$G"
 """Of everybody, where nats-server is told of no accounts."""
 RELOAD_SECONDS = 10.0
 PAYLOAD_BYTES_MAX = 8 * 1024 * 1024
+BUFFERED_MESSAGES_MAX = 512
+"""Messages that a stream holds before it has stored them; what comes then is refused.
+
+It stores them all before it delivers one: a flood that waits for no answers stopped a stream's readers for its length.
+"""
 
 
 class NatsServer(ChildProcess):
@@ -139,7 +144,8 @@ class NatsServer(ChildProcess):
             f"max_payload: {self.payload_bytes_max}",
             "max_pending: 256MB",
             # An answered command is on disk: without `always` an acknowledged message may still be in memory.
-            f'jetstream {{ store_dir: "{self.folder / "jetstream"}", sync_interval: always, max_file_store: {limit} }}',
+            f'jetstream {{ store_dir: "{self.folder / "jetstream"}", sync_interval: always',
+            f"  max_file_store: {limit}, max_buffered_msgs: {BUFFERED_MESSAGES_MAX} }}",
         ]
         if self.cluster_port is not None:
             login = f"route:{self.routes_password}@" if self.routes_password else ""

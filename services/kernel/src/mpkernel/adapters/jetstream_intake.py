@@ -38,7 +38,7 @@ class JetStreamIntake:
         self._nc = nc
         self._js = nc.jetstream(timeout=2)
         self._stream = subjects.command_stream(shard)
-        self._subjects = (subjects.command_subject(shard), subjects.service_subjects(shard))
+        self._subject = subjects.command_subject(shard)
         self._wake = wake
         self._taken = 0
         self._complete = 0
@@ -48,7 +48,8 @@ class JetStreamIntake:
         self._fetching: asyncio.Task[list[CommandMessage]] | None = None
         self._pull: Pull | None = None
         self._hearing = Hearing()
-        self._listening: list[Subscription] = []
+        self._listening: Subscription | None = None
+        """To gateways alone: no service is in a hurry, and one that floods would drown what is delivered."""
 
     async def look(self, consumed: int) -> None:
         """See the port."""
@@ -67,8 +68,7 @@ class JetStreamIntake:
             state = (await self._js.stream_info(self._stream)).state
             first = state.first_seq if state.messages else state.last_seq + 1
             self._taken = self._complete = max(consumed, first - 1)  # Answered repeats are gone that no log speaks of.
-            for subject in self._subjects:
-                self._listening.append(await self._nc.subscribe(subject, cb=self._on_sent))
+            self._listening = await self._nc.subscribe(self._subject, cb=self._on_sent)
             self._pull = await Pull(self._nc, self._stream, INTAKE_CONSUMER, batch=_BATCH, wake=self._wake).open()
             return state.last_seq
         except (NatsError, TimeoutError) as error:
@@ -153,11 +153,10 @@ class JetStreamIntake:
 
     async def close(self) -> None:
         """See the port."""
-        for subscription in self._listening:
-            if not self._nc.is_closed:
-                with contextlib.suppress(NatsError):  # The connection is gone, and the subscription with it.
-                    await subscription.unsubscribe()
-        self._listening.clear()
+        if self._listening is not None and not self._nc.is_closed:
+            with contextlib.suppress(NatsError):  # The connection is gone, and the subscription with it.
+                await self._listening.unsubscribe()
+        self._listening = None
         if self._pull is not None:
             await self._pull.close()
             self._pull = None

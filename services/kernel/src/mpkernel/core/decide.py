@@ -2,11 +2,11 @@
 
 from mpschema.base import Command
 from mpschema.envelope import CommandEnvelope
-from mpschema.ids import is_id
+from mpschema.ids import derived_id, is_id
 from mpschema.levels import CHILDREN_LEVEL
-from mpschema.registry import COMMANDS, CommandSpec
+from mpschema.registry import COMMANDS, LOG_COMMANDS, CommandSpec
 from mpschema.rejections import Code, Rejection
-from mpschema.system import RaiseFeatureLevel
+from mpschema.system import LOG, RaiseFeatureLevel
 
 from mpkernel.core import webhook, workspace
 from mpkernel.core.aggregates import MODULES
@@ -96,3 +96,12 @@ def _misnamed(aggregate: str, envelope: CommandEnvelope, target: str) -> Rejecti
     if aggregate == "workspace" and target != envelope.workspace_id:
         return Rejection(Code.SCHEMA_INVALID, "the target of a workspace's command is the workspace itself")
     return None
+
+
+def target_of(envelope: CommandEnvelope) -> str:
+    """What a command is about that names no target: its workspace, the log, or what it creates."""
+    if envelope.type.startswith("workspace."):
+        return envelope.workspace_id
+    if envelope.type in LOG_COMMANDS:
+        return LOG
+    return derived_id(envelope.type.partition(".")[0], envelope.command_id) if COMMANDS[envelope.type].creates else ""

@@ -3,36 +3,31 @@
 Pure but for the shard it advances: time, epoch and bytes come in; what to store and whom to answer come out.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from mpschema import codec
+from mpschema import codec, packs
 from mpschema.base import Command
 from mpschema.envelope import CommandEnvelope, CommitHeader, EventRecord, Outcome, Status
-from mpschema.ids import derived_id
 from mpschema.levels import SPLIT_LEVEL
-from mpschema.registry import COMMANDS, LOG_COMMANDS
 from mpschema.rejections import Code, Rejection
 from mpschema.subjects import SYSTEM_PREFIX
-from mpschema.system import LOG, SYSTEM_WORKSPACE, CommandRejected
+from mpschema.system import SYSTEM_WORKSPACE, CommandRejected
 from msgspec.structs import replace
 
-from mpkernel.core.decide import decide
-from mpkernel.core.draft import Draft, NoRoom, Overfull
+from mpkernel.core.decide import decide, target_of
+from mpkernel.core.draft import NoRoom, Overfull
 from mpkernel.core.outcomes import Use, first_seq, same_request
 from mpkernel.core.policy import Authorizer
 from mpkernel.core.senders import attributed, usurped
 from mpkernel.core.timers import Timer, fire, set_aside
+from mpkernel.core.unread import KERNEL, Unread
 from mpkernel.core.world import Fact
 
 FACTS_MAX = 8_192
 """Events one command may become. A larger cascade is refused: its turn must end in time."""
-UNREADABLE_BYTES = 512
-"""What the record of a line that nobody can read takes at most, beside what is said of it."""
 _ACCEPTED = Status.ACCEPTED
-KERNEL = "kernel"
-"""The actor of what the kernel does on its own account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +68,7 @@ class Sealed:
 
 
 @dataclass(slots=True)
-class Turn(Draft):
+class Turn(Unread):
     """A turn being decided on a shard's speculative state."""
 
     authorizer: Authorizer
@@ -88,8 +83,6 @@ class Turn(Draft):
     commands: int = field(default=0, init=False)
     replies: dict[str, list[Reply]] = field(default_factory=dict, init=False)
     faults: list[Fault] = field(default_factory=list, init=False)
-    dropped: int = field(default=0, init=False)
-    """Lines that nobody can read and nobody waits for."""
 
     @property
     def full(self) -> bool:
@@ -102,17 +95,27 @@ class Turn(Draft):
             or self.seconds >= limits.seconds
         )
 
-    def take(self, position: int, reply_to: str, lines: Sequence[bytes], sender: str = "") -> bool:
+    @property
+    def idle(self) -> bool:
+        """Whether it has nothing to store, and nobody to answer."""
+        return self.empty and not any(self.replies.values())
+
+    def take(self, position: int, reply_to: str, data: bytes, sender: str = "") -> bool:
         """Decide the commands of one message of the command stream, from where the turn before this left it.
 
-        Returns whether that was all of them: the rest belongs to the next turn, and this takes nothing more. A line
-        nobody can read is refused and recorded. Where nobody waits for an answer no producer sent it, and it is
-        dropped: what the log held of it could be sent on to us, and so again without end. `sender` is the service whose
-        message it is; empty for a gateway.
+        Returns whether that was all of them: the rest belongs to the next turn, and this takes nothing more. A message
+        beyond what producers send is refused as a whole. `sender` is the service whose message it is; empty for a
+        gateway.
         """
+        if self.bounded and (excess := packs.excess(data)):
+            return self._refuse_whole(position, excess, reply_to, sender)
+        return self._take(position, reply_to, data.split(packs.NEWLINE), sender)
+
+    def _take(self, position: int, reply_to: str, lines: list[bytes], sender: str) -> bool:
+        """Do the same with the lines of one that is none such."""
         shard, ticks, commands = self.shard, self.ticks, self.commands
         begun = ticks() - self.seconds
-        first = shard.command_line if position == shard.command_position + 1 else 0
+        first = self._first(position)
         replies = self.replies.setdefault(reply_to, []) if reply_to else []
         answered, self.before = len(replies), len(self.lines)
         self.stand()
@@ -125,10 +128,9 @@ class Turn(Draft):
                 envelope = codec.decode_envelope(line)
                 if type(envelope) is not Rejection:
                     replies.append(self._command(envelope, sender))
-                elif reply_to:
-                    self._unreadable(position, index, envelope)
-                else:
-                    self.dropped += 1
+                elif self.unread(position, index, envelope, reply_to, sender):
+                    self.drop(sender, len(lines) - index - 1)
+                    break
             except NoRoom:
                 return self._without_room(position, index, commands, replies, answered)
             except Overfull:
@@ -179,20 +181,20 @@ class Turn(Draft):
         data = b"\n".join([codec.encode(header), *self.lines, b""])
         return Sealed(header, data, self.replies, self.access)
 
-    def pass_over(
-        self, position: int, reply_to: str, lines: Sequence[bytes], sender: str, why: Rejection, *, read: bool
-    ) -> bool:
+    def pass_over(self, position: int, reply_to: str, data: bytes, sender: str, why: Rejection, *, read: bool) -> bool:
         """Refuse the next line of a message, and decide nothing; unless `read`, without a look at it.
 
         Returns whether it was the last.
         """
-        line = self.shard.command_line if position == self.shard.command_position + 1 else 0
+        if self.bounded and (excess := packs.excess(data)):
+            return self._refuse_whole(position, excess, reply_to, sender)
+        line, lines = self._first(position), data.split(packs.NEWLINE)
         if read:
             refused = self.refuse(position, line, lines[line], sender, why)
             if reply_to:
                 self.replies.setdefault(reply_to, []).extend(refused)
         else:
-            self._unreadable(position, line, why)
+            self.unreadable(position, line, why)
         self.commands += 1
         if line + 1 < len(lines):
             return self._close(position, line + 1)
@@ -222,7 +224,7 @@ class Turn(Draft):
         except Exception as error:
             self.back(recorded)
             self.faults.append(Fault("line", f"the refusal of line {index} of message {position}", error))
-        self._unreadable(position, index, why)
+        self.unreadable(position, index, why)
         return []
 
     def _full_since(self, begun: float) -> bool:
@@ -254,7 +256,24 @@ class Turn(Draft):
         del replies[answered:]
         self.commands = commands + 1
         detail = f"the outcomes of {lines} lines go beyond a commit: send them in smaller messages"
-        self._unreadable(position, 0, Rejection(Code.TOO_LARGE, detail))
+        self.unreadable(position, 0, Rejection(Code.TOO_LARGE, detail))
+
+    def _refuse_whole(self, position: int, excess: str, reply_to: str, sender: str) -> bool:
+        """Refuse what is left of a message that no producer of ours sends, and read none of it. No key is spent."""
+        first = self._first(position)
+        self.before = len(self.lines)
+        detail = f"message {position} has {excess}: nothing of it from line {first} on is decided"
+        try:
+            self.unread(position, first, Rejection(Code.TOO_LARGE, detail), reply_to, sender)
+        except NoRoom:
+            return self._close(position, first)
+        self.commands += 1
+        self.shard.consume(position)
+        return True
+
+    def _first(self, position: int) -> int:
+        """The line of a message that is next."""
+        return self.shard.command_line if position == self.shard.command_position + 1 else 0
 
     def _close(self, position: int, line: int) -> bool:
         """Leave the rest of a message, from a line on, to the next turn."""
@@ -292,7 +311,7 @@ class Turn(Draft):
         arguments = codec.decode_arguments(envelope)
         if type(arguments) is Rejection:
             return self._reject(envelope, digest, envelope.target, arguments)
-        return self._decide(envelope, digest, envelope.target or _target(envelope), arguments)
+        return self._decide(envelope, digest, envelope.target or target_of(envelope), arguments)
 
     def _decide(self, envelope: CommandEnvelope, digest: str, target: str, arguments: Command) -> Outcome:
         decision = decide(self.shard.world, envelope, target, arguments, self.now_ms, self.authorizer)
@@ -364,19 +383,3 @@ class Turn(Draft):
             code=why.code,
             detail=event.detail,
         )
-
-    def _unreadable(self, position: int, index: int, why: Rejection) -> None:
-        command_id = f"unreadable_{position}_{index}"
-        why = why.as_of(self.shard.world.feature_level)
-        event = CommandRejected(code=why.code, detail=why.detail[:2_000], command_type="")
-        self.refused(len(event.detail.encode()) + UNREADABLE_BYTES)
-        self.record(Fact("command", command_id, event), SYSTEM_WORKSPACE, f"{command_id}:0", KERNEL)
-
-
-def _target(envelope: CommandEnvelope) -> str:
-    """What a command is about that names no target: its workspace, the log, or what it creates."""
-    if envelope.type.startswith("workspace."):
-        return envelope.workspace_id
-    if envelope.type in LOG_COMMANDS:
-        return LOG
-    return derived_id(envelope.type.partition(".")[0], envelope.command_id) if COMMANDS[envelope.type].creates else ""
