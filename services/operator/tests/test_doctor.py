@@ -98,6 +98,21 @@ def test_a_missing_feed_is_named_and_an_empty_one_is_a_warning(patient: Patient)
     eventually_sync(lambda: patient.run("--strict").problems == {}, timeout=30)
 
 
+def test_streams_in_the_account_of_who_reads_them_are_named(patient: Patient) -> None:
+    found = patient.examine().checks["streams apart"]
+    assert (found.state, found.detail) == (State.OK, "we are in the account MP_OPERATOR, the streams in another")
+    node = patient.stack.nats_nodes[0]
+    apart = node.accounts
+    lines = apart.splitlines()
+    operator = next(line for line in lines if "nkey: " in line and "_INBOX.operator" in line)
+    lines.remove(operator)
+    lines.insert(next(n for n, line in enumerate(lines) if "nkey: " in line and "_INBOX.kernel" in line), operator)
+    for accounts, state in (("\n".join(lines), State.PROBLEM), (apart, State.OK)):
+        node.accounts = accounts
+        node.reload()
+        assert patient.examine().checks["streams apart"].state is state
+
+
 def test_a_log_that_listens_where_everybody_knows_is_named(patient: Patient) -> None:
     found = patient.examine().checks["log ingest"]
     assert (found.state, found.detail) == (State.OK, "the log takes commits where nobody can guess")

@@ -14,6 +14,11 @@ STREAMS_ACCOUNT = "MP_STREAMS"
 """Of the streams, and of those who keep them."""
 _EVERYBODY_ASKS = "$JS.API.INFO"
 """Without it the server adds an API of streams to each account, which answers that there are none."""
+ABOUT_US = "$SYS.REQ.USER.INFO"
+"""The server answers with the name of the asker's account. Every account has it."""
+NOBODYS_ACCOUNT = "$G"
+"""Of everybody, where nats-server is told of no accounts."""
+_OF_THE_SERVER = "$SYS."
 _ANSWERED_OFTEN = "$JS.API.CONSUMER.MSG.NEXT."
 
 
@@ -70,7 +75,8 @@ def _imports(entries: list[Entry]) -> str:
 
 
 def _asked(entries: list[Entry]) -> list[str]:
-    return list(dict.fromkeys([_EVERYBODY_ASKS, *(subject for entry in entries for subject in entry.publish)]))
+    asked = (subject for entry in entries for subject in entry.publish if not subject.startswith(_OF_THE_SERVER))
+    return list(dict.fromkeys([_EVERYBODY_ASKS, *asked]))
 
 
 def _heard(entries: list[Entry]) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from mpschema import subjects
 
-from mpbus.accounts import STREAMS_ACCOUNT, Entry
+from mpbus.accounts import ABOUT_US, STREAMS_ACCOUNT, Entry
 from mpbus.streams import INTAKE_CONSUMER, LEASE_STREAM, SNAPSHOT_BUCKET
 
 KERNEL, GATEWAY, PROJECTOR, WEBHOOKS, RELAY = "kernel", "gateway", "projector", "webhooks", "relay"
@@ -78,7 +78,7 @@ def nats_users(shards: Sequence[str] = ("0",), instances: Sequence[str] = (DEFAU
         NatsUser(
             OPERATOR,
             "looks: doctor, top, log verify, replay, backup create",
-            (f"{_API}.INFO", *_flat(_looked_at, shards), *_lease_read(), *_snapshots_read()),
+            (f"{_API}.INFO", ABOUT_US, *_flat(_looked_at, shards), *_lease_read(), *_snapshots_read()),
             (_inbox(OPERATOR),),
         ),
         NatsUser(PROVISION, "makes the streams, and the feed anew", _provided(shards), (_inbox(PROVISION),)),

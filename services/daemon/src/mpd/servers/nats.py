@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mpbus.accounts import STREAMS_ACCOUNT
+from mpbus.accounts import NOBODYS_ACCOUNT, STREAMS_ACCOUNT
 
 from mpd.keys import write_private
 from mpd.ports import HOST, free_port
@@ -20,8 +20,6 @@ from mpd.process import ChildProcess
 from mpd.servers import wheels
 from mpd.starting import POLL_SECONDS
 
-NOBODYS_ACCOUNT = "$G"
-"""Of everybody, where nats-server is told of no accounts."""
 RELOAD_SECONDS = 10.0
 PAYLOAD_BYTES_MAX = 8 * 1024 * 1024
 BUFFERED_MESSAGES_MAX = 512

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 LINES = (
     "nats", "nats sync", "nats storage", "nats account", "redis", "credential *", "clock *",
-    "streams", "stream *", "log ingest", "copies *", "log chain", "intake", "intake consumer", "intake backlog",
+    "streams", "streams apart", "stream *", "log ingest", "copies *", "log chain",
+    "intake", "intake consumer", "intake backlog",
     "leader", "lease *", "log", "elections", "time", "line", "progress", "feed",
     "postgres", "schema", "role *", "rows", "rows *", "grants", "grants *",
     "projections", "projection *", "build *", "event types",

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+from mpbus.accounts import ABOUT_US, NOBODYS_ACCOUNT, STREAMS_ACCOUNT
 from mpbus.connect import shows_who_it_is
+from mpbus.errors import Denied
 from mpbus.ingest import ingest_of
 from mpbus.streams import COMMAND_BYTES_MAX, COMMAND_MESSAGES_MAX, INTAKE_CONSUMER, intake_consumer
 from mpbus.streams import command_stream as command_config
@@ -12,11 +15,13 @@ from mpbus.streams import feed_stream as feed_config
 from mpbus.streams import lease_stream as lease_config
 from mpbus.streams import log_stream as log_config
 from mpschema import subjects
+from nats.aio.client import Client
 from nats.js import api
 
-from mpoperator.cluster import Cluster
+from mpoperator.cluster import WAIT_SECONDS, Cluster
 from mpoperator.doctor.report import Check, ok, problem, unknown, warning
 
+_PAGE = "see context/operations/credentials.md"
 _UNLIMITED = {
     "max_msgs": -1,
     "max_bytes": -1,
@@ -41,7 +46,7 @@ async def stream_checks(cluster: Cluster) -> list[Check]:
     if cluster.nc is None:
         return [unknown("streams", "NATS does not answer", because="nats")]
     shard = cluster.shard
-    checks = []
+    checks = [await _apart(cluster.nc)]
     for config in (
         _log_config(shard, await cluster.stream(subjects.log_stream(shard))),
         command_config(shard, 1),
@@ -57,6 +62,21 @@ async def stream_checks(cluster: Cluster) -> list[Check]:
             checks.append(_ingest(cluster, config))
         checks.append(await _copies(cluster, str(config.name), info))
     return checks
+
+
+async def _apart(nc: Client) -> Check:
+    """Whether the streams are in another account than we are: in the same one, who may read may delete."""
+    name, mend = "streams apart", f"let nats-server read the accounts that `mpd keys --dir DIR` makes; {_PAGE}"
+    if not shows_who_it_is(nc):
+        return ok(name, "NATS asks nobody who they are")
+    try:
+        answer = msgspec.json.decode((await nc.request(ABOUT_US, b"", timeout=WAIT_SECONDS)).data)
+    except Denied:
+        return problem(name, f"NATS refuses {ABOUT_US}: its users are older than this release", mend)
+    account = str(answer["data"].get("account", NOBODYS_ACCOUNT))
+    if account in (NOBODYS_ACCOUNT, STREAMS_ACCOUNT):
+        return problem(name, f"they are in our account, {account}: whoever may read the log may delete it", mend)
+    return ok(name, f"we are in the account {account}, the streams in another")
 
 
 async def intake_checks(cluster: Cluster) -> list[Check]:
