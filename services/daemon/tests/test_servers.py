@@ -7,8 +7,10 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import asyncpg
@@ -16,9 +18,12 @@ import nats
 import psutil
 import pytest
 from mpbus.connect import connect
+from mpbus.settings import RedisSettings
 from mpd.credentials import Credentials
 from mpd.process import ChildProcess
 from mpd.servers import NatsCluster, NatsServer, PostgresServer, ServerFailed, ValkeyServer
+from mpd.servers.postgres import AUTHENTICATION_SECONDS_MAX
+from mpd.servers.valkey import IDLE_SECONDS_MAX
 from redis.asyncio import Redis
 
 from tests.support import eventually, eventually_sync
@@ -106,6 +111,61 @@ def test_a_paused_server_runs_but_does_not_answer(own_valkey: ValkeyServer) -> N
     assert not own_valkey.is_ready()
     own_valkey.resume()
     eventually_sync(own_valkey.is_ready)
+
+
+def test_a_postgres_that_hangs_is_neither_ready_nor_alive_and_says_so(own_postgres: PostgresServer) -> None:
+    assert own_postgres.is_ready()
+    os.kill(own_postgres.pid, signal.SIGSTOP)
+    assert not own_postgres.is_ready()
+    assert not own_postgres.is_alive()
+    assert own_postgres.trouble().startswith("PostgreSQL does not answer within")
+    own_postgres.resume()
+    eventually_sync(own_postgres.is_ready)
+
+
+async def test_a_postgres_whose_places_are_taken_is_alive(own_postgres: PostgresServer) -> None:
+    own_postgres.stop()
+    own_postgres.settings += ["-c", "max_connections=4", "-c", "superuser_reserved_connections=0"]
+    own_postgres.start()
+    taken = [await eventually(lambda: asyncpg.connect(own_postgres.dsn())) for _ in range(4)]
+    assert not own_postgres.is_ready()
+    assert own_postgres.is_alive()
+    assert "too many clients" in own_postgres.trouble()
+    for connection in taken:
+        connection.terminate()
+    await eventually(own_postgres.is_ready)
+
+
+def test_who_does_not_say_who_it_is_holds_no_place_of_postgres_for_long(own_postgres: PostgresServer) -> None:
+    with socket.create_connection(("127.0.0.1", own_postgres.port), timeout=4 * AUTHENTICATION_SECONDS_MAX) as silent:
+        began = time.monotonic()
+        silent.recv(1024)
+        assert time.monotonic() - began < 3 * AUTHENTICATION_SECONDS_MAX
+
+
+async def test_a_valkey_whose_places_are_taken_is_alive(own_valkey: ValkeyServer) -> None:
+    async with Redis.from_url(own_valkey.url) as redis:
+        await redis.config_set("maxclients", 1)
+        assert not own_valkey.is_ready()
+        assert own_valkey.is_alive()
+        assert own_valkey.trouble() == "Valkey says: ERR max number of clients reached"
+        await redis.config_set("maxclients", 100)
+        assert own_valkey.is_ready()
+
+
+async def test_who_says_nothing_holds_no_place_of_valkey_for_ever_and_ours_come_back(own_valkey: ValkeyServer) -> None:
+    options = RedisSettings(redis_url=own_valkey.url).redis_options()
+    ours = Redis.from_url(own_valkey.url, client_name="ours", **options)
+    async with Redis.from_url(own_valkey.url) as admin, ours:
+        assert (await admin.config_get("timeout"))["timeout"] == str(IDLE_SECONDS_MAX)
+        await ours.set("key", "value")
+        await admin.config_set("timeout", 1)
+        await eventually(lambda: _has_left(admin, "ours"))
+        assert await ours.get("key") == b"value"
+
+
+async def _has_left(admin: Redis, name: str) -> bool:
+    return name not in [client["name"] for client in await admin.client_list()]
 
 
 def test_a_server_that_cannot_start_says_why(own_nats: NatsServer, tmp_path: Path) -> None:

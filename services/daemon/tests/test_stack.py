@@ -21,7 +21,7 @@ import psutil
 import pytest
 from mpd.installation import read_state, running_pid
 from mpd.ports import free_port
-from mpd.process import ServerFailed
+from mpd.process import ChildProcess, ServerFailed
 from mpd.stack import Stack
 from mpd.supervisor import Supervisor, state_path
 
@@ -146,14 +146,20 @@ def test_a_service_that_hangs_is_started_again_and_one_that_waits_for_its_server
         eventually_sync(stack.process("projector-1").is_ready)
 
 
-def test_a_valkey_that_hangs_is_started_again(new_stack: StackFactory) -> None:
+def _is_anew(server: ChildProcess, before: int) -> bool:
+    return server.pid != before and server.is_ready()
+
+
+def test_a_server_that_hangs_is_started_again(new_stack: StackFactory) -> None:
     stack = new_stack()
-    assert stack.valkey.stuck_seconds_max is not None
-    stack.valkey.stuck_seconds_max = 2.0
+    for server in stack.servers:
+        assert server.stuck_seconds_max is not None
+        server.stuck_seconds_max = 2.0
     with _supervised(stack, stuck_seconds_max=60.0):
-        hung = stack.valkey.pid
-        stack.valkey.pause()
-        eventually_sync(lambda: stack.valkey.pid != hung and stack.valkey.is_ready(), 30)
+        for server in stack.servers:
+            hung = server.pid
+            os.kill(hung, signal.SIGSTOP)
+            eventually_sync(partial(_is_anew, server, hung), 60)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -10,6 +10,7 @@ import pytest
 from mpd.process import ChildProcess, ServerFailed
 from mpd.stack import Stack
 from mpd.supervisor import BACKOFF_FIRST_SECONDS, BACKOFF_MAX_SECONDS, STABLE_SECONDS, Supervisor, Watch
+from structlog.testing import capture_logs
 
 
 def _watch() -> Watch:
@@ -38,7 +39,7 @@ def test_a_process_that_ran_for_long_is_trusted_again() -> None:
 
 def test_the_state_of_a_process_that_never_ran_says_so() -> None:
     assert _watch().state() == {
-        "name": "kernel-1", "pid": None, "running": False, "ready": False, "restarts": 0, "exit_code": None
+        "name": "kernel-1", "pid": None, "running": False, "ready": False, "says": "", "restarts": 0, "exit_code": None
     }  # fmt: skip
 
 
@@ -86,6 +87,26 @@ def test_a_process_that_runs_and_does_not_answer_is_started_again(tmp_path: Path
     assert sleeper.running
     assert sleeper.pid != first
     sleeper.kill()
+
+
+def test_the_last_words_of_one_that_is_stuck_are_its_own_and_of_that_time(tmp_path: Path) -> None:
+    sleeper, clock = Sleeper(tmp_path), Clock()
+    sleeper.of_others = ("authentication error",)
+    sleeper.start()
+    supervisor = _supervisor(tmp_path, sleeper, clock)
+    with sleeper.log_path.open("a") as log:
+        log.write("of before\n")
+        log.flush()
+        sleeper.answers = False
+        supervisor.tend()
+        with capture_logs() as told:
+            log.write('[ERR] authentication error - User ""\n')
+            log.flush()
+            clock.now = 11.0
+            supervisor.tend()
+    sleeper.wait(10)
+    assert [(line["event"], line["said"]) for line in told] == [("process is stuck", "")]
+    assert sleeper.last_words() == "of before"
 
 
 def test_a_process_that_recovers_in_time_is_left_alone(tmp_path: Path) -> None:

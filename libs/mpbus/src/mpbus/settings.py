@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from redis.credentials import CredentialProvider
 from redis.exceptions import AuthenticationError
+from redis.maint_notifications import MaintNotificationsConfig
 
 from mpbus.errors import Unusable
 from mpbus.options import NatsOptions
@@ -101,7 +102,9 @@ class RedisSettings(BaseSettings):
         The password is read when a connection is made: Redis is optional, so a file that cannot be read is no reason
         not to start, and another password counts from the next connection on.
         """
-        found: dict[str, Any] = {}
+        # With these notifications, which Redis Enterprise alone sends, the client does not look whether a connection
+        # that rested was ended by the server: the next command would fail.
+        found: dict[str, Any] = {"maint_notifications_config": MaintNotificationsConfig(enabled=False)}
         if file := _named(self.redis_password_file):
             found["credential_provider"] = FileCredentials(self.redis_user, file)
         if ca_file := _named(self.redis_tls_ca_file):

@@ -62,6 +62,8 @@ class ChildProcess:
     stop_seconds_max = 15.0
     stuck_seconds_max: float | None = None
     """How long it may run without being alive before a supervisor starts it again; None: that would mend nothing."""
+    of_others: Sequence[str] = ()
+    """What lines of its log hold that say how others fared with it: they are nobody's last words."""
 
     def __init__(
         self,
@@ -214,13 +216,30 @@ class ChildProcess:
         """Let a paused program go on. Harmless if it was not paused."""
         self._signal_tree(signal.SIGCONT)
 
+    def trouble(self) -> str:
+        """What is wrong while it runs and is not ready, as it was found when it was asked last; empty: it says so."""
+        return ""
+
     def log_tail(self, lines: int = LOG_TAIL_LINES) -> str:
         """The last lines of the log, of this run alone."""
+        return "\n".join(self._log_lines(self._log_begin)[-lines:])
+
+    def log_end(self) -> int:
+        """Where the log ends now."""
+        return self.log_path.stat().st_size if self.log_path.exists() else 0
+
+    def last_words(self, since: int = 0) -> str:
+        """The last line of this run's log that is about the program itself, of those that came after `since`."""
+        lines = self._log_lines(max(self._log_begin, since))
+        own = [line for line in lines if not any(words in line for words in self.of_others)]
+        return own[-1] if own else ""
+
+    def _log_lines(self, begin: int) -> list[str]:
         if not self.log_path.exists():
-            return ""
+            return []
         with self.log_path.open("rb") as log:
-            log.seek(max(self._log_begin, self.log_path.stat().st_size - LOG_TAIL_BYTES))
-            return b"\n".join(log.read().splitlines()[-lines:]).decode(errors="replace")
+            log.seek(max(begin, self.log_path.stat().st_size - LOG_TAIL_BYTES))
+            return log.read().decode(errors="replace").splitlines()
 
     def failure(self, reason: str) -> ServerFailed:
         """A ServerFailed about this process, with what it logged last."""

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 from rich.table import Table
 
-from mpd.services import concerns_of
+from mpd.services import facts_of, sentences
 
 SILENT_SECONDS = 15.0
 """A running mpd writes its state each second: one that has not for so long is stuck, and what it wrote is old."""
@@ -48,20 +48,23 @@ def said(folder: Path, state: State) -> dict[str, list[str]]:
     except (OSError, ValueError, KeyError):
         services = {}
     told = {each["name"]: [each["says"]] for each in state["processes"] if each.get("says")}
-    running = [each["name"] for each in state["processes"] if each["running"] and each["name"] in services]
-    told |= {name: concerns_of(services[name]) for name in running}
-    return {name: sentences for name, sentences in told.items() if sentences}
+    for each in state["processes"]:
+        if each["running"] and each["name"] in services:
+            facts = facts_of(services[each["name"]])
+            silent = facts is None and not each["ready"] and state["phase"] != "starting"
+            told[each["name"]] = ["does not answer"] if silent else sentences(facts or {})
+    return {name: words for name, words in told.items() if words}
 
 
 def by_sentence(told: Mapping[str, list[str]]) -> dict[str, list[str]]:
     """Who says each sentence: a cause that stops many, or that others repeat in longer words, is told once."""
     causes = list[str]()
-    for sentence in sorted({each for sentences in told.values() for each in sentences}, key=len):
+    for sentence in sorted({each for words in told.values() for each in words}, key=len):
         if not any(cause in sentence for cause in causes):
             causes.append(sentence)
     found: dict[str, list[str]] = {}
-    for name, sentences in told.items():
-        for cause in dict.fromkeys(_cause(causes, sentence) for sentence in sentences):
+    for name, words in told.items():
+        for cause in dict.fromkeys(_cause(causes, sentence) for sentence in words):
             found.setdefault(cause, []).append(name)
     return found
 

@@ -47,6 +47,8 @@ class Watch:
     asked_at: float = -ALIVE_SECONDS
     failing_since: float | None = None
     """When it was first found not alive, for those who are asked; None while it is."""
+    failing_log: int = 0
+    """Where its log ended then."""
     starting: bool = False
     """It was started again and has not been alive since."""
     starts_cut_off: int = 0
@@ -89,7 +91,7 @@ class Watch:
         if alive:
             self.failing_since, self.starting, self.starts_cut_off = None, False, 0
         elif self.failing_since is None:
-            self.failing_since = now
+            self.failing_since, self.failing_log = now, self.process.log_end()
 
     def stuck_seconds(self, now: float) -> float:
         """For how long it has not been alive, as far as it was asked, which it is now and then."""
@@ -104,11 +106,13 @@ class Watch:
     def state(self) -> dict[str, object]:
         """What `mpd status` shows of it."""
         running = self.process.running
+        ready = running and self.process.is_ready()
         return {
             "name": self.process.name,
             "pid": self.process.pid if running else None,
             "running": running,
-            "ready": running and self.process.is_ready(),
+            "ready": ready,
+            "says": self.process.trouble() if running and not ready else "",
             "restarts": self.restarts,
             "exit_code": self.process.exit_code,
         }
@@ -204,7 +208,7 @@ class Supervisor:
     def _end_if_stuck(self, watch: Watch) -> None:
         seconds, limit = watch.stuck_seconds(self._clock()), watch.patience_seconds
         if limit is not None and seconds > limit:
-            said = watch.process.log_tail(1)
+            said = watch.process.last_words(watch.failing_log)
             log.error("process is stuck", name=watch.process.name, seconds=round(seconds), said=said)
             watch.cut_off()
 
@@ -212,7 +216,7 @@ class Supervisor:
         now, name = self._clock(), watch.process.name
         if watch.retry_at is None:
             watch.ended(now)
-            code, said = watch.process.exit_code, watch.process.log_tail(1)
+            code, said = watch.process.exit_code, watch.process.last_words()
             log.warning("process ended", name=name, exit_code=code, retry_seconds=watch.backoff_seconds, said=said)
         elif now >= watch.retry_at:
             try:

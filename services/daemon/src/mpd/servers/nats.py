@@ -35,6 +35,7 @@ class NatsServer(ChildProcess):
     stop_signal = signal.SIGTERM
     # After a write error (a full disk) it writes no more until it is started again, and says so on /healthz.
     stuck_seconds_max = 10.0
+    of_others = ("authentication error", "authorization violation", "Authorization Violation")
 
     def __init__(
         self,
@@ -114,6 +115,10 @@ class NatsServer(ChildProcess):
     def is_ready(self) -> bool:
         """Whether JetStream answers, which in a cluster includes knowing the meta leader."""
         return self.monitor("/healthz") is not None
+
+    def trouble(self) -> str:
+        """See the class above."""
+        return "NATS does not answer, or says that JetStream does not work"
 
     def peers_online(self) -> int:
         """How many other nodes this one leads in the cluster's meta group; 0 if it does not lead."""

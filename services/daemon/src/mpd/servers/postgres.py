@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import secrets
@@ -9,7 +10,10 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import asyncpg
 
 from mpd.keys import write_private
 from mpd.ports import HOST, free_port
@@ -21,6 +25,9 @@ OWNER = "mp_owner"
 ROLES = (OWNER, "mp_projector", "mp_gateway", "mp_webhooks")
 DATABASE = "moduprompt"
 CONNECTIONS_MAX = 200
+AUTHENTICATION_SECONDS_MAX = 5
+"""How long a connection may hold a place before it has said who it is."""
+ASK_SECONDS_MAX = 2.0
 
 
 class PostgresServer(ChildProcess):
@@ -32,6 +39,8 @@ class PostgresServer(ChildProcess):
 
     stop_signal = signal.SIGINT  # "Fast": end the sessions, write a checkpoint, leave.
     stop_seconds_max = 60.0  # That checkpoint writes all that changed, on a disk that may be busy.
+    stuck_seconds_max = 30.0
+    of_others = ("authentication", "Connection matched", "too many clients", "connection slots", "canceling statement")
     death_signal = signal.SIGQUIT  # Stops every backend at once; the next start recovers from the log.
 
     def __init__(
@@ -52,10 +61,12 @@ class PostgresServer(ChildProcess):
             "port": str(self.port),
             "unix_socket_directories": "",
             "max_connections": str(CONNECTIONS_MAX),
+            "authentication_timeout": f"{AUTHENTICATION_SECONDS_MAX}s",
         }
         self.settings = [word for setting, value in settings.items() for word in ("-c", f"{setting}={value}")]
         super().__init__(name, [], folder / "postgres.log")
         self._server_programs = self.programs
+        self._trouble = ""
         self._passwords: dict[str, str] | None = dict(passwords) if passwords else None
 
     @property
@@ -102,12 +113,47 @@ class PostgresServer(ChildProcess):
         self._client("createdb", "--template", template, name)
 
     def is_ready(self) -> bool:
-        """Whether this very process (not a predecessor) wrote that it accepts connections."""
+        """Whether this very process (not a predecessor) takes connections, and answers a query."""
         try:
             lines = (self.data / "postmaster.pid").read_text().splitlines()
         except OSError:
+            lines = []
+        if len(lines) <= 7 or lines[0] != str(self.pid) or lines[7].strip() != "ready":
+            self._trouble = "PostgreSQL starts, or stops"
             return False
-        return len(lines) > 7 and lines[0] == str(self.pid) and lines[7].strip() == "ready"
+        self.is_alive()
+        return not self._trouble
+
+    def is_alive(self) -> bool:
+        """Whether it says anything within a deadline, be it that it starts, or that all its places are taken."""
+        try:
+            with ThreadPoolExecutor(1) as asker:  # Whoever asks may run an event loop.
+                asker.submit(asyncio.run, asyncio.wait_for(self._query(), ASK_SECONDS_MAX)).result()
+        except asyncpg.PostgresConnectionError as error:  # The driver's own word for an end without an answer.
+            self._trouble = f"PostgreSQL does not answer: {error}"
+            return False
+        except asyncpg.PostgresError as error:
+            self._trouble = f"PostgreSQL says: {error}"
+            return True
+        except TimeoutError:
+            self._trouble = f"PostgreSQL does not answer within {ASK_SECONDS_MAX:g} s"
+            return False
+        except (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+            self._trouble = f"PostgreSQL does not answer: {error}"
+            return False
+        self._trouble = ""
+        return True
+
+    def trouble(self) -> str:
+        """What it said, or that it said nothing."""
+        return self._trouble
+
+    async def _query(self) -> None:
+        connection = await asyncpg.connect(self.dsn(database="postgres"), timeout=ASK_SECONDS_MAX, ssl=False)
+        try:
+            await connection.fetchval("SELECT 1")
+        finally:
+            connection.terminate()
 
     def _create_cluster(self) -> None:
         # Made beside and moved into place when complete: to be killed half-way leaves nothing half made.

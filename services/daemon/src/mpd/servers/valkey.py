@@ -9,6 +9,10 @@ from mpd.ports import HOST, free_port
 from mpd.process import ChildProcess
 from mpd.servers import wheels
 
+IDLE_SECONDS_MAX = 60
+"""How long a connection may say nothing."""
+_ANSWER_BYTES_MAX = 256
+
 
 class ValkeyServer(ChildProcess):
     """One valkey-server. A port left out is chosen freely and kept over restarts; the log lives in `folder`."""
@@ -37,6 +41,8 @@ class ValkeyServer(ChildProcess):
             "databases": str(databases),
             # No answer at all while a script runs: "busy" would be told to those let in alone, and a ping is not.
             "busy-reply-threshold": "0",
+            # It knows no limit for those alone who have not said who they are. Ours come back; who listens stays.
+            "timeout": str(IDLE_SECONDS_MAX),
         }
         if acl_file is not None:
             options["aclfile"] = str(acl_file)
@@ -44,6 +50,7 @@ class ValkeyServer(ChildProcess):
         for option, value in options.items():
             command += [f"--{option}", value]
         super().__init__(name, command, folder / "valkey.log")
+        self._answer = b""
 
     def spawn(self) -> None:
         """Make the folder it works in, then start."""
@@ -61,9 +68,22 @@ class ValkeyServer(ChildProcess):
 
     def is_ready(self) -> bool:
         """Whether it answers a ping, be it by asking who we are."""
+        return self._ask().startswith((b"+PONG", b"-NOAUTH"))
+
+    def is_alive(self) -> bool:
+        """Whether it says anything at all, be it that all its places are taken."""
+        return bool(self._ask())
+
+    def trouble(self) -> str:
+        """What it answered instead."""
+        said = self._answer.decode(errors="replace").strip().lstrip("-")
+        return f"Valkey says: {said}" if said else "Valkey does not answer"
+
+    def _ask(self) -> bytes:
         try:
             with socket.create_connection((HOST, self.port), timeout=1) as connection:
                 connection.sendall(b"PING\r\n")
-                return connection.recv(64).startswith((b"+PONG", b"-NOAUTH"))
+                self._answer = connection.recv(_ANSWER_BYTES_MAX)
         except OSError:
-            return False
+            self._answer = b""
+        return self._answer
