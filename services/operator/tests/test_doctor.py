@@ -232,6 +232,20 @@ def test_an_event_type_that_this_build_does_not_know_is_named(patient: Patient) 
     assert patient.examine().problems == {}
 
 
+@pytest.mark.parametrize(("name", "held"), [("pepper", ""), ("nats_gateway.seed", "SUAB"), ("signing_key", "0011")])
+def test_a_secret_that_is_empty_or_cut_off_is_named_with_what_to_do(patient: Patient, name: str, held: str) -> None:
+    path = patient.stack.keys.folder / name
+    kept = path.read_text()
+    path.write_text(held)
+    try:
+        check = patient.examine().problems[f"secret {name}"]
+    finally:
+        path.write_text(kept)
+    assert str(path) in check.detail
+    assert f"mpctl backup restore-keys FILE {path.parent}" in check.mend
+    assert f"secret {name}" not in patient.examine().problems
+
+
 def test_a_secret_that_others_may_read_is_named_and_mended(patient: Patient) -> None:
     (patient.stack.keys.folder / "pepper").chmod(0o644)
     (patient.stack.folder / "operator.json").chmod(0o640)

@@ -15,6 +15,9 @@ from redis.maint_notifications import MaintNotificationsConfig
 from mpbus.errors import Unusable
 from mpbus.options import NatsOptions
 
+SECRET_BYTES_MIN = 32
+"""What is shorter can be guessed, or was cut off."""
+
 
 class NatsSettings(BaseSettings):
     """The address of NATS and our identity there. Read from the environment, each name with the prefix `MP_`.
@@ -143,3 +146,17 @@ def with_password(dsn: str, file: Path | None) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise Unusable(f"the password for PostgreSQL cannot be read: {error}") from error
     return f"{scheme}{separator}{user}:{quote(password, safe='')}@{place}"
+
+
+def secret(path: Path) -> bytes:
+    """What a file holds under which something is hashed or signed. Raises `Unusable` where it can be guessed."""
+    try:
+        found = path.read_bytes()
+    except OSError as error:
+        raise Unusable(f"the secret {path} cannot be read: {error.strerror}") from error
+    if len(found.strip()) < SECRET_BYTES_MIN:
+        what = "is too short" if found.strip() else "is empty"
+        raise Unusable(
+            f"the secret {path} {what}, {SECRET_BYTES_MIN} letters at least: put it back from where it is kept"
+        )
+    return found

@@ -29,6 +29,7 @@ from mpd.keys import make_private, new_environment, open_private
 from mpd.ports import is_free
 from mpd.process import ServerFailed
 from mpd.servers.wheels import WheelMissing
+from mpd.shapes import BadFile
 from mpd.stack import Stack, wanted_http_port
 from mpd.supervisor import Supervisor
 
@@ -116,8 +117,8 @@ def start(
             _run(folder, http_port, kernels, relay, webhooks, as_json)
     except AlreadyRunning as running:
         _fail(str(running), WRONG_STATE, hint="mpd status shows how it is, mpd stop stops it")
-    except NoFolder as nowhere:
-        _fail(str(nowhere), FAILED)
+    except (NoFolder, BadFile) as unusable:
+        _fail(str(unusable), FAILED)
     except (ServerFailed, WheelMissing, OSError) as failure:
         _fail(str(failure), FAILED, hint=f"the logs are in {folder / 'logs'}")
 
@@ -230,6 +231,8 @@ def make_keys(folder: Path | None, workspace_id: str | None) -> None:
         return
     try:
         variables = write_installation(folder)
+    except BadFile as bad:
+        _fail(str(bad), FAILED)
     except OSError as error:
         _fail(f"no secrets made in {folder}: {error.strerror}", FAILED)
     out.print(f"Secrets are in {folder}, for their owner alone. Type next:", markup=False)
@@ -243,6 +246,8 @@ def _add_feed_user(folder: Path | None, workspace_id: str) -> None:
         raise click.BadParameter("no id of a workspace", param_hint="--feed")
     try:
         seed = Credentials(folder).add_feed_user(workspace_id)
+    except BadFile as bad:
+        _fail(str(bad), FAILED)
     except OSError as error:
         _fail(f"no user made in {folder}: {error.strerror}", FAILED)
     out.print(f"The client's seed is {seed}. NATS knows it from its next start on.", markup=False)

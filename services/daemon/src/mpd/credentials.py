@@ -19,6 +19,7 @@ from mpbus.identities import RESTORE, nats_users
 from mpbus.options import NatsOptions
 
 from mpd.keys import ensure_secret, write_private
+from mpd.shapes import BadSecret, flaw_of
 
 POSTGRES_ROLES = ("mp_owner", "mp_projector", "mp_gateway", "mp_webhooks")
 _READS = "+@read +@connection +time -@dangerous -scan -randomkey -select"
@@ -34,7 +35,7 @@ _SEED = ".seed"
 
 
 class Credentials:
-    """The files of one installation. Making this makes those that are missing."""
+    """The files of one installation. Making this makes those that are missing, and raises BadSecret at what is none."""
 
     def __init__(self, folder: Path, shards: Sequence[str] = ("0",), known: Mapping[str, str] | None = None) -> None:
         """`known` are passwords of PostgreSQL's roles that an installation has already."""
@@ -104,6 +105,8 @@ class Credentials:
         """
         kept = seed_file.with_suffix(".pub")
         if seed_file == self.nats_seed_file(RESTORE) and kept.exists() and not seed_file.exists():
+            if flaw := flaw_of(kept):
+                raise BadSecret(kept, flaw)
             return kept.read_text().strip()
         public = self._made(seed_file)
         if seed_file == self.nats_seed_file(RESTORE):

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-ROOT_KEY_PREFIX = "mpk_root_"
+from mpd.shapes import ROOT_KEY_PREFIX, BadSecret, flaw_of, signing_key
+
 ROOT_KEY_LETTERS = 48
 SECRET_BYTES = 32
 BASE62 = string.ascii_letters + string.digits
@@ -47,7 +47,7 @@ class Keys:
 
 
 def ensure_keys(folder: Path) -> Keys:
-    """Read the secrets in `folder`, generating those that are missing."""
+    """Read the secrets in `folder`, generating those that are missing. Raises BadSecret."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name in ("pepper", "token_key", "webhook_key"):
         ensure_secret(folder / name, secrets.token_hex(SECRET_BYTES))
@@ -108,12 +108,14 @@ def make_private(folder: Path) -> None:
 
 
 def _public_pem(seed: str) -> str:
-    key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(seed)).public_key()
+    key = signing_key(seed.encode()).public_key()
     return key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def ensure_secret(path: Path, value: str) -> str:
-    """What stands in a file; `value`, kept there from now on, where there is none."""
+    """What stands in a file; `value`, kept there from now on, where there is none. Raises BadSecret."""
     if not path.exists():
         write_private(path, value)
+    if flaw := flaw_of(path):
+        raise BadSecret(path, flaw)
     return path.read_text()

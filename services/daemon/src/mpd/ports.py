@@ -6,6 +6,8 @@ import socket
 from collections.abc import Set
 from pathlib import Path
 
+from mpd.shapes import json_object
+
 HOST = "127.0.0.1"
 
 # Below the range from which systems pick ports for outgoing connections (32768 on Linux): a server that is down for a
@@ -56,9 +58,10 @@ class PortBook:
     """
 
     def __init__(self, path: Path, taken: Set[int] = frozenset()) -> None:
+        """Read what is remembered. Raises BadFile."""
         self._path = path
         self._taken = taken
-        self._ports: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
+        self._ports: dict[str, int] = json_object(path, "delete it, and other ports are chosen")
 
     def port(self, name: str) -> int:
         """The port of this name; a new one if it has none yet or somebody else took it. Raises OSError."""

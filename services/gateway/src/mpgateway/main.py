@@ -50,6 +50,7 @@ def main() -> int:
 
 async def run(settings: GatewaySettings, life: Lifecycle) -> int:
     """Connect, serve until told to stop, and close what was opened, last first."""
+    _ = settings.pepper, settings.token_key, settings.webhook_key  # Read now: what is none ends the start.
     async with AsyncExitStack() as stack:
         world = await _connect(settings, life, stack)
         app, clients = build(world)

@@ -3,7 +3,7 @@
 from functools import cached_property
 from pathlib import Path
 
-from mpbus.settings import OpsSettings, RedisSettings, with_password
+from mpbus.settings import OpsSettings, RedisSettings, secret, with_password
 from pydantic import Field, model_validator
 
 from mpgateway.wire.limits import WireLimits
@@ -105,15 +105,15 @@ class GatewaySettings(OpsSettings, RedisSettings):
 
     @cached_property
     def pepper(self) -> bytes:
-        """The key under which API keys are hashed. Raises `OSError` when the file is missing."""
-        return (self.secrets_dir / "pepper").read_bytes()
+        """The key under which API keys are hashed. Raises `Unusable`."""
+        return secret(self.secrets_dir / "pepper")
 
     @cached_property
     def token_key(self) -> bytes:
-        """The key that signs agent tokens. Raises `OSError` when the file is missing."""
-        return (self.secrets_dir / "token_key").read_bytes()
+        """The key that signs agent tokens. Raises `Unusable`."""
+        return secret(self.secrets_dir / "token_key")
 
     @cached_property
     def webhook_key(self) -> bytes:
-        """The key that the secrets of webhooks derive from. Raises `OSError` when the file is missing."""
-        return (self.secrets_dir / "webhook_key").read_bytes()
+        """The key that the secrets of webhooks derive from. Raises `Unusable`."""
+        return secret(self.secrets_dir / "webhook_key")

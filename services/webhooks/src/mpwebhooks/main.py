@@ -8,6 +8,7 @@ import httpx
 import structlog
 import uvloop
 from mpbus.connect import connect
+from mpbus.errors import Unusable
 from mpbus.identities import WEBHOOKS
 from mpbus.lifecycle import Lifecycle, live
 from mpbus.producer import CommandProducer
@@ -82,7 +83,7 @@ def run(settings: WebhooksSettings) -> int:
     configure("webhooks", node=settings.node, level=settings.log_level, style=settings.log_format)
     try:
         settings.webhook_key  # noqa: B018 - read now, so that a missing file is told at the start
-    except OSError as error:
+    except Unusable as error:
         log.critical("webhooks.misconfigured", reason=str(error))
         return EXIT_MISCONFIGURED
     return uvloop.run(live("webhooks", settings, lambda life: serve(settings, life)))

@@ -3,7 +3,7 @@
 from functools import cached_property
 from pathlib import Path
 
-from mpbus.settings import OpsSettings, with_password
+from mpbus.settings import OpsSettings, secret, with_password
 from pydantic import Field, SecretStr
 
 from mpwebhooks.ports import Policy
@@ -31,8 +31,8 @@ class WebhooksSettings(OpsSettings):
 
     @cached_property
     def webhook_key(self) -> bytes:
-        """The key that secrets derive from. Raises `OSError` when the file is missing."""
-        return (self.secrets_dir / "webhook_key").read_bytes()
+        """The key that secrets derive from. Raises `Unusable`."""
+        return secret(self.secrets_dir / "webhook_key")
 
     @property
     def policy(self) -> Policy:

@@ -20,6 +20,7 @@ from mpd.ports import HOST, free_port
 from mpd.process import ChildProcess, ServerFailed
 from mpd.servers import wheels
 from mpd.servers.account import account, check_known, readable_by, seen_by
+from mpd.shapes import json_object
 
 OWNER = "mp_owner"
 ROLES = (OWNER, "mp_projector", "mp_gateway", "mp_webhooks")
@@ -28,6 +29,7 @@ CONNECTIONS_MAX = 200
 AUTHENTICATION_SECONDS_MAX = 5
 """How long a connection may hold a place before it has said who it is."""
 ASK_SECONDS_MAX = 2.0
+_PUT_BACK = "put it back, or delete it where `secrets` holds the passwords `postgres_*`"
 
 
 class PostgresServer(ChildProcess):
@@ -74,7 +76,7 @@ class PostgresServer(ChildProcess):
         """Password of each role, generated once unless they are given."""
         if self._passwords is None:
             path = self.folder / "passwords.json"
-            known = dict(json.loads(path.read_text())) if path.exists() else {}
+            known = json_object(path, _PUT_BACK)
             if missing := {role: secrets.token_hex(16) for role in ROLES if role not in known}:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 write_private(path, json.dumps(known | missing))
@@ -198,5 +200,4 @@ class PostgresServer(ChildProcess):
 
 def known_passwords(folder: Path) -> dict[str, str]:
     """The passwords that an installation of an earlier build keeps beside its data."""
-    path = folder / "passwords.json"
-    return dict(json.loads(path.read_text())) if path.exists() else {}
+    return json_object(folder / "passwords.json", _PUT_BACK)

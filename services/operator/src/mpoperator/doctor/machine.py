@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mpbus.vitals import OK
+from mpd.shapes import flaws_in, remedy
 
 from mpoperator.cluster import Cluster
 from mpoperator.doctor.report import Check, follows, ok, problem, unknown, warning
@@ -108,7 +109,11 @@ def secret_checks(cluster: Cluster) -> list[Check]:
             checks.append(
                 problem(f"secret {name}", f"{folder / name} does not exist", f"mpctl backup restore-keys FILE {folder}")
             )
-    return checks or [ok("secrets", f"{folder} is readable by its owner alone")]
+    checks += [
+        problem(f"secret {path.name}", f"{path} {flaw}", f"{remedy(path)}; then start what reads it again")
+        for path, flaw in flaws_in(folder)
+    ]
+    return checks or [ok("secrets", f"{folder} is readable by its owner alone, and each file holds what it is for")]
 
 
 def _mounted_read_only(path: Path) -> bool:
