@@ -20,7 +20,7 @@ from mpd.servers import NatsServer
 from mpd.services import ServiceProcess
 from mpkernel.adapters.jetstream_feed import JetStreamFeed
 from mpkernel.ports import FeedConflict, FeedMessage
-from mpkernel.relay import FeedDiverged, Relay
+from mpkernel.relay import BATCH_MAX, FeedDiverged, Relay
 from mpkernel.relay_main import drop_feed
 from mpkernel.settings import RelaySettings
 from mpschema import subjects
@@ -104,6 +104,21 @@ async def test_two_relays_do_no_harm(own_nats: NatsServer) -> None:
         for _ in range(20):
             await chain.append(5)
         await complete(nc, 100)
+    await nc.close()
+
+
+async def test_relays_that_meet_find_room_for_the_largest_batch(own_nats: NatsServer) -> None:
+    """The server takes few messages before it has stored them; of two batches for one place it stores one."""
+    nc = await connect(own_nats.url, "tests", writer=True)
+    await provision(nc, SHARD)
+    subject = subjects.feed_subject(SHARD, "acme", "task", "t1")
+    batch = [
+        FeedMessage(n, subject, f"c{n}:0", f"0:1:{n}", "x", "f" * 64, b"{}" * 300) for n in range(1, BATCH_MAX + 1)
+    ]
+    feeds = [JetStreamFeed(nc, SHARD) for _ in range(2)]
+    ends = await asyncio.gather(*(feed.append(batch) for feed in feeds), return_exceptions=True)
+    assert sum(end is None for end in ends) == 1, ends
+    assert (await feeds[0].tail()).seq == BATCH_MAX
     await nc.close()
 
 

@@ -36,8 +36,10 @@ _BUSY = 10167
 """The server's code for: so much waits to be stored that nothing more is taken just now."""
 _FULL = {10077, 10122, _BUSY}
 """The server's codes for a stream that takes nothing: it has too many messages, or bytes, or is busy."""
-_BUSY_SECONDS = 0.02
-"""Between two attempts to send what the server was too busy for: it stores much at a time."""
+_BUSY_SECONDS = 4.0
+"""So long is tried again what the server was too busy for."""
+_BUSY_PAUSE_SECONDS = 0.001
+"""Between two attempts: the refusal comes when the server has stored much, and has room for a moment."""
 
 
 class _Waiting(msgspec.Struct):
@@ -225,7 +227,7 @@ class CommandProducer:
 
     async def _store(self, data: bytes, headers: dict[str, str]) -> None:
         """Publish a pack, for a while again where somebody's flood has left no room. Raises as the publisher does."""
-        until = self._loop.time() + _PUBLISH_SECONDS
+        until = self._loop.time() + _BUSY_SECONDS
         while True:
             try:
                 await self._publisher.publish(self._subject, data, headers)
@@ -233,7 +235,7 @@ class CommandProducer:
             except APIError as error:
                 if error.err_code != _BUSY or self._loop.time() > until:
                     raise
-            await asyncio.sleep(_BUSY_SECONDS)
+            await asyncio.sleep(_BUSY_PAUSE_SECONDS)
 
     def _fail(self, pack: list[_Send], error: Exception) -> None:
         for send in pack:

@@ -23,8 +23,8 @@ from prometheus_client import Counter, Gauge
 from mpkernel.ports import FeedConflict, FeedMessage, FeedTail, FeedUnavailable, FeedWriter, Log
 
 log = structlog.get_logger(__name__)
-BATCH_MAX = 256
-"""Events stored at once, far below what a stream takes before it has stored any."""
+BATCH_MAX = 1_000
+"""Events stored at once; the server takes no more in one atomic batch."""
 STALL_SECONDS = 15.0
 """Not ready, and due for a restart, when nothing was relayed for so long while the log is ahead and both answer."""
 _RETRY_SECONDS = 0.5

@@ -22,7 +22,7 @@ from mpd.starting import POLL_SECONDS
 
 RELOAD_SECONDS = 10.0
 PAYLOAD_BYTES_MAX = 8 * 1024 * 1024
-BUFFERED_MESSAGES_MAX = 512
+BUFFERED_MESSAGES_MAX = 256
 """Messages that a stream holds before it has stored them; what comes then is refused.
 
 It stores them all before it delivers one: a flood that waits for no answers stopped a stream's readers for its length.

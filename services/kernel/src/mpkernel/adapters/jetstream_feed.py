@@ -13,6 +13,8 @@ from nats.js.errors import APIError, NotFoundError
 from mpkernel.ports import FeedConflict, FeedMessage, FeedTail, FeedUnavailable
 
 _BATCH_SECONDS = 10
+_WINDOW = 100
+"""So many of a batch are on their way at most: a stream refuses what it has no room for, also of two relays."""
 
 
 class JetStreamFeed:
@@ -40,7 +42,7 @@ class JetStreamFeed:
         batch = secrets.token_hex(8)
         try:
             for index, message in enumerate(messages[:-1], 1):
-                await self._nc.publish(message.subject, message.data, headers=_headers(message, batch, index))
+                await self._send(message, _headers(message, batch, index), heard=index % _WINDOW == 0)
             last = messages[-1]
             headers = _headers(last, batch, len(messages)) | {"Nats-Batch-Commit": "1"}
             ack = await self._js.publish(last.subject, last.data, headers=headers)
@@ -49,6 +51,15 @@ class JetStreamFeed:
         except (NatsError, TimeoutError) as error:
             raise FeedUnavailable(str(error) or type(error).__name__) from error
         assert ack.seq == last.seq, f"event {last.seq} was stored as message {ack.seq}"
+
+    async def _send(self, message: FeedMessage, headers: dict[str, str], *, heard: bool) -> None:
+        """Publish one message within a batch; where `heard`, wait until the server has it. Raises `FeedConflict`."""
+        if not heard:
+            await self._nc.publish(message.subject, message.data, headers=headers)
+            return
+        answer = await self._nc.request(message.subject, message.data, headers=headers, timeout=_BATCH_SECONDS)
+        if answer.data:  # It is empty where nothing is wrong so far.
+            raise FeedConflict(answer.data.decode(errors="replace"))
 
 
 def _headers(message: FeedMessage, batch: str, index: int) -> dict[str, str]:
