@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,3 +77,18 @@ def test_the_owners_password_may_stand_in_a_file(log: Log, tmp_path: Path) -> No
     assert named["MP_POSTGRES_OWNER_DSN"] != dsn
     ran = log.mpctl("projection", "builds", "--json", **named)
     assert ran.code == PROVED, ran.out + ran.err
+
+
+PAGES = Path(__file__).parents[3] / "context" / "operations"
+
+
+@pytest.mark.parametrize("page", ["feed-users.md", "credentials.md"])
+def test_commands_that_the_pages_show_for_a_machine_with_mpd_reach_its_nats(log: Log, page: str) -> None:
+    shown = re.findall(r"^    home=.*\n    MP_NATS_URL=.*$", (PAGES / page).read_text(), re.MULTILINE)
+    assert len(shown) == 1
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MP_", "MPCTL_"))}
+    environment |= {"MP_HOME": str(log.home), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["/bin/sh", "-c", shown[0]], env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 import asyncpg
+from mpschema import codec
 
 from mpoperator.chain import Stored
 
@@ -22,7 +23,7 @@ ORDER BY c.stream_seq
 """
 _EVENTS = "SELECT seq, event FROM mp.log_events WHERE seq BETWEEN $1 AND $2 ORDER BY seq"
 _HEAD = "SELECT coalesce(max(stream_seq), 0), coalesce(max(last_seq), 0) FROM mp.log_commits"
-_NEWEST = "SELECT stream_seq, last_seq, hash FROM mp.log_commits ORDER BY stream_seq DESC LIMIT 1"
+_NEWEST = "SELECT stream_seq, last_seq, hash, header FROM mp.log_commits ORDER BY stream_seq DESC LIMIT 1"
 _BEYOND = "SELECT min(seq) FROM mp.log_events WHERE seq > $1"
 _COMMIT_BEFORE = "SELECT coalesce(max(stream_seq), 0) FROM mp.log_commits WHERE last_seq < $1"
 
@@ -52,10 +53,13 @@ class Archive:
         assert row is not None
         return int(row[0]), int(row[1])
 
-    async def newest(self) -> tuple[int, int, str] | None:
-        """Stream position, last event and stated hash of the newest commit; None when the archive is empty."""
+    async def newest(self) -> tuple[int, int, str, int] | None:
+        """Stream position, last event, stated hash and epoch of the newest commit; None when the archive is empty.
+
+        The epoch is 0 where its header cannot be read.
+        """
         row = await self._connection.fetchrow(_NEWEST)
-        return (row[0], row[1], row[2]) if row else None
+        return (row[0], row[1], row[2], _epoch(row[3])) if row else None
 
     async def read(self, after: int, last: int) -> AsyncGenerator[list[Archived], None]:
         """The commits after a stream position up to another, in pages."""
@@ -78,6 +82,13 @@ class Archive:
     async def stream_seq_before(self, seq: int) -> int:
         """The last commit that ends before an event."""
         return int(await self._connection.fetchval(_COMMIT_BEFORE, seq))
+
+
+def _epoch(header: bytes) -> int:
+    try:
+        return codec.split_commit(header + b"\n")[0].epoch
+    except codec.MalformedCommit:
+        return 0
 
 
 def _archived(row: asyncpg.Record) -> Archived:

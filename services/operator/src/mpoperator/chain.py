@@ -41,6 +41,11 @@ class Chain:
         self._epoch = 0
         self._time_ms = 0
 
+    @property
+    def epoch(self) -> int:
+        """Of the last commit; 0 before the first."""
+        return self._epoch
+
     def beyond(self, stored: Stored) -> Chain:
         """Another chain of the same log: it begins after a commit, and believes it. Raises `MalformedCommit`."""
         header, _ = codec.split_commit(stored.data)

@@ -2,8 +2,9 @@
 
 The server lets nobody delete from the log. So what is good is copied out first and read back, the stream is made
 anew, the copy is written into it, and the log goes on in a new epoch. Meanwhile we hold the leader's lease: no kernel
-may lead on a log that is half there (`mpoperator.holding`). Whoever is killed half-way leaves the lease behind, and the
-copy to go on with.
+may lead on a log that is half there (`mpoperator.holding`). Whoever is killed half-way leaves the lease behind, the
+copy to go on with, and a mark that says which copy that is (`mpoperator.marks`): half a log verifies, and so does an
+older copy.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 from mpbus.identities import RESTORE
 from mpbus.reader import GENESIS, LogPosition
-from mpschema import codec
+from mpschema import codec, subjects
 from mpschema.system import LogRestored
 from nats.aio.client import Client
 
@@ -26,17 +28,15 @@ from mpoperator.checkpoints import Collector, PublicKeys
 from mpoperator.connections import bus
 from mpoperator.continuing import go_on
 from mpoperator.errors import Disproved, Finding, Led, Refused
-from mpoperator.holding import holding
+from mpoperator.marks import Mark, is_of, leave_mark, mark_of, read_mark, take_mark_away
 from mpoperator.moving import batches
 from mpoperator.progress import meter
 from mpoperator.running import Answer
 from mpoperator.segments import CONTENT, DRAFT, MANIFEST, Manifest, Writer, read_commits, read_manifest
 from mpoperator.settings import OperatorSettings
 from mpoperator.stream import LogStream, follow
-from mpoperator.witnesses import witnesses
+from mpoperator.witnesses import Witness, all_witnesses
 
-HOLDER = "mpctl-log-mend"
-"""Who the lease names: the same in every run, so that one that was killed can be gone on with."""
 STRANGE = "foreign.jsonl"
 _NEXT = (
     "find out who had the kernel's key, and give the kernel another one: "
@@ -71,18 +71,20 @@ class Mended(Answer, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class _Flaw:
-    """Where the good part of a log ends, and what is wrong behind it."""
+class _Found:
+    """What stands in the stream: how far it is good, and what is wrong behind that."""
 
     good: LogPosition
-    finding: Finding
+    epoch: int
+    finding: Finding | None
     last: int
+    there: bool = True
 
 
 async def mend(settings: OperatorSettings, folder: Path) -> Mended:
     """Keep what is good in `folder`, and write it into a stream made anew. Raises `Refused` where nothing is wrong.
 
-    A folder that an earlier run sealed is gone on with.
+    A mending that was begun is gone on with, from the folder that it began with and from no other.
     """
     try:
         return await _mended(settings, folder)
@@ -92,28 +94,52 @@ async def mend(settings: OperatorSettings, folder: Path) -> Mended:
 
 
 async def _must_be_hurt(settings: OperatorSettings) -> None:
-    """Raise `Refused` where all verifies: then no kernel has to stop for anything."""
+    """Raise `Refused` where there is nothing to mend: then no kernel has to stop for it."""
     async with bus(settings.nats(RESTORE)) as nc:
-        stream = LogStream(nc, settings.shard)
-        if await _first_flaw(stream) is None:
-            raise _nothing(stream)
+        found = await _look(LogStream(nc, settings.shard))
+        if found.finding is None and await read_mark(nc, settings.shard) is None:
+            await _refuse(settings, nc, found)
 
 
-def _nothing(stream: LogStream) -> Refused:
-    return Refused(f"all commits of {stream.name} verify: there is nothing to mend")
+async def _refuse(settings: OperatorSettings, nc: Client, found: _Found) -> NoReturn:
+    """Say why there is nothing to mend: all verifies, or the log is not there, or not all of it."""
+    name = subjects.log_stream(settings.shard)
+    if not found.there:
+        raise Refused(f"there is no stream {name}, so nothing in it can be mended. Put the log back: {_RESTORE}")
+    for witness in await all_witnesses(settings, nc, found.good):
+        if witness.seq > found.good.seq:
+            raise Refused(
+                f"all commits of {name} verify, and end with event {found.good.seq}; but {witness.name} saw event "
+                f"{witness.seq}: its tail is lost, and nothing in it can be mended. Put the log back: {_RESTORE}"
+            )
+    raise Refused(f"all commits of {name} verify: there is nothing to mend")
 
 
 async def _mended(settings: OperatorSettings, folder: Path) -> Mended:
-    async with restoring(settings, HOLDER) as nc, holding(nc, settings.shard, HOLDER) as held:
+    async with restoring(settings) as (nc, held):
         stream = LogStream(nc, settings.shard)
-        flaw, manifest = await _kept(settings, nc, stream, folder)
-        held.changed = True
-        epoch = await _epoch_begun(stream, manifest)
-        if not epoch:
-            epoch = await _put_back(settings, nc, stream, folder, manifest, anew=flaw is not None)
+        found, mark = await _look(stream), await read_mark(nc, settings.shard)
+        if mark is not None and _rules(mark, found):
+            manifest = _resumed(settings, folder, mark)
+        else:
+            mark, manifest = None, await _kept(settings, nc, stream, found, folder)
+        epoch = await _epoch_begun(stream, manifest) if found.finding is None else 0
+        if epoch:
+            await take_mark_away(nc, settings.shard)
+        else:
+            seen = await _witnesses(settings, nc, manifest.end, found)
+            if mark is None:
+                mark = mark_of(folder, manifest.end, found.epoch)
+                await leave_mark(nc, settings.shard, mark)
+            seen.append(Witness("the mark of the mending", mark.stream_seq, mark.seq, mark.hash, mark.epoch))
+            held.changed = True
+            if found.finding is not None:
+                await _write_down(stream, found, folder, more=found.good != manifest.end)
+                await _deleted(nc, stream)
+            epoch = await _put_back(settings, nc, folder, manifest, seen)
     return Mended(
         shard=settings.shard,
-        foreign=flaw.finding if flaw else None,
+        foreign=found.finding,
         folder=str(folder),
         commits=manifest.end.stream_seq,
         events=manifest.end.seq,
@@ -122,26 +148,58 @@ async def _mended(settings: OperatorSettings, folder: Path) -> Mended:
     )
 
 
-async def _kept(
-    settings: OperatorSettings, nc: Client, stream: LogStream, folder: Path
-) -> tuple[_Flaw | None, Manifest]:
-    """What is good, sealed in the folder by us or by a run that was cut off, and the flaw that still stands behind it.
+def _rules(mark: Mark, found: _Found) -> bool:
+    """Whether the folder of a mending that was begun is the one to go on with: the stream does not hold it all."""
+    if found.finding is None:
+        # With the commit that begins the epoch the log is whole; then it was not said any more that it is.
+        return found.good.stream_seq <= mark.stream_seq + 1
+    return found.good.stream_seq < mark.stream_seq
 
-    Raises `Refused` where mending would lose something.
-    """
-    flaw = await _first_flaw(stream)
-    if not (folder / MANIFEST).exists():
-        if flaw is None:
-            raise _nothing(stream)
-        await _must_lose_nothing(settings, nc, flaw)
+
+def _resumed(settings: OperatorSettings, folder: Path, mark: Mark) -> Manifest:
+    """The folder of the mending that was begun. Raises `Refused` for any other."""
+    if not is_of(folder, mark):
+        raise Refused(
+            f"a mending was begun, and the log as far as event {mark.seq} is kept in {mark.told()}: "
+            f"mpctl log mend {mark.folder}. {folder} is another folder. Where that one is lost: {_RESTORE}"
+        )
+    return _checked(settings, folder)
+
+
+async def _kept(settings: OperatorSettings, nc: Client, stream: LogStream, found: _Found, folder: Path) -> Manifest:
+    """What is good, sealed in the folder by us or by a run that was cut off. Raises `Refused` for another's folder."""
+    sealed = (folder / MANIFEST).exists()
+    if found.finding is None:
+        manifest = _checked(settings, folder) if sealed else None
+        if manifest is None or found.good.stream_seq != manifest.end.stream_seq + 1:
+            await _refuse(settings, nc, found)
+        if not await _epoch_begun(stream, manifest):
+            await _refuse(settings, nc, found)
+        return manifest  # A run was cut off when all was done.
+    if found.good == GENESIS:
+        raise Refused(f"{found.finding}; nothing good is before it: {_RESTORE}")
+    if not sealed:
+        await _witnesses(settings, nc, found.good, found)
         _clear(folder)
-        await _seal(settings, stream, flaw, folder)
+        await _seal(settings, stream, found, folder)
     manifest = _checked(settings, folder)
-    if flaw is not None:
-        if flaw.good != manifest.end:
-            raise Refused(f"{folder} keeps another log than what is good in {stream.name}: name a new folder")
-        await _write_down(stream, flaw, folder)
-    return flaw, manifest
+    if found.good != manifest.end:
+        raise Refused(f"{folder} keeps another log than what is good in {stream.name}: name a new folder")
+    return manifest
+
+
+async def _witnesses(settings: OperatorSettings, nc: Client, end: LogPosition, found: _Found) -> list[Witness]:
+    """All of them. Raises `Refused` where one saw more than goes back into the stream."""
+    seen = await all_witnesses(settings, nc, end)
+    for witness in seen:
+        if witness.seq > end.seq:
+            what = found.finding or f"the copy ends with event {end.seq}"
+            raise Refused(
+                f"{what}; but {witness.name} saw the log as far as event {witness.seq}, behind it: "
+                f"this is damage, and mending would lose what follows. Put the log back whole: {_RESTORE}. "
+                "See context/operations/prove-the-log.md"
+            )
+    return seen
 
 
 def _clear(folder: Path) -> None:
@@ -150,18 +208,6 @@ def _clear(folder: Path) -> None:
     if folder.is_dir() and {path.name for path in folder.iterdir()} <= set(ours):
         for name in ours:
             (folder / name).unlink(missing_ok=True)
-
-
-async def _must_lose_nothing(settings: OperatorSettings, nc: Client, flaw: _Flaw) -> None:
-    if flaw.good == GENESIS:
-        raise Refused(f"{flaw.finding}; nothing good is before it: {_RESTORE}")
-    for witness in await witnesses(settings, nc):
-        if witness.stream_seq > flaw.good.stream_seq:
-            raise Refused(
-                f"{flaw.finding}; but {witness.name} saw the log as far as event {witness.seq}, behind it: "
-                f"this is damage, and mending would lose what follows. Put the log back whole: {_RESTORE}. "
-                "See context/operations/prove-the-log.md"
-            )
 
 
 async def _epoch_begun(stream: LogStream, manifest: Manifest) -> int:
@@ -179,40 +225,38 @@ async def _epoch_begun(stream: LogStream, manifest: Manifest) -> int:
 
 
 async def _put_back(
-    settings: OperatorSettings, nc: Client, stream: LogStream, folder: Path, manifest: Manifest, *, anew: bool
+    settings: OperatorSettings, nc: Client, folder: Path, manifest: Manifest, seen: list[Witness]
 ) -> int:
-    """Make the stream of what is kept, and begin a new epoch, which is returned."""
-    if anew:
-        await _deleted(nc, stream)
+    """Fill the stream with what is kept, and begin a new epoch, which is returned."""
     stream = await prepare(nc, settings.shard, settings.replicas, resume=True)
     await append(nc, stream, batches(folder, manifest), manifest.end)
-    return (await go_on(nc, stream, manifest.end, "segments", new_epoch=True)).epoch
+    return (await go_on(nc, stream, manifest.end, "segments", seen, new_epoch=True)).epoch
 
 
 async def _deleted(nc: Client, stream: LogStream) -> None:
     await nc.jetstream(timeout=30).delete_stream(stream.name)
 
 
-async def _first_flaw(stream: LogStream) -> _Flaw | None:
-    """The first thing wrong with the stream; None where all of it verifies, or it is gone already."""
+async def _look(stream: LogStream) -> _Found:
+    """All of the stream, up to the first thing wrong with it."""
     state = await stream.state()
     if state is None or not state.last_seq:
-        return None
+        return _Found(GENESIS, 0, None, 0, there=state is not None)
     last, chain = (await stream.existing()).last_seq, Chain("stream", stream.subject)
     try:
         with meter("looking for it", last, "commits") as bar:
             async for commits in follow(stream, chain, last):
                 bar.advance(len(commits))
     except Disproved as error:
-        return _Flaw(chain.position, error.finding, last)
-    return None
+        return _Found(chain.position, chain.epoch, error.finding, last)
+    return _Found(chain.position, chain.epoch, None, last)
 
 
-async def _seal(settings: OperatorSettings, stream: LogStream, flaw: _Flaw, folder: Path) -> Manifest:
+async def _seal(settings: OperatorSettings, stream: LogStream, found: _Found, folder: Path) -> Manifest:
     chain, collector = Chain("stream", stream.subject), Collector(0)
     with Writer(folder, settings.shard, GENESIS) as writer:
-        with meter("keeping", flaw.good.stream_seq, "commits") as bar:
-            async for commits in follow(stream, chain, flaw.good.stream_seq):
+        with meter("keeping", found.good.stream_seq, "commits") as bar:
+            async for commits in follow(stream, chain, found.good.stream_seq):
                 collector.take(commits)
                 for commit in commits:
                     writer.add(commit)
@@ -221,10 +265,10 @@ async def _seal(settings: OperatorSettings, stream: LogStream, flaw: _Flaw, fold
         return writer.seal(collector.found, keys)
 
 
-async def _write_down(stream: LogStream, flaw: _Flaw, folder: Path) -> None:
-    """What stands behind the good part, for whoever asks later how it came there."""
-    with (folder / STRANGE).open("wb") as file:
-        async for batch in stream.read(flaw.good.stream_seq, flaw.last):
+async def _write_down(stream: LogStream, found: _Found, folder: Path, *, more: bool) -> None:
+    """What stands behind the good part, for whoever asks later how it came there; `more` of it than an earlier run."""
+    with (folder / STRANGE).open("ab" if more else "wb") as file:
+        async for batch in stream.read(found.good.stream_seq, found.last):
             for stored in batch:
                 line = {
                     "stream_seq": stored.stream_seq,

@@ -18,12 +18,14 @@ from mpoperator.connections import archive as open_archive
 from mpoperator.connections import bus
 from mpoperator.continuing import Continued, go_on
 from mpoperator.errors import Refused
+from mpoperator.marks import must_not_be_marked
 from mpoperator.progress import meter
 from mpoperator.running import Answer
 from mpoperator.segments import Manifest, Writer, read_commits, read_manifest
 from mpoperator.settings import OperatorSettings
 from mpoperator.signatures import judge
 from mpoperator.stream import LogStream, follow
+from mpoperator.witnesses import all_witnesses
 
 
 class Exported(Answer, frozen=True, kw_only=True):
@@ -60,7 +62,7 @@ class Written(Answer, frozen=True, kw_only=True):
     """The new epoch it goes on in; 0 where none was begun."""
     lost_from_seq: int | None = None
     lost_to_seq: int | None = None
-    """Events that a snapshot knew of and that are lost; there may be more after them."""
+    """Events that a witness knew of and that are lost; there may be more after them."""
     events_per_second: int
 
     def told(self) -> str:
@@ -75,7 +77,7 @@ class Written(Answer, frozen=True, kw_only=True):
         lines = [["commits", f"{self.commits:,}"], ["head", f"{self.head} at stream position {self.commits}"]]
         if self.lost_to_seq is not None:
             lines.append(
-                ["lost", f"at least events {self.lost_from_seq} to {self.lost_to_seq}: a snapshot knew of them"]
+                ["lost", f"at least events {self.lost_from_seq} to {self.lost_to_seq}: a witness knew of them"]
             )
         if self.epoch:
             lines.append(["epoch", f"{self.epoch}: cursors and fencing tokens from after the copy are refused"])
@@ -119,16 +121,19 @@ async def bring_in(settings: OperatorSettings, folder: Path, *, resume: bool, ne
         for commits in read_commits(folder, manifest):
             collector.take(commits)
             bar.advance(len(commits))
-    async with restoring(settings) as nc:
+    async with restoring(settings) as (nc, held):
+        await must_not_be_marked(nc, settings.shard, manifest.end)
+        seen = await all_witnesses(settings, nc, manifest.end)
         stream = await prepare(nc, settings.shard, settings.replicas, resume=resume)
+        held.changed = True
         rate = await append(nc, stream, batches(folder, manifest), manifest.end)
-        then = await go_on(nc, stream, manifest.end, "segments", new_epoch=new_epoch)
+        then = await go_on(nc, stream, manifest.end, "segments", seen, new_epoch=new_epoch)
     return _written(str(folder), settings.shard, manifest.end, rate, then)
 
 
 async def restore(settings: OperatorSettings, *, resume: bool, new_epoch: bool) -> Written:
     """Rebuild a lost log stream from the archive, whose chain is verified first."""
-    async with open_archive(settings.dsn) as connection, restoring(settings) as nc:
+    async with open_archive(settings.dsn) as connection, restoring(settings) as (nc, held):
         archive = Archive(connection)
         last, _ = await archive.head()
         if not last:
@@ -140,9 +145,12 @@ async def restore(settings: OperatorSettings, *, resume: bool, new_epoch: bool) 
                 bar.advance(len(commits))
         if chain.position.stream_seq != last:
             chain.missing(last)
+        await must_not_be_marked(nc, settings.shard, chain.position)
+        seen = await all_witnesses(settings, nc, chain.position)
         stream = await prepare(nc, settings.shard, settings.replicas, resume=resume)
+        held.changed = True
         rate = await append(nc, stream, _archived(archive, Chain("archive", subject), last), chain.position)
-        then = await go_on(nc, stream, chain.position, "archive", new_epoch=new_epoch)
+        then = await go_on(nc, stream, chain.position, "archive", seen, new_epoch=new_epoch)
     return _written("the archive", settings.shard, chain.position, rate, then)
 
 

@@ -2,7 +2,8 @@
 
 Whoever saw events after the copy was made holds cursors and fencing tokens of the lost part. The same positions will be
 filled again, with other events. What tells them apart is the epoch, so no epoch may ever be used twice: it goes on far
-above the copy's last, and not below the seconds since 1970, so that putting the same copy back twice gives two epochs.
+above the copy's last and above all that anybody saw, and not below the seconds since 1970, so that putting the same
+copy back twice gives two epochs.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ class Origin:
     copied_at_ms: int
     command_position: int
     """See `commands_decided`."""
+    epoch_seen: int = 0
+    """The highest epoch that a witness there saw."""
 
 
 async def commands_decided(nc: Client, name: str) -> int:
@@ -54,13 +57,13 @@ async def commands_decided(nc: Client, name: str) -> int:
 
 
 def restoration_epoch(last_epoch: int, now_ms: int) -> int:
-    """The epoch in which a log goes on that was put back at a time, and whose copy ended in an epoch."""
+    """The epoch in which a log goes on that was put back at a time, where an epoch was the last that is known of."""
     return max(last_epoch + EPOCHS_APART, now_ms // 1_000)
 
 
 def restoration(shard: Shard, position: LogPosition, origin: Origin, now_ms: int) -> Sealed:
     """The commit that says so. Advances the shard, which must be the fold of everything up to `position`."""
-    epoch = restoration_epoch(shard.world.epoch, now_ms)
+    epoch = restoration_epoch(max(shard.world.epoch, origin.epoch_seen), now_ms)
     event = LogRestored(
         at_seq=position.seq,
         head=position.hash,

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import msgspec
-from mpbus.errors import ConsumerLost
+from mpbus.errors import ConsumerLost, ForeignMessage
 from mpbus.pull import Pull, stream_sequence
 from mpbus.reader import GENESIS, HASH_HEADER, Commit, LogPosition
 from mpbus.tasks import end
@@ -163,6 +163,9 @@ class LogStream:
 
 
 def _position(stored: Stored) -> LogPosition:
+    if not stored.hash:
+        detail = ForeignMessage(stored.stream_seq, stored.subject, stored.data).detail
+        raise Disproved(Finding(where="stream", detail=detail, stream_seq=stored.stream_seq))
     try:
         header, _ = codec.split_commit(stored.data)
     except codec.LevelTooHigh:

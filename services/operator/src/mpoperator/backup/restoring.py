@@ -11,6 +11,7 @@ from mpbus.identities import RESTORE
 from mpbus.streams import provision
 from nats.aio.client import Client
 
+from mpoperator.access import HOLDER, have_leases, must_have_seed
 from mpoperator.appending import append, prepare
 from mpoperator.backup.folding import Folded
 from mpoperator.backup.manifest import LOG, Backup
@@ -19,6 +20,8 @@ from mpoperator.backup.verifying import must_equal, read_whole
 from mpoperator.chain import Chain
 from mpoperator.checkpoints import Heads
 from mpoperator.cluster import cluster
+from mpoperator.holding import holding
+from mpoperator.marks import must_not_be_marked, take_mark_away
 from mpoperator.moving import batches
 from mpoperator.progress import meter
 from mpoperator.restoration import Origin, begin_epoch, commands_decided
@@ -26,6 +29,7 @@ from mpoperator.running import Answer
 from mpoperator.segments import Manifest, read_commits
 from mpoperator.settings import OperatorSettings
 from mpoperator.stream import LogStream, follow
+from mpoperator.witnesses import all_witnesses, epoch_of
 
 
 class Restored(Answer, frozen=True, kw_only=True):
@@ -64,15 +68,21 @@ async def restore(settings: OperatorSettings, folder: Path, *, drop: bool, resum
     """
     started = time.monotonic()
     backup, segment = read_whole(folder)
+    must_have_seed(settings)
     async with cluster(settings, RESTORE) as found:
         await must_be_vacant(found, backup, resume=resume)
         assert found.nc is not None, "it was looked at"
+        await must_not_be_marked(found.nc, backup.shard, segment.end)
         heads = await asyncio.to_thread(_heads, folder / LOG, segment)
-        if drop:
-            await drop_read_models(found)
-        else:
-            await must_fit(found, backup, heads)
-        epoch, rate = await _put_back(found.nc, settings, folder, backup, segment, resume=resume)
+        await have_leases(found.nc, settings.replicas)
+        async with holding(found.nc, backup.shard, HOLDER) as held:
+            seen = await all_witnesses(settings, found.nc, segment.end)
+            if drop:
+                await drop_read_models(found)
+            else:
+                await must_fit(found, backup, heads)
+            held.changed = True
+            epoch, rate = await _put_back(found.nc, settings, folder, backup, segment, epoch_of(seen), resume=resume)
     return Restored(
         folder=str(folder),
         shard=backup.shard,
@@ -86,7 +96,14 @@ async def restore(settings: OperatorSettings, folder: Path, *, drop: bool, resum
 
 
 async def _put_back(
-    nc: Client, settings: OperatorSettings, folder: Path, backup: Backup, segment: Manifest, *, resume: bool
+    nc: Client,
+    settings: OperatorSettings,
+    folder: Path,
+    backup: Backup,
+    segment: Manifest,
+    epoch_seen: int,
+    *,
+    resume: bool,
 ) -> tuple[int, int]:
     """Write, fold what was written, compare, begin the epoch. Returns the epoch, and events written a second."""
     stream = await prepare(nc, settings.shard, settings.replicas, resume=resume)
@@ -94,8 +111,9 @@ async def _put_back(
     rate = await append(nc, stream, batches(folder / LOG, segment), segment.end)
     folded = await _fold(stream, segment)
     must_equal(backup, folded)
-    origin = Origin("backup", backup.taken_at_ms, await commands_decided(nc, backup.shard))
+    origin = Origin("backup", backup.taken_at_ms, await commands_decided(nc, backup.shard), epoch_seen)
     await begin_epoch(nc, backup.shard, folded.shard, folded.position, origin)
+    await take_mark_away(nc, backup.shard)
     return folded.shard.world.epoch, rate
 
 

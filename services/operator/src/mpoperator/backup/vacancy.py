@@ -10,7 +10,7 @@ from mpprojector.adapters.migrations import migrate
 from mpschema import subjects
 from nats.aio.client import Client
 
-from mpoperator.access import must_not_be_led
+from mpoperator.access import HOLDER, must_not_be_led
 from mpoperator.backup.manifest import Backup
 from mpoperator.checkpoints import Heads
 from mpoperator.cluster import Cluster
@@ -37,7 +37,7 @@ async def must_be_vacant(cluster: Cluster, backup: Backup, *, resume: bool) -> N
     await _must_be_empty(cluster, subjects.command_stream(backup.shard), "restore only into an empty cluster")
     feed = subjects.feed_stream(backup.shard)
     await _must_be_empty(cluster, feed, f"it is of another log; delete it: nats stream rm -f {feed}")
-    await must_not_be_led(cluster)
+    await must_not_be_led(cluster, HOLDER)
     if await _has_snapshot(cluster.nc, backup.shard):
         raise Refused(f"a snapshot of another log is stored; delete it: nats object rm -f {SNAPSHOT_BUCKET}")
 
