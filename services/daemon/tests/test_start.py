@@ -25,6 +25,7 @@ from mpd.starting import REST_SECONDS, Facts, Patience, Rest, wait_settled
 from mpschema.subjects import command_stream, command_subject
 
 from tests.support import eventually_sync
+from tests.support.shifted_kernel import OFFSET_FILE
 
 BIN = Path(sys.executable).parent
 SECONDS_MAX = 240.0
@@ -136,6 +137,21 @@ def test_who_waits_for_what_does_not_come_is_started(folder: Path, monkeypatch: 
     (name, reason), *others = wait_settled(stack.services).items()
     assert (name, others) == ("webhooks-1", [])
     assert "PostgreSQL does not answer" in reason
+    stack.stop()
+
+
+def test_a_kernel_whose_clock_is_off_is_started_and_says_so(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mpd.starting.REST_SECONDS", 3.0)
+    offset = tmp_path / "offset"
+    offset.write_text("3600")
+    stack = Stack(folder, http_port=free_port(), settings={"kernel": {OFFSET_FILE: str(offset)}})
+    stack.kernels[0].command = [sys.executable, "-m", "tests.support.shifted_kernel"]
+    stack.start(whole=False)
+    assert "ahead of the NATS server's" in wait_settled(stack.services)["kernel-1"]
+    offset.write_text("0")
+    eventually_sync(stack.kernels[0].is_ready, 60)
     stack.stop()
 
 

@@ -77,7 +77,7 @@ def lines(state: State, told: Mapping[str, list[str]]) -> list[str]:
     """A line for each thing that is said."""
     heard = [f"{', '.join(names)}: {sentence}" for sentence, names in by_sentence(told).items()]
     silent = silence(state)
-    return [f"{silent}: what follows is as old", *heard] if silent else heard
+    return [f"{silent}; the table is as old", *heard] if silent else heard
 
 
 def headline(state: State) -> str:
