@@ -185,6 +185,14 @@ def test_a_program_that_is_never_ready_is_killed_at_the_deadline(tmp_path: Path)
     assert child.exit_code == -signal.SIGKILL
 
 
+def test_what_a_program_said_again_and_again_is_told_once(tmp_path: Path) -> None:
+    say = "for n in range(9): print(f'{n} s: NATS is away', flush=True)\nraise SystemExit('gone')"
+    child = ChildProcess("talker", [sys.executable, "-c", say], tmp_path / "log", ready=lambda: False)
+    with pytest.raises(ServerFailed) as failed:
+        child.start()
+    assert failed.value.log_tail == "0 s: NATS is away\ngone"
+
+
 def test_servers_die_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     script = (
         "import sys, threading; from pathlib import Path; from mpd.servers import *\n"

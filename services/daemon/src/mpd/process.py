@@ -243,7 +243,8 @@ class ChildProcess:
 
     def failure(self, reason: str) -> ServerFailed:
         """A ServerFailed about this process, with what it logged last."""
-        return ServerFailed(self.name, reason, self.exit_code, self.log_tail())
+        said = "\n".join(_once(self._log_lines(self._log_begin))[-LOG_TAIL_LINES:])
+        return ServerFailed(self.name, reason, self.exit_code, said)
 
     def _signal_tree(self, number: signal.Signals) -> None:
         with contextlib.suppress(
@@ -253,6 +254,18 @@ class ChildProcess:
             for process in [root, *root.children(recursive=True)]:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.send_signal(number)
+
+
+def _once(lines: Sequence[str]) -> list[str]:
+    """Each line but those that say the same as the one before, but for figures: times, and counts of tries."""
+    kept = list[str]()
+    before = None
+    for line in lines:
+        words = "".join(letter for letter in line if not letter.isdigit())
+        if words != before:
+            kept.append(line)
+        before = words
+    return kept
 
 
 def _keep_log_bounded(path: Path) -> None:
