@@ -66,6 +66,10 @@ async def _told(stack: Stack, tmp_path: Path) -> None:
         )
         mends = {check["name"]: check.get("mend", "") for check in doctor["checks"] if check["state"] == "problem"}
         assert {"log chain", "leader", "service kernel-1", "projection work"} <= mends.keys(), doctor
+        assert (doctor["problems"], doctor["unknown"]) == (1, 0), "one cause is told once"
+        for words in ("status", "top --once"):
+            told = "\n".join(await asyncio.to_thread(run, f"mpctl {words}", tmp_path, operator_environment(stack)))
+            assert told.count("a foreign message stands there") == 1, told
         assert not any("restart" in mend for mend in mends.values()), "which would halt again"
         await asyncio.to_thread(_follow_the_runbook, stack, tmp_path)
         await eventually(lambda: _all_ready(stack), 60)

@@ -15,13 +15,13 @@ from unittest.mock import patch
 
 import asyncpg
 import msgspec
-from mpd.servers import wheels
 from mpd.stack import Stack
 from mpoperator.doctor.examining import examine
 from mpoperator.doctor.lines import line_of
 from mpoperator.doctor.report import Check, State
 from mpoperator.settings import read_settings
 
+from services.operator.tests.advice import must_parse
 from services.operator.tests.proving import on_bus
 from tests.support.administration import administrator_url
 from tests.support.terminal import PROGRAM
@@ -46,6 +46,8 @@ def examined(code: int, report: dict[str, Any]) -> Examined:
     """A report as it was told."""
     assert report["healthy"] is (code == HEALTHY)
     assert [check["name"] for check in report["checks"] if line_of(check["name"]) is None] == []
+    for check in report["checks"]:
+        must_parse(check.get("mend", ""))
     return Examined(code, {check["name"]: msgspec.convert(check, Check) for check in report["checks"]})
 
 
@@ -72,11 +74,10 @@ class Patient:
 
     @property
     def environment(self) -> dict[str, str]:
-        """As an operator's shell has it, with psql at hand."""
+        """As an operator's shell has it on a machine with mpd: our programs, and where the data is."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("MP_")}
-        path = os.pathsep.join([str(Path(sys.executable).parent), str(wheels.postgres_programs()), os.environ["PATH"]])
-        own = {"MP_HOME": str(self.stack.folder), "MP_POSTGRES_OWNER_DSN": self.stack.postgres.dsn(), "PATH": path}
-        return kept | own
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        return kept | {"MP_HOME": str(self.stack.folder), "PATH": path}
 
     def type(self, command: str) -> None:
         """Type the command that mends, as it was given."""

@@ -92,7 +92,7 @@ def test_a_missing_feed_is_named_and_an_empty_one_is_a_warning(patient: Patient)
     patient.type(patient.examine().problems[f"stream {name}"].mend)
     found = patient.examine()
     assert found.checks["feed"].state is State.WARNING
-    assert found.checks["feed"].mend.endswith("python -m mpkernel relay")
+    assert found.checks["feed"].mend.endswith(f"mpd start --detach --data {patient.stack.folder}")
     assert "does not answer" in found.problems["service relay-1"].detail
     relay.start()
     eventually_sync(lambda: patient.run("--strict").problems == {}, timeout=30)
@@ -129,7 +129,7 @@ def test_a_log_that_listens_where_everybody_knows_is_named(patient: Patient) -> 
     assert secret not in str(report), "the place itself is shown to nobody"
     command, _, when = check.mend.partition(", ")
     assert "upgrade finalize" in when
-    patient.type(command)
+    patient.type(command.strip("`"))
     assert patient.examine().checks["log ingest"].state is State.OK
 
 
@@ -139,7 +139,8 @@ def test_a_dead_kernel_is_named(patient: Patient) -> None:
     eventually_sync(lambda: "leader" in patient.examine().problems, timeout=30)
     problems = patient.examine().problems
     assert "no kernel holds the lease" in problems["leader"].detail
-    assert problems["leader"].mend.endswith("python -m mpkernel")
+    assert problems["leader"].mend.endswith(f"mpd start --detach --data {patient.stack.folder}")
+    assert problems["leader"].because == "service kernel-1"
     assert "does not answer" in problems["service kernel-1"].detail
     kernel.start()
     eventually_sync(lambda: patient.examine().problems == {}, timeout=30)
@@ -152,6 +153,7 @@ def test_a_paused_kernel_that_holds_up_commands_is_named(patient: Patient) -> No
         patient.bus(lambda nc: nc.jetstream().publish("mp.v1.cmd.0", b"{}"))
         check = patient.examine().problems["progress"]
         assert "nothing was taken, recorded or discarded" in check.detail
+        assert check.because == "service kernel-1"
     finally:
         kernel.resume()
     eventually_sync(lambda: patient.examine().problems == {}, timeout=30)

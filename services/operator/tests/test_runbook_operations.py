@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from mpd.ports import free_port
-from mpd.servers import NatsServer, wheels
+from mpd.servers import NatsServer
 from mpd.stack import Stack
 
 from services.operator.tests.proving import mpctl, put_load_on
@@ -51,9 +51,8 @@ def environment(home: Stack, empty_nats: NatsServer, empty_database: Database, r
     }
     return kept | {
         "MP_HOME": str(home.folder),
-        "MP_POSTGRES_OWNER_DSN": home.postgres.dsn(),
         "NEW": " ".join(f"{name}={value}" for name, value in new.items()),
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), str(wheels.postgres_programs()), kept["PATH"]]),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]]),
         "COLUMNS": "200",
     }
 

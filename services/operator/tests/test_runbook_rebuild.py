@@ -6,7 +6,6 @@ import os
 import sys
 from pathlib import Path
 
-from mpd.servers import wheels
 from mpd.stack import Stack
 
 from services.operator.tests.proving import mpctl, put_load_on
@@ -28,8 +27,7 @@ def test_every_command_of_the_runbook_prints_what_the_page_shows(stack: Stack, t
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MP_", "MPCTL_"))}
     environment = kept | {
         "MP_HOME": str(stack.folder),
-        "MP_POSTGRES_OWNER_DSN": stack.postgres.dsn(),
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), str(wheels.postgres_programs()), kept["PATH"]]),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), kept["PATH"]]),
         "COLUMNS": "200",
     }
     shown = list(steps(PAGE))

@@ -118,7 +118,7 @@ def test_a_halted_projection_stands_out_with_its_reason(stack: Stack) -> None:
     seen = top(stack)
     assert seen["halted"] == ["work"]
     text = mpctl("top", "--once", home=stack.folder).out
-    assert "work halted after event" in text
+    assert "projection work halted: no view of mp.x.Y.v1" in text
     assert "no view of mp.x.Y.v1" in text
     assert "unowned" in text
     stack.projectors[0].start()

@@ -15,7 +15,7 @@ from nats.js.client import JetStreamContext
 from nats.js.errors import APIError
 
 from mpoperator.chain import Chain
-from mpoperator.errors import Disproved, Finding, Refused, ServerGone
+from mpoperator.errors import Disproved, Finding, Refused, ServerGone, said
 from mpoperator.progress import meter
 from mpoperator.stream import LogStream, follow
 
@@ -63,7 +63,7 @@ class Appender:
                 f"commit {commit.stream_seq} was not taken: {error.description}. Does a kernel run?"
             ) from error
         except (NatsError, TimeoutError) as error:
-            raise ServerGone(f"commit {commit.stream_seq}: {str(error) or type(error).__name__}") from error
+            raise ServerGone(f"commit {commit.stream_seq}: {said(error)}") from error
         assert ack.seq == commit.stream_seq, "the server stored it where it was told to"
 
 

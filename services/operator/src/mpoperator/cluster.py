@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shlex
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -33,12 +34,14 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
 from mpoperator.connections import answering
-from mpoperator.errors import NotConfigured, ServerGone
+from mpoperator.errors import NotConfigured, ServerGone, said
 from mpoperator.settings import OperatorSettings
 
 WAIT_SECONDS = 3.0
 CREDENTIALS = "see context/operations/credentials.md"
 GONE = (NatsError, OSError, TimeoutError)
+_PROCESSES = {"nats": "nats", "redis": "valkey", "postgres": "postgres"}
+"""What mpd calls each server."""
 
 
 @dataclass
@@ -108,24 +111,37 @@ class Cluster:
 
     def mend_server(self, name: str) -> str:
         """What mends a server that is away, or that does not let us in."""
-        return CREDENTIALS if REFUSES in self.errors[name] else self.start_command
+        return CREDENTIALS if REFUSES in self.errors[name] else self.start(_PROCESSES[name])
 
-    @property
-    def start_command(self) -> str:
-        """How what does not run is started."""
+    def start(self, name: str) -> str:
+        """How a process that does not run, or hangs, is started: by the name that mpd gives it."""
         folder = self.settings.data_dir
         if not folder:
             return "start it, or correct its address in the settings"
-        # A running mpd refuses a second start, and starts by itself what it can: what it did not mend, a new one may.
-        stop = f"mpd stop --data {folder} && " if _mpd_runs(Path(folder)) else ""
+        if _mpd_runs(Path(folder)):
+            return f"mpd starts it again by itself: `mpd logs {name} --data {folder}` says why it ended"
+        return f"mpd start --detach --data {folder}"
+
+    def serve(self, name: str, words: str) -> str:
+        """How a service of this name comes to run: by mpd, where its data is, else by its module."""
+        if not self.settings.data_dir:
+            return self.module(words)
+        return self.start(name) if name in self.settings.services else self._restart
+
+    @property
+    def migrate(self) -> str:
+        """How tables and roles are made as this build wants them: mpd does it when it starts, with all passwords."""
+        return self._restart if self.settings.data_dir else self.module("mpprojector migrate")
+
+    @property
+    def _restart(self) -> str:
+        folder = self.settings.data_dir
+        stop = f"mpd stop --data {folder} && " if folder and _mpd_runs(Path(folder)) else ""
         return f"{stop}mpd start --detach --data {folder}"
 
-    def psql(self, statement: str) -> str:
-        """How to run a statement as the owner here. The password is not shown: it is taken from where we have it."""
-        variable = '"$MP_POSTGRES_OWNER_DSN"'
-        if "MP_POSTGRES_OWNER_DSN" not in os.environ:
-            variable = '"$(jq -r .postgres_owner_dsn "${MP_HOME:-$HOME/.moduprompt}/operator.json")"'
-        return f'psql {variable} -c "{statement}"'
+    def sql(self, statement: str) -> str:
+        """How to run a statement as the owner here: by a command of ours, which knows where and as whom."""
+        return f"python -m mpoperator.sql {shlex.quote(statement)}"
 
 
 def _mpd_runs(folder: Path) -> bool:
@@ -171,7 +187,7 @@ async def _open_database(found: Cluster) -> None:
     except asyncpg.InvalidAuthorizationSpecificationError as error:
         found.errors["postgres"] = f"PostgreSQL {REFUSES}: {error}; {CREDENTIALS}"
     except DRIVER_ERRORS as error:
-        found.errors["postgres"] = f"PostgreSQL does not answer: {_said(error)}"
+        found.errors["postgres"] = f"PostgreSQL does not answer: {said(error)}"
 
 
 async def _open_redis(found: Cluster) -> None:
@@ -189,7 +205,7 @@ async def _open_redis(found: Cluster) -> None:
         await client.ping()
     except (RedisError, OSError, TimeoutError) as error:
         refused = isinstance(error, AuthenticationError | NoPermissionError)
-        how = f"{REFUSES}: {error}; {CREDENTIALS}" if refused else f"does not answer: {_said(error)}"
+        how = f"{REFUSES}: {error}; {CREDENTIALS}" if refused else f"does not answer: {said(error)}"
         found.errors["redis"] = f"Redis {how}"
         await client.aclose()
     else:
@@ -205,10 +221,6 @@ async def _close(found: Cluster) -> None:
     if found.nc is not None:
         with contextlib.suppress(*GONE):
             await found.nc.close()
-
-
-def _said(error: BaseException) -> str:
-    return str(error) or type(error).__name__
 
 
 class Stopwatch:

@@ -16,7 +16,7 @@ from mpbus.vitals import Vital
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
-from mpoperator.errors import Refused, ServerGone
+from mpoperator.errors import Refused, ServerGone, said
 
 _CONNECT_SECONDS = 5.0
 _LISTEN_SECONDS = 1.0
@@ -43,7 +43,7 @@ async def bus(options: NatsOptions) -> AsyncIterator[Client]:
     except Unusable as error:
         raise Refused(str(error)) from error
     try:
-        with _as_gone("NATS", NatsError):
+        with as_gone("NATS", NatsError):
             try:
                 yield nc
             except Denied as error:
@@ -72,8 +72,8 @@ async def _instead(options: NatsOptions, vital: Vital, error: BaseException) -> 
         await asyncio.wait_for(_listened(options), _LISTEN_SECONDS)
     except OSError as nobody:  # A time-out is one, too.
         return f"NATS is away: nothing listens at {where} ({str(nobody) or 'no answer'})"
-    said = str(error) or vital.state
-    return f"something listens at {where}, and does not answer as NATS does: {said}"
+    why = str(error) or vital.state
+    return f"something listens at {where}, and does not answer as NATS does: {why}"
 
 
 async def _listened(options: NatsOptions) -> None:
@@ -95,7 +95,7 @@ async def _listened(options: NatsOptions) -> None:
 @contextlib.asynccontextmanager
 async def archive(dsn: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection to the archive in PostgreSQL, as a role that sees all of it. Raises `ServerGone` or `Refused`."""
-    with _as_gone("PostgreSQL", *_WORLD):
+    with as_gone("PostgreSQL", *_WORLD):
         connection = await _connected(dsn)
         try:
             await _check_sight(connection)
@@ -110,7 +110,7 @@ async def _connected(dsn: str) -> asyncpg.Connection:
             dsn, "mpctl", {"jit": "off"}, connect_seconds=_CONNECT_SECONDS, command_seconds=_STATEMENT_SECONDS
         ).connect()
     except OSError as error:
-        raise ServerGone(f"PostgreSQL does not answer: {error}") from error
+        raise ServerGone(f"PostgreSQL does not answer: {said(error)}") from error
 
 
 async def _check_sight(connection: asyncpg.Connection) -> None:
@@ -124,9 +124,10 @@ async def _check_sight(connection: asyncpg.Connection) -> None:
 
 
 @contextlib.contextmanager
-def _as_gone(name: str, *errors: type[Exception]) -> Iterator[None]:
+def as_gone(name: str, *errors: type[Exception]) -> Iterator[None]:
+    """Raise `ServerGone` for each of these errors, and for a connection that breaks."""
     world: tuple[type[Exception], ...] = (*errors, ConnectionError, TimeoutError)
     try:
         yield
     except world as error:
-        raise ServerGone(f"{name} does not answer: {str(error) or type(error).__name__}") from error
+        raise ServerGone(f"{name} does not answer: {said(error)}") from error

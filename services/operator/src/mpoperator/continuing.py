@@ -12,7 +12,7 @@ from mpkernel.ports import SnapshotsUnavailable
 from nats.aio.client import Client
 
 from mpoperator.chain import Chain
-from mpoperator.errors import ServerGone
+from mpoperator.errors import ServerGone, said
 from mpoperator.marks import take_mark_away
 from mpoperator.progress import meter
 from mpoperator.replaying import folded
@@ -50,7 +50,7 @@ async def _forget(nc: Client, shard: str) -> None:
     try:
         await ObjectSnapshots(nc, shard).forget()
     except SnapshotsUnavailable as error:
-        raise ServerGone(f"the stored snapshot is of another log and could not be deleted: {error}") from error
+        raise ServerGone(f"the stored snapshot is of another log and could not be deleted: {said(error)}") from error
 
 
 async def _is_of(stream: LogStream, stream_seq: int, commit_hash: str) -> bool:

@@ -11,6 +11,11 @@ ToolError
 import msgspec
 
 
+def said(error: BaseException) -> str:
+    """What an error says, or what it is where it says nothing, as one that only ran out of time."""
+    return str(error) or type(error).__name__
+
+
 class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The first thing that is not what it should be."""
 

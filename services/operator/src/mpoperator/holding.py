@@ -15,7 +15,7 @@ from mpkernel.adapters.jetstream_lease import JetStreamLease
 from mpkernel.ports import LeaseUnavailable
 from nats.aio.client import Client
 
-from mpoperator.errors import Led, ServerGone
+from mpoperator.errors import Led, ServerGone, said
 
 LEASE_SECONDS = 3_600.0
 """Longer than an operator needs to see that the tool was cut off."""
@@ -55,7 +55,7 @@ async def holding(nc: Client, shard: str, holder: str, lease_seconds: float = LE
             raise
         await _give_back(lease)
     except LeaseUnavailable as error:
-        raise ServerGone(f"the leader's lease cannot be held: {error}") from error
+        raise ServerGone(f"the leader's lease cannot be held: {said(error)}") from error
 
 
 async def _keep(lease: JetStreamLease, lease_seconds: float) -> None:
@@ -70,7 +70,7 @@ async def _keep(lease: JetStreamLease, lease_seconds: float) -> None:
                 raise Led(f"{lease.holder} took the leader's lease meanwhile: stop every kernel, then type it again")
         except LeaseUnavailable as error:
             if loop.time() > until:
-                raise ServerGone(f"the leader's lease could not be renewed, and has run out: {error}") from error
+                raise ServerGone(f"the leader's lease could not be renewed, and has run out: {said(error)}") from error
             wait = min(wait, _AGAIN_SECONDS)
         else:
             until = asked_at + lease_seconds

@@ -10,7 +10,7 @@ from mpprojector.adapters.builds import BuildRefused
 from mpprojector.ports import Unavailable
 
 from mpoperator.connections import archive
-from mpoperator.errors import Refused, ServerGone
+from mpoperator.errors import Refused, ServerGone, said
 from mpoperator.settings import OperatorSettings
 
 _IS_CURRENT = "SELECT to_regclass('mp.projections_serving') IS NOT NULL"
@@ -28,6 +28,6 @@ async def owner(settings: OperatorSettings) -> AsyncIterator[tuple[asyncpg.Conne
         except BuildRefused as error:
             raise Refused(str(error)) from error
         except Unavailable as error:
-            raise ServerGone(f"PostgreSQL does not answer: {error}") from error
+            raise ServerGone(f"PostgreSQL does not answer: {said(error)}") from error
         except asyncpg.InsufficientPrivilegeError as error:
             raise Refused(f"this role is not the owner of the tables: {error}") from error

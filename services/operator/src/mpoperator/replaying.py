@@ -17,7 +17,7 @@ from nats.aio.client import Client
 from mpoperator.chain import Chain
 from mpoperator.checkpoints import Checkpoint, Collector
 from mpoperator.connections import bus
-from mpoperator.errors import Disproved, Finding, Refused, ServerGone
+from mpoperator.errors import Disproved, Finding, Refused, ServerGone, said
 from mpoperator.progress import Meter, meter
 from mpoperator.running import Answer
 from mpoperator.settings import OperatorSettings
@@ -105,7 +105,7 @@ async def load_snapshot(nc: Client, shard: str) -> bytes:
     try:
         data = await ObjectSnapshots(nc, shard).load()
     except SnapshotsUnavailable as error:
-        raise ServerGone(f"the stored snapshot cannot be read: {error}") from error
+        raise ServerGone(f"the stored snapshot cannot be read: {said(error)}") from error
     if data is None:
         raise Refused("there is no stored snapshot: fold from the first event, without --from-snapshot")
     return data

@@ -25,7 +25,7 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js.errors import APIError
 
-from mpoperator.errors import Refused, ServerGone
+from mpoperator.errors import Refused, ServerGone, said
 
 EPOCHS_APART = 1_000
 """More elections than a cluster has between two backups, in case this machine's clock is far behind."""
@@ -92,5 +92,5 @@ async def begin_epoch(nc: Client, name: str, shard: Shard, position: LogPosition
     except APIError as error:
         raise Refused(f"the new epoch was not taken: {error.description}. Does a kernel run?") from error
     except (NatsError, TimeoutError) as error:
-        raise ServerGone(f"the new epoch could not be stored: {str(error) or type(error).__name__}") from error
+        raise ServerGone(f"the new epoch could not be stored: {said(error)}") from error
     return LogPosition(int(ack.seq), sealed.last_seq, found)

@@ -105,4 +105,5 @@ def read_settings() -> OperatorSettings:
         path = operator_file(os.environ)
         raise NotConfigured(f"where are the servers? {names} (neither set nor in {path})") from error
     except (OSError, ValueError) as error:
-        raise NotConfigured(f"{operator_file(os.environ)} cannot be read: {error}") from error
+        path = operator_file(os.environ)
+        raise NotConfigured(f"{path} cannot be read, and `mpd start` writes it anew: {error}") from error

@@ -16,7 +16,7 @@ from nats.js import api
 from nats.js.errors import NotFoundError
 
 from mpoperator.chain import Chain, Stored
-from mpoperator.errors import Disproved, Finding, ServerGone
+from mpoperator.errors import Disproved, Finding, ServerGone, said
 
 _BATCH = 512
 _BYTES_MAX = 32 << 20
@@ -93,7 +93,7 @@ class LogStream:
             except (ConsumerLost, TimeoutError) as error:
                 attempts += 1
                 if attempts >= _ATTEMPTS:
-                    raise ServerGone(f"reading {self.name} failed {attempts} times: {error}") from error
+                    raise ServerGone(f"reading {self.name} failed {attempts} times: {said(error)}") from error
 
     async def _read_once(self, after: int, last: int) -> AsyncGenerator[list[Stored], None]:
         consumer = await self._js.add_consumer(self.name, _ephemeral(after + 1))

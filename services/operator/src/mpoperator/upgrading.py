@@ -20,7 +20,7 @@ from mpschema.envelope import Outcome
 from nats.aio.client import Client
 
 from mpoperator.connections import bus
-from mpoperator.errors import NotConfigured, Refused, ServerGone
+from mpoperator.errors import NotConfigured, Refused, ServerGone, said
 from mpoperator.running import Answer
 from mpoperator.settings import OperatorSettings
 
@@ -167,7 +167,7 @@ async def _raise(level: int, was: int, asked: Asked) -> Outcome:
     except (Rejected, Unauthenticated) as refused:
         raise Refused(f"the log stays at feature level {was}: {_why(refused)}") from refused
     except ClientError as error:
-        raise ServerGone(f"{error}; `mpctl upgrade status` tells whether the log was raised") from error
+        raise ServerGone(f"{said(error)}; `mpctl upgrade status` tells whether the log was raised") from error
 
 
 def _why(refused: ProblemError) -> str:

@@ -32,7 +32,7 @@ from mpoperator.backup.manifest import Backup
 from mpoperator.backup.restoring import Restored, restore
 from mpoperator.cluster import GONE, cluster
 from mpoperator.connections import archive
-from mpoperator.errors import Disproved, Finding, Refused, ServerGone
+from mpoperator.errors import Disproved, Finding, Refused, ServerGone, said
 from mpoperator.running import Answer
 from mpoperator.settings import OperatorSettings
 
@@ -126,7 +126,7 @@ async def _rehearse(settings: OperatorSettings, source: Path, place: Path, *, co
         tables = await watch.step("read models", _compare(stack)) if compare else {}
         await asyncio.to_thread(stack.stop)
     except (ServerFailed, WheelMissing) as error:
-        raise ServerGone(f"the throw-away cluster: {error}") from error
+        raise ServerGone(f"the throw-away cluster: {said(error)}") from error
     finally:
         await asyncio.to_thread(stack.kill)
     return Drilled(
@@ -193,7 +193,7 @@ async def _decide(stack: Stack) -> None:
         detail = f"a command was refused: {refused.code} {refused.detail}"
         raise Disproved(Finding(where="state", detail=detail)) from refused
     except ClientError as error:
-        raise ServerGone(f"the throw-away cluster decided no command: {error}") from error
+        raise ServerGone(f"the throw-away cluster decided no command: {said(error)}") from error
 
 
 async def _compare(stack: Stack) -> Dump:
@@ -213,7 +213,7 @@ async def _compare(stack: Stack) -> Dump:
     try:
         found = await dump_tables(stack.postgres.dsn())
     except Unavailable as error:
-        raise ServerGone(f"the throw-away cluster's PostgreSQL: {error}") from error
+        raise ServerGone(f"the throw-away cluster's PostgreSQL: {said(error)}") from error
     if wrong := [name for name, rows in wanted.items() if found[name] != rows]:
         raise Disproved(Finding(where="read models", detail=f"{', '.join(wrong)} are not what a fresh fold gives"))
     return found

@@ -51,7 +51,7 @@ def restore_keys(source: Path, secrets: Path) -> KeysRestored:
     except OSError as error:
         raise Refused(f"{source} cannot be read: {error.strerror}") from error
     except msgspec.DecodeError as error:
-        raise Disproved(Finding(where="keys", detail=f"{source} holds no keys: {error}")) from error
+        raise Disproved(Finding(where="file of keys", detail=f"{source} holds no keys: {error}")) from error
     strange = [name for name in kept.files if Path(name).name != name]
     if kept.format != FORMAT or strange:
         raise Refused(f"{source} is a {kept.format} with the files {', '.join(kept.files)}: not taken")

@@ -14,7 +14,7 @@ from mpoperator.access import HOLDER, must_not_be_led
 from mpoperator.backup.manifest import Backup
 from mpoperator.checkpoints import Heads
 from mpoperator.cluster import Cluster
-from mpoperator.errors import Refused, ServerGone
+from mpoperator.errors import Refused, ServerGone, said
 
 _PLACES = "SELECT name, position, hash FROM mp.projections WHERE position > 0 ORDER BY position DESC"
 _BUILDS = """
@@ -53,7 +53,7 @@ async def must_fit(cluster: Cluster, backup: Backup, heads: Heads) -> None:
     except asyncpg.PostgresError as error:
         if isinstance(error, asyncpg.UndefinedTableError | asyncpg.InvalidSchemaNameError):
             return
-        raise ServerGone(f"PostgreSQL does not answer: {error}") from error
+        raise ServerGone(f"PostgreSQL does not answer: {said(error)}") from error
     for row in rows:
         if row["position"] > backup.seq:
             raise Refused(
@@ -87,4 +87,4 @@ async def _has_snapshot(nc: Client, shard: str) -> bool:
     try:
         return await ObjectSnapshots(nc, shard).load() is not None
     except SnapshotsUnavailable as error:
-        raise ServerGone(f"whether a snapshot is stored is not known: {error}") from error
+        raise ServerGone(f"whether a snapshot is stored is not known: {said(error)}") from error

@@ -63,14 +63,14 @@ async def _durable(cluster: Cluster, database: asyncpg.Connection) -> Check:
     off = [name for name in _DURABLE if await database.fetchval("SELECT current_setting($1)", name) != "on"]
     version = await database.fetchval("SELECT current_setting('server_version')")
     if off:
-        mend = cluster.psql(f"ALTER SYSTEM SET {off[0]} = on") + " && " + cluster.psql("SELECT pg_reload_conf()")
+        mend = cluster.sql(f"ALTER SYSTEM SET {off[0]} = on") + " && " + cluster.sql("SELECT pg_reload_conf()")
         return problem("postgres", f"{', '.join(off)} is off: a crash can destroy the archive", mend)
     way = "directly" if await is_direct(database) else "through a pooler, where every statement is a transaction"
     return ok("postgres", f"answers {way}, version {version}")
 
 
 async def _schema(cluster: Cluster, database: asyncpg.Connection) -> Check:
-    mend = cluster.module("mpprojector migrate")
+    mend = cluster.migrate
     try:
         await require_current(database)
     except SchemaMismatch as error:
@@ -91,16 +91,16 @@ async def _roles(cluster: Cluster, database: asyncpg.Connection) -> list[Check]:
     for role in (PROJECTOR, GATEWAY, WEBHOOKS):
         name, row = f"role {role}", rows.get(role)
         if row is None:
-            checks.append(problem(name, "does not exist", cluster.module("mpprojector migrate")))
+            checks.append(problem(name, "does not exist", cluster.migrate))
         elif row["rolsuper"]:
-            checks.append(problem(name, "is a superuser", cluster.psql(f"ALTER ROLE {role} NOSUPERUSER")))
+            checks.append(problem(name, "is a superuser", cluster.sql(f"ALTER ROLE {role} NOSUPERUSER")))
         elif not row["rolcanlogin"]:
-            checks.append(problem(name, "may not log in", cluster.psql(f"ALTER ROLE {role} LOGIN")))
+            checks.append(problem(name, "may not log in", cluster.sql(f"ALTER ROLE {role} LOGIN")))
         elif role != PROJECTOR and row["rolbypassrls"]:
             detail = "bypasses row-level security: it sees every tenant"
-            checks.append(problem(name, detail, cluster.psql(f"ALTER ROLE {role} NOBYPASSRLS")))
+            checks.append(problem(name, detail, cluster.sql(f"ALTER ROLE {role} NOBYPASSRLS")))
         elif above := await database.fetchval(_ABOVE, role):
-            checks.append(problem(name, f"is a member of {above}", cluster.psql(f"REVOKE {above} FROM {role}")))
+            checks.append(problem(name, f"is a member of {above}", cluster.sql(f"REVOKE {above} FROM {role}")))
         else:
             checks.append(ok(name, "is there, with no more rights than it needs"))
     return checks
@@ -116,10 +116,10 @@ async def _rows(cluster: Cluster, database: asyncpg.Connection) -> list[Check]:
         if not (row["relrowsecurity"] and row["relforcerowsecurity"]):
             mend = f"ALTER TABLE mp.{table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"
             how = "off" if not row["relrowsecurity"] else "not forced"
-            checks.append(problem(f"rows {table}", f"row-level security is {how}", cluster.psql(mend)))
+            checks.append(problem(f"rows {table}", f"row-level security is {how}", cluster.sql(mend)))
     for row in policies:
         if row["gateway"] and (row["shown"] is None or row["shown"] == "true"):
-            mend = cluster.psql(f"DROP POLICY {row['polname']} ON mp.{row['relname']}")
+            mend = cluster.sql(f"DROP POLICY {row['polname']} ON mp.{row['relname']}")
             detail = f"the policy {row['polname']} shows the gateway every tenant's rows"
             checks.append(problem(f"rows {row['relname']}", detail, mend))
     return checks or [ok("rows", f"row-level security is forced on {len(tables)} tables")]
@@ -130,15 +130,15 @@ async def _grants(cluster: Cluster, database: asyncpg.Connection) -> list[Check]
     for row in await database.fetch(_WRITES, GATEWAY):
         statement = f"REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON mp.{row['relname']} FROM {GATEWAY}, PUBLIC"
         checks.append(
-            problem(f"grants {row['relname']}", f"the gateway may {row['privileges']}", cluster.psql(statement))
+            problem(f"grants {row['relname']}", f"the gateway may {row['privileges']}", cluster.sql(statement))
         )
     if await database.fetchval("SELECT has_schema_privilege($1, 'mp', 'CREATE')", GATEWAY):
-        mend = cluster.psql(f"REVOKE CREATE ON SCHEMA mp FROM {GATEWAY}, PUBLIC")
+        mend = cluster.sql(f"REVOKE CREATE ON SCHEMA mp FROM {GATEWAY}, PUBLIC")
         checks.append(problem("grants", "the gateway may make tables", mend))
     for row in await database.fetch(_WRITES, PROJECTOR):
         beyond = [each for each in row["privileges"].split(", ") if each != "INSERT"]
         if row["relname"] in _ARCHIVE and beyond:
             statement = f"REVOKE {', '.join(beyond)} ON mp.{row['relname']} FROM {PROJECTOR}, PUBLIC"
             detail = f"the projector may {', '.join(beyond)} what is archived"
-            checks.append(problem(f"grants {row['relname']}", detail, cluster.psql(statement)))
+            checks.append(problem(f"grants {row['relname']}", detail, cluster.sql(statement)))
     return checks or [ok("grants", "the gateway can write nothing, the archive is appended only")]

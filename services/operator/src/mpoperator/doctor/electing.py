@@ -138,9 +138,11 @@ async def _own_words(cluster: Cluster) -> list[Check]:
     checks = []
     for name, url in cluster.settings.services.items():
         facts = await cluster.get_json(f"{url.rstrip('/')}/readyz") if name.startswith("kernel") else None
-        for word, mend in (("clock", _CLOCK), ("lease", cluster.start_command)):
+        for word in ("clock", "lease"):
             said = (facts or {}).get(word, "ok")
             if said != "ok":
+                keeper = "valkey" if "redis" in str(said) else "nats"
+                mend = _CLOCK if word == "clock" else cluster.start(keeper)
                 told = problem if facts and not facts.get("ready") else warning
                 check = told(f"{word} {name}", str(said), mend)
                 checks.append(follows(check, "redis") if "redis" in str(said) else check)

@@ -5,52 +5,74 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from mpbus.database import DRIVER_ERRORS
-from mpbus.errors import BusError
+from mpbus.errors import BusError, ChainBroken
 from mpschema.codec import MalformedCommit
 from msgspec.structs import replace
 from redis.exceptions import RedisError
 
 from mpoperator.cluster import GONE, Cluster, cluster
 from mpoperator.doctor import counting, credentials, database, folding, leading, log, machine, servers, streams
-from mpoperator.doctor.report import Check, Report, State, unknown
+from mpoperator.doctor.report import Check, Report, State, follows, unknown
+from mpoperator.errors import said
 from mpoperator.settings import OperatorSettings
 
-_LOOKS: tuple[tuple[str, Callable[[Cluster], Awaitable[list[Check]]]], ...] = (
-    ("nats", servers.nats_checks),
-    ("redis", servers.redis_checks),
-    ("credential servers", credentials.credential_checks),
-    ("clock servers", servers.clock_checks),
-    ("streams", streams.stream_checks),
-    ("log chain", log.log_checks),
-    ("intake", streams.intake_checks),
-    ("leader", leading.leader_checks),
-    ("feed", streams.feed_checks),
-    ("postgres", database.database_checks),
-    ("projections", folding.projection_checks),
-    ("event types", folding.event_type_checks),
-    ("services", machine.service_checks),
-    ("counts services", counting.count_checks),
+_LOOKS: tuple[tuple[str, str, Callable[[Cluster], Awaitable[list[Check]]]], ...] = (
+    ("nats", "nats", servers.nats_checks),
+    ("redis", "redis", servers.redis_checks),
+    ("credential servers", "nats", credentials.credential_checks),
+    ("clock servers", "nats", servers.clock_checks),
+    ("streams", "nats", streams.stream_checks),
+    ("log chain", "nats", log.log_checks),
+    ("intake", "nats", streams.intake_checks),
+    ("leader", "nats", leading.leader_checks),
+    ("feed", "nats", streams.feed_checks),
+    ("postgres", "postgres", database.database_checks),
+    ("projections", "postgres", folding.projection_checks),
+    ("event types", "postgres", folding.event_type_checks),
+    ("services", "services", machine.service_checks),
+    ("counts services", "services", counting.count_checks),
 )
-"""Each look, and the line that says why it could not be looked."""
+"""Each look, the line that says why it could not be looked, and that of the server it rests on."""
+
+_DOOR_CLOSED = "the door is closed"
+"""How a gateway's concern begins that lets nobody in whom it does not know."""
 
 
 async def examine(settings: OperatorSettings, *, strict: bool) -> Report:
     """Look at everything. With `strict`, warnings and what is not known count as problems."""
     checks: list[Check] = []
     async with cluster(settings) as found:
-        for name, look in _LOOKS:
-            checks += await _looked(name, look, found)
+        for name, server, look in _LOOKS:
+            checks += await _looked(name, server, look, found)
         checks += machine.disk_checks(found) + machine.secret_checks(found)
-    report = Report.of(checks)
+    report = Report.of(deduced(checks))
     return report if not strict or not (report.warnings or report.unknown) else _strict(report.checks)
 
 
-async def _looked(name: str, look: Callable[[Cluster], Awaitable[list[Check]]], found: Cluster) -> list[Check]:
-    """One look. A server that goes away meanwhile is itself a finding."""
+async def _looked(
+    name: str, server: str, look: Callable[[Cluster], Awaitable[list[Check]]], found: Cluster
+) -> list[Check]:
+    """One look. A server that goes away meanwhile is itself a finding, and so is a log that nobody can read."""
     try:
         return await look(found)
-    except (*GONE, *DRIVER_ERRORS, BusError, MalformedCommit, RedisError) as error:
-        return [unknown(name, f"could not be looked at: {str(error) or type(error).__name__}")]
+    except (ChainBroken, MalformedCommit) as error:
+        return [unknown(name, f"could not be looked at: {error}", because="log chain")]
+    except (*GONE, *DRIVER_ERRORS, BusError, RedisError) as error:
+        return [unknown(name, f"could not be looked at: {said(error)}", because=server)]
+
+
+def deduced(checks: list[Check]) -> list[Check]:
+    """The same, where what no kernel does follows from the line of a kernel: where none of them is well.
+
+    A gateway's door is closed while it cannot read the log to its end, as without NATS.
+    """
+    kernels = [check for check in checks if check.name.startswith("service kernel-")]
+    well = not kernels or any(check.state is State.OK for check in kernels)
+    bad = {check.name for check in checks if check.state is not State.OK}
+    causes = {"leader": "" if well else kernels[0].name}
+    causes["progress"] = "leader" if "leader" in bad else causes["leader"]
+    causes |= {check.name: "nats" for check in checks if check.detail.startswith(_DOOR_CLOSED)}
+    return [follows(check, check.because or causes.get(check.name, "")) for check in checks]
 
 
 def _strict(checks: list[Check]) -> Report:

@@ -39,7 +39,7 @@ async def projection_checks(cluster: Cluster) -> list[Check]:
     found = {row["name"] for row in serving}
     checks = [await _one(cluster, row, end, _being_filled(rows, row["name"])) for row in serving]
     checks += [_build(row) for row in rows if row["phase"] in _MOVING]
-    mend = cluster.module("mpprojector")
+    mend = cluster.serve("projector-1", "mpprojector")
     missing = [problem(f"projection {name}", "was never begun", mend) for name in sorted(set(VIEWS) - found)]
     return checks + missing
 
@@ -70,21 +70,22 @@ async def event_type_checks(cluster: Cluster) -> list[Check]:
 async def _one(cluster: Cluster, row: asyncpg.Record, end: int | None, filled: set[int]) -> Check:
     name, at = f"projection {row['name']}", row["position"]
     if row["state"] == "halted":
-        rebuild = f"mpctl projection rebuild {row['name']}"
+        rebuild = f"`mpctl projection rebuild {row['name']}`"
         mend = f"deploy the fix and restart the projectors; where its rows are damaged: {rebuild}"
         if any(name in str(row["error"]) for name in ("ChainBroken", "ForeignMessage")):
             mend = "see the line `log chain` here: it goes on by itself once the log is put back"
+            return follows(problem(name, f"halted after event {at:,}: {row['error']}", mend), "log chain")
         return problem(name, f"halted after event {at:,}: {row['error']}", mend)
     if not row["owned"]:
         behind = "" if end is None else f", {max(0, end - at):,} behind"
         detail = f"unowned: no projector folds it, it stands at event {at:,}{behind}"
-        return follows(problem(name, detail, cluster.module("mpprojector")), _projector(cluster))
+        return follows(problem(name, detail, cluster.serve("projector-1", "mpprojector")), _projector(cluster))
     view = VIEWS.get(row["name"])
     if view is not None and view.version != row["version"]:
         detail = f"version {row['version']} serves, this build has {view.version}"
         if view.version in filled:
             return warning(name, f"{detail}, which is being filled", f"mpctl projection switch {row['name']}")
-        return problem(name, detail, cluster.module("mpprojector migrate"))
+        return problem(name, detail, cluster.migrate)
     if end is None:
         return unknown(name, f"at event {at:,}; the log cannot be read to compare", because=_unread(cluster))
     if wrong := await _of_another_log(cluster, row):
@@ -92,7 +93,7 @@ async def _one(cluster: Cluster, row: asyncpg.Record, end: int | None, filled: s
     lag = max(0, end - at)
     detail = f"{row['state']} at event {at:,}, {lag:,} behind, owned by {row['owner']}"
     if lag and (row["lag_seconds"] > _LAG_WARNS_SECONDS or lag > _LAG_WARNS_EVENTS):
-        return warning(name, detail, "mpctl top shows whether it catches up; more projectors share the work")
+        return warning(name, detail, "`mpctl top` shows whether it catches up; more projectors share the work")
     return ok(name, detail)
 
 
@@ -117,7 +118,8 @@ def _build(row: asyncpg.Record) -> Check:
         mend = f"mpctl projection drop {row['name']}@{row['build']}"
         return problem(name, f"halted after event {at:,}: {row['error']}", mend)
     if not row["owned"]:
-        mend = f"start a projector of version {row['version']}, or: mpctl projection drop {row['name']}@{row['build']}"
+        drop = f"`mpctl projection drop {row['name']}@{row['build']}`"
+        mend = f"start a projector of version {row['version']}, or: {drop}"
         return warning(name, f"unowned: nobody folds it, it stands at event {at:,}", mend)
     return ok(name, f"{row['phase']} at event {at:,}, version {row['version']}")
 

@@ -30,7 +30,7 @@ async def leader_checks(cluster: Cluster) -> list[Check]:
     except (BusError, MalformedCommit) as error:
         return [*checks, unknown("log", f"its newest commit cannot be read: {error}", because="log chain")]
     if head is None:
-        return [*checks, warning("log", "is empty: no kernel has ever led here", cluster.module("mpkernel"))]
+        return [*checks, warning("log", "is empty: no kernel has ever led here", cluster.serve("kernel-1", "mpkernel"))]
     checks.append(ok("log", f"event {head.position.seq:,}, commit {head.stream_seq:,}, epoch {head.header.epoch}"))
     checks += await election_checks(cluster, head)
     checks.append(await _progress(cluster))
@@ -43,11 +43,10 @@ def _judge(cluster: Cluster, right: Holder, turn: Holder | None) -> list[Check]:
         return [unknown("leader", "nobody says who holds the lease: NATS does not answer", because="nats")]
     if right.error:
         detail = f"JetStream does not say who holds the lease, and nobody can lead: {right.error}"
-        return [problem("leader", detail, cluster.start_command)]
+        return [problem("leader", detail, cluster.start("nats"))]
     if not right.holder:
         detail = "no kernel holds the lease: commands wait and are not decided"
-        mend = f"see `log chain` and the kernels here; where none runs: {cluster.module('mpkernel')}"
-        return [problem("leader", detail, mend)]
+        return [problem("leader", detail, cluster.serve("kernel-1", "mpkernel"))]
     checks = [ok("leader", f"{right.holder} holds the lease")]
     if turn is not None and turn.holder not in (None, right.holder):
         detail = f"{turn.holder} holds the key in Redis: a change of the leader is slower meanwhile"

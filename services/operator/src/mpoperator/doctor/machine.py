@@ -37,7 +37,7 @@ async def service_checks(cluster: Cluster) -> list[Check]:
 def _service(cluster: Cluster, name: str, url: str, facts: dict[str, object] | None) -> Check:
     label = f"service {name}"
     if facts is None:
-        return problem(label, f"does not answer at {url}", cluster.start_command)
+        return problem(label, f"does not answer at {url}", cluster.start(name))
     shown = {key: value for key, value in facts.items() if key not in ("ready", "status", "concerns")}
     detail = ", ".join(f"{key} {value}" for key, value in shown.items()) if isinstance(shown, dict) else str(shown)
     ready = facts.get("ready", facts.get("status") == "ok")
@@ -51,7 +51,9 @@ def _server_away(facts: dict[str, object]) -> str:
     """The line of the server that a service says it lacks, empty where it lacks none or is halted."""
     if "halted_by" in facts:
         return "log chain" if "relay --rebuild" not in str(facts["halted_by"]) else ""
-    return next((line for word, line in _RESTS_ON.items() if facts.get(word, OK) != OK), "")
+    lease = str(facts.get("lease", OK))
+    away = next((line for word, line in _RESTS_ON.items() if facts.get(word, OK) != OK), "")
+    return away or ("nats" if "jetstream" in lease else "")
 
 
 def _mend_of(cluster: Cluster, name: str, facts: dict[str, object]) -> str:
@@ -64,7 +66,9 @@ def _mend_of(cluster: Cluster, name: str, facts: dict[str, object]) -> str:
         return "see the line `log chain` here: it goes on by itself once the log is put back"
     if "waits_for" in facts:
         return "mend what it waits for: it goes on by itself"
-    return f"mpd logs {name}" if cluster.settings.data_dir else f"see the log of {name}"
+    return (
+        f"mpd logs {name} --data {cluster.settings.data_dir}" if cluster.settings.data_dir else f"see the log of {name}"
+    )
 
 
 def _concerns(name: str, facts: dict[str, object] | None) -> list[Check]:

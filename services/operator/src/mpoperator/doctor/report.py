@@ -125,13 +125,15 @@ def folded(checks: list[Check]) -> list[Check]:
 def _reasoned(checks: list[Check]) -> list[Check]:
     """Lines with their first cause. It is one only where it stands here and is not well: else a line is its own."""
     bad = {check.name: check.because for check in checks if check.state is not State.OK}
-    return [follows(check, _root(bad, check.because)) for check in checks]
+    roots = [(check, _root(bad, check.because)) for check in checks]
+    return [follows(check, "" if root == check.name else root) for check, root in roots]
 
 
 def _root(bad: dict[str, str], name: str) -> str:
-    if name not in bad:
-        return ""
-    return _root(bad, bad[name]) or name
+    found = ""
+    while name in bad and name != found:
+        found, name = name, bad[name]
+    return found
 
 
 def _table(checks: list[Check]) -> Table:

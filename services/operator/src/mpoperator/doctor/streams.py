@@ -99,7 +99,7 @@ async def feed_checks(cluster: Cluster) -> list[Check]:
         return [unknown("feed", "there is no feed to look at", because=_why_not(cluster, name))]
     head = await cluster.head()
     last, end = info["state"]["last_seq"], head.position.seq if head else 0
-    mend = cluster.module("mpkernel relay")
+    mend = cluster.serve("relay-1", "mpkernel relay")
     if last > end:
         detail = f"goes on to event {last}, the log ends with {end}: it is of another log"
         return [problem("feed", detail, cluster.module("mpkernel relay --rebuild"))]
@@ -130,13 +130,13 @@ def _ingest(cluster: Cluster, config: api.StreamConfig) -> Check:
         return ok(name, f"the log takes commits on {plain}: NATS asks nobody who they are")
     detail = f"the log takes commits on {plain}, too: any credential can stop the shard"
     mend = cluster.module("mpbus provision")
-    return warning(name, detail, f"{mend}, once the log is at feature level 3 (mpctl upgrade finalize)")
+    return warning(name, detail, f"`{mend}`, once the log is at feature level 3 (`mpctl upgrade finalize`)")
 
 
 def _missing(cluster: Cluster, name: str) -> Check:
     mend = cluster.module("mpbus provision")
     if name == subjects.log_stream(cluster.shard):
-        mend = f"in a new installation: {mend}; if it was there and is lost: mpctl backup restore DIR"
+        mend = f"in a new installation: `{mend}`; if it was there and is lost: `mpctl backup restore DIR`"
     return problem(f"stream {name}", "does not exist", mend)
 
 
@@ -155,10 +155,9 @@ def _mend_settings(cluster: Cluster, name: str, wrong: set[str], replicas: int) 
         return cluster.module("mpbus provision", **({"MP_REPLICAS": str(replicas)} if replicas > 1 else {}))
     again = cluster.module("mpbus provision")
     if name == subjects.log_stream(cluster.shard):
-        return (
-            "mpctl backup create DIR, then mpctl backup restore DIR into a new cluster: it cannot be changed in place"
-        )
-    return f"stop the kernels and gateways, then: nats stream rm -f {name} && {again}"
+        anew = "`mpctl backup create DIR`, then `mpctl backup restore DIR` into a new cluster"
+        return f"{anew}: it cannot be changed in place"
+    return f"stop the kernels and gateways, then: `nats stream rm -f {name} && {again}`"
 
 
 async def _copies(cluster: Cluster, name: str, info: dict[str, Any]) -> Check:
@@ -210,7 +209,7 @@ def _backlog(info: dict[str, Any]) -> Check:
     share = max(messages / COMMAND_MESSAGES_MAX, size / COMMAND_BYTES_MAX)
     detail = f"{messages:,} messages wait ({share:.0%} of what fits)"
     if share > _BACKLOG_WARNS:
-        return warning("intake backlog", f"{detail}: soon commands are answered 429", "mpctl top shows what decides")
+        return warning("intake backlog", f"{detail}: soon commands are answered 429", "`mpctl top` shows what decides")
     return ok("intake backlog", detail)
 
 

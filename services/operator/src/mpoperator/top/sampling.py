@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from redis.exceptions import RedisError
 
 from mpoperator.cluster import GONE, Cluster
+from mpoperator.errors import said
 from mpoperator.leases import deciding_holder
 
 _PROJECTIONS = """
@@ -96,7 +97,7 @@ async def _bus(cluster: Cluster, sample: Sample) -> None:
         sample.feed_seq = feed["state"]["last_seq"] if feed else None
         sample.leader = (await deciding_holder(cluster)).holder
     except (*GONE, BusError) as error:
-        sample.unknown.append(f"NATS does not answer: {str(error) or type(error).__name__}")
+        sample.unknown.append(f"NATS does not answer: {said(error)}")
 
 
 async def _head(cluster: Cluster, sample: Sample) -> None:
@@ -117,7 +118,7 @@ async def _database(cluster: Cluster, sample: Sample) -> None:
     try:
         sample.projections = [dict(row) for row in await cluster.database.fetch(_PROJECTIONS)]
     except DRIVER_ERRORS as error:
-        sample.unknown.append(f"PostgreSQL: {str(error) or type(error).__name__}")
+        sample.unknown.append(f"PostgreSQL: {said(error)}")
 
 
 async def _redis(cluster: Cluster, sample: Sample) -> None:

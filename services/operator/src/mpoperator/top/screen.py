@@ -8,6 +8,7 @@ import msgspec
 from mpclient.cli import output
 from mpclient.cli.exits import Exit
 from mpclient.cli.output import STATE_STYLES, safe
+from mpclient.cli.server import halts
 from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -89,7 +90,9 @@ def draw(screen: Screen, history: Sequence[float]) -> RenderableType:
     parts: list[RenderableType] = [_title(screen), Text(), _flow(screen, history), Text(), _projections(screen)]
     if screen.services or screen.redis is not None:
         parts += [Text(), _services(screen)]
-    parts += [Text(f"not known: {safe(why)}", style="magenta") for why in screen.unknown]
+    errors = [each.error for each in screen.projections or ()]
+    untold = [why for why in screen.unknown if not any(why.partition(": ")[2] in error for error in errors if error)]
+    parts += [Text(f"not known: {safe(why)}", style="magenta") for why in untold]
     return Group(*parts)
 
 
@@ -151,11 +154,8 @@ def _projections(screen: Screen) -> RenderableType:
             _number(each.rate),
             safe(each.owner),
         )
-    return Group(table, *(_halt(each) for each in screen.projections if each.error))
-
-
-def _halt(projection: Projection) -> Text:
-    return Text(f"{projection.name} halted after event {projection.position:,}: {safe(projection.error)}", style="red")
+    told = halts((each.name, each.error) for each in screen.projections if each.error)
+    return Group(table, *(Text(safe(each), style="red") for each in told))
 
 
 def _services(screen: Screen) -> Columns:

@@ -1,0 +1,61 @@
+"""What a tool says when it cannot go on names the thing, why, and what mends it; no sentence ends in nothing."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import mpoperator
+import pytest
+from mpd.servers import PostgresServer
+from mpoperator.connections import archive
+from mpoperator.errors import ServerGone
+
+from services.operator.tests.proving import mpctl
+
+SOURCES = Path(mpoperator.__file__).parent
+
+
+def _handlers() -> Iterator[tuple[Path, ast.ExceptHandler]]:
+    for path in sorted(SOURCES.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ExceptHandler):
+                yield path, node
+
+
+def _bare(handler: ast.ExceptHandler) -> Iterator[int]:
+    """Lines in which a server is told to be gone by an error's own words, which may be none."""
+    for node in ast.walk(handler):
+        if isinstance(node, ast.Raise) and "ServerGone" in ast.unparse(node):
+            shown = [each.value for each in ast.walk(node) if isinstance(each, ast.FormattedValue)]
+            if any(isinstance(value, ast.Name) and value.id == handler.name for value in shown):
+                yield node.lineno
+
+
+def test_nobody_is_told_to_be_gone_with_an_empty_end() -> None:
+    found = [f"{path.relative_to(SOURCES)}:{line}" for path, handler in _handlers() for line in _bare(handler)]
+    assert found == []
+
+
+async def test_a_database_that_hangs_is_told_with_the_kind_of_its_error(own_postgres: PostgresServer) -> None:
+    own_postgres.pause()
+    try:
+        with pytest.raises(ServerGone, match="PostgreSQL does not answer: TimeoutError"):
+            async with archive(own_postgres.dsn()):
+                pass
+    finally:
+        own_postgres.resume()
+
+
+def test_a_cut_off_file_of_addresses_is_named_with_who_writes_it(tmp_path: Path) -> None:
+    (tmp_path / "operator.json").write_text('{"nats_url": "nats://127')
+    told = mpctl("log", "verify", home=tmp_path)
+    assert told.code == 2
+    assert f"{tmp_path}/operator.json cannot be read, and `mpd start` writes it anew" in told.err
+
+
+def test_half_a_file_of_keys_is_told_in_good_words(tmp_path: Path) -> None:
+    (tmp_path / "keys.json").write_text('{"format": "moduprompt/ke')
+    told = mpctl("backup", "restore-keys", tmp_path / "keys.json", tmp_path / "secrets", home=tmp_path)
+    assert (told.code, "the file of keys is wrong: " in told.err) == (8, True), told.err
