@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mpbus.accounts import NOBODYS_ACCOUNT, STREAMS_ACCOUNT
 from mpbus.connect import connect
 from mpbus.identities import GATEWAY, OPERATOR
 from mpbus.options import NatsOptions
@@ -94,10 +95,11 @@ class Log:
         return commits
 
     def copy_of_nats(self, folder: Path) -> NatsServer:
-        """A stopped server with its own copy of the stream's files."""
+        """A stopped server that asks nobody who they are, with its own copy of the streams' files."""
         self.stack.nats.stop()
         try:
-            shutil.copytree(self.stack.nats.folder / "jetstream", folder / "jetstream")
+            store = Path("jetstream", "jetstream")  # The server adds the second.
+            shutil.copytree(self.stack.nats.folder / store / STREAMS_ACCOUNT, folder / store / NOBODYS_ACCOUNT)
         finally:
             self.stack.nats.start()
         return NatsServer(folder)
