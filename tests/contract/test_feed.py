@@ -14,6 +14,7 @@ from mpbus.accounts import STREAMS_ACCOUNT, Entry, server_accounts
 from mpbus.connect import connect
 from mpbus.feed_users import FeedUser
 from mpbus.reader import HASH_HEADER, LogReader
+from mpbus.settings import ProvisionSettings
 from mpbus.streams import feed_stream, provision
 from mpd.ports import free_port
 from mpd.servers import NatsServer
@@ -22,7 +23,6 @@ from mpkernel.adapters.jetstream_feed import JetStreamFeed
 from mpkernel.ports import FeedConflict, FeedMessage
 from mpkernel.relay import BATCH_MAX, FeedDiverged, Relay
 from mpkernel.relay_main import drop_feed
-from mpkernel.settings import RelaySettings
 from mpschema import subjects
 from mpschema.envelope import EventRecord
 from mpschema.registry import record_of
@@ -227,7 +227,7 @@ async def test_a_relay_halts_alive_before_a_feed_of_another_log_and_goes_on_once
 
             await eventually(lambda: says(503, "halted_by", "run `python -m mpkernel relay --rebuild`"), 60)
             assert (await http.get("/healthz")).status_code == 200, "a restart would halt again"
-            await drop_feed(RelaySettings(nats_url=own_nats.url, shard=SHARD))
+            await drop_feed(ProvisionSettings(nats_url=own_nats.url, shard=SHARD))
             await eventually(lambda: says(200, "seq", "3"), 60)
     finally:
         relay.kill()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from mpbus.settings import BusSettings, OpsSettings, RedisSettings
+from mpbus.settings import BusSettings, OpsSettings, ProvisionSettings, RedisSettings
 from mpd.stack import Stack
 from mpgateway.settings import GatewaySettings
 from mpkernel.settings import KernelSettings, RelaySettings
@@ -20,14 +23,14 @@ from pydantic_settings import BaseSettings
 from tests.deploy.rendered import VALUES_FILES, compose_services, environment, pods, render, values
 from tests.deploy.test_compose import fresh_keys
 
-# A migration starts from the environment that all tasks share.
+# Migration and provision start from the environment that all tasks share.
 READERS: dict[str, tuple[type[BaseSettings], ...]] = {
     "kernel": (KernelSettings,),
     "relay": (RelaySettings,),
     "projector": (ProjectorSettings,),
     "gateway": (GatewaySettings,),
     "webhooks": (WebhooksSettings,),
-    "provision": (BusSettings,),
+    "provision": (ProvisionSettings, BusSettings),
     "migrate": (MigrationSettings, BusSettings),
 }
 # Shared by all for simplicity, though some have no use for it.
@@ -62,6 +65,7 @@ def test_mpd_sets_what_services_read(tmp_path: Path) -> None:
 PAGE = Path(__file__).parents[2] / "context" / "operations" / "settings.md"
 SECTIONS: dict[str, type[BaseSettings]] = {
     "Every service": OpsSettings,
+    "Who makes streams": ProvisionSettings,
     "Redis": RedisSettings,
     "Kernel": KernelSettings,
     "Projector": ProjectorSettings,
@@ -99,6 +103,33 @@ def test_the_page_has_every_setting_as_it_is(section: str) -> None:
     page = PAGE.read_text().partition(f"## {section}\n")[2].partition("\n## ")[0]
     found = [line for line in page.splitlines() if line.startswith("| `MP_")]
     assert found == rows(section), "\n".join(["the table should be:", *rows(section)])
+
+
+STARTS: dict[str, tuple[dict[str, str], str]] = {
+    "mpkernel": ({"MP_LOG_LEVEL": "verbose"}, "MP_LOG_LEVEL: Input should be 'debug', 'info', 'warning' or 'error'"),
+    "mpkernel relay": ({"MP_LOG_FORMAT": "xml"}, "MP_LOG_FORMAT: Input should be 'json' or 'console'"),
+    "mpkernel relay --rebuild": ({"MP_REPLICAS": "6"}, "MP_REPLICAS: Input should be less than or equal to 5"),
+    "mpbus provision": ({"MP_NATS_USER": "me"}, "MP_NATS_USER needs MP_NATS_PASSWORD_FILE, the file with its password"),
+    "mpprojector": ({}, "MP_POSTGRES_DSN: Field required"),
+    "mpprojector migrate": (
+        {"MP_POSTGRES_OWNER_DSN": "host=h password=hush"},
+        "MP_POSTGRES_OWNER_DSN: write an address",
+    ),
+    "mpwebhooks": ({"MP_NATS_PASSWORD_FILE": "p"}, "MP_NATS_PASSWORD_FILE needs MP_NATS_USER"),
+    "mpgateway": ({"MP_REDIS_TLS_CA_FILE": "ca.pem"}, "MP_REDIS_TLS_CA_FILE needs TLS: write MP_REDIS_URL with rediss"),
+}
+
+
+@pytest.mark.parametrize("program", STARTS)
+def test_a_value_that_does_not_fit_ends_the_start_with_a_sentence(program: str, tmp_path: Path) -> None:
+    given, said = STARTS[program]
+    if program in ("mpgateway", "mpwebhooks"):
+        given = {"MP_POSTGRES_DSN": "postgresql://u:hush@h/d", "MP_SECRETS_DIR": str(tmp_path), **given}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MP_")}
+    command = [sys.executable, "-m", *program.split()]
+    done = subprocess.run(command, env=kept | given, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, "Traceback" in done.stderr, "hush" in done.stderr) == (2, False, False), done.stderr
+    assert f"settings: {said}" in done.stderr
 
 
 def test_no_service_reads_a_variable_that_the_page_does_not_have() -> None:

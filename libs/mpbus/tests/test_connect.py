@@ -16,7 +16,8 @@ from mpbus.connect import connect
 from mpbus.errors import Denied, Unusable
 from mpbus.options import NatsOptions
 from mpbus.producer import CommandProducer
-from mpbus.settings import NatsSettings, redacted
+from mpbus.settings import NatsSettings
+from mpbus.values import redacted
 from mpd.servers import NatsServer
 
 from libs.mpbus.tests.test_producer import command

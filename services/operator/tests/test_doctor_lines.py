@@ -50,6 +50,7 @@ def test_services_that_lack_a_server_follow_from_it_and_a_dead_one_speaks_for_it
 def test_a_server_that_refuses_us_is_not_told_to_be_away(patient: Patient) -> None:
     found = patient.run(
         MP_NATS_NKEY_SEED_FILE="",
+        MP_REDIS_USER="",
         MP_REDIS_PASSWORD_FILE="",
         MP_POSTGRES_OWNER_DSN=re.sub(r":[^:@/]*@", ":wrong@", patient.stack.postgres.dsn()),
     )

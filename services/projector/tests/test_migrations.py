@@ -90,7 +90,7 @@ async def test_an_owner_who_is_no_superuser_may_migrate(own_postgres: PostgresSe
 def test_the_command_says_what_is_wrong(empty_database: Database) -> None:
     bad = empty_database.owner_dsn.replace(empty_database.name, "nowhere")
     for environment, code, words in (
-        ({}, 2, "postgres_owner_dsn"),
+        ({}, 2, "settings: MP_POSTGRES_OWNER_DSN: Field required"),
         ({"MP_POSTGRES_OWNER_DSN": bad}, 1, 'database "nowhere" does not exist'),
     ):
         command = [sys.executable, "-m", "mpprojector", "migrate"]

@@ -6,10 +6,10 @@ import sys
 from nats.errors import Error as NatsError
 
 from mpbus.connect import connect, shows_who_it_is
-from mpbus.errors import Unavailable
+from mpbus.errors import Unavailable, Unusable
 from mpbus.identities import PROVISION
 from mpbus.oneshot import run_once
-from mpbus.settings import BusSettings
+from mpbus.settings import ProvisionSettings, read_settings
 from mpbus.streams import provision
 from mpbus.vitals import Vital
 
@@ -19,7 +19,7 @@ WAIT_SECONDS = 30.0
 """For NATS: who deploys everything at once starts us before it."""
 
 
-async def _provision(settings: BusSettings, renew_ingest: bool) -> str:
+async def _provision(settings: ProvisionSettings, renew_ingest: bool) -> str:
     nats = Vital("nats")
     try:
         async with asyncio.timeout(WAIT_SECONDS):
@@ -38,10 +38,9 @@ def main(arguments: list[str]) -> int:
     if arguments not in (["provision"], ["provision", RENEW]):
         sys.stderr.write(f"usage: python -m mpbus provision [{RENEW}]\n")
         return 2
-    settings = BusSettings()
-    return run_once(
-        "provision", lambda: _provision(settings, RENEW in arguments), Unavailable, NatsError, OSError, TimeoutError
-    )
+    settings = read_settings(ProvisionSettings)
+    failures = (Unavailable, Unusable, NatsError, OSError, TimeoutError)
+    return run_once("provision", lambda: _provision(settings, RENEW in arguments), *failures)
 
 
 if __name__ == "__main__":

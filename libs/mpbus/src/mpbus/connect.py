@@ -14,7 +14,7 @@ from nats.errors import Error as NatsError
 
 from mpbus.errors import Denied
 from mpbus.options import NatsOptions
-from mpbus.settings import redacted
+from mpbus.values import redacted
 from mpbus.vitals import Trouble, Vital
 
 log = structlog.get_logger(__name__)
@@ -91,6 +91,18 @@ class BusClient(Client):
             self.vital.away(f"NATS does not answer: {said}")
         else:
             self._trouble.met(said)
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+        """Overrides what the library does when a server says who it is, which is before we say who we are.
+
+        Where TLS is asked for, it is not done without: the library would say everything in the clear.
+        """
+        server = self._current_server
+        asked = "tls" in self.options or (server is not None and server.uri.scheme == "tls")
+        plain = server is None or server.uri.scheme in ("nats", "tls")
+        if initial_connection and asked and plain and not info.get("tls_required"):
+            raise NatsError("it offers no TLS, which our settings ask for (tls://, or MP_NATS_TLS_...)")
+        await super()._process_info(info, initial_connection)
 
     async def _process_err(self, err_msg: str) -> None:
         """Overrides how the library takes an error of a connection that stands: it would close it for good."""

@@ -21,7 +21,7 @@ from prometheus_client import Gauge, Info, disable_created_metrics
 
 from mpbus.errors import ChainBroken, Unusable
 from mpbus.ops import READS_LEVEL, Health, OpsServer
-from mpbus.settings import OpsSettings
+from mpbus.settings import EXIT_MISCONFIGURED, OpsSettings
 from mpbus.tasks import end
 from mpbus.telemetry import dump_tasks_on_signal
 from mpbus.vitals import Vital
@@ -31,8 +31,6 @@ LOOK_AGAIN_SECONDS = 5.0
 """The wait of a halted reader before it looks at the log again."""
 EXIT_NO_DOOR = 1
 """The ops door's address is taken, or is none."""
-EXIT_MISCONFIGURED = 2
-"""A credential or certificate cannot be read."""
 UNREADABLE = (ChainBroken, MalformedCommit)
 """The errors that halt a reader of the log: it does not verify, or holds what this build cannot read."""
 _BUILD = Info("mp_build", "What runs: the service, its version, and the newest feature level of a log it reads.")

@@ -45,7 +45,7 @@ class NatsOptions:
             found["user_credentials"] = str(self.creds_file)
         elif self.login:
             found |= {"user": self.login, "password": _text(self.password_file) if self.password_file else ""}
-        if self.ca_file or self.cert_file:
+        if self.ca_file or self.cert_file or self.server_name:
             found["tls"] = self._tls()
             if self.server_name:
                 found["tls_hostname"] = self.server_name

@@ -8,7 +8,6 @@ from mpbus.tasks import end, watched
 from mpbus.vitals import Trouble, Vital
 from mpviews.standing import HALTED, UNOWNED, standing
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from mpgateway.auth.access import Access
 from mpgateway.database import OWNERSHIP, ReadModels, ReadModelsUnavailable, told
@@ -137,7 +136,7 @@ class Condition:
     async def _look_at_redis(self) -> None:
         try:
             await self._redis.ping()
-        except (RedisError, OSError) as error:
+        except Exception as error:  # Redis is optional: whatever its client raises, it could not be asked.
             self._redis_vital.away(f"Redis does not answer: {str(error) or type(error).__name__}")
         else:
             self._redis_vital.answered()

@@ -12,7 +12,6 @@ from typing import cast
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 CHUNK_SECONDS = 0.1
 """How much of the rate one chunk holds: at most this much is promised to a gateway that does not use it."""
@@ -137,7 +136,7 @@ class RateLimiter:
             script = cast("Callable[..., Awaitable[list[int]]]", self._script)
             async with asyncio.timeout(REDIS_SECONDS):
                 granted, wait = await script(keys=[f"mp:limit:{self._name}:{subject}"], args=arguments)
-        except (RedisError, OSError, TimeoutError) as error:
+        except Exception as error:  # Redis is optional: whatever its client raises, it could not be asked.
             self._redis_back_at = self._clock() + REDIS_RETRY_SECONDS
             log.warning("limits.redis_away", error=f"{type(error).__name__}: {error}")
             return self._ask_here(purse, wanted, needed)

@@ -15,6 +15,7 @@ from mpbus.identities import GATEWAY
 from mpbus.lifecycle import Lifecycle, live
 from mpbus.producer import CommandProducer
 from mpbus.reader import LogReader
+from mpbus.settings import read_settings
 from mpbus.tasks import end
 from mpbus.vitals import Vital
 from redis.asyncio import Redis
@@ -42,15 +43,15 @@ log = structlog.get_logger(__name__)
 
 def main() -> int:
     """Run until told to stop. Returns the exit code."""
-    settings = GatewaySettings()
+    settings = read_settings(GatewaySettings)
     telemetry.configure("mpgateway", node=settings.node, level=settings.log_level, style=settings.log_format)
     _raise_file_limit()
     return uvloop.run(live("gateway", settings, lambda life: run(settings, life)))
 
 
 async def run(settings: GatewaySettings, life: Lifecycle) -> int:
-    """Connect, serve until told to stop, and close what was opened, last first."""
-    _ = settings.pepper, settings.token_key, settings.webhook_key  # Read now: what is none ends the start.
+    """Connect, serve until told to stop, and close what was opened, last first. Raises `Unusable`."""
+    settings.read_secrets()
     async with AsyncExitStack() as stack:
         world = await _connect(settings, life, stack)
         app, clients = build(world)

@@ -1,10 +1,12 @@
 """What the gateway is told from outside, parsed once."""
 
+import re
 from functools import cached_property
 from pathlib import Path
 
 from mpbus.settings import OpsSettings, RedisSettings, secret, with_password
-from pydantic import Field, model_validator
+from mpbus.values import Operators, Origins, PostgresDsn, TrustedProxies, WebAddress, listed
+from pydantic import Field, field_validator, model_validator
 
 from mpgateway.wire.limits import WireLimits
 
@@ -16,28 +18,30 @@ class GatewaySettings(OpsSettings, RedisSettings):
 
     http_host: str = Field("127.0.0.1", description="address to listen on")
     http_port: int = Field(8080, ge=0, le=65_535, description="port to listen on")
-    postgres_dsn: str = Field(description="read models, as role mp_gateway")
+    postgres_dsn: PostgresDsn = Field(description="read models, as role mp_gateway")
     postgres_password_file: Path | None = Field(None, description="file with its password, where the DSN names none")
     postgres_connections: int = Field(8, ge=1, le=100, description="connections to Postgres")
     secrets_dir: Path = Field(description="folder with the files `pepper`, `token_key`, `webhook_key`")
     root_key_hash: str = Field("", description="hash of the API key of user:root; empty: there is no such key")
-    operators: str = Field(
+    operators: Operators = Field(
         "user:root",
         description="principals that may read and make every workspace and raise the level, comma separated",
     )
     oidc_issuer: str = Field("", description="issuer of accepted JWTs")
     oidc_audience: str = Field("", description="audience that JWTs must name")
-    oidc_jwks_url: str = Field("", description="where the issuer publishes its keys")
+    oidc_jwks_url: WebAddress = Field("", description="where the issuer publishes its keys")
     rate_limit_per_second: int = Field(20_000, ge=1, description="commands and requests a second, per principal")
     rate_limit_burst: int = Field(20_000, ge=1, description="how many may come at once, per principal")
     outcome_seconds: float = Field(10.0, gt=0, description="how long a command waits for its outcome")
     drain_seconds: float = Field(10.0, gt=0, description="how long requests in flight may take after SIGTERM")
-    trusted_proxies: str = Field("", description="addresses whose X-Forwarded-For is believed, comma separated")
+    trusted_proxies: TrustedProxies = Field(
+        "", description="addresses and networks whose X-Forwarded-For is believed, comma separated"
+    )
     webhooks_allow_private: bool = Field(
         False, description="take webhooks to plain http and private networks, too, as the service that delivers does"
     )
-    cors_origins: str = Field("", description="origins whose pages may read answers, comma separated; empty: none")
-    otlp_endpoint: str = Field("", description="OTLP/HTTP collector for traces of requests; empty: no traces")
+    cors_origins: Origins = Field("", description="origins whose pages may read answers, comma separated; empty: none")
+    otlp_endpoint: WebAddress = Field("", description="OTLP/HTTP collector for traces of requests; empty: no traces")
     http_head_bytes: int = Field(_WIRE.head_bytes_max, ge=4_096, description="largest request line with its headers")
     http_head_seconds: float = Field(_WIRE.head_seconds, gt=0, description="from a request's first byte to its headers")
     http_body_seconds: float = Field(_WIRE.body_seconds, gt=0, description="from a request's headers to its last byte")
@@ -64,6 +68,13 @@ class GatewaySettings(OpsSettings, RedisSettings):
     stream_heartbeat_seconds: float = Field(15.0, gt=0, description="longest silence on an event stream")
     stream_stall_seconds: float = Field(20.0, gt=0, description="how long one write to a slow client may take")
 
+    @field_validator("root_key_hash")
+    @classmethod
+    def _is_a_hash(cls, value: str) -> str:
+        if value and not re.fullmatch("[0-9a-f]{64}", value):
+            raise ValueError("write the 64 hex digits (0-9, a-f) that stand in root_key_hash, which `mpd keys` made")
+        return value
+
     @model_validator(mode="after")
     def _oidc_is_all_or_nothing(self) -> "GatewaySettings":
         given = [bool(self.oidc_issuer), bool(self.oidc_audience), bool(self.oidc_jwks_url)]
@@ -74,7 +85,7 @@ class GatewaySettings(OpsSettings, RedisSettings):
     @cached_property
     def cors_origin_names(self) -> frozenset[str]:
         """The origins as a set."""
-        return frozenset(name.strip().rstrip("/") for name in self.cors_origins.split(",") if name.strip())
+        return frozenset(listed(self.cors_origins))
 
     @property
     def wire_limits(self) -> WireLimits:
@@ -96,12 +107,17 @@ class GatewaySettings(OpsSettings, RedisSettings):
     @cached_property
     def operator_names(self) -> frozenset[str]:
         """The operators as a set."""
-        return frozenset(name.strip() for name in self.operators.split(",") if name.strip())
+        return frozenset(listed(self.operators))
 
     @cached_property
     def read_models_dsn(self) -> str:
         """The DSN with its password. Raises `Unusable` when the password's file cannot be read."""
         return with_password(self.postgres_dsn, self.postgres_password_file)
+
+    def read_secrets(self) -> None:
+        """Read every file now, so that an unusable one is told at the start. Raises `Unusable`."""
+        for _ in (self.pepper, self.token_key, self.webhook_key, self.read_models_dsn):
+            pass
 
     @cached_property
     def pepper(self) -> bytes:

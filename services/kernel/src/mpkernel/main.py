@@ -13,6 +13,7 @@ from mpbus.connect import connect
 from mpbus.identities import KERNEL
 from mpbus.lifecycle import UNREADABLE, Lifecycle, live
 from mpbus.reader import LogReader
+from mpbus.settings import EXIT_MISCONFIGURED, read_settings
 from mpbus.tasks import end, watched
 from mpbus.telemetry import configure
 from mpbus.vitals import Vital
@@ -48,7 +49,6 @@ from mpkernel.timekeeping import Timekeeper
 log = structlog.get_logger(__name__)
 _REDIS_SECONDS = 0.25
 """Redis is asked beside the keeper that decides: it must answer quickly, or is done without."""
-EXIT_MISCONFIGURED = 2
 
 
 def _keepers(settings: KernelSettings, nc: Client, metrics: Metrics) -> list[KeptLease]:
@@ -140,7 +140,7 @@ async def serve(settings: KernelSettings, life: Lifecycle, clock: Clock) -> int:
 
 def main(clock: Clock | None = None) -> int:
     """Entry point: settings from the environment. The clock is the system's, unless a test brings another."""
-    settings = KernelSettings()
+    settings = read_settings(KernelSettings)
     # States hold no cycles and say so (`gc=False`); the collector need not walk through all of them again and again.
     gc.set_threshold(50_000, 20, 100)
     configure("kernel", node=settings.node, level=settings.log_level, style=settings.log_format)

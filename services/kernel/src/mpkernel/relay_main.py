@@ -10,6 +10,7 @@ from mpbus.identities import PROVISION, RELAY
 from mpbus.lifecycle import UNREADABLE, Lifecycle, live
 from mpbus.oneshot import run_once
 from mpbus.reader import LogReader
+from mpbus.settings import ProvisionSettings, read_settings
 from mpbus.streams import feed_stream
 from mpbus.telemetry import configure
 from mpbus.vitals import Vital
@@ -38,7 +39,7 @@ async def serve(settings: RelaySettings, life: Lifecycle) -> int:
     return 0
 
 
-async def drop_feed(settings: RelaySettings) -> str:
+async def drop_feed(settings: ProvisionSettings) -> str:
     """Delete the feed and make an empty one, as who makes streams: a stream may send on what it gets.
 
     A running relay fills it again from the log.
@@ -63,10 +64,11 @@ async def drop_feed(settings: RelaySettings) -> str:
 
 def main(arguments: list[str]) -> int:
     """`relay`, or `relay --rebuild` to empty the feed for the relay that runs."""
-    settings = RelaySettings()
     if arguments == ["--rebuild"]:
+        maker = read_settings(ProvisionSettings)
         return run_once(
-            "relay --rebuild", lambda: drop_feed(settings), Unavailable, Unusable, NatsError, OSError, TimeoutError
+            "relay --rebuild", lambda: drop_feed(maker), Unavailable, Unusable, NatsError, OSError, TimeoutError
         )
+    settings = read_settings(RelaySettings)
     configure("relay", node=settings.node, level=settings.log_level, style=settings.log_format)
     return uvloop.run(live("relay", settings, lambda life: serve(settings, life)))

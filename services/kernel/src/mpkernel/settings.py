@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from mpbus.settings import OpsSettings, RedisSettings
+from mpbus.values import operators
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
@@ -50,4 +51,4 @@ class KernelSettings(OpsSettings, RedisSettings):
     @field_validator("operators", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        return operators(value) if isinstance(value, str) else value

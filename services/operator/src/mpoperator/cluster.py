@@ -203,7 +203,7 @@ async def _open_redis(found: Cluster) -> None:
     )
     try:
         await client.ping()
-    except (RedisError, OSError, TimeoutError) as error:
+    except Exception as error:  # Whatever its client raises: what is gone is to be found out.
         refused = isinstance(error, AuthenticationError | NoPermissionError)
         how = f"{REFUSES}: {error}; {CREDENTIALS}" if refused else f"does not answer: {said(error)}"
         found.errors["redis"] = f"Redis {how}"

@@ -11,7 +11,7 @@ from mpbus.connect import connect as connect_bus
 from mpbus.database import Connector
 from mpbus.errors import Denied, Unusable
 from mpbus.options import NatsOptions
-from mpbus.settings import redacted
+from mpbus.values import redacted
 from mpbus.vitals import Vital
 from nats.aio.client import Client
 from nats.errors import Error as NatsError

@@ -8,7 +8,8 @@ from pathlib import Path
 from mpbus.errors import Unusable
 from mpbus.identities import OPERATOR, PROVISION, RESTORE
 from mpbus.options import NatsOptions
-from mpbus.settings import NatsSettings, RedisSettings, with_password
+from mpbus.settings import FROM_ENVIRONMENT, NatsSettings, RedisSettings, sentences, with_password
+from mpbus.values import NatsAddresses, SecretDsn, Shard, WebAddress
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
@@ -25,20 +26,22 @@ _FILE = "operator.json"
 class OperatorSettings(NatsSettings, RedisSettings):
     """Environment variables with the prefix `MP_`; what they leave open comes from `$MP_HOME/operator.json`."""
 
-    model_config = SettingsConfigDict(env_prefix="MP_", extra="ignore")
+    model_config = SettingsConfigDict(**FROM_ENVIRONMENT, extra="ignore")
 
-    nats_url: str = Field(description="NATS servers, comma separated")
+    nats_url: NatsAddresses = Field(description="NATS servers, comma separated")
     nats_provision_seed_file: Path | None = Field(None, description="file with the seed of the user that makes streams")
     nats_restore_seed_file: Path | None = Field(None, description="file with the seed of the user that restores logs")
-    shard: str = Field("0", description="the shard whose log is meant")
+    shard: Shard = Field("0", description="the shard whose log is meant")
     replicas: int = Field(1, ge=1, le=5, description="copies of a stream that has to be made anew")
-    postgres_owner_dsn: SecretStr | None = Field(None, description="PostgreSQL, as a role that sees every row")
+    postgres_owner_dsn: SecretDsn | None = Field(None, description="PostgreSQL, as a role that sees every row")
     postgres_password_file: Path | None = Field(None, description="file with the password, where the DSN names none")
-    postgres_dsn: SecretStr | None = Field(None, description="the same, where the owner's is not given: mp_projector")
+    postgres_dsn: SecretDsn | None = Field(None, description="the same, where the owner's is not given: mp_projector")
     public_key_file: Path | None = Field(None, description="public half of the key that signs checkpoints")
     redis_url: SecretStr | None = Field(None, description="Redis, where it keeps the leader's lease")  # type: ignore[assignment]  # there may be none
-    nats_monitor_url: str | None = Field(None, description="monitoring address of nats-server (its `http` setting)")
-    services: dict[str, str] = Field(
+    nats_monitor_url: WebAddress | None = Field(
+        None, description="monitoring address of nats-server (its `http` setting)"
+    )
+    services: dict[str, WebAddress] = Field(
         default_factory=dict, description="operations address of each service by its name, as a JSON object"
     )
     data_dir: Path | None = Field(None, description="folder of all data, where the servers run on this machine")
@@ -101,9 +104,10 @@ def read_settings() -> OperatorSettings:
     try:
         return OperatorSettings()
     except ValidationError as error:
-        names = ", ".join(f"MP_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in error.errors())
-        path = operator_file(os.environ)
-        raise NotConfigured(f"where are the servers? {names} (neither set nor in {path})") from error
+        path, said = operator_file(os.environ), "; ".join(sentences(error))
+        if any(each["type"] == "missing" for each in error.errors()):
+            raise NotConfigured(f"where are the servers? {said} (neither set nor in {path})") from error
+        raise NotConfigured(f"{said} (from the environment, else from {path})") from error
     except (OSError, ValueError) as error:
         path = operator_file(os.environ)
         raise NotConfigured(f"{path} cannot be read, and `mpd start` writes it anew: {error}") from error

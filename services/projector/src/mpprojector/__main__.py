@@ -5,7 +5,7 @@ import sys
 from mpbus.database import DRIVER_ERRORS
 from mpbus.errors import Unusable
 from mpbus.oneshot import run_once
-from pydantic import ValidationError
+from mpbus.settings import read_settings
 
 from mpprojector import main as composition
 from mpprojector.adapters.migrations import SchemaMismatch, migrate
@@ -16,20 +16,15 @@ USAGE = "usage: python -m mpprojector [migrate]\n"
 
 def main(arguments: list[str]) -> int:
     """Exit code: 0 when done, 1 when the world refused, 2 for wrong usage or settings."""
-    try:
-        match arguments:
-            case []:
-                return composition.run(ProjectorSettings())
-            case ["migrate"]:
-                settings = MigrationSettings()
-                refusals = (SchemaMismatch, Unusable, *DRIVER_ERRORS)
-                return run_once("migration", lambda: _migrated(settings), *refusals)
-            case _:
-                sys.stderr.write(USAGE)
-                return 2
-    except ValidationError as error:
-        sys.stderr.write(f"settings: {error}\n")
-        return 2
+    match arguments:
+        case []:
+            return composition.run(read_settings(ProjectorSettings))
+        case ["migrate"]:
+            settings = read_settings(MigrationSettings)
+            return run_once("migration", lambda: _migrated(settings), SchemaMismatch, Unusable, *DRIVER_ERRORS)
+        case _:
+            sys.stderr.write(USAGE)
+            return 2
 
 
 async def _migrated(settings: MigrationSettings) -> str:

@@ -2,7 +2,7 @@
 
 import sys
 
-from pydantic import ValidationError
+from mpbus.settings import read_settings
 
 from mpwebhooks import main as composition
 from mpwebhooks.settings import WebhooksSettings
@@ -10,12 +10,7 @@ from mpwebhooks.settings import WebhooksSettings
 
 def main() -> int:
     """Exit code: 0 when told to stop, 1 when the world refused, 2 for wrong settings."""
-    try:
-        settings = WebhooksSettings()
-    except ValidationError as error:
-        sys.stderr.write(f"settings: {error}\n")
-        return 2
-    return composition.run(settings)
+    return composition.run(read_settings(WebhooksSettings))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from mpbus.errors import Unusable
 from mpbus.identities import WEBHOOKS
 from mpbus.lifecycle import Lifecycle, live
 from mpbus.producer import CommandProducer
+from mpbus.settings import EXIT_MISCONFIGURED
 from mpbus.telemetry import configure
 from mpbus.vitals import Vital
 
@@ -26,7 +27,6 @@ from mpwebhooks.service import MakeLane, Service
 from mpwebhooks.settings import WebhooksSettings
 
 log = structlog.get_logger(__name__)
-EXIT_MISCONFIGURED = 2
 GRACE_SECONDS = 1.0
 """Beyond the time of one attempt, for what is in flight when asked to stop."""
 

@@ -4,7 +4,8 @@ from functools import cached_property
 from pathlib import Path
 
 from mpbus.settings import OpsSettings, secret, with_password
-from pydantic import Field, SecretStr
+from mpbus.values import SecretDsn
+from pydantic import Field
 
 from mpwebhooks.ports import Policy
 
@@ -15,7 +16,7 @@ class WebhooksSettings(OpsSettings):
     instance: str = Field(
         "main", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,49}$", description="the instance whose subject it commands on"
     )
-    postgres_dsn: SecretStr = Field(description="PostgreSQL, as the role mp_webhooks")
+    postgres_dsn: SecretDsn = Field(description="PostgreSQL, as the role mp_webhooks")
     postgres_password_file: Path | None = Field(None, description="file with its password, where the DSN names none")
     secrets_dir: Path = Field(description="folder with the file `webhook_key`")
     webhooks_allow_private: bool = Field(

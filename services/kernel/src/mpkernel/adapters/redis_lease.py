@@ -3,7 +3,6 @@
 import asyncio
 
 import redis.asyncio as redis
-from redis.exceptions import RedisError
 
 from mpkernel.ports import LeaseUnavailable
 
@@ -51,7 +50,7 @@ class RedisLease:
                     asked.execute_command(command, self._key)
                 ends_in, holder = await asked.execute()
             _heed_cancellation()
-        except (RedisError, OSError) as error:
+        except Exception as error:  # Redis is optional: whatever its client raises, it could not be asked.
             raise LeaseUnavailable(str(error) or type(error).__name__) from error
         holder = None if ends_in == -1 else holder
         self._seen = holder.decode(errors="replace") if isinstance(holder, bytes) else holder or ""
@@ -74,5 +73,5 @@ class RedisLease:
             done = bool(await self._client.eval(script, 1, self._key, *arguments))
             _heed_cancellation()
             return done
-        except (RedisError, OSError) as error:
+        except Exception as error:  # Redis is optional: whatever its client raises, it could not be asked.
             raise LeaseUnavailable(str(error) or type(error).__name__) from error
