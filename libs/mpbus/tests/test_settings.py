@@ -70,7 +70,7 @@ def test_a_service_is_told_what_it_knows(given: dict[str, str], said: str) -> No
 
 
 def test_what_fits_is_taken() -> None:
-    assert BusSettings(log_level="WARNING", log_format="console").log_level == "warning"  # type: ignore[arg-type]
+    assert BusSettings(log_level="WARNING", log_format="console").log_level == "warning"
     NatsSettings(nats_url="nats://me:secret@a:1, tls://b", nats_user="", nats_password_file=Path())
     NatsSettings(nats_url="localhost:4222", nats_tls_server_name="nats", nats_tls_cert_file=Path("c"))
     NatsSettings(nats_user="me", nats_password_file=Path("p"))
