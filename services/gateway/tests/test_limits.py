@@ -165,3 +165,11 @@ async def test_who_waits_for_permits_while_many_others_come_gets_an_answer(
 async def test_keys_leave_redis_by_themselves(redis: Redis) -> None:
     await redis.eval(GCRA, 1, "mp:limit:t:user:bob", "1000", "10", "5", "5")
     assert 0 < await redis.pttl("mp:limit:t:user:bob") <= 1_100
+
+
+async def test_what_nobody_foresaw_of_the_client_of_redis_is_redis_away() -> None:
+    """An option of TLS without TLS: each connection fails with an error that is not of the client's own."""
+    client = Redis.from_url("redis://127.0.0.1:1/0", ssl_ca_certs="ca.pem")
+    limiter = RateLimiter(client, "t", Rate(per_second=SLOW, burst=5))
+    assert await _granted(limiter, "user:bob", 20) == 5
+    await client.aclose()

@@ -34,6 +34,16 @@ async def test_a_password_for_redis_that_cannot_be_read_is_redis_away(
     await client.aclose()
 
 
+async def test_what_nobody_foresaw_of_the_client_of_redis_is_redis_away() -> None:
+    """An option of TLS without TLS: each connection fails with an error that is not of the client's own."""
+    client = redis.Redis.from_url("redis://127.0.0.1:1/0", ssl_ca_certs="ca.pem")
+    lease = RedisLease(client, "kernel-0", "me", 2.0)
+    for ask in (lease.free, lease.acquire, lease.renew, lease.release):
+        with pytest.raises(LeaseUnavailable, match="ssl_ca_certs"):
+            await ask()
+    await client.aclose()
+
+
 def test_how_long_a_turn_may_decide_is_a_setting() -> None:
     kernel = compose(KernelSettings(lease="jetstream", turn_budget_ms=7), Client(), SystemClock())
     assert kernel._make_leader(Memory())._limits.seconds == 0.007
