@@ -25,7 +25,6 @@ from mpbus.identities import (
     NatsUser,
     nats_users,
 )
-from mpbus.streams import LEASE_STREAM
 from mpd.credentials import REDIS_RULES, Credentials
 from mpd.servers import NatsServer, ValkeyServer
 from mpd.tables import PAGE, written
@@ -34,62 +33,19 @@ from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
 
 from tests.architecture.repository import ROOT
-
-USERS = {user.name: user for user in nats_users()}
-LOG, COMMANDS, FEED = subjects.log_stream("0"), subjects.command_stream("0"), subjects.feed_stream("0")
-STREAMS = (LOG, COMMANDS, FEED, LEASE_STREAM, SNAPSHOT_STREAM, "ANOTHER")
-OF_A_STREAM = (
-    "STREAM.CREATE.{0}",
-    "STREAM.UPDATE.{0}",
-    "STREAM.DELETE.{0}",
-    "STREAM.PURGE.{0}",
-    "STREAM.INFO.{0}",
-    "STREAM.MSG.GET.{0}",
-    "STREAM.MSG.DELETE.{0}",
-    "STREAM.SNAPSHOT.{0}",
-    "STREAM.RESTORE.{0}",
-    "STREAM.LEADER.STEPDOWN.{0}",
-    "STREAM.PEER.REMOVE.{0}",
-    "DIRECT.GET.{0}",
-    "CONSUMER.CREATE.{0}",
-    "CONSUMER.CREATE.{0}.kernel",
-    "CONSUMER.DURABLE.CREATE.{0}.kernel",
-    "CONSUMER.DELETE.{0}.kernel",
-    "CONSUMER.INFO.{0}.kernel",
-    "CONSUMER.RESET.{0}.kernel",
-    "CONSUMER.PAUSE.{0}.kernel",
-    "CONSUMER.MSG.NEXT.{0}.kernel",
-    "CONSUMER.LIST.{0}",
-    "CONSUMER.NAMES.{0}",
+from tests.contract.rights import (
+    ELSE,
+    LOG,
+    MAY_ASK,
+    MAY_HEAR,
+    MAY_SAY,
+    OF_A_STREAM,
+    PUBLISHED,
+    SNAPSHOT_READERS,
+    STREAMS,
+    SUBSCRIBED,
+    USERS,
 )
-"""What JetStream can be asked about a stream."""
-ELSE = (
-    "$JS.API.INFO",
-    "$JS.API.STREAM.NAMES",
-    "$JS.API.STREAM.LIST",
-    "$JS.API.META.LEADER.STEPDOWN",
-    "$JS.API.ACCOUNT.PURGE.$G",
-    "$JS.ACK.MP_CMD_0.kernel.1.1.1.1.1",
-    "$SYS.REQ.SERVER.PING",
-    "$O.MP_SNAPSHOTS.M.x",
-    "$O.OTHER.M.x",
-    "mp.v1.cmd.0",
-    "mp.v1.cmd.1",
-    "mp.v1.log.0",
-    "mp.v1.ingest.0.guess",
-    "mp.v1.svc.0.webhooks.main",
-    "mp.v1.svc.0.webhooks.other",
-    "mp.v1.svc.0.relay.main",
-    "mp.v1.lease.kernel-0",
-    "mp.v1.lease.other",
-    "mp.v1.reply.gateway.x",
-    "mp.v1.reply.webhooks.x",
-    "mp.v1.evt.0.acme.task.t1",
-    *(f"_INBOX.{name}.x" for name in USERS),
-    "anything",
-)
-PUBLISHED = (*(f"$JS.API.{verb.format(stream)}" for stream in STREAMS for verb in OF_A_STREAM), *ELSE)
-SUBSCRIBED = (">", "mp.v1.>", "$JS.API.>", "_INBOX.>", "$JS.EVENT.>", "mp.v1.svc.0.*.*", "mp.v1.reply.>", *ELSE)
 
 
 @dataclass
@@ -177,31 +133,36 @@ def publishers(subject: str) -> set[str]:
     return {user.name for user in USERS.values() if any(covers(each, subject) for each in user.publish)}
 
 
-def test_the_table_keeps_what_it_is_for() -> None:
+@pytest.mark.parametrize("stream", STREAMS)
+def test_the_table_keeps_what_it_is_for(stream: str) -> None:
     """The rules themselves, said once more in other words than the table's."""
-    for stream in STREAMS:
-        for verb in ("STREAM.CREATE.{0}", "STREAM.UPDATE.{0}", "STREAM.DELETE.{0}"):
-            assert may(verb, stream) <= {PROVISION, RESTORE}, (verb, stream, "a stream may send on what it gets")
-        for verb in (
-            "STREAM.MSG.DELETE.{0}",
-            "STREAM.SNAPSHOT.{0}",
-            "STREAM.RESTORE.{0}",
-            "STREAM.LEADER.STEPDOWN.{0}",
-        ):
-            assert not may(verb, stream), (verb, stream)
-    assert may("STREAM.PURGE.{0}", COMMANDS) == {KERNEL}
-    assert may("STREAM.PURGE.{0}", SNAPSHOT_STREAM) == {KERNEL, RESTORE}
-    assert not may("STREAM.PURGE.{0}", LOG) | may("STREAM.PURGE.{0}", FEED) | may("STREAM.PURGE.{0}", LEASE_STREAM)
-    assert may("STREAM.DELETE.{0}", LOG) == {RESTORE}
-    assert may("CONSUMER.MSG.NEXT.{0}.kernel", COMMANDS) == may("CONSUMER.RESET.{0}.kernel", COMMANDS) == {KERNEL}
-    assert may("STREAM.INFO.{0}", LOG) == {KERNEL, OPERATOR, PROVISION, RESTORE}, "it tells where commits are taken"
-    assert publishers("mp.v1.ingest.0.guess") == publishers("mp.v1.log.0") == {KERNEL, RESTORE}
-    assert publishers("mp.v1.lease.kernel-0") == {KERNEL, RESTORE}, "who mends the log holds the lease meanwhile"
-    assert publishers("mp.v1.reply.gateway.x") == {KERNEL}
-    assert publishers("mp.v1.cmd.0") == {GATEWAY}
-    assert publishers("mp.v1.svc.0.webhooks.main") == {WEBHOOKS}
-    assert publishers("mp.v1.evt.0.acme.task.t1") == {RELAY}
-    assert not publishers("anything")
+    assert {verb: users for verb in OF_A_STREAM if (users := may(verb, stream))} == MAY_ASK[stream]
+
+
+def test_the_table_lets_nobody_else_speak_or_hear() -> None:
+    assert {subject: users for subject in ELSE if (users := publishers(subject))} == MAY_SAY
+    own = {f"_INBOX.{user}.>" for user in USERS}
+    heard = {subject for user in USERS.values() for subject in user.subscribe} - own
+    assert {each: {user.name for user in USERS.values() if each in user.subscribe} for each in heard} == MAY_HEAR
+
+
+def test_every_right_is_one_that_is_said_here() -> None:
+    """What the table says in a way that nothing here tries would be tried by nobody."""
+    tried = [*PUBLISHED, f"$JS.API.DIRECT.GET.{SNAPSHOT_STREAM}.$O.MP_SNAPSHOTS.M.x", f"$JS.FC.{SNAPSHOT_STREAM}.x"]
+    untried = {each for user in USERS.values() for each in user.publish if not any(covers(each, one) for one in tried)}
+    assert not untried
+    assert {user for user in USERS if any("DIRECT.GET" in each for each in USERS[user].publish)} == SNAPSHOT_READERS
+
+
+def test_who_is_not_to_have_every_stream_is_alone_in_an_account() -> None:
+    """Inside of one account whoever asks for a message can have it sent on any subject."""
+    accounts = {name: {user.name for user in USERS.values() if user.account == name} for name in _accounts()}
+    assert accounts.pop("MP_STREAMS") == {KERNEL, PROVISION, RESTORE}
+    assert sorted(map(sorted, accounts.values())) == [[GATEWAY], [OPERATOR], [PROJECTOR], [RELAY], [WEBHOOKS]]
+
+
+def _accounts() -> set[str]:
+    return {user.account for user in USERS.values()}
 
 
 def test_nobody_hears_the_answers_of_another() -> None:

@@ -6,14 +6,16 @@ from collections.abc import Callable
 import pytest
 import structlog
 from mpbus.errors import ForeignMessage
-from mpschema.system import LeaderElected
+from mpkernel.adapters.memory import MemoryLog
+from mpschema.system import FeatureLevelRaised, LeaderElected
 
 from tests.simulation.node import Node, true_ns
 from tests.simulation.running import Result, simulate
 from tests.simulation.virtual_time import run
-from tests.simulation.world import KERNELS, Compose, Process, World
+from tests.simulation.world import COMMIT_BYTES, KERNELS, Compose, Process, World
 
 HALTED_SECONDS = 20.0
+WRONG_STAMPS_SECONDS = 20.0
 DAY_NS = 86_400 * 10**9
 GONE_AT, LONG_SECONDS = 10.0, 120.0
 ELECTIONS_MAX = KERNELS
@@ -205,6 +207,46 @@ def test_while_all_clocks_are_wrong_nothing_is_decided_and_then_it_goes_on() -> 
     assert result.epochs == 2
     wrong = [stamp for stamp in world.log.stamps if 21 < (stamp - world.log.stamps[0]) / 1e9 < 48]
     assert not wrong
+
+
+class Stamping(MemoryLog):
+    """A log whose server dates what it stores by another clock than it tells, for a while."""
+
+    off_ns = 0
+
+    async def stored_ns(self, stream_seq: int) -> int:
+        wrong = true_ns() < self.stamps[0] + int(WRONG_STAMPS_SECONDS * 10**9)
+        return await super().stored_ns(stream_seq) + (self.off_ns if wrong else 0)
+
+
+class StampedEarly(CalmWorld):
+    """Each look finds the clocks agreed, and each election that they are apart: as if it was set in between."""
+
+    off_ns = -20 * 10**9
+
+    def __post_init__(self) -> None:
+        self.log = Stamping(now_ns=true_ns, commit_bytes_max=COMMIT_BYTES)
+        self.log.off_ns = self.off_ns
+        super().__post_init__()
+
+
+class StampedLate(StampedEarly):
+    """The same, the other way."""
+
+    off_ns = -StampedEarly.off_ns
+
+
+@pytest.mark.parametrize("kind", [StampedEarly, StampedLate])
+def test_an_election_that_shows_a_wrong_clock_is_all_that_is_stored_by_it(kind: Callable[[int], World]) -> None:
+    world, _ = _world(kind)
+    start = world.log.stamps[0]
+    wrong = [
+        commit
+        for commit, stamp in zip(world.log.commits, world.log.stamps, strict=True)
+        if stamp - start < WRONG_STAMPS_SECONDS * 10**9
+    ]
+    assert {type(record.event) for commit in wrong for record in commit.records} == {LeaderElected, FeatureLevelRaised}
+    assert 2 < len(wrong) <= 10 * KERNELS, "who is elected in vain rests"
 
 
 class Intruded(CalmWorld):

@@ -13,6 +13,7 @@ from mpkernel.core.policy import RoleAuthorizer
 from mpkernel.core.shard import Shard
 from mpkernel.loop import Candidacy, Leader
 from mpkernel.metrics import Metrics
+from mpkernel.ports import RecordedTime
 from mpkernel.sealing import Sealing
 from mpschema import codec, subjects
 from mpschema.base import Command
@@ -78,8 +79,8 @@ class CountingClock:
 class HeldLog(MemoryLog):
     """A log that can be made to wait before it stores."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, now_ns: Callable[[], int] = time.time_ns) -> None:
+        super().__init__(now_ns=now_ns)
         self.open = asyncio.Event()
         self.open.set()
         self.room: int | None = None
@@ -106,6 +107,8 @@ class Place:
     log: HeldLog = field(default_factory=HeldLog)
     commands: MemoryCommands = field(default_factory=MemoryCommands)
     clock: CountingClock = field(default_factory=CountingClock)
+    timekeeper: RecordedTime | None = None
+    """In place of the clock, where there is one."""
     ticks: Callable[[], float] = float
     """Of turns: deciding takes no time, unless the test says so."""
     answered: list[str] = field(default_factory=list)
@@ -127,7 +130,7 @@ class Place:
             Candidacy("k1", subjects.log_subject("0"), (ROOT,), 5.0, self.process, ticks=self.ticks),
             self.shard,
             self.position,
-            clock=self.clock,
+            clock=self.timekeeper or self.clock,
             writer=self.log,
             intake=MemoryIntake(self.commands, wake),
             answers=Answers(self.log, self, self.places),

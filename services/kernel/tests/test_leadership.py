@@ -128,7 +128,7 @@ class Refusing(MemoryLog):
         return await super().append(data, commit_hash, after, deadline_seconds)
 
 
-def may_lead(log: MemoryLog, renew_seconds: float = TTL_SECONDS) -> Machine:
+def may_lead(log: MemoryLog, renew_seconds: float = TTL_SECONDS, leases: MemoryLeases | None = None) -> Machine:
     """A machine whose kernel leads as soon as it may."""
 
     def leader(memory: Memory) -> Leader:
@@ -147,7 +147,8 @@ def may_lead(log: MemoryLog, renew_seconds: float = TTL_SECONDS) -> Machine:
             wake=wake,
         )
 
-    machine = Machine(log, make_leader=leader, renew_seconds=renew_seconds)
+    leases = leases or MemoryLeases(lambda: 0.0)
+    machine = Machine(log, leases, make_leader=leader, renew_seconds=renew_seconds)
     return machine
 
 

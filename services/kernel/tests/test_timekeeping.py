@@ -23,10 +23,14 @@ class Hands:
     server_off: float = 0.0
     away: bool = False
     answer_takes: float = 0.0
+    held_up: float = 0.0
+    """For so long the next reading of both clocks is interrupted in its middle."""
 
     def wall_ns(self) -> int:
         """See `Clock`."""
-        return NOW_NS + int((self.true + self.set_by) * SECOND_NS)
+        now = NOW_NS + int((self.true + self.set_by) * SECOND_NS)
+        self.true, self.held_up = self.true + self.held_up, 0.0
+        return now
 
     def steady_ns(self) -> int:
         """See `Clock`."""
@@ -98,6 +102,22 @@ async def test_a_step_is_not_recorded_and_ends_the_leadership(watched: Watched, 
     assert "the clock was set by" in watched.keeper.distrust
 
 
+async def test_a_clock_that_was_set_draws_recorded_time_nowhere(watched: Watched) -> None:
+    await watched.leads()
+    watched.hands.set_by = DAY
+    for _ in range(20):
+        watched.hands.true += 1
+        assert watched.recorded() == watched.hands.true
+
+
+async def test_a_reading_that_was_interrupted_is_none(watched: Watched) -> None:
+    await watched.leads()
+    watched.hands.held_up = 2 * BOUND
+    assert watched.recorded() == 2 * BOUND
+    assert not watched.ends
+    assert not watched.keeper.distrust
+
+
 async def test_a_step_within_the_bound_is_followed_by_a_twentieth(watched: Watched) -> None:
     await watched.leads()
     watched.hands.set_by = 4
@@ -161,11 +181,12 @@ async def test_a_server_whose_clock_leaves_ends_the_leadership(watched: Watched)
     assert "10.0 s behind" in watched.keeper.distrust
 
 
-async def test_the_stamp_of_the_election_is_what_counts(watched: Watched) -> None:
+@pytest.mark.parametrize(("off", "words"), [(-2 * BOUND, "10.0 s ahead of"), (2 * BOUND, "10.0 s behind")])
+async def test_the_stamp_of_the_election_is_what_counts(watched: Watched, off: int, words: str) -> None:
     assert await watched.keeper.look()
     watched.keeper.begin(0)
-    watched.hands.server_off = -2 * BOUND
-    with pytest.raises(ClockDistrusted, match=r"10\.0 s ahead of"):
+    watched.hands.server_off = off
+    with pytest.raises(ClockDistrusted, match=words):
         await watched.keeper.confirm(1)
 
 
@@ -183,6 +204,17 @@ async def test_small_steps_add_up_as_long_as_the_server_agrees(watched: Watched)
         watched.hands.server_off += 3
         await watched.passes(1)
     assert not watched.ends
+
+
+async def test_a_clock_that_crept_away_from_the_server_is_believed_once_it_runs_steadily(watched: Watched) -> None:
+    """Each step is small: what was agreed upon moves with the clock only while the server agrees."""
+    for _ in range(3):
+        watched.hands.set_by += 3
+        await watched.passes(1)
+    watched.hands.server_off = watched.hands.set_by
+    assert not await watched.keeper.look()
+    await watched.passes(SETTLE)
+    assert await watched.keeper.look()
 
 
 async def test_a_server_that_is_away_is_no_verdict_on_a_leader_but_nobody_begins_without_it(watched: Watched) -> None:
