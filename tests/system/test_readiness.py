@@ -57,6 +57,12 @@ def answers(process: ServiceProcess, path: str) -> tuple[int, dict[str, object]]
     return answer.status_code, answer.json()
 
 
+def figure(process: ServiceProcess, name: str) -> float | None:
+    """One sample of its metrics; the name with its labels."""
+    text = httpx.get(process.ops_url + "/metrics", timeout=5).text
+    return next((float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name + " ")), None)
+
+
 def says(process: ServiceProcess, status: int, fact: str, words: str) -> bool:
     found, facts = answers(process, "/readyz")
     return found == status and words in str(facts.get(fact))
@@ -68,6 +74,7 @@ def test_who_waits_for_its_servers_is_alive_not_ready_says_why_and_ends_on_a_sig
     process.spawn()
     eventually_sync(lambda: says(process, 503, "waits_for", "NATS does not answer"))
     assert answers(process, "/healthz") == (200, {"status": "ok"})
+    assert (figure(process, "mp_ready"), figure(process, 'mp_dependency_up{dependency="nats"}')) == (0, 0)
     assert process.stop() == 0
 
 
@@ -86,6 +93,8 @@ def test_servers_come_one_after_the_other_and_everything_gets_ready_by_itself(co
     cold.prepare()
     for each in cold.services:
         each.wait_ready()
+        process = service(cold, each.name)
+        assert (figure(process, "mp_ready"), figure(process, 'mp_dependency_up{dependency="nats"}')) == (1, 1)
     assert [each.pid for each in cold.services] == pids, "nobody was started again"
 
 

@@ -19,8 +19,10 @@ def test_who_is_folded_by_nobody_is_unowned_and_grows_old() -> None:
 
 
 @pytest.mark.parametrize("owned", [True, False])
-def test_halted_stays_halted_whoever_owns_it(owned: bool) -> None:
-    assert standing(replace(LIVE, state="halted", owned=owned), 200).state == "halted"
+@pytest.mark.parametrize("phase", ["serving", "as_of"])
+def test_halted_stays_halted_whoever_owns_it_and_whatever_it_is_for(owned: bool, phase: str) -> None:
+    told = replace(LIVE, phase=phase, state="halted", owned=owned)
+    assert standing(told, 200) == Standing("halted", 200, 100, 0.0 if owned else 0.4)
 
 
 def test_what_is_as_of_then_lags_behind_nothing() -> None:

@@ -115,9 +115,19 @@ def _code(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["code"]
 
 
+async def _turned_away(stack: Stack, why: str) -> float:
+    """How many the gateways turned away at their doors, by their own count."""
+    name, found = f'mp_gateway_turned_away_total{{why="{why}"}} ', 0.0
+    async with httpx.AsyncClient(timeout=30) as client:
+        for gateway in stack.gateways:
+            text = (await client.get(f"{gateway.ops_url}/metrics")).text
+            found += sum(float(line.removeprefix(name)) for line in text.splitlines() if line.startswith(name))
+    return found
+
+
 async def test_who_has_no_role_spends_no_key_and_leaves_no_mark(owner: Door, quiet: Stack, idp: Provider) -> None:
     strangers = [await _roleless(owner), owner.seen_by(_token(idp, "outsider"))]
-    before = len(await _records(quiet))
+    before, turned_away = len(await _records(quiet)), await _turned_away(quiet, "no_role")
     for stranger in strangers:
         assert _code(await stranger.send("/tasks", TASK, idempotency_key="deploy-42")) == (403, "denied")
         assert _code(await stranger.send("/tasks", TASK, prefer="respond-async")) == (403, "denied")
@@ -127,6 +137,7 @@ async def test_who_has_no_role_spends_no_key_and_leaves_no_mark(owner: Door, qui
         assert _code(await stranger.get("/tasks")) == (403, "denied")
         assert _code(await stranger.get("/events")) == (403, "denied")
     assert len(await _records(quiet)) == before
+    assert await _turned_away(quiet, "no_role") == turned_away + 5 * len(strangers)
     assert (await owner.send("/tasks", TASK, idempotency_key="deploy-42")).status_code == 201
     line = json.dumps({"command_id": "deploy-43", "type": "task.create", "payload": TASK})
     batch = await owner.ask("POST", f"{owner.path}/commands:batch", content=line, headers=NDJSON)
@@ -136,13 +147,14 @@ async def test_who_has_no_role_spends_no_key_and_leaves_no_mark(owner: Door, qui
 async def test_whether_a_workspace_exists_is_not_told(owner: Door, quiet: Stack, idp: Provider) -> None:
     stranger = owner.seen_by(_token(idp, "curious"))
     nowhere = replace(stranger, workspace_id="never-made")
-    before = len(await _records(quiet))
+    before, turned_away = len(await _records(quiet)), await _turned_away(quiet, "no_operator")
     told = [await one.send("/tasks", TASK) for one in (stranger, nowhere)]
     read = [await one.get("/tasks") for one in (stranger, nowhere)]
     assert len({(answer.status_code, answer.json()["detail"]) for answer in (*told, *read)}) == 1
     made = await stranger.ask("POST", "/v1/workspaces?id=mine", json={"name": "mine"})
     raised = await stranger.ask("POST", "/v1/log/raise_feature_level", json={"level": 3})
     assert [_code(made), _code(raised)] == [(403, "denied")] * 2
+    assert await _turned_away(quiet, "no_operator") == turned_away + 2
     assert len(await _records(quiet)) == before
 
 

@@ -13,7 +13,7 @@ from mpkernel.core.policy import RoleAuthorizer
 from mpkernel.core.shard import Shard
 from mpkernel.loop import Candidacy, Leader
 from mpkernel.metrics import Metrics
-from mpkernel.ports import RecordedTime
+from mpkernel.ports import CommandMessage, RecordedTime
 from mpkernel.sealing import Sealing
 from mpschema import codec, subjects
 from mpschema.base import Command
@@ -99,6 +99,18 @@ class HeldLog(MemoryLog):
         return await super().append(data, commit_hash, after, deadline_seconds)
 
 
+class CountedIntake(MemoryIntake):
+    """An intake that knows how many messages were taken from it."""
+
+    taken = 0
+
+    def take_nowait(self) -> list[CommandMessage]:
+        """See `Intake`."""
+        messages = super().take_nowait()
+        self.taken += len(messages)
+        return messages
+
+
 @dataclass
 class Place:
     """A leader, and what is around it."""
@@ -126,13 +138,14 @@ class Place:
 
     def leader(self) -> Leader:
         wake = asyncio.Event()
+        self.intake = CountedIntake(self.commands, wake)
         return Leader(
             Candidacy("k1", subjects.log_subject("0"), (ROOT,), 5.0, self.process, ticks=self.ticks),
             self.shard,
             self.position,
             clock=self.timekeeper or self.clock,
             writer=self.log,
-            intake=MemoryIntake(self.commands, wake),
+            intake=self.intake,
             answers=Answers(self.log, self, self.places),
             authorizer=RoleAuthorizer(),
             sealing=Sealing(self.snapshots, "x", self.snapshot_every, wake),

@@ -9,10 +9,12 @@ import pytest
 import pytest_asyncio
 from mpkernel.core import turn as turns
 from mpkernel.core.turn import Turn
+from mpkernel.lane import ELECTIONS_BEFORE
 from mpkernel.ports import Unknown
 from mpschema import codec
 from mpschema.rejections import Code
 from mpschema.system import CommandRejected, LineSurvived, LineTried
+from prometheus_client import REGISTRY
 
 from services.kernel.tests.leading import Place, workspace
 from tests.support import eventually
@@ -71,6 +73,11 @@ async def until_it_fails_or_consumed(place: Place, position: int) -> bool:
     return not leading.done()
 
 
+def lines(result: str) -> float:
+    """Lines that went through the lane of this process, by what came of them."""
+    return REGISTRY.get_sample_value("mp_kernel_lines_tried_total", {"result": result}) or 0.0
+
+
 def events(place: Place, kind: type) -> list[Any]:
     return [record.event for commit in place.log.commits for record in commit.records if type(record.event) is kind]
 
@@ -83,11 +90,14 @@ async def test_a_line_that_ends_every_process_is_refused_and_named(
     place.commands.publish(workspace("first"), "replies")
     place.commands.publish(b"\n".join(map(workspace, ("before", "boom", "after"))), "replies")
     place.commands.publish(workspace("last"), "replies")
-    died = 0
+    died, before = 0, {result: lines(result) for result in ("decided", "refused")}
     while await until_it_dies(place, f"k-{died}"):
         died += 1
         assert died < 20
     assert died == deaths
+    assert lines("refused") == before["refused"] + 1
+    told = lines("decided") + lines("refused") - sum(before.values())
+    assert told == len(events(place, LineTried)) - (deaths - ELECTIONS_BEFORE - 1), "who died in the lane told nothing"
     assert set(place.shard.world.workspaces) == {"first", "before", "after", "last"}
     (refusal,) = events(place, CommandRejected)
     assert refusal.code is Code.UNDECIDABLE

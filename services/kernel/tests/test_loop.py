@@ -110,6 +110,26 @@ async def test_what_follows_a_commit_in_flight_is_neither_answered_nor_gone(plac
     await eventually(lambda: not place.commands.after(0))
 
 
+async def test_a_leader_takes_no_more_messages_than_it_can_decide_soon(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others wait in the stream, whose limit refuses more; a leader's memory has none."""
+    monkeypatch.setattr(loop, "BACKLOG_MESSAGES_MAX", 5)
+    place.log.room = 0
+    place.commands.publish(workspace("first"), "replies")
+    await eventually(lambda: not place.log.open.is_set())
+    names = [f"w{number}" for number in range(1_000)]
+    place.commands.publish(b"\n".join(map(workspace, names)), "replies")
+    await place.decided("first", *names)
+    for number in range(20):
+        place.commands.publish(workspace(f"late{number}"), "replies")
+        for _ in range(5):  # The leader has its turn, and takes what there is.
+            await asyncio.sleep(0)
+    assert place.intake.taken == 2 + 5
+    place.log.open.set()
+    await eventually(lambda: place.answered[-1:] == ["w-late19"])
+
+
 async def test_a_new_leader_discards_repeats_that_came_after_the_last_commit(place: Place) -> None:
     place.commands.publish(workspace("acme"), "replies")
     await eventually(lambda: place.answered == ["w-acme"])

@@ -48,10 +48,14 @@ class Run:
         self.hash = codec.GENESIS_HASH
         self.position = 0
         self.sealed: list[Sealed] = []
+        self.elect()
+        self.decide(line("w", CreateWorkspace(name="Acme"), "acme"), line("p", CreateProject(name="core"), "core"))
+
+    def elect(self) -> None:
+        """An election, as a commit of its own."""
         turn = self.turn()
         turn.note(Fact("log", "log", LeaderElected(leader_epoch=1, node="k1", operators=(ROOT,))), "election_1:0")
         self.seal(turn)
-        self.decide(line("w", CreateWorkspace(name="Acme"), "acme"), line("p", CreateProject(name="core"), "core"))
 
     def raise_level(self) -> None:
         """From here on the log is at the newest feature level."""

@@ -1,6 +1,7 @@
 """The doctor reads from the log's elections how often the leader changed, and what time passed before."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from mpkernel.adapters.memory import MemoryLog
@@ -9,7 +10,7 @@ from mpkernel.core.shard import Shard
 from mpkernel.core.turn import Turn
 from mpkernel.core.world import Fact
 from mpoperator.doctor.electing import Election, elections, judge_elections, judge_jump, tried_line
-from mpoperator.doctor.report import State
+from mpoperator.doctor.report import Check, State
 from mpschema import codec, subjects
 from mpschema.base import Event
 from mpschema.system import LOG, LeaderElected, LineSurvived, LineTried, LogCheckpointed
@@ -91,16 +92,31 @@ def tried_by(*processes: str) -> list[list[Event]]:
 async def test_a_line_that_leaders_come_no_further_than_is_named(
     commits: list[list[Event]], state: State | None
 ) -> None:
+    check = await tried_in([(6, 3 if isinstance(facts[0], LogCheckpointed) else 2, facts) for facts in commits])
+    assert (check and check.state) == state
+    assert check is None or "line 2 of message 7" in check.detail
+
+
+async def test_tries_of_a_line_that_has_its_outcome_are_none_of_the_next_line() -> None:
+    one, other = ([LineTried(position=7, line=1, process=each)] for each in ("a", "b"))
+    commits = [(6, 1, one), (6, 1, other), (6, 2, [LogCheckpointed(at_seq=1, head="0" * 64, state_root="0" * 64)])]
+    last: list[Event] = [LineTried(position=7, line=2, process="c")]
+    check = await tried_in([*commits, (6, 2, last)])
+    assert check is not None
+    assert check.state is State.WARNING
+    assert "line 2 of message 7 of the command stream was tried by 1 kernels" in check.detail
+
+
+async def tried_in(commits: Sequence[tuple[int, int, Sequence[Event]]]) -> Check | None:
+    """What the doctor says of a log of such commits: how far each consumed, and what it holds."""
     log, shard = MemoryLog(), Shard()
-    for number, facts in enumerate(commits):
+    for number, (consumed, line, facts) in enumerate(commits):
         position = await log.head()
         turn = Turn(shard, 1 + number // 2, NOW * 1_000, RoleAuthorizer())
-        shard.consume(6, 3 if isinstance(facts[0], LogCheckpointed) else 2)
+        shard.consume(consumed, line)
         for index, fact in enumerate(facts):
             turn.note(Fact(LOG, LOG, fact), f"fact_{number}_{index}:0")
         sealed = turn.seal(position.hash)
         commit_hash = codec.commit_hash(position.hash, subjects.log_subject("0"), sealed.data)
         await log.append(sealed.data, commit_hash, position, 1.0)
-    check = await tried_line(log, log.commits[-1])
-    assert (check and check.state) == state
-    assert check is None or "line 2 of message 7" in check.detail
+    return await tried_line(log, log.commits[-1])

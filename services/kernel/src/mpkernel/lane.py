@@ -9,7 +9,6 @@ Elections have other causes. A leader that lives stores the outcome of the line 
 one that could not says in its next election that it survived, and its try counts no more.
 """
 
-from mpschema.levels import SPLIT_LEVEL
 from mpschema.rejections import Code, Rejection
 from mpschema.system import LineSurvived, LineTried
 
@@ -42,9 +41,9 @@ class Lane:
 
     def begin(self, last: int) -> None:
         """After the election. `last` is the last position that the command stream gave out before it."""
-        world = self._shard.world
+        world = self._shard.world  # It counts such elections from the level on at which lines are tried.
         stuck = world.unmoved_elections > ELECTIONS_BEFORE or bool(world.tries)
-        self.open = stuck and world.feature_level >= SPLIT_LEVEL and last > self._shard.command_position
+        self.open = stuck and last > self._shard.command_position
         self._until = last
 
     def covers(self, message: CommandMessage) -> bool:
