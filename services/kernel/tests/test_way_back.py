@@ -15,8 +15,8 @@ def test_a_role_bound_in_a_message_that_found_no_room_opens_no_door_until_it_is_
     run.limits = Limits(commit_bytes=30_000)
     message = [line("b", BindRole(role=Role.VIEWER), "user:ann"), line("c", LARGE, "t2")]
     turn = run.turn()
-    assert turn.take(run.position + 1, "replies", [line("a", LARGE, "t0")])
-    assert not turn.take(run.position + 2, "replies", message)
+    assert turn.take(run.position + 1, "replies", line("a", LARGE, "t0"))
+    assert not turn.take(run.position + 2, "replies", b"\n".join(message))
     assert not run.seal(turn).access
     run.position += 1
     (answers,) = run.message(*message)

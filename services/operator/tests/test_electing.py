@@ -98,10 +98,13 @@ async def test_a_line_that_leaders_come_no_further_than_is_named(
 
 
 async def test_tries_of_a_line_that_has_its_outcome_are_none_of_the_next_line() -> None:
-    one, other = ([LineTried(position=7, line=1, process=each)] for each in ("a", "b"))
-    commits = [(6, 1, one), (6, 1, other), (6, 2, [LogCheckpointed(at_seq=1, head="0" * 64, state_root="0" * 64)])]
-    last: list[Event] = [LineTried(position=7, line=2, process="c")]
-    check = await tried_in([*commits, (6, 2, last)])
+    commits: list[tuple[int, int, list[Event]]] = [
+        (6, 1, [LineTried(position=7, line=1, process="a")]),
+        (6, 1, [LineTried(position=7, line=1, process="b")]),
+        (6, 2, [LogCheckpointed(at_seq=1, head="0" * 64, state_root="0" * 64)]),
+        (6, 2, [LineTried(position=7, line=2, process="c")]),
+    ]
+    check = await tried_in(commits)
     assert check is not None
     assert check.state is State.WARNING
     assert "line 2 of message 7 of the command stream was tried by 1 kernels" in check.detail
