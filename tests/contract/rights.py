@@ -51,6 +51,7 @@ ELSE = (
     "$JS.API.ACCOUNT.PURGE.$G",
     "$JS.ACK.MP_CMD_0.kernel.1.1.1.1.1",
     "$SYS.REQ.SERVER.PING",
+    "$SYS.REQ.USER.INFO",
     "$O.MP_SNAPSHOTS.M.x",
     "$O.OTHER.M.x",
     "mp.v1.cmd.0",
@@ -116,6 +117,7 @@ MAY_ASK: dict[str, dict[str, set[str]]] = {
 MAY_SAY = {
     "$JS.API.INFO": {OPERATOR, RESTORE},
     "$JS.API.STREAM.NAMES": SNAPSHOT_READERS,
+    "$SYS.REQ.USER.INFO": {OPERATOR},  # Of itself: doctor asks by it in which account it is.
     "$O.MP_SNAPSHOTS.M.x": {KERNEL, RESTORE},  # A snapshot is what a kernel and a gateway begin with.
     "mp.v1.cmd.0": {GATEWAY},
     "mp.v1.log.0": {KERNEL, RESTORE},
