@@ -160,6 +160,13 @@ def test_a_broken_context_is_named_and_not_passed_over(place: Place) -> None:
         place.found()
 
 
+@pytest.mark.parametrize("token", ["m\u00fcller", "mpk_a_\u200bb", "mpk_a\nb"])
+def test_a_key_with_letters_that_none_has_is_told_before_anything_is_sent(place: Place, token: str) -> None:
+    place.daemon()
+    with pytest.raises(Misconfigured, match="copy it again"):
+        place.found(token=token)
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [("my-workspace", "my-workspace"), ("My Workspace!", "my-workspace"), ("Ünïcode", "n-code"), ("a_b", "a_b")],

@@ -109,6 +109,8 @@ def resolve(asked: Asked, environment: Mapping[str, str], cwd: Path) -> Context:
         raise Misconfigured(f"{url!r} is no address: it begins with http:// or https://")
     url = url.rstrip("/")
     token = asked.token or environment.get("MPCTL_TOKEN") or _key_for(url, remembered, local)
+    if token and not (token.isascii() and token.isprintable()):
+        raise Misconfigured("the key or token has letters that none has: copy it again, without what stands around it")
     return Context(url, token or None, workspace, folder.path if folder else None)
 
 
