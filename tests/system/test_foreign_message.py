@@ -9,11 +9,12 @@ from pathlib import Path
 import httpx
 import pytest
 from mpbus.connect import connect
-from mpbus.identities import KERNEL
+from mpbus.identities import KERNEL, RESTORE
 from mpbus.ingest import log_ingest
 from mpd.ports import free_port
 from mpd.services import concerns_of
 from mpd.stack import Stack
+from mpschema import subjects
 
 from services.operator.tests.transcripts import agree, run, steps
 from tests.support.administration import operator_environment
@@ -107,3 +108,37 @@ def _follow_the_runbook(stack: Stack, folder: Path) -> None:
     for step in shown:
         printed = run(step.command, folder, environment)
         assert agree(step.output, printed), "\n".join([step.command, "shown:", *step.output, "printed:", *printed])
+
+
+async def test_a_log_that_was_deleted_is_put_back_while_everything_runs(stack: Stack, tmp_path: Path) -> None:
+    await asyncio.to_thread(stack.start)
+    try:
+        headers = {"authorization": f"Bearer {stack.root_key}"}
+        async with httpx.AsyncClient(base_url=stack.url, headers=headers, timeout=30) as http:
+            made = await http.post("/v1/workspaces?id=before", json={"name": "x"}, headers={"idempotency-key": "k1"})
+            assert made.status_code == 201, made.text
+            await eventually(lambda: _names(http, {"after_seq": made.json()["last_seq"]}, {"before"}))
+            await _delete_the_log(stack)
+            await eventually(lambda: _no_kernel_leads(stack))
+            restored = await asyncio.to_thread(
+                run, "mpctl log restore --from archive; echo $?", tmp_path, operator_environment(stack)
+            )
+            assert restored[-1] == "0", restored
+            await eventually(lambda: _all_ready(stack), 60)
+            after = await http.post("/v1/workspaces?id=after", json={"name": "x"})
+            assert after.status_code == 201, after.text
+    finally:
+        await asyncio.to_thread(stack.kill)
+
+
+async def _delete_the_log(stack: Stack) -> None:
+    nc = await connect(stack.bus(RESTORE), "tests", writer=True)
+    await nc.jetstream(timeout=30).delete_stream(subjects.log_stream("0"))
+    await nc.close()
+
+
+async def _no_kernel_leads(stack: Stack) -> None:
+    for name, facts in (await readiness(stack)).items():
+        if name.startswith("kernel"):
+            assert facts["ready"] is False, (name, facts)
+            assert "mpctl log restore --from archive" in str(facts["waits_for"]), (name, facts)

@@ -354,6 +354,7 @@ async def test_a_standby_gives_the_lease_back_while_there_is_no_log_and_folds_an
         machine.leases.drop("kernel")
         await eventually(lambda: "waits_for" in machine.kernel.health().facts)
         await eventually(lambda: machine.leases.holder("kernel") is None)
+        assert not machine.kernel.health().ready
         await other.fill(elections=epochs, epochs_apart=1_000)
         log.put_back(other)
         await eventually(lambda: machine.kernel.role is Role.LEADER and len(log.commits) == epochs + 1)

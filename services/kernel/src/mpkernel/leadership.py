@@ -132,7 +132,8 @@ class Kernel:
             facts["tries"] = len(memory.shard.world.tries) if memory else 0
         if self._log_away:
             facts["waits_for"] = self._log_away
-        return Health(self.role in (Role.STANDBY, Role.LEADER) and not self._standing.hindrance, facts)
+        hindered = bool(self._standing.hindrance or self._log_away)
+        return Health(self.role in (Role.STANDBY, Role.LEADER) and not hindered, facts)
 
     async def run(self) -> None:
         """Until stopped. Raises `ChainBroken` or `MalformedCommit` when the log cannot be trusted or understood."""
@@ -202,6 +203,8 @@ class Kernel:
         while not self._stop.is_set():
             if await self._acquired():
                 return await self._caught_up(memory)
+            if self._log_away:
+                await self._head(0)
             await _pause(self._stop, _POLL_SECONDS)
         return False
 
@@ -218,6 +221,7 @@ class Kernel:
         if await self._timekeeper.look():
             return True
         await self._release()
+        await self._head(0)  # Where there is no log, nobody says what time it is there.
         await _pause(self._stop, LOOK_SECONDS)
         return False
 
