@@ -55,6 +55,19 @@ def test_a_cut_off_file_of_addresses_is_named_with_who_writes_it(tmp_path: Path)
     assert f"{tmp_path}/operator.json cannot be read, and `mpd start` writes it anew" in told.err
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"MP_SERVICES": "[1"}, "MP_SERVICES is no JSON object of addresses by name"),
+        ({"MP_SERVICES": '{"k": "nowhere"}'}, "MP_SERVICES: nowhere is no address: write http://HOST:PORT"),
+        ({"MP_REDIS_USER": "me"}, "MP_REDIS_USER needs MP_REDIS_PASSWORD_FILE"),
+    ],
+)
+def test_a_setting_that_does_not_fit_is_told_by_its_name(given: dict[str, str], said: str, tmp_path: Path) -> None:
+    told = mpctl("log", "verify", home=tmp_path, MP_NATS_URL="nats://127.0.0.1:1", **given)
+    assert (told.code, said in told.err, "mpd start" in told.err) == (2, True, False), told.err
+
+
 def test_half_a_file_of_keys_is_told_in_good_words(tmp_path: Path) -> None:
     (tmp_path / "keys.json").write_text('{"format": "moduprompt/ke')
     told = mpctl("backup", "restore-keys", tmp_path / "keys.json", tmp_path / "secrets", home=tmp_path)

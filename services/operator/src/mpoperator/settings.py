@@ -16,6 +16,7 @@ from pydantic_settings import (
     JsonConfigSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
 )
 
 from mpoperator.errors import NotConfigured
@@ -108,6 +109,9 @@ def read_settings() -> OperatorSettings:
         if any(each["type"] == "missing" for each in error.errors()):
             raise NotConfigured(f"where are the servers? {said} (neither set nor in {path})") from error
         raise NotConfigured(f"{said} (from the environment, else from {path})") from error
+    except SettingsError as error:
+        # Of a setting in the environment that is no JSON; the file's own faults are none of these.
+        raise NotConfigured(f"MP_SERVICES is no JSON object of addresses by name: {error.__cause__}") from error
     except (OSError, ValueError) as error:
         path = operator_file(os.environ)
         raise NotConfigured(f"{path} cannot be read, and `mpd start` writes it anew: {error}") from error
