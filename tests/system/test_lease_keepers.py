@@ -31,7 +31,7 @@ async def redis_url(request: pytest.FixtureRequest, own_valkey: ValkeyServer) ->
         return "redis://127.0.0.1:1/0"
     async with redis.Redis.from_url(own_valkey.url) as client:
         await client.config_set("requirepass", PASSWORD)
-    return f"redis://:wrong@127.0.0.1:{own_valkey.port}/0"
+    return f"redis://127.0.0.1:{own_valkey.port}/0"  # The kernel knows the password of another.
 
 
 @pytest.mark.parametrize("redis_url", ["away", "another password"], indirect=True)

@@ -8,7 +8,7 @@ import pytest
 from mpbus.streams import LEASE_STREAM, provision
 from mpd.servers import NatsServer
 from mpkernel.adapters.jetstream_lease import JetStreamLease
-from mpoperator.errors import Led
+from mpoperator.errors import Led, Refused
 from mpoperator.holding import holding
 from mpschema import subjects
 from nats.aio.client import Client
@@ -73,5 +73,28 @@ def test_a_half_made_log_stays_without_a_leader(empty_nats: NatsServer) -> None:
             with pytest.raises(OSError, match="disk"):
                 await broken_off(nc, changed=changed)
             assert await other.acquire() is not changed
+
+    on_bus(empty_nats.url, run)
+
+
+def test_what_is_refused_after_a_run_was_cut_off_lets_no_kernel_lead(empty_nats: NatsServer) -> None:
+    async def refused(nc: Client) -> None:
+        async with holding(nc, "0", "tool"):
+            raise Refused("another folder")
+
+    async def ended(nc: Client) -> None:
+        async with holding(nc, "0", "tool"):
+            pass
+
+    async def run(nc: Client) -> None:
+        await provision(nc, "0", 1)
+        other = JetStreamLease(nc, "kernel-0", "kernel-1", TTL)
+        assert await JetStreamLease(nc, "kernel-0", "tool", 600).acquire()  # And then it was killed.
+        for _ in range(2):
+            with pytest.raises(Refused, match=r"another folder\. A run before was cut off"):
+                await refused(nc)
+            assert not await other.acquire()
+        await ended(nc)
+        assert await other.acquire()
 
     on_bus(empty_nats.url, run)

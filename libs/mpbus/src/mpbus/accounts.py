@@ -20,6 +20,8 @@ NOBODYS_ACCOUNT = "$G"
 """Of everybody, where nats-server is told of no accounts."""
 _OF_THE_SERVER = "$SYS."
 _ANSWERED_OFTEN = "$JS.API.CONSUMER.MSG.NEXT."
+_SILENCE_SECONDS = 30
+"""Readers of ours hear a heartbeat each second. What the server keeps of a request takes its memory."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,10 @@ def _heard(entries: list[Entry]) -> list[str]:
 
 
 def _response(subject: str) -> str:
-    """A request for messages is answered by many, all other requests by one."""
-    return ", response_type: stream" if subject.startswith(_ANSWERED_OFTEN) else ""
+    """A request for messages is answered by many, all other requests by one. The server forgets it after a silence."""
+    if not subject.startswith(_ANSWERED_OFTEN):
+        return ""
+    return f', response_type: stream, response_threshold: "{_SILENCE_SECONDS}s"'
 
 
 def _list(items: list[str]) -> str:

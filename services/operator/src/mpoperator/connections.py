@@ -16,7 +16,7 @@ from mpbus.vitals import Vital
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
-from mpoperator.errors import Refused, ServerGone, said
+from mpoperator.errors import NoArchive, Refused, ServerGone, said
 
 _CONNECT_SECONDS = 5.0
 _LISTEN_SECONDS = 1.0
@@ -118,7 +118,7 @@ async def _check_sight(connection: asyncpg.Connection) -> None:
     try:
         sees_all = await connection.fetchval(_SEES_ALL)
     except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError) as error:
-        raise Refused("this database holds no archive: is it migrated?") from error
+        raise NoArchive("this database holds no archive: is it migrated?") from error
     if not sees_all:
         raise Refused("this role does not see every row of the archive: use the DSN of mp_projector")
 

@@ -52,6 +52,10 @@ class Refused(ToolError):
     """The tool will not do this here; the message says why, and what to do instead."""
 
 
+class NoArchive(Refused):
+    """A database without the tables of an archive."""
+
+
 class Led(Refused):
     """A kernel leads, and what is asked for needs that none does."""
 

@@ -15,16 +15,17 @@ from mpkernel.adapters.jetstream_lease import JetStreamLease
 from mpkernel.ports import LeaseUnavailable
 from nats.aio.client import Client
 
-from mpoperator.errors import Led, ServerGone, said
+from mpoperator.errors import Led, Refused, ServerGone, said
 
 LEASE_SECONDS = 3_600.0
 """Longer than an operator needs to see that the tool was cut off."""
 _AGAIN_SECONDS = 1.0
+_KEPT = "A run before was cut off, and no kernel leads until one ends its work, or for an hour"
 
 
 @dataclass
 class Holding:
-    """The leader's lease is ours; `changed` once the stream is not what it was."""
+    """The leader's lease is ours; `changed` once the stream is not what it was, by us or by a run that was cut off."""
 
     changed: bool = False
 
@@ -33,26 +34,27 @@ class Holding:
 async def holding(nc: Client, shard: str, holder: str, lease_seconds: float = LEASE_SECONDS) -> AsyncIterator[Holding]:
     """Hold the leader's lease, and end what is done meanwhile when it is lost: `Led`.
 
-    It is not given back when the log is half there: then no kernel may lead.
+    It is not given back when the log is half there: then no kernel may lead. So it may be where a run before was cut
+    off, whose lease this one takes over: only one that ends its work gives that back.
     """
     lease = JetStreamLease(nc, f"kernel-{shard}", holder, lease_seconds)
     try:
+        taken_over = await lease.free() and lease.holder == holder
         if not await lease.acquire():
             raise Led(f"{lease.holder} holds the lease: stop every kernel, or wait until they have halted")
-        held = Holding()
+        held = Holding(changed=taken_over)
         try:
             async with asyncio.TaskGroup() as group:
                 keeping = group.create_task(_keep(lease, lease_seconds))
                 yield held
                 keeping.cancel()
-        except BaseExceptionGroup as failed:
+        except BaseException as failed:
+            error = failed.exceptions[0] if isinstance(failed, BaseExceptionGroup) else failed
             if not held.changed:
                 await _give_back(lease)
-            raise failed.exceptions[0] from None
-        except BaseException:
-            if not held.changed:
-                await _give_back(lease)
-            raise
+            if taken_over and isinstance(error, Refused):
+                raise Refused(f"{error}. {_KEPT}") from None
+            raise error from None
         await _give_back(lease)
     except LeaseUnavailable as error:
         raise ServerGone(f"the leader's lease cannot be held: {said(error)}") from error

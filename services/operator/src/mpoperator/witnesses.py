@@ -21,7 +21,7 @@ from nats.js.errors import NotFoundError
 
 from mpoperator.archive import Archive
 from mpoperator.connections import archive as open_archive
-from mpoperator.errors import Disproved, Finding, ServerGone
+from mpoperator.errors import Disproved, Finding, NoArchive, ServerGone
 from mpoperator.settings import OperatorSettings
 from mpoperator.stream import StreamState
 
@@ -111,7 +111,7 @@ async def _archive(settings: OperatorSettings) -> Witness | None:
         async with open_archive(settings.known_dsn) as connection:
             newest = await Archive(connection).newest()
             return Witness(_ARCHIVE, *newest) if newest else None
-    except ServerGone:
+    except (ServerGone, NoArchive):
         return None
 
 

@@ -10,7 +10,7 @@ import shlex
 import shutil
 import signal
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, STDOUT
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,9 +50,7 @@ class Check:
 async def _run(words: tuple[str, ...], folder: Path) -> tuple[int, bytes]:
     """Exit code and output of a command. 124: it took too long; 127: it could not be started."""
     try:
-        process = await asyncio.create_subprocess_exec(
-            *words, cwd=folder, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, start_new_session=True
-        )
+        process = await _started(words, folder)
     except OSError as error:
         return 127, str(error).encode()
     try:
@@ -63,9 +61,28 @@ async def _run(words: tuple[str, ...], folder: Path) -> tuple[int, bytes]:
     except TimeoutError:
         return 124, f"stopped after {SECONDS_MAX} s".encode()
     finally:
-        # With all it has started: a test run may be many processes.
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        _stop(process)
+
+
+async def _started(words: tuple[str, ...], folder: Path) -> Process:
+    """Start a command. Who stops waiting meanwhile stops it, too: it may have started others already."""
+    starting = asyncio.create_task(
+        asyncio.create_subprocess_exec(
+            *words, cwd=folder, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, start_new_session=True
+        )
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        with suppress(OSError):
+            _stop(await starting)
+        raise
+
+
+def _stop(process: Process) -> None:
+    """End a command with all it has started: a test run may be many processes."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def checks_for(path: str, command: str | None) -> list[Check]:
