@@ -73,14 +73,16 @@ class Arena:
             await tending
 
     async def well(self) -> None:
-        """Wait until everything runs and commands are answered, under a supervisor."""
+        """Wait until everything runs and does its work, and commands are answered, under a supervisor."""
 
-        def all_run() -> bool:
-            return all(process.running for process in self.stack.processes)
+        async def all_work() -> bool:
+            asked = (asyncio.to_thread(process.is_ready) for process in self.stack.processes if process.running)
+            ready = await asyncio.gather(*asked)
+            return len(ready) == len(self.stack.processes) and all(ready)
 
-        await eventually(all_run, PATIENCE_SECONDS)
+        await eventually(all_work, PATIENCE_SECONDS)
         await self.progressed()
-        await eventually(all_run, PATIENCE_SECONDS)
+        await eventually(all_work, PATIENCE_SECONDS)
 
     async def _tend(self, over: asyncio.Event) -> None:
         supervisor = Supervisor(self.stack)
