@@ -12,6 +12,7 @@ import pytest
 from mpbus.accounts import ABOUT_US
 from mpbus.connect import BusClient, connect
 from mpbus.errors import Denied
+from mpbus.feed_users import feed_entry
 from mpbus.identities import (
     GATEWAY,
     KERNEL,
@@ -308,3 +309,17 @@ def test_a_reader_of_the_feed_reads_each_shard_of_the_installation(tmp_path: Pat
     for shard in ("0", "1"):
         assert f"$JS.ACK.{subjects.feed_stream(shard)}.feed_acme.>" in entry
         assert f'"{subjects.feed_subjects(shard, "acme")}"' in entry
+
+
+def test_nothing_is_pushed_to_a_reader_of_a_feed_so_that_no_other_reader_can(tmp_path: Path) -> None:
+    made = Credentials(tmp_path / "secrets")
+    made.add_feed_user("acme")
+    streams = [line for line in made.nats_accounts().splitlines() if "{ stream:" in line]
+    assert not [line for line in streams if "_INBOX_feed" in line]
+    assert [line for line in streams if subjects.feed_subjects("0", "acme") in line]
+
+
+@pytest.mark.parametrize("name", ["*", ">", 'a"b', "a\nb", 'acme" ] }', "a.b", ""])
+def test_what_is_no_workspace_never_gets_into_the_configuration_of_nats(name: str) -> None:
+    with pytest.raises(ValueError, match="is no workspace"):
+        feed_entry(name, ["0"], "U")

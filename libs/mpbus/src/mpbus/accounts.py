@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 STREAMS_ACCOUNT = "MP_STREAMS"
 """Of the streams, and of those who keep them."""
+INBOX = "_INBOX"
+"""What begins the subjects on which a client hears answers."""
 _EVERYBODY_ASKS = "$JS.API.INFO"
 """Without it the server adds an API of streams to each account, which answers that there are none."""
 ABOUT_US = "$SYS.REQ.USER.INFO"
@@ -32,6 +34,8 @@ class Entry:
     public_key: str
     publish: tuple[str, ...]
     subscribe: tuple[str, ...]
+    pushed: bool = False
+    """Whether consumers push into its inboxes. Answers to its requests come there in any case."""
 
 
 def server_accounts(entries: Iterable[Entry], others: Mapping[str, Sequence[str]] | None = None) -> str:
@@ -82,7 +86,8 @@ def _asked(entries: list[Entry]) -> list[str]:
 
 
 def _heard(entries: list[Entry]) -> list[str]:
-    return list(dict.fromkeys(subject for entry in entries for subject in entry.subscribe))
+    heard = (each for entry in entries for each in entry.subscribe if entry.pushed or not each.startswith(INBOX))
+    return list(dict.fromkeys(heard))
 
 
 def _response(subject: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mpschema import subjects
+from mpschema.ids import is_id
 
 from mpbus.accounts import Entry
 
@@ -62,7 +63,9 @@ def feed_account(workspace_id: str) -> str:
 
 
 def feed_entry(workspace_id: str, shards: Sequence[str], public_key: str) -> Entry:
-    """A workspace's reader of the feeds of several shards: nats-server knows a key but once."""
+    """A workspace's reader of the feeds of several shards: nats-server knows a key but once. Raises `ValueError`."""
+    if not is_id(workspace_id):
+        raise ValueError(f"{workspace_id!r} is no workspace: 1 to 128 of letters, digits, _ : @ -")
     users = [FeedUser(workspace_id, shard, public_key) for shard in shards]
     publish = dict.fromkeys(subject for user in users for subject in user.publish_permissions())
     subscribe = dict.fromkeys(subject for user in users for subject in user.subscribe_permissions())

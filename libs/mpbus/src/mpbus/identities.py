@@ -10,13 +10,15 @@ from dataclasses import dataclass
 
 from mpschema import subjects
 
-from mpbus.accounts import ABOUT_US, STREAMS_ACCOUNT, Entry
+from mpbus.accounts import ABOUT_US, INBOX, STREAMS_ACCOUNT, Entry
 from mpbus.streams import INTAKE_CONSUMER, LEASE_STREAM, SNAPSHOT_BUCKET
 
 KERNEL, GATEWAY, PROJECTOR, WEBHOOKS, RELAY = "kernel", "gateway", "projector", "webhooks", "relay"
 OPERATOR, PROVISION, RESTORE = "operator", "provision", "restore"
 KEEPERS = frozenset({KERNEL, PROVISION, RESTORE})
 """Users that may have every stream: an answer that they ask for is sent on any subject."""
+SNAPSHOT_READERS = frozenset({GATEWAY, OPERATOR})
+"""Users outside of that account whose object store is read by a consumer that pushes: the client library's way."""
 DEFAULT_INSTANCE = "main"
 """Of a service that has one instance."""
 SNAPSHOT_STREAM = f"OBJ_{SNAPSHOT_BUCKET}"
@@ -39,7 +41,7 @@ class NatsUser:
 
     def entry(self, public_key: str) -> Entry:
         """What nats-server is told of it."""
-        return Entry(self.account, public_key, self.publish, self.subscribe)
+        return Entry(self.account, public_key, self.publish, self.subscribe, pushed=self.name in SNAPSHOT_READERS)
 
 
 def account_of(user: str) -> str:
@@ -49,7 +51,7 @@ def account_of(user: str) -> str:
 
 def inbox_prefix(user: str) -> str:
     """The prefix that a user's client must use for its inboxes."""
-    return f"_INBOX.{user}" if user else "_INBOX"
+    return f"{INBOX}.{user}" if user else INBOX
 
 
 def nats_users(shards: Sequence[str] = ("0",), instances: Sequence[str] = (DEFAULT_INSTANCE,)) -> tuple[NatsUser, ...]:
