@@ -84,6 +84,8 @@ MAY_ASK: dict[str, dict[str, set[str]]] = {
         "STREAM.MSG.GET.{0}": _LOG_READERS | {PROVISION},
         "CONSUMER.CREATE.{0}": _LOG_READERS,
         "CONSUMER.MSG.NEXT.{0}.kernel": _LOG_READERS,
+        "CONSUMER.NAMES.{0}": _MAKERS,  # To end what somebody made with a credential that was taken back.
+        "CONSUMER.DELETE.{0}.kernel": _MAKERS,
     },
     COMMANDS: _MADE
     | {
@@ -109,7 +111,8 @@ MAY_ASK: dict[str, dict[str, set[str]]] = {
         "STREAM.MSG.GET.{0}": SNAPSHOT_READERS,
         "CONSUMER.CREATE.{0}": SNAPSHOT_READERS,
         "CONSUMER.CREATE.{0}.kernel": SNAPSHOT_READERS,
-        "CONSUMER.DELETE.{0}.kernel": SNAPSHOT_READERS,
+        "CONSUMER.NAMES.{0}": _MAKERS,
+        "CONSUMER.DELETE.{0}.kernel": SNAPSHOT_READERS | {PROVISION},
     },
     "ANOTHER": {},
 }

@@ -10,16 +10,18 @@ from mpbus.errors import Unavailable, Unusable
 from mpbus.identities import PROVISION
 from mpbus.oneshot import run_once
 from mpbus.settings import ProvisionSettings, read_settings
-from mpbus.streams import provision
+from mpbus.streams import end_readers, provision
 from mpbus.vitals import Vital
 
 RENEW = "--renew-ingest"
 """Gives the log another subject to take commits on, should somebody know the old one."""
+END_READERS = "--end-readers"
+"""Deletes the consumers of who reads the log and the snapshots: readers that live make others."""
 WAIT_SECONDS = 30.0
 """For NATS: who deploys everything at once starts us before it."""
 
 
-async def _provision(settings: ProvisionSettings, renew_ingest: bool) -> str:
+async def _provision(settings: ProvisionSettings, option: str) -> str:
     nats = Vital("nats")
     try:
         async with asyncio.timeout(WAIT_SECONDS):
@@ -27,7 +29,11 @@ async def _provision(settings: ProvisionSettings, renew_ingest: bool) -> str:
     except TimeoutError:
         raise Unavailable(f"no NATS server for {WAIT_SECONDS:g} s: {nats.state}") from None
     try:
-        await provision(nc, settings.shard, settings.replicas, guarded=shows_who_it_is(nc), renew_ingest=renew_ingest)
+        if option == END_READERS:
+            ended = await end_readers(nc, settings.shard)
+            return f"{ended} consumers of shard {settings.shard} are ended; whoever reads makes another"
+        renew, guarded = option == RENEW, shows_who_it_is(nc)
+        await provision(nc, settings.shard, settings.replicas, guarded=guarded, renew_ingest=renew)
     finally:
         await nc.close()
     return f"streams of shard {settings.shard} are in place"
@@ -35,12 +41,12 @@ async def _provision(settings: ProvisionSettings, renew_ingest: bool) -> str:
 
 def main(arguments: list[str]) -> int:
     """0 when done, 1 when the world refused, 2 for wrong usage."""
-    if arguments not in (["provision"], ["provision", RENEW]):
-        sys.stderr.write(f"usage: python -m mpbus provision [{RENEW}]\n")
+    if arguments not in (["provision"], ["provision", RENEW], ["provision", END_READERS]):
+        sys.stderr.write(f"usage: python -m mpbus provision [{RENEW} | {END_READERS}]\n")
         return 2
     settings = read_settings(ProvisionSettings)
     failures = (Unavailable, Unusable, NatsError, OSError, TimeoutError)
-    return run_once("provision", lambda: _provision(settings, RENEW in arguments), *failures)
+    return run_once("provision", lambda: _provision(settings, "".join(arguments[1:])), *failures)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from mpschema import subjects
 
 from mpbus.accounts import ABOUT_US, INBOX, STREAMS_ACCOUNT, Entry
-from mpbus.streams import INTAKE_CONSUMER, LEASE_STREAM, SNAPSHOT_BUCKET
+from mpbus.streams import INTAKE_CONSUMER, LEASE_STREAM, SNAPSHOT_BUCKET, SNAPSHOT_STREAM
 
 KERNEL, GATEWAY, PROJECTOR, WEBHOOKS, RELAY = "kernel", "gateway", "projector", "webhooks", "relay"
 OPERATOR, PROVISION, RESTORE = "operator", "provision", "restore"
@@ -21,7 +21,6 @@ SNAPSHOT_READERS = frozenset({GATEWAY, OPERATOR})
 """Users outside of that account whose object store is read by a consumer that pushes: the client library's way."""
 DEFAULT_INSTANCE = "main"
 """Of a service that has one instance."""
-SNAPSHOT_STREAM = f"OBJ_{SNAPSHOT_BUCKET}"
 _API = "$JS.API"
 
 
@@ -214,4 +213,10 @@ def _provided(shards: Sequence[str]) -> tuple[str, ...]:
         *(f"{_API}.STREAM.MSG.GET.{stream}" for stream in sorted(kept)),
         *(f"{_API}.CONSUMER.DURABLE.CREATE.{intake}" for intake in intakes),
         *(f"{_API}.CONSUMER.CREATE.{intake}" for intake in intakes),
+        *(f"{_API}.CONSUMER.{what}" for read in (*sorted(kept), SNAPSHOT_STREAM) for what in _ended(read)),
     )
+
+
+def _ended(stream: str) -> tuple[str, ...]:
+    """To end those who read a stream."""
+    return f"NAMES.{stream}", f"DELETE.{stream}.*"

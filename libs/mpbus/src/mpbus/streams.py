@@ -1,6 +1,8 @@
 """The streams' settings, and the one function that makes them so."""
 
 import asyncio
+import json
+from typing import Any
 
 from mpschema import codec, levels, packs, subjects
 from nats.aio.client import Client
@@ -18,6 +20,8 @@ HEADERS_BYTES_MAX = 4 * 1024
 LEASE_STREAM = "MP_LEASE"
 INTAKE_CONSUMER = "kernel"
 SNAPSHOT_BUCKET = "MP_SNAPSHOTS"
+SNAPSHOT_STREAM = f"OBJ_{SNAPSHOT_BUCKET}"
+_AT_ONCE = 50
 _HOUR_SECONDS = 3600.0
 _NO_PEERS = 10005
 """The server's code for: too few nodes are there to hold the copies, as in a cluster that has just started."""
@@ -127,6 +131,36 @@ async def provision(
             if replicas == 1 or not passing or asyncio.get_running_loop().time() > deadline:
                 raise
         await asyncio.sleep(_AGAIN_SECONDS)
+
+
+async def end_readers(nc: Client, shard: str) -> int:
+    """Delete every consumer of the log and of the snapshots, and return how many. Readers that live make others.
+
+    A stream has 1,000 at most, and who was given a credential could make them all: they outlive the credential. Raises
+    what the client raises.
+    """
+    ended = 0
+    for stream in (subjects.log_stream(shard), SNAPSHOT_STREAM):
+        names = await _consumers(nc, stream)
+        for start in range(0, len(names), _AT_ONCE):
+            some = names[start : start + _AT_ONCE]
+            await asyncio.gather(*(_api(nc, f"CONSUMER.DELETE.{stream}.{name}") for name in some))
+        ended += len(names)
+    return ended
+
+
+async def _consumers(nc: Client, stream: str) -> list[str]:
+    names: list[str] = []
+    while True:
+        page = await _api(nc, f"CONSUMER.NAMES.{stream}", {"offset": len(names)})
+        names += page.get("consumers") or []
+        if len(names) >= page.get("total", 0) or not page.get("consumers"):
+            return names
+
+
+async def _api(nc: Client, subject: str, asked: dict[str, int] | None = None) -> dict[str, Any]:
+    body = json.dumps(asked).encode() if asked else b""
+    return dict(json.loads((await nc.request(f"$JS.API.{subject}", body, timeout=10)).data))
 
 
 async def _provision(nc: Client, shard: str, replicas: int) -> None:

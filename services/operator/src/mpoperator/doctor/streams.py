@@ -37,6 +37,8 @@ _FIXED = {"retention", "storage", "sealed", "mirror"}
 """What the server lets nobody change in a stream that is there."""
 _REPLICATED = 3
 """Copies a stream should have where there are nodes for them."""
+_CONSUMERS_MAX, _CONSUMERS_WARN = 1_000, 0.5
+"""What nats-server allows a stream where nothing else is set (`default_max_consumers`)."""
 _BACKLOG_WARNS = 0.5
 _FEED_LAG_WARNS = 10_000
 
@@ -59,9 +61,19 @@ async def stream_checks(cluster: Cluster) -> list[Check]:
             continue
         checks.append(_settings(cluster, config, info))
         if config.name == subjects.log_stream(shard):
-            checks.append(_ingest(cluster, config))
+            checks += [_ingest(cluster, config), _readers(cluster, info)]
         checks.append(await _copies(cluster, str(config.name), info))
     return checks
+
+
+def _readers(cluster: Cluster, info: dict[str, Any]) -> Check:
+    """How many consumers a stream has: NATS gives it no more than so many, and whoever comes then reads nothing."""
+    count = int(info["state"]["consumer_count"])
+    if count < _CONSUMERS_MAX * _CONSUMERS_WARN:
+        return ok("readers", f"{count} consumers of {_CONSUMERS_MAX:,}")
+    detail = f"{count} consumers of {_CONSUMERS_MAX:,}: beyond that nobody reads the log, or leads"
+    told = problem if count >= _CONSUMERS_MAX else warning
+    return told("readers", detail, cluster.module("mpbus provision --end-readers"))
 
 
 async def _apart(nc: Client) -> Check:
