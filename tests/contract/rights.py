@@ -8,11 +8,10 @@ from mpbus.identities import (
     PROVISION,
     RELAY,
     RESTORE,
-    SNAPSHOT_STREAM,
     WEBHOOKS,
     nats_users,
 )
-from mpbus.streams import LEASE_STREAM
+from mpbus.streams import LEASE_STREAM, SNAPSHOT_STREAM
 from mpschema import subjects
 
 USERS = {user.name: user for user in nats_users()}

@@ -21,11 +21,11 @@ from mpbus.identities import (
     PROVISION,
     RELAY,
     RESTORE,
-    SNAPSHOT_STREAM,
     WEBHOOKS,
     NatsUser,
     nats_users,
 )
+from mpbus.streams import SNAPSHOT_STREAM
 from mpd.credentials import REDIS_RULES, Credentials
 from mpd.servers import NatsServer, ValkeyServer
 from mpd.tables import PAGE, written
