@@ -3,7 +3,8 @@
 ToolError
 ├── Disproved      a proof failed; carries what was found first
 ├── Refused        the tool will not do this here, because it would harm or prove nothing
-│   └── Led        a kernel leads, and none may
+│   ├── Led        a kernel leads, and none may
+│   └── NoArchive  a database without the tables of an archive
 ├── NotConfigured  it is not known where the servers are
 └── ServerGone     a server does not answer
 """

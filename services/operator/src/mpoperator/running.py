@@ -15,12 +15,11 @@ from mpclient.cli.exits import Exit
 from mpclient.cli.invocation import ExampleCommand
 from mpschema.codec import LevelTooHigh
 
-from mpoperator.errors import Disproved, Led, NotConfigured, Refused, ServerGone, ToolError
+from mpoperator.errors import Disproved, NotConfigured, Refused, ServerGone, ToolError
 
 _ENDINGS: dict[type[ToolError], tuple[str, Exit]] = {
     Disproved: ("disproved", Exit.DISPROVED),
     Refused: ("refused", Exit.REJECTED),
-    Led: ("refused", Exit.REJECTED),
     NotConfigured: ("misconfigured", Exit.USAGE),
     ServerGone: ("unreachable", Exit.UNREACHABLE),
 }
@@ -107,7 +106,7 @@ async def _awaited(tool: Awaitable[Answer | None]) -> Answer | None:
 
 
 def _failed(error: ToolError, as_json: bool) -> Exit:
-    code, ending = _ENDINGS[type(error)]
+    code, ending = next(_ENDINGS[kind] for kind in type(error).__mro__ if kind in _ENDINGS)
     if as_json:
         finding = error.finding if isinstance(error, Disproved) else None
         output.print_json({"code": code, "detail": str(error), "finding": finding})

@@ -64,7 +64,7 @@ async def all_witnesses(settings: OperatorSettings, nc: Client, end: LogPosition
     """As `witnesses`, with the feed, and with their epochs. `end` is how far the log goes that is there, or in hand."""
     found = [
         await stored_snapshot(nc, settings.shard, opened=True),
-        await _archive(settings),
+        await _archive_if_made(settings),
         await _feed(nc, settings.shard, end),
     ]
     return [witness for witness in found if witness is not None]
@@ -111,7 +111,15 @@ async def _archive(settings: OperatorSettings) -> Witness | None:
         async with open_archive(settings.known_dsn) as connection:
             newest = await Archive(connection).newest()
             return Witness(_ARCHIVE, *newest) if newest else None
-    except (ServerGone, NoArchive):
+    except ServerGone:
+        return None
+
+
+async def _archive_if_made(settings: OperatorSettings) -> Witness | None:
+    """The same; a log may also be put back beside a database whose tables are made afterwards."""
+    try:
+        return await _archive(settings)
+    except NoArchive:
         return None
 
 
