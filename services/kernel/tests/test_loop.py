@@ -288,13 +288,12 @@ class SlowSnapshots(MemorySnapshots):
 
 
 async def test_who_leads_no_more_stores_no_snapshot_over_the_next_leaders() -> None:
-    slow = SlowSnapshots()
+    slow, others = SlowSnapshots(), asyncio.all_tasks()
     place = Place(snapshots=slow, snapshot_every=1)
     await place.begin()
     await slow.begun.wait()
-    others = asyncio.all_tasks()
+    own = asyncio.all_tasks() - others
     await place.end()
-    others.discard(asyncio.current_task())
-    await eventually(lambda: all(task.done() for task in others))  # Its snapshot goes with it.
+    await eventually(lambda: all(task.done() for task in own))  # Its snapshot goes with it.
     slow.go.set()
     assert await slow.load() is None

@@ -5,7 +5,6 @@ Shared by the standby kernel, the projector and the gateway. A broken chain is n
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 from mpschema import codec, subjects
 from mpschema.envelope import CommitHeader, EventRecord
@@ -14,18 +13,17 @@ from mpschema.positions import LogPosition as LogPosition
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from nats.js import api
 from nats.js.errors import NotFoundError
 
 from mpbus.errors import ChainBroken, ConsumerLost, ForeignMessage
 from mpbus.pull import Pull, stream_sequence
+from mpbus.streams import reader_consumer
 from mpbus.vitals import Trouble
 
 HASH_HEADER = "Mp-Hash"
 _NO_MESSAGE = 10037
 """The server's code for: the stream is there, and has none."""
 _RETRY_SECONDS = 0.1
-_INACTIVE_SECONDS = 30.0
 
 
 class Commit:
@@ -114,7 +112,7 @@ class LogReader:
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def _follow_once(self, after: LogPosition) -> AsyncIterator[list[Commit]]:
-        consumer = await self._js.add_consumer(self._stream, _ephemeral(after.stream_seq + 1))
+        consumer = await self._js.add_consumer(self._stream, reader_consumer(after.stream_seq + 1))
         pull = await Pull(self._nc, self._stream, consumer.name, batch=self._batch, bytes_max=self._bytes_max).open()
         try:
             while True:
@@ -187,13 +185,3 @@ class LogReader:
     async def _after(self, stream_seq: int) -> LogPosition:
         commit = await self.commit_at(stream_seq) if stream_seq else None
         return commit.position if commit else GENESIS
-
-
-def _ephemeral(start: int) -> api.ConsumerConfig:
-    options: dict[str, Any] = {"mem_storage": True, "inactive_threshold": _INACTIVE_SECONDS, "num_replicas": 1}
-    return api.ConsumerConfig(
-        ack_policy=api.AckPolicy.NONE,
-        deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
-        opt_start_seq=start,
-        **options,
-    )

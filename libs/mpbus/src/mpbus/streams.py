@@ -10,6 +10,7 @@ from nats.errors import TimeoutError as NatsTimeout
 from nats.js import JetStreamContext, api
 from nats.js.errors import APIError, NotFoundError
 
+from mpbus.errors import Unusable
 from mpbus.ingest import ingest_of, new_ingest
 
 COMMAND_MESSAGES_MAX = 100_000
@@ -21,10 +22,14 @@ LEASE_STREAM = "MP_LEASE"
 INTAKE_CONSUMER = "kernel"
 SNAPSHOT_BUCKET = "MP_SNAPSHOTS"
 SNAPSHOT_STREAM = f"OBJ_{SNAPSHOT_BUCKET}"
+READER_SECONDS = 30.0
+"""The time after which the server forgets a consumer of the log that nobody asks anything: of a reader that is gone."""
 _AT_ONCE = 50
 _HOUR_SECONDS = 3600.0
 _NO_PEERS = 10005
 """The server's code for: too few nodes are there to hold the copies, as in a cluster that has just started."""
+_OUTLIVES = 10069
+"""The server's code for: a consumer of an earlier release's log wants to outlive its reader."""
 _CLUSTER_SECONDS = 30.0
 _AGAIN_SECONDS = 0.5
 
@@ -49,6 +54,7 @@ def log_stream(shard: str, replicas: int, ingest: str = "", *, also_plain: bool 
     """The events: appended only. Neither deletion, purge nor roll-up is possible through the server's API.
 
     It takes commits on `ingest` and stores them under the log's subject; without one it listens on that subject.
+    No consumer may ask to outlive its reader: consumers are counted, and what a lost credential made would stay.
     """
     plain = subjects.log_subject(shard)
     return api.StreamConfig(
@@ -65,6 +71,7 @@ def log_stream(shard: str, replicas: int, ingest: str = "", *, also_plain: bool 
         allow_rollup_hdrs=False,
         allow_direct=True,
         duplicate_window=1,
+        consumer_limits=api.StreamConsumerLimits(inactive_threshold=READER_SECONDS),
     )
 
 
@@ -111,6 +118,18 @@ def intake_consumer() -> api.ConsumerConfig:
     )
 
 
+def reader_consumer(start: int) -> api.ConsumerConfig:
+    """A consumer of the log from a stream position on, for one reader: it is in memory, and ends with its reader."""
+    return api.ConsumerConfig(
+        ack_policy=api.AckPolicy.NONE,
+        deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
+        opt_start_seq=start,
+        mem_storage=True,
+        inactive_threshold=READER_SECONDS,
+        num_replicas=1,
+    )
+
+
 async def provision(
     nc: Client, shard: str, replicas: int = 1, *, guarded: bool = False, renew_ingest: bool = False
 ) -> None:
@@ -118,8 +137,8 @@ async def provision(
 
     `guarded` has the log listen where nobody can guess; what is so stays so. `renew_ingest` gives it another place.
 
-    Raises `nats.js.errors.APIError` where the server refuses, say when fewer servers run than `replicas`, and
-    `nats.errors.TimeoutError` where none answers.
+    Raises `nats.js.errors.APIError` where the server refuses, say when fewer servers run than `replicas`,
+    `nats.errors.TimeoutError` where none answers, and `Unusable` where consumers must be ended first.
     """
     deadline = asyncio.get_running_loop().time() + _CLUSTER_SECONDS
     while True:
@@ -191,7 +210,12 @@ async def _provision_log(js: JetStreamContext, shard: str, replicas: int, guarde
         ingest = new_ingest(shard)
     also_plain = bool(ingest) and subjects.log_subject(shard) in (found.subjects or ())
     also_plain = also_plain and await _older_builds_may_lead(js, shard)
-    await js.update_stream(log_stream(shard, replicas, ingest, also_plain=also_plain))
+    try:
+        await js.update_stream(log_stream(shard, replicas, ingest, also_plain=also_plain))
+    except APIError as error:
+        if error.err_code != _OUTLIVES:
+            raise
+        raise Unusable(f"{error.description}; end them with `python -m mpbus provision --end-readers` first") from error
 
 
 async def _older_builds_may_lead(js: JetStreamContext, shard: str) -> bool:

@@ -8,11 +8,11 @@ import msgspec
 from mpbus.errors import ConsumerLost, ForeignMessage
 from mpbus.pull import Pull, stream_sequence
 from mpbus.reader import GENESIS, HASH_HEADER, Commit, LogPosition
+from mpbus.streams import reader_consumer
 from mpbus.tasks import end
 from mpschema import codec, subjects
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.js import api
 from nats.js.errors import NotFoundError
 
 from mpoperator.chain import Chain, Stored
@@ -22,7 +22,6 @@ _BATCH = 512
 _BYTES_MAX = 32 << 20
 _SILENCE_SECONDS = 1.0
 _ATTEMPTS = 5
-_INACTIVE_SECONDS = 10.0
 _WITH_LOSSES = b'{"deleted_details":true}'
 """Only who asks for what is missing is told what was cut off."""
 _LARGE_BYTES = 16 << 10
@@ -96,7 +95,7 @@ class LogStream:
                     raise ServerGone(f"reading {self.name} failed {attempts} times: {said(error)}") from error
 
     async def _read_once(self, after: int, last: int) -> AsyncGenerator[list[Stored], None]:
-        consumer = await self._js.add_consumer(self.name, _ephemeral(after + 1))
+        consumer = await self._js.add_consumer(self.name, reader_consumer(after + 1))
         pull = await Pull(self._nc, self.name, consumer.name, batch=_BATCH, bytes_max=_BYTES_MAX).open()
         try:
             while after < last:
@@ -177,16 +176,6 @@ def _position(stored: Stored) -> LogPosition:
 
 def _stored(msg: Msg) -> Stored:
     return Stored(stream_sequence(msg), msg.subject, (msg.headers or {}).get(HASH_HEADER, ""), msg.data)
-
-
-def _ephemeral(start: int) -> api.ConsumerConfig:
-    options: dict[str, Any] = {"mem_storage": True, "inactive_threshold": _INACTIVE_SECONDS, "num_replicas": 1}
-    return api.ConsumerConfig(
-        ack_policy=api.AckPolicy.NONE,
-        deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
-        opt_start_seq=start,
-        **options,
-    )
 
 
 async def follow(stream: LogStream, chain: Chain, last: int) -> AsyncGenerator[list[Commit], None]:
