@@ -204,8 +204,8 @@ async def test_a_refusal_is_an_error_of_whoever_asked(house: House) -> None:
 
 
 KEYS = ("mp:lease:kernel-0", "mp:limit:principals:user:root", "mp:cache:x", "mp:other", "anything")
-WRITERS = {"kernel": {KEYS[0]}, "gateway": {KEYS[1], KEYS[2]}, "operator": set[str]()}
-READERS = {"kernel": {KEYS[0]}, "gateway": {KEYS[1], KEYS[2]}, "operator": set(KEYS[:4])}
+WRITERS = {"kernel": {KEYS[0]}, "gateway": {KEYS[1]}, "operator": set[str]()}
+READERS = {"kernel": {KEYS[0]}, "gateway": {KEYS[1]}, "operator": set(KEYS[:4])}
 FOR_NOBODY = (
     "FLUSHALL",
     "FLUSHDB",

@@ -43,7 +43,6 @@ class InMemory:
         self.commands.publish(data, REPLIES)
 
     async def send_as(self, service: str, data: bytes) -> None:
-        self.commands.tell(data, sender=f"system:{service}:main")
         self.commands.publish(data, sender=f"system:{service}:main")
 
     async def send_in_vain(self, data: bytes) -> None:

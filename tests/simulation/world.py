@@ -334,7 +334,8 @@ class World:
             self.faults["garbage delivered"] += 1
             garbage = self.dice.choice(GARBAGE)
             reply_to, sender = self.dice.choice([("", ""), (name, INTRUDER)])
-            self.commands.tell(garbage, reply_to, sender)
+            if not sender:
+                self.commands.tell(garbage, reply_to)
             self.garbage.add(self.commands.publish(garbage, reply_to, sender))
 
     async def _send(self, name: str, pack: list[CommandEnvelope]) -> None:

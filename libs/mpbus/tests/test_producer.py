@@ -216,3 +216,16 @@ async def test_a_flood_that_waits_for_no_answers_holds_up_no_producer(own_nats: 
     await producer.close()
     await intruder.close()
     await nc.close()
+
+
+async def test_who_sends_the_same_again_is_answered_though_the_first_left(
+    nc: Client, producer: CommandProducer, intake: Pull
+) -> None:
+    same = command()
+    first, second = (asyncio.create_task(producer.submit(same)) for _ in range(2))
+    messages = await intake.take(10)
+    first.cancel()
+    await asyncio.wait({first})
+    messages += await intake.take(10)
+    await answer(nc, messages)
+    assert (await second).command_id == same.command_id

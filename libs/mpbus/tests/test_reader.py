@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from mpbus.connect import connect
-from mpbus.errors import ChainBroken
+from mpbus.errors import ChainBroken, LogReplaced
 from mpbus.pull import Pull
 from mpbus.reader import GENESIS, Commit, LogPosition, LogReader
 from mpbus.streams import provision
@@ -132,3 +132,20 @@ async def test_it_reads_on_after_the_server_restarts(own_nats: NatsServer) -> No
     (again,) = await first(follow, 1)
     assert again.header.first_seq == 2
     await nc.close()
+
+
+async def test_a_reader_of_what_is_gone_says_that_the_log_was_put_back(nc: Client, shard: str) -> None:
+    """Put back from a copy that ends before the reader's place: what it read last stands there no more."""
+    chain, follow = Chain(nc, shard), LogReader(nc, shard).follow()
+    for _ in range(3):
+        await chain.append(1)
+    assert len(await first(follow, 3)) == 3
+    await nc.jetstream().delete_stream(subjects.log_stream(shard))
+    reading = asyncio.create_task(first(follow, 1))
+    await provision(nc, shard)
+    again = Chain(nc, shard)
+    await again.append(2)
+    for _ in range(4):
+        await again.append(1)
+    with pytest.raises(LogReplaced, match=r"log position 3: .* put back"):
+        await asyncio.wait_for(reading, 60)

@@ -21,7 +21,7 @@ from joserfc.jwk import ECKey, KeyParameters, RSAKey
 from mpd.ports import free_port
 from mpd.stack import Stack
 from mpgateway.auth.identity import UnfitClaim, principal_of_subject
-from mpgateway.auth.oidc import KeysUnavailable, Oidc
+from mpgateway.auth.oidc import KeysUnavailable, Oidc, next_fetch
 from mpgateway.main import identity_provider
 from mpgateway.settings import GatewaySettings
 from mpgateway.streaming.ring import Ring
@@ -195,6 +195,15 @@ UNFIT: list[dict[str, Any]] = [
 async def test_a_time_that_is_none_is_told_as_such(provider: Provider, changes: dict[str, Any]) -> None:
     with pytest.raises(UnfitClaim, match=f"claim {next(iter(changes))} .* whole number"):
         await provider.oidc().identify(_token(provider.new_key("k1"), **changes))
+
+
+@pytest.mark.parametrize(
+    ("fetched_at", "tried_at", "due"),
+    [(0, 0, 60), (32, 32, 92), (0, 59, 89)],
+    ids=["kept fresh", "an unknown key id had them fetched between two looks", "the provider did not answer"],
+)
+def test_keys_are_fetched_as_soon_as_they_are_no_longer_fresh(fetched_at: int, tried_at: int, due: int) -> None:
+    assert next_fetch(fetched_at, tried_at, fresh_seconds=60, refetch_seconds=30) == due
 
 
 async def test_a_withdrawn_key_ends_what_it_signed(provider: Provider) -> None:

@@ -6,10 +6,12 @@ import asyncio
 from typing import cast
 
 import structlog
-from mpbus.connect import BusClient
+from mpbus.connect import BusClient, connect
 from mpbus.options import NatsOptions
 from mpbus.reader import Commit, LogPosition, LogReader
+from mpbus.streams import provision
 from mpbus.vitals import Vital
+from mpd.servers import NatsServer
 from mpgateway.auth.access import Access
 from mpgateway.auth.refusals import Refusals
 from mpgateway.condition import Condition
@@ -19,6 +21,7 @@ from mpgateway.streaming.tail import Tail
 from redis.asyncio import Redis
 
 from tests.support import eventually
+from tests.support.chain import Chain
 
 NO_LOG = cast("LogReader", None)
 """What asks it for anything meets an error that nobody foresaw."""
@@ -47,13 +50,33 @@ async def test_a_gateway_that_reads_the_log_no_more_is_not_ready_and_ends() -> N
     await tail.close()
 
 
+async def test_a_gateway_that_read_what_a_restore_took_away_ends_and_begins_anew(own_nats: NatsServer) -> None:
+    nc = await connect(own_nats.url, "tests", writer=True)
+    await provision(nc, "0")
+    chain = Chain(nc, "0")
+    for _ in range(3):
+        await chain.append(1)
+    ring, asked, reader = Ring(1 << 20), asyncio.Event(), LogReader(nc, "0")
+    tail = Tail(ring, reader, 60, Access(nc, reader, "0", frozenset(), Refusals(None)))
+    await tail.start(asked.set)
+    await eventually(lambda: tail.ready)
+    await nc.jetstream().delete_stream("MP_LOG_0")
+    await provision(nc, "0")
+    await Chain(nc, "0").append(2)
+    await asyncio.wait_for(asked.wait(), 60)
+    assert (tail.failed, tail.ready, ring.ending) == (True, False, "log_broken")
+    assert "put back" in tail.broken
+    await tail.close()
+    await nc.close()
+
+
 async def test_a_look_that_meets_what_nobody_foresaw_is_told_and_the_others_go_on(redis_url: str) -> None:
     nats = BusClient(NatsOptions("nats://127.0.0.1:1"), Vital("nats"))
     ring, redis = Ring(1 << 20), Redis.from_url(redis_url)
     access = Access(nats, NO_LOG, "0", frozenset(), Refusals(None))
     read_models = ReadModels("postgresql://127.0.0.1:1/none", 1)
     await read_models.start()
-    condition = Condition(Vital("nats"), read_models, redis, Tail(ring, NO_LOG, 60, access), ring, access)
+    condition = Condition(Vital("nats"), Vital("log"), read_models, redis, Tail(ring, NO_LOG, 60, access), ring, access)
 
     def told() -> bool:
         return any(

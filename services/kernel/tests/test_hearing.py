@@ -47,3 +47,12 @@ def test_who_waits_for_the_answer_is_part_of_a_message() -> None:
     hearing.hear("another", b"a")
     hearing.arrived(message(b"a"))
     assert hearing.next(2) == CommandMessage(2, "another", b"a")
+
+
+def test_what_services_send_takes_no_place_of_what_gateways_send() -> None:
+    hearing = Hearing()
+    hearing.arrived(message(b"a"))
+    for position in range(2, 12):
+        hearing.arrived(CommandMessage(position, "", b"parked", "system:webhooks:main"))
+    hearing.hear("replies", b"a")
+    assert hearing.next(12) is None

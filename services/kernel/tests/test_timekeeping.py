@@ -256,3 +256,15 @@ async def test_lost_belief_is_told_once_as_an_error(watched: Watched) -> None:
     with structlog.testing.capture_logs() as logs:
         await watched.passes(3)
     assert [entry["log_level"] for entry in logs if entry["event"] == "clock.distrusted"] == ["error"]
+
+
+@pytest.mark.parametrize(("away", "answer_takes"), [(True, 0.0), (False, BOUND)])
+async def test_a_comparison_with_the_servers_clock_grows_old(watched: Watched, away: bool, answer_takes: float) -> None:
+    await watched.leads()
+    watched.hands.away, watched.hands.answer_takes = away, answer_takes
+    await watched.passes(3)
+    assert (watched.keeper.distrust, watched.ends) == ("", 0)  # A slow moment ends no leadership.
+    await watched.passes(30)
+    assert "NATS server" in watched.keeper.distrust
+    assert watched.ends
+    assert watched.keeper.ahead_seconds is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from mpoperator.errors import ServerGone
 from services.operator.tests.proving import mpctl
 
 SOURCES = Path(mpoperator.__file__).parent
+SERVICES = SOURCES.parents[2]
 
 
 def _handlers() -> Iterator[tuple[Path, ast.ExceptHandler]]:
@@ -72,3 +74,11 @@ def test_half_a_file_of_keys_is_told_in_good_words(tmp_path: Path) -> None:
     (tmp_path / "keys.json").write_text('{"format": "moduprompt/ke')
     told = mpctl("backup", "restore-keys", tmp_path / "keys.json", tmp_path / "secrets", home=tmp_path)
     assert (told.code, "the file of keys is wrong: " in told.err) == (8, True), told.err
+
+
+def test_what_an_advice_searches_for_in_a_log_is_logged_by_a_service() -> None:
+    advice = "".join(path.read_text() for path in SOURCES.rglob("*.py"))
+    logged = "".join(path.read_text() for path in SERVICES.glob("[!o]*/src/**/*.py"))
+    searched = set(re.findall(r"grep ([a-z_]+\.[a-z_]+) in", advice))
+    assert "turn.fault" in searched
+    assert {each for each in searched if f'"{each}"' not in logged} == set()

@@ -1,1 +1,1 @@
-"""How commands and commits travel over JetStream: packing, stream settings, the verified log reader."""
+"""The part that services share: NATS and its streams, settings, the ops door, life cycle and identities."""

@@ -6,7 +6,8 @@ BusError
 ├── OutcomeTimeout       the command is durable, its outcome did not come in time
 ├── ConsumerLost         a pull consumer went away; open a new one
 ├── ChainBroken          the log does not verify: stop, do not go on
-│   └── ForeignMessage   something stands in the log that is no commit of ours
+│   ├── ForeignMessage   something stands in the log that is no commit of ours
+│   └── LogReplaced      the log is not the one that was read: it was put back
 ├── Denied               the stream server refuses this user this subject; repeating is in vain
 └── Unusable             a credential or certificate cannot be read
 """
@@ -66,6 +67,13 @@ class ChainBroken(BusError):
         super().__init__(f"log position {stream_seq}: {detail}")
         self.stream_seq = stream_seq
         self.detail = detail
+
+
+class LogReplaced(ChainBroken):
+    """Another commit than the one that was read last stands in its place, or none: the log was put back."""
+
+    def __init__(self, stream_seq: int) -> None:
+        super().__init__(stream_seq, "the commit that was read there is gone: the log was put back from a copy")
 
 
 class ForeignMessage(ChainBroken):

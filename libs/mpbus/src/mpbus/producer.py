@@ -127,10 +127,11 @@ class CommandProducer:
         line = codec.encode(envelope)
         asker = (envelope.workspace_id, envelope.principal, envelope.command_id)
         while (already := self._waiting.get(asker)) is not None:
-            if already.line == line:
-                return await asyncio.shield(already.future)
             await asyncio.wait([already.future])
-            await asyncio.sleep(0)  # Another request under the same id: it leaves, then this is told what the log says.
+            if already.line == line and not already.future.cancelled():
+                return already.future.result()
+            # Another request under the same id, or one whose sender left: it goes, then this learns what the log says.
+            await asyncio.sleep(0)
         self._admit()
         now = self._loop.time()
         command_id = envelope.command_id

@@ -15,7 +15,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
 
-from mpbus.errors import ChainBroken, ConsumerLost, ForeignMessage
+from mpbus.errors import ChainBroken, ConsumerLost, ForeignMessage, LogReplaced
 from mpbus.pull import Pull, stream_sequence
 from mpbus.streams import reader_consumer
 from mpbus.vitals import Trouble
@@ -99,7 +99,8 @@ class LogReader:
     async def follow(self, after: LogPosition = GENESIS) -> AsyncIterator[list[Commit]]:
         """Commits after a position, in batches as they come, across reconnects and restarts of the server.
 
-        Raises `ChainBroken` or `mpschema.codec.LevelTooHigh`; everything else the world does is waited out.
+        Raises `ChainBroken` (`LogReplaced` where the log no longer holds that position) or
+        `mpschema.codec.LevelTooHigh`; everything else the world does is waited out.
         """
         while True:
             try:
@@ -112,6 +113,8 @@ class LogReader:
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def _follow_once(self, after: LogPosition) -> AsyncIterator[list[Commit]]:
+        if not await self._holds(after):
+            raise LogReplaced(after.stream_seq)
         consumer = await self._js.add_consumer(self._stream, reader_consumer(after.stream_seq + 1))
         pull = await Pull(self._nc, self._stream, consumer.name, batch=self._batch, bytes_max=self._bytes_max).open()
         try:
@@ -127,6 +130,18 @@ class LogReader:
                 yield commits
         finally:
             await pull.close()
+
+    async def _holds(self, after: LogPosition) -> bool:
+        """Tell whether the log still has the commit at a position. Raises where there is no stream."""
+        if not after.stream_seq:
+            return True
+        try:
+            msg = await self._js.get_msg(self._stream, seq=after.stream_seq)
+        except NotFoundError as error:
+            if error.err_code != _NO_MESSAGE:
+                raise
+            return False
+        return bool((msg.headers or {}).get(HASH_HEADER, "") == after.hash)
 
     def _verified(self, after: LogPosition, msg: Msg, into: list[Commit]) -> LogPosition:
         stream_seq = stream_sequence(msg)

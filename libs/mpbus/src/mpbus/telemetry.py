@@ -1,4 +1,4 @@
-"""How a service shows itself: structured logs on standard error, and traces where a collector is named."""
+"""Structured logs on standard error, and the tasks of a process on a signal."""
 
 import asyncio
 import contextlib

@@ -25,8 +25,8 @@ POSTGRES_ROLES = ("mp_owner", "mp_projector", "mp_gateway", "mp_webhooks")
 _READS = "+@read +@connection +time -@dangerous -scan -randomkey -select"
 _WRITES = f"+@write {_READS} +@transaction -@scripting +eval +evalsha +script|load"
 REDIS_RULES: Mapping[str, str] = {
-    "kernel": f"~mp:lease:* &mp:lease:* +@pubsub {_WRITES}",
-    "gateway": f"~mp:limit:* ~mp:cache:* {_WRITES}",
+    "kernel": f"~mp:lease:* {_WRITES}",
+    "gateway": f"~mp:limit:* {_WRITES}",
     "operator": f"%R~mp:* {_READS}",
 }
 """What each user of Redis may do, in the words of its access lists. Nobody else is let in."""

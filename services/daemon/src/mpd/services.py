@@ -131,7 +131,7 @@ def sentences(facts: Facts) -> list[str]:
 
 
 def concerns_of(ops_url: str) -> list[str]:
-    """The same, asked for; nothing where it does not answer within a second."""
+    """Ask a service for its sentences; none where it does not answer within a second."""
     return sentences(facts_of(ops_url) or {})
 
 

@@ -27,9 +27,11 @@ class Condition:
     """Ready: commands and streams go. PostgreSQL and Redis are facts: without them other things still do."""
 
     def __init__(
-        self, nats: Vital, read_models: ReadModels, redis: Redis, tail: Tail, ring: Ring, access: Access
+        self, nats: Vital, log: Vital, read_models: ReadModels, redis: Redis, tail: Tail, ring: Ring, access: Access
     ) -> None:
+        """`nats` is the connection for commands, `log` the one that reads."""
         self._nats = nats
+        self._log = log
         self._read_models = read_models
         self._redis = redis
         self._redis_vital = Vital("redis")
@@ -58,6 +60,7 @@ class Condition:
         """
         facts: dict[str, str | int | float | bool | None] = {
             "nats": self._nats.state,
+            "log": self._log.state,
             "tail": self._tail.broken or ("ok" if self._tail.ready else "catching up"),
             "postgres": self._read_models.vital.state,
             "redis": self._redis_vital.state,
@@ -74,11 +77,12 @@ class Condition:
     @property
     def ready(self) -> bool:
         """True when commands and streams go now."""
-        return self._nats.ok and self._tail.ready and self._ring.ending is None
+        return self._nats.ok and self._log.ok and self._tail.ready and self._ring.ending is None
 
     def _reason(self) -> str:
-        if not self._nats.ok:
-            return self._nats.state
+        for vital in (self._nats, self._log):
+            if not vital.ok:
+                return vital.state
         return self._ring.ending or ("the public port is not open yet" if self._tail.ready else "the log is read")
 
     def _blinded(self, error: BaseException) -> None:

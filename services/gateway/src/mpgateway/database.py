@@ -5,7 +5,6 @@ the statement's transaction. The setting is made in the same statement: what is 
 join, so Postgres cannot look before it is made, and without it there are no rows.
 """
 
-from collections.abc import Awaitable, Callable
 from dataclasses import fields
 
 import asyncpg
@@ -22,8 +21,6 @@ OWNERSHIP = (
     "extract(epoch FROM now() - item.updated_at)::float8 AS silent_seconds"
 )
 """The columns of a projection's row, called `item`, that tell of whoever folds it."""
-CaughtUp = Callable[[], Awaitable[bool]]
-"""Waits, within a bound, until the read models know all that this process has read of the log."""
 
 
 class ReadModelsUnavailable(Exception):

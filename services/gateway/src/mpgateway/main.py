@@ -69,6 +69,7 @@ async def run(settings: GatewaySettings, life: Lifecycle) -> int:
         life.serves(
             lambda: world.condition.health(bound=server.started, strangers=server.proxies.strangers), life.asked.set
         )
+        await world.tail.start(life.asked.set)
         await _first_of(life.asked.wait(), world.tail.settled())
         if not life.asked.is_set():
             await server.serve_until_told(life.asked, lambda: world.ring.end("shutdown"), lambda: clients.count)
@@ -86,13 +87,13 @@ async def _connect(settings: GatewaySettings, life: Lifecycle, stack: AsyncExitS
     tracing = Tracing(settings.otlp_endpoint, settings.node) if settings.otlp_endpoint else None
     if tracing is not None:
         stack.callback(tracing.close)
-    nats, options = Vital("nats"), settings.nats(GATEWAY)
+    nats, log_vital, options = Vital("nats"), Vital("log"), settings.nats(GATEWAY)
     commands = await life.reach(nats, connect(options, f"{settings.node} commands", writer=True, vital=nats))
     stack.push_async_callback(commands.close)
     producer = CommandProducer(commands, settings.shard)
     await producer.start()
     stack.push_async_callback(producer.close)
-    log_connection = await life.reach(nats, connect(options, f"{settings.node} log", vital=nats))
+    log_connection = await life.reach(log_vital, connect(options, f"{settings.node} log", vital=log_vital))
     stack.push_async_callback(log_connection.close)
     reader, ring = LogReader(log_connection, settings.shard), Ring(settings.stream_ring_bytes)
     redis = Redis.from_url(
@@ -106,12 +107,11 @@ async def _connect(settings: GatewaySettings, life: Lifecycle, stack: AsyncExitS
     refusals = Refusals(redis)
     access = Access(log_connection, reader, settings.shard, settings.operator_names, refusals)
     tail = Tail(ring, reader, settings.stream_heartbeat_seconds / 2, access)
-    await tail.start(life.asked.set)
     stack.push_async_callback(tail.close)
     read_models = ReadModels(settings.read_models_dsn, settings.postgres_connections)
     await read_models.start()
     stack.push_async_callback(read_models.close)
-    condition = Condition(nats, read_models, redis, tail, ring, access)
+    condition = Condition(nats, log_vital, read_models, redis, tail, ring, access)
     await condition.start()
     stack.push_async_callback(condition.close)
     reader = LogReader(log_connection, settings.shard, batch=BACKFILL_BATCH, bytes_max=BACKFILL_BYTES)

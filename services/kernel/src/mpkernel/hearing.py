@@ -6,8 +6,8 @@ from mpkernel.ports import CommandMessage
 
 _KEPT = 8
 """More than that is on its way only where much waits anyhow, and then nothing is decided ahead."""
-_Sent = tuple[str, bytes, str]
-"""Where to answer, the data, and the sender."""
+_Sent = tuple[str, bytes]
+"""Where to answer, and the data."""
 
 
 class Hearing:
@@ -19,17 +19,19 @@ class Hearing:
         self._came: deque[_Sent] = deque(maxlen=_KEPT)
         """What arrived and was not heard yet."""
 
-    def hear(self, reply_to: str, data: bytes, sender: str = "") -> None:
-        """A message was sent."""
-        sent = (reply_to, data, sender)
+    def hear(self, reply_to: str, data: bytes) -> None:
+        """A gateway sent a message."""
+        sent = (reply_to, data)
         if sent in self._came:
             self._came.remove(sent)
         else:
             self._heard.append(sent)
 
     def arrived(self, message: CommandMessage) -> None:
-        """The stream delivered it."""
-        sent = (message.reply_to, message.data, message.sender)
+        """The stream delivered it. What a service sends is not heard before."""
+        if message.sender:
+            return
+        sent = (message.reply_to, message.data)
         if sent == self._told:
             self._told = None
         elif sent in self._heard:

@@ -49,6 +49,7 @@ class Relay:
         self._feed = feed
         self._shard = shard
         self._seq = 0
+        self._log_vital = Vital("log")
         self._feed_vital = Vital("feed")
         self._head = 0
         self._progress = Progress(stall_seconds)
@@ -63,10 +64,11 @@ class Relay:
         stalled = self._progress.stalled
         facts: dict[str, str | int | float | bool | None] = {"seq": self._seq, "head": self._head, "stalled": stalled}
         stuck = f"nothing was relayed after event {self._seq}, and the log is at {self._head}" if stalled else ""
-        facts |= {"feed": self._feed_vital.state} | (
-            {} if self._feed_vital.ok else {"waits_for": self._feed_vital.state}
-        )
-        return Health(self._feed_vital.ok and not stalled, facts, stuck)
+        vitals = (self._log_vital, self._feed_vital)
+        facts |= {vital.name: vital.state for vital in vitals}
+        away = [vital.state for vital in vitals if not vital.ok]
+        facts |= {"waits_for": away[0]} if away else {}
+        return Health(not away and not stalled, facts, stuck)
 
     async def run(self) -> None:
         """Until stopped. Raises `FeedDiverged`, or `ChainBroken` when the log does not verify."""
@@ -88,6 +90,7 @@ class Relay:
             except (NatsError, TimeoutError, ChainBroken, MalformedCommit):
                 self._progress.excused()  # Whoever follows the log waits for it, too, or halts and says why.
             else:
+                self._log_vital.answered()
                 self._progress.saw(self._seq, self._head)
                 _LAG.set(max(0, self._head - self._seq))
                 if not self._feed_vital.ok:
@@ -103,7 +106,7 @@ class Relay:
             except FeedUnavailable as error:
                 self._feed_vital.away(f"the feed does not answer: {error}")
             except (NatsError, TimeoutError) as error:
-                self._feed_vital.away(f"the log does not answer: {str(error) or type(error).__name__}")
+                self._log_vital.away(f"the log does not answer: {str(error) or type(error).__name__}")
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def _relay(self, tail: FeedTail) -> None:

@@ -31,6 +31,8 @@ _READ_NS = 50 * _MS_NS
 """Two readings further apart than this were interrupted, and say nothing about each other."""
 _ROUND_TRIP = 4
 """An answer that took longer than the bound divided by this says too little: its middle may be far off."""
+_KNOWN_NS = 30 * SECOND_NS
+"""A comparison with the server's clock that is older than this says nothing any more."""
 _STAMP_SECONDS = 3.0
 _AGAIN_SECONDS = 0.1
 _NOT_YET = "the NATS server's clock is not known yet"
@@ -59,6 +61,8 @@ class Timekeeper:
         self._set_at: int | None = None
         self._set_by = 0
         self._ahead: int | None = None
+        self._compared_at = 0
+        """When, by the steady clock, it was last known how far the wall clock is ahead of the server's."""
         self._unknown = _NOT_YET
         self._time = 0
         self._began = 0
@@ -72,18 +76,25 @@ class Timekeeper:
     @property
     def ahead_seconds(self) -> float | None:
         """How far the wall clock is ahead of the server's; None while that is not known."""
-        return None if self._ahead is None else round(self._ahead / SECOND_NS, 3)
+        ahead = self._ahead_ns
+        return None if ahead is None else round(ahead / SECOND_NS, 3)
+
+    @property
+    def _ahead_ns(self) -> int | None:
+        known = self._clock.steady_ns() - self._compared_at <= _KNOWN_NS
+        return self._ahead if known else None
 
     @property
     def distrust(self) -> str:
         """Why the wall clock is not to be believed; empty while it is."""
         if self._set_at is not None:
             return f"the clock was set by {_seconds(self._set_by)}; it is believed again once it runs steadily"
-        if self._ahead is None:
+        ahead = self._ahead_ns
+        if ahead is None:
             return self._unknown
-        if abs(self._ahead) > self._bound_ns:
-            side = "ahead of" if self._ahead > 0 else "behind"
-            far = _seconds(abs(self._ahead)).lstrip("+")
+        if abs(ahead) > self._bound_ns:
+            side = "ahead of" if ahead > 0 else "behind"
+            far = _seconds(abs(ahead)).lstrip("+")
             return f"the clock is {far} {side} the NATS server's, more than {self._bound_ns / SECOND_NS:g} s"
         return ""
 
@@ -105,7 +116,7 @@ class Timekeeper:
             return False
         _, answered = self._read()
         if answered - steady < self._bound_ns // _ROUND_TRIP:
-            self._ahead = wall + (answered - steady) // 2 - server
+            self._ahead, self._compared_at = wall + (answered - steady) // 2 - server, answered
             self._metrics.clock(self._ahead / SECOND_NS)
         else:
             took, most = (each / SECOND_NS for each in (answered - steady, self._bound_ns // _ROUND_TRIP))
@@ -132,9 +143,9 @@ class Timekeeper:
         wall, steady = self._read()
         self._compare(wall, steady)
         if self._began - stored > self._bound_ns:
-            self._ahead = self._began - stored
+            self._ahead, self._compared_at = self._began - stored, steady
         elif stored - wall > self._bound_ns:
-            self._ahead = wall - stored
+            self._ahead, self._compared_at = wall - stored, steady
         self._tell()
         if self.distrust:
             raise ClockDistrusted(self.distrust)
@@ -182,14 +193,14 @@ class Timekeeper:
         """Believe a clock again that has run steadily; follow it where the server agrees."""
         if self._set_at is not None and steady - self._set_at >= self._settle_ns:
             self._set_at = None
-        if self._set_at is None and self._ahead is not None and abs(self._ahead) <= self._bound_ns:
+        if self._set_at is None and self._ahead_ns is not None and abs(self._ahead_ns) <= self._bound_ns:
             self._offset = wall - steady
 
     def _tell(self) -> None:
         """Say aloud when belief is lost, and when it is back."""
         reason = self.distrust
         self._metrics.clock_trusted(trusted=not reason)
-        kind = reason and ("set" if self._set_at is not None else "unknown" if self._ahead is None else "apart")
+        kind = reason and ("set" if self._set_at is not None else "unknown" if self._ahead_ns is None else "apart")
         if kind == self._told:
             return
         self._told = kind

@@ -25,7 +25,6 @@ _EVENTS = "SELECT seq, event FROM mp.log_events WHERE seq BETWEEN $1 AND $2 ORDE
 _HEAD = "SELECT coalesce(max(stream_seq), 0), coalesce(max(last_seq), 0) FROM mp.log_commits"
 _NEWEST = "SELECT stream_seq, last_seq, hash, header FROM mp.log_commits ORDER BY stream_seq DESC LIMIT 1"
 _BEYOND = "SELECT min(seq) FROM mp.log_events WHERE seq > $1"
-_COMMIT_BEFORE = "SELECT coalesce(max(stream_seq), 0) FROM mp.log_commits WHERE last_seq < $1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +77,6 @@ class Archive:
         """The first event row after a position; None if there is none."""
         found: int | None = await self._connection.fetchval(_BEYOND, seq)
         return found
-
-    async def stream_seq_before(self, seq: int) -> int:
-        """The last commit that ends before an event."""
-        return int(await self._connection.fetchval(_COMMIT_BEFORE, seq))
 
 
 def _epoch(header: bytes) -> int:

@@ -131,7 +131,8 @@ class Oidc:
     async def _keep_fresh(self) -> None:
         """Fetch the keys again and again; those of a provider that does not answer count only so long."""
         while True:
-            await asyncio.sleep(self._fresh_seconds)
+            due = next_fetch(self._fetched_at, self._tried_at, self._fresh_seconds, self._refetch_seconds)
+            await asyncio.sleep(due - time.monotonic())
             await self._refetch()
             if time.monotonic() - self._fetched_at > self._kept_seconds:
                 log.error("oidc.keys_too_old", seconds=self._kept_seconds)
@@ -168,6 +169,14 @@ class Oidc:
                     raise ValueError("the key set is too large")
         published = msgspec.json.decode(body, type=_KeySet)
         return KeySet([key for fields in published.keys if (key := _imported(fields)) is not None])
+
+
+def next_fetch(fetched_at: float, tried_at: float, fresh_seconds: float, refetch_seconds: float) -> float:
+    """Return when the keys are to be fetched again: once they are no longer fresh, and not sooner than allowed.
+
+    All in seconds of one clock. An unknown key id may have had them fetched in between, and so too soon to try again.
+    """
+    return max(fetched_at + fresh_seconds, tried_at + (refetch_seconds or fresh_seconds))
 
 
 def _imported(fields: _KeyFields) -> Key | None:

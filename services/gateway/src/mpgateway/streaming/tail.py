@@ -6,6 +6,7 @@ from contextlib import aclosing
 from typing import Protocol
 
 import structlog
+from mpbus.errors import LogReplaced
 from mpbus.lifecycle import LOOK_AGAIN_SECONDS, UNREADABLE
 from mpbus.reader import GENESIS, Commit, LogPosition, LogReader
 from mpbus.tasks import end, watched
@@ -78,7 +79,10 @@ class Tail:
         await self._settled.wait()
 
     async def _read(self) -> None:
-        """Read for ever. Where the log is unreadable it looks again, for it may be put back meanwhile."""
+        """Read for ever. Where the log is unreadable it looks again, for it may be put back meanwhile.
+
+        Raises `LogReplaced` where that took away something that was read: what was folded from it is no longer so.
+        """
         position: LogPosition | None = None
         while True:
             try:
@@ -93,6 +97,8 @@ class Tail:
                         TAIL_POSITION.set(self._ring.cursor.seq)
                         position = commits[-1].position
                         self._look_whether_settled()
+            except LogReplaced:
+                raise
             except UNREADABLE as error:
                 self._breaks(str(error))
                 await asyncio.sleep(LOOK_AGAIN_SECONDS)

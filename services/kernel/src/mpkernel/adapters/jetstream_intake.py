@@ -167,7 +167,7 @@ class JetStreamIntake:
 
     async def _on_sent(self, msg: Msg) -> None:
         heard = _command(0, msg.subject, msg.headers, msg.data)
-        self._hearing.hear(heard.reply_to, heard.data, heard.sender)
+        self._hearing.hear(heard.reply_to, heard.data)
         self._wake.set()
 
 

@@ -118,10 +118,10 @@ class MemoryCommands:
         self._last = 0
         self._readers: list[MemoryIntake] = []
 
-    def tell(self, data: bytes, reply_to: str = "", sender: str = "") -> None:
-        """A message is on its way, and may be stored later."""
+    def tell(self, data: bytes, reply_to: str = "") -> None:
+        """A gateway's message is on its way, and may be stored later."""
         for reader in self._readers:
-            reader.hear(reply_to, data, sender)
+            reader.hear(reply_to, data)
 
     def publish(self, data: bytes, reply_to: str = "", sender: str = "") -> int:
         """Store one message of packed commands; its position."""
@@ -198,9 +198,9 @@ class MemoryIntake:
             self._hearing.arrived(message)
         return taken
 
-    def hear(self, reply_to: str, data: bytes, sender: str = "") -> None:
-        """A message was sent."""
-        self._hearing.hear(reply_to, data, sender)
+    def hear(self, reply_to: str, data: bytes) -> None:
+        """A gateway sent a message."""
+        self._hearing.hear(reply_to, data)
         self._wake.set()
 
     def overhear(self) -> CommandMessage | None:

@@ -9,7 +9,7 @@ from mpoperator.top.sampling import Figures
 _REPEATS_WARN, _REPEATS_SHARE = 1_000, 0.5
 """So many repeats are no client that lost an answer; and they are more than half of what the kernel answered."""
 _REPEATED = "a client does not believe its answers: `mpctl top`, then the gateway's log, say whose requests they are"
-_FAULT = "grep kernel.fault in that kernel's log, and report what it shows: the line is refused for ever under its key"
+_FAULT = "grep turn.fault in that kernel's log, and report what it shows: the line is refused for ever under its key"
 _OVERSIZED = "the client splits it: context/operations/limits.md names the sizes"
 
 
