@@ -47,7 +47,7 @@ chaos: .venv/.dev ## Kill servers and services under load and check that nothing
 docs: .venv/.dev ## Write the generated documents anew from the code (schemas, OpenAPI, SDK, reference)
 	@$(BIN)/python -m mpschema $(ARGS)
 	@$(BIN)/python -m mpclient.generate
-	@$(BIN)/python -m mpkernel.diagrams
+	@$(BIN)/python -m mpcore.diagrams
 	@$(BIN)/python -m mpd.tables
 
 clean: ## Remove everything generated here: environment, tools, caches (never your data)

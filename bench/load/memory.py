@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 from mpbus.connect import connect
 from mpbus.reader import LogReader
-from mpkernel.core.shard import Shard
+from mpcore.domain.task.index import tasks as tasks_of
+from mpcore.engine.shard import Shard
 
 from bench.load.orders import Order, Place, main
 
@@ -39,7 +40,7 @@ class MemoryOfState:
         shard = Shard()
         read = await self._read(order.count, shard)
         after = _resident_bytes()
-        tasks = sum(len(space.tasks) for space in shard.world.workspaces.values())
+        tasks = sum(len(tasks_of(tenant).by_id) for tenant in shard.world.tenants.values())
         return Growth(state_bytes=after - before, log_bytes=read, tasks=tasks)
 
     async def close(self) -> None:

@@ -4,7 +4,7 @@ import time
 
 from mpbus.connect import connect
 from mpbus.reader import LogReader
-from mpkernel.core.shard import Shard
+from mpcore.engine.shard import Shard
 
 from bench.load.orders import Order, Place, Window, main
 

@@ -5,13 +5,14 @@
     python -m tests.architecture.measure --json               # for other programs
     python -m tests.architecture.measure --names              # and what stands behind each count
 
-Production is every handwritten Python file below `libs/*/src`, `services/*/src` and `tools/*/src`; tests are all others but `bench`.
+Production is every handwritten Python file below `libs/*/src`, `services/*/src` and `tools/*/src`; tests are all others
+but `bench`.
 
 - **functions**: functions and methods of production; `median` and `longest` in lines, decorators not counted.
 - **files**: Python files of production; `longest` in lines.
 - **docstrings that open with a question word**: share of production's docstrings (of modules, classes, functions) and
   of the strings below a field whose first word is What, Who, Whom, Whose, Whether, Which, When, Where, Why or How.
-- **duplicate public names**: names of classes without a leading underscore that production defines in more than one file.
+- **duplicate public names**: names of classes without a leading underscore that several files of production define.
 - **import depth**: the longest chain of modules of ours, each importing the next (circles count once).
 - **lists of all aggregates**: literals (dict, list, tuple, set, call, union) and columns of them that name at least all
   aggregates but two, as strings, names, attributes or class names, and lie in one another no further.
@@ -135,13 +136,15 @@ class House:
     @cached_property
     def docstrings(self) -> list[tuple[str, str]]:
         """Each docstring of production with its place."""
-        found = []
+        found: list[tuple[str, Any]] = []
         for source in self.production:
             for node in ast.walk(source.tree):
                 body = getattr(node, "body", None)
-                for each in body if isinstance(body, list) else ():
-                    if isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant):
-                        found.append((f"{source.path}:{each.lineno}", each.value.value))
+                found += [
+                    (f"{source.path}:{each.lineno}", each.value.value)
+                    for each in (body if isinstance(body, list) else ())
+                    if isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant)
+                ]
         return [(place, text) for place, text in found if isinstance(text, str)]
 
     def _questions(self) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.architecture.repository import ROOT, python_files, text_of
 
-PURE = ("services/kernel/src/mpkernel/core", "libs/mpviews/src/mpviews")
+PURE = ("libs/mpcore/src/mpcore", "libs/mpviews/src/mpviews")
 IMPURE_MODULES = {
     "asyncio", "logging", "nats", "os", "pathlib", "random", "redis", "secrets", "socket", "structlog", "subprocess",
     "threading", "time", "uuid", "asyncpg", "pydantic_settings", "opentelemetry", "prometheus_client",

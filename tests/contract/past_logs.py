@@ -16,12 +16,12 @@ from typing import Any
 
 import msgspec
 from mpbus.reader import GENESIS, Commit
-from mpkernel.core.policy import RoleAuthorizer
-from mpkernel.core.shard import Shard
-from mpkernel.core.snapshot import state_root
-from mpkernel.core.timers import due
-from mpkernel.core.turn import Turn
-from mpkernel.core.world import Fact
+from mpcore.access.policy import RoleAuthorizer
+from mpcore.engine.shard import Shard
+from mpcore.engine.snapshot import state_root
+from mpcore.engine.timers import due
+from mpcore.engine.turn import Turn
+from mpcore.state.facts import Fact
 from mpkernel.reducers import reducer_digest
 from mpoperator.backup import manifest
 from mpoperator.backup.folding import fold_segment

@@ -9,12 +9,12 @@ from mpbus.connect import BusClient, connect
 from mpbus.streams import provision
 from mpbus.tasks import end
 from mpbus.vitals import Vital
+from mpcore.engine.shard import Shard
 from mpd.servers import NatsServer
 from mpkernel.adapters import surroundings
 from mpkernel.adapters.memory import MemoryLog
 from mpkernel.adapters.object_snapshots import ObjectSnapshots
 from mpkernel.adapters.surroundings import Surroundings
-from mpkernel.core.shard import Shard
 from mpkernel.relay import Relay
 from mpschema import subjects
 from prometheus_client import REGISTRY

@@ -7,12 +7,12 @@ import json
 from pathlib import Path
 
 import pytest
-from mpkernel.core.policy import RoleAuthorizer
-from mpkernel.core.shard import Shard
-from mpkernel.core.snapshot import Frozen, state_root, thaw
-from mpkernel.core.turn import Turn
-from mpkernel.core.undo import Undo
-from mpkernel.core.world import Fact
+from mpcore.access.policy import RoleAuthorizer
+from mpcore.engine.shard import Shard
+from mpcore.engine.snapshot import Frozen, state_root, thaw
+from mpcore.engine.turn import Turn
+from mpcore.engine.undo import Undo
+from mpcore.state.facts import Fact
 from mpoperator.backup.verifying import verify
 from mpschema.registry import EVENTS
 from mpschema.system import LeaderElected
@@ -63,7 +63,7 @@ def test_whatever_stands_in_it_can_be_undone(folder: Path) -> None:
 
 
 def _derived(shard: Shard) -> object:
-    indexes = {name: space.index for name, space in shard.world.workspaces.items()}
+    indexes = {name: tenant.indexes for name, tenant in shard.world.tenants.items()}
     return indexes, shard.world.deadlines.due_of
 
 

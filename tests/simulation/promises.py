@@ -1,8 +1,8 @@
 """What must hold after a storm, whatever the seed. Each failure names what was broken."""
 
 from mpbus.reader import Commit
-from mpkernel.core.shard import Shard
-from mpkernel.core.snapshot import state_root
+from mpcore.engine.shard import Shard
+from mpcore.engine.snapshot import state_root
 from mpkernel.sealing import open_snapshot
 from mpschema.levels import FIRST_LEVEL, PACKS_LEVEL, SPLIT_LEVEL
 from mpschema.registry import SINCE_LEVEL

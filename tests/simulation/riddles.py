@@ -1,7 +1,7 @@
 """Commands that the kernel's code fails on: one ends every process that decides it, one makes the decision raise."""
 
-from mpkernel.core.policy import RoleAuthorizer
-from mpkernel.core.rules import AccessRequest
+from mpcore.access.policy import RoleAuthorizer
+from mpcore.state.rules import AccessRequest
 from mpschema.rejections import Rejection
 
 from tests.simulation.node import Node

@@ -9,12 +9,12 @@ from random import Random
 from typing import Any, Protocol
 
 from mpbus.reader import GENESIS, Commit
+from mpcore.access.policy import RoleAuthorizer
+from mpcore.engine.shard import Shard
+from mpcore.engine.turn import Turn
+from mpcore.state.facts import Fact
 from mpkernel.adapters.memory import MemoryCommands, MemoryLease, MemoryLeases, MemoryLog, MemorySnapshots
 from mpkernel.answers import Answers
-from mpkernel.core.policy import RoleAuthorizer
-from mpkernel.core.shard import Shard
-from mpkernel.core.turn import Turn
-from mpkernel.core.world import Fact
 from mpkernel.leadership import Kernel, Memory
 from mpkernel.leases import KeptLease, PairedLease
 from mpkernel.loop import Candidacy, Leader

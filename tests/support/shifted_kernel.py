@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mpcore.engine import turn
+from mpcore.engine.decide import decide
 from mpkernel import main
 from mpkernel.adapters.clock import SystemClock
-from mpkernel.core import turn
-from mpkernel.core.decide import decide
 from mpschema.envelope import CommandEnvelope
 
 OFFSET_FILE = "TESTS_CLOCK_OFFSET_FILE"

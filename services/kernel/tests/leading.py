@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 from mpbus.reader import GENESIS, LogPosition
+from mpcore.access.policy import RoleAuthorizer
+from mpcore.engine.shard import Shard
 from mpkernel.adapters.memory import MemoryCommands, MemoryIntake, MemoryLog, MemorySnapshots
 from mpkernel.answers import Answers, Places
-from mpkernel.core.policy import RoleAuthorizer
-from mpkernel.core.shard import Shard
 from mpkernel.loop import Candidacy, Leader
 from mpkernel.metrics import Metrics
 from mpkernel.ports import CommandMessage, RecordedTime
@@ -180,4 +180,4 @@ class Place:
 
     async def decided(self, *names: str) -> None:
         """Until the leader's state holds these workspaces, and no others."""
-        await eventually(lambda: set(self.shard.world.workspaces) == set(names))
+        await eventually(lambda: set(self.shard.world.tenants) == set(names))

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 from mpbus.reader import Commit
+from mpcore.engine.turn import Repeat
 from mpkernel import answers
 from mpkernel.adapters.memory import MemoryLog, MemoryReplies
 from mpkernel.answers import Answers, Packed, Places
-from mpkernel.core.turn import Repeat
 from mpschema import codec
 
 from services.kernel.tests.leading import Place, workspace

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from mpkernel.core import turn as turns
-from mpkernel.core.turn import Turn
+from mpcore.engine import turn as turns
+from mpcore.engine.turn import Turn
 from mpkernel.lane import ELECTIONS_BEFORE
 from mpkernel.ports import Unknown
 from mpschema import codec
@@ -98,7 +98,7 @@ async def test_a_line_that_ends_every_process_is_refused_and_named(
     assert lines("refused") == before["refused"] + 1
     told = lines("decided") + lines("refused") - sum(before.values())
     assert told == len(events(place, LineTried)) - (deaths - ELECTIONS_BEFORE - 1), "who died in the lane told nothing"
-    assert set(place.shard.world.workspaces) == {"first", "before", "after", "last"}
+    assert set(place.shard.world.tenants) == {"first", "before", "after", "last"}
     (refusal,) = events(place, CommandRejected)
     assert refusal.code is Code.UNDECIDABLE
     assert f"line 1 of message 2 ended {deaths - 3} processes" in refusal.detail
@@ -167,7 +167,7 @@ async def test_two_hundred_changes_of_leader_by_other_causes_refuse_nothing(
         await place.lose()
     left = 1_000_000
     assert not await until_it_dies(place, "k-last")
-    assert set(place.shard.world.workspaces) == set(names)
+    assert set(place.shard.world.tenants) == set(names)
     assert not events(place, CommandRejected)
     assert len(events(place, LineTried)) >= 10
     assert events(place, LineSurvived)

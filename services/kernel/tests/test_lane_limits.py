@@ -1,9 +1,9 @@
 """Where the lane begins and ends, and whose tries count."""
 
 import pytest
+from mpcore.engine.shard import Shard
+from mpcore.state.facts import Try
 from mpkernel import lane as lanes
-from mpkernel.core.shard import Shard
-from mpkernel.core.world import Try
 from mpkernel.lane import ELECTIONS_BEFORE, TRIES, Lane, decide_tried
 from mpkernel.ports import CommandMessage
 from mpschema.system import LineSurvived, LineTried

@@ -10,13 +10,13 @@ import pytest
 import structlog
 from mpbus.errors import ForeignMessage
 from mpbus.reader import GENESIS, Commit, LogPosition
+from mpcore.access.policy import RoleAuthorizer
+from mpcore.engine.shard import Shard
+from mpcore.engine.turn import Turn
+from mpcore.state.facts import Fact
 from mpkernel import watch
 from mpkernel.adapters.memory import MemoryCommands, MemoryIntake, MemoryLease, MemoryLeases, MemoryLog, MemorySnapshots
 from mpkernel.answers import Answers
-from mpkernel.core.policy import RoleAuthorizer
-from mpkernel.core.shard import Shard
-from mpkernel.core.turn import Turn
-from mpkernel.core.world import Fact
 from mpkernel.leadership import Kernel, Memory, Role
 from mpkernel.leases import KeptLease
 from mpkernel.loop import Candidacy, Leader

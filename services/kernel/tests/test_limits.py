@@ -5,14 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from mpkernel.core import evolve, timers
-from mpkernel.core import turn as turns
-from mpkernel.core.draft import Limits
-from mpkernel.core.policy import RoleAuthorizer
-from mpkernel.core.snapshot import state_root
-from mpkernel.core.timers import Timer, due
-from mpkernel.core.turn import Repeat, Reply, Turn
-from mpkernel.core.world import Fact
+from mpcore.access.policy import RoleAuthorizer
+from mpcore.engine import evolve, timers
+from mpcore.engine import turn as turns
+from mpcore.engine.draft import Limits
+from mpcore.engine.snapshot import state_root
+from mpcore.engine.timers import Timer, due
+from mpcore.engine.turn import Repeat, Reply, Turn
+from mpcore.state.facts import Fact
 from mpschema import codec
 from mpschema.envelope import Outcome
 from mpschema.rejections import Code
@@ -173,7 +173,9 @@ def test_a_decision_larger_than_any_commit_is_refused_and_nothing_of_it_is_folde
     (record,) = codec.decode_records(codec.split_commit(run.sealed[-1].data)[1])
     assert isinstance(record.event, CommandRejected)
     assert before != state_root(run.shard), "the refusal is recorded"
-    assert not any(s.state == SessionState.CANCELED for s in run.shard.world.workspaces["acme"].sessions.values())
+    assert not any(
+        s.state == SessionState.CANCELED for s in run.shard.world.tenants["acme"].indexes["session"].by_id.values()
+    )
     assert state_root(run.replayed()) == state_root(run.shard)
 
 
@@ -309,7 +311,7 @@ def test_a_fold_that_raises_leaves_no_trace_of_its_command(
     assert (refusal.code, other.accepted) == (Code.UNDECIDABLE, True)
     replayed = run.replayed()
     assert state_root(replayed) == state_root(run.shard)
-    assert run.shard.world.workspaces["acme"].index == replayed.world.workspaces["acme"].index
+    assert run.shard.world.tenants["acme"].indexes == replayed.world.tenants["acme"].indexes
     assert run.shard.world.deadlines.due_of == replayed.world.deadlines.due_of
     assert isinstance(run.message(line("z", CancelSession(reason="stop"), "root-0"))[0][0], Outcome)
     assert state_root(run.replayed()) == state_root(run.shard)

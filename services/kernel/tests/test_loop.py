@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 import structlog
+from mpcore.engine import turn as turns
+from mpcore.engine.draft import COMMANDS_MAX
+from mpcore.engine.snapshot import state_root
+from mpcore.engine.timers import Timer
 from mpkernel import loop
 from mpkernel.adapters.memory import MemoryCommands, MemorySnapshots
-from mpkernel.core import turn as turns
-from mpkernel.core.draft import COMMANDS_MAX
-from mpkernel.core.snapshot import state_root
-from mpkernel.core.timers import Timer
 from mpkernel.ports import HEADER_BYTES, CommandsRenumbered
 from mpschema import packs
 from mpschema.task import ClaimTask, CreateTask, MarkTaskReady
@@ -77,7 +77,7 @@ async def test_only_the_same_message_stands(place: Place, other: bytes) -> None:
     await place.decided("acme", *(["beta"] if b"beta" in other else []))
     place.commands.publish(workspace("acme"), "replies")
     await eventually(lambda: place.answered == ["w-acme"])
-    assert set(place.shard.world.workspaces) == {"acme"}
+    assert set(place.shard.world.tenants) == {"acme"}
     assert {record.command_id for record in place.log.commits[-1].records} == {"w-acme"}
 
 

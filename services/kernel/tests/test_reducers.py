@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from mpkernel.reducers import reducer_digest, sources
 
-FOLDS = ("mpkernel.core.snapshot", "mpkernel.core.shard", "mpkernel.core.turn", "mpviews.access")
+FOLDS = ("mpcore.engine.snapshot", "mpcore.engine.shard", "mpcore.engine.turn", "mpviews.access")
 LIBRARIES = {"msgspec"}
 """Of others. What they do to a snapshot's bytes is their promise."""
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 import pytest
 from mpbus.reader import Commit, LogPosition
 from mpbus.tasks import end
+from mpcore.access.policy import RoleAuthorizer
+from mpcore.engine.shard import Shard
+from mpcore.engine.turn import Turn
+from mpcore.state.facts import Fact
 from mpkernel.adapters.memory import MemoryLog
-from mpkernel.core.policy import RoleAuthorizer
-from mpkernel.core.shard import Shard
-from mpkernel.core.turn import Turn
-from mpkernel.core.world import Fact
 from mpkernel.ports import FeedMessage, FeedTail
 from mpkernel.relay import Relay
 from mpschema import codec, subjects

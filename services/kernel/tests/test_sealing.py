@@ -3,10 +3,10 @@
 import asyncio
 
 from mpbus.reader import LogPosition
+from mpcore.engine.outcomes import Outcomes
+from mpcore.engine.shard import Shard
+from mpcore.engine.turn import Sealed
 from mpkernel.adapters.memory import MemorySnapshots
-from mpkernel.core.outcomes import Outcomes
-from mpkernel.core.shard import Shard
-from mpkernel.core.turn import Sealed
 from mpkernel.sealing import Sealing
 from mpschema.envelope import CommitHeader
 

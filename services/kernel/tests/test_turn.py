@@ -2,14 +2,14 @@
 
 import msgspec
 import pytest
-from mpkernel.core.draft import WAY_BACK_EVENTS
-from mpkernel.core.policy import RoleAuthorizer
-from mpkernel.core.recorded import conflict_outcome, recorded_outcome
-from mpkernel.core.shard import Shard
-from mpkernel.core.snapshot import Frozen, state_root, thaw
-from mpkernel.core.timers import due, next_due
-from mpkernel.core.turn import Repeat, Reply, Sealed, Turn
-from mpkernel.core.world import Fact
+from mpcore.access.policy import RoleAuthorizer
+from mpcore.engine.draft import WAY_BACK_EVENTS
+from mpcore.engine.recorded import conflict_outcome, recorded_outcome
+from mpcore.engine.shard import Shard
+from mpcore.engine.snapshot import Frozen, state_root, thaw
+from mpcore.engine.timers import due, next_due
+from mpcore.engine.turn import Repeat, Reply, Sealed, Turn
+from mpcore.state.facts import Fact
 from mpschema import codec, levels
 from mpschema.base import Command
 from mpschema.envelope import CommandEnvelope, Outcome, Status
@@ -376,4 +376,4 @@ def test_in_a_log_that_was_put_back_fences_go_on_above_its_new_epoch(run: Run) -
     thawed = thaw(b"".join(Frozen(run.shard).chunks()))
     assert [shard.world.fence_floor for shard in (run.shard, run.replayed(), thawed)] == [5_000] * 3
     run.decide(line("c-3", ClaimTask(), "t1"))
-    assert run.shard.world.workspaces["acme"].tasks["t1"].fence == 5_001
+    assert run.shard.world.tenants["acme"].indexes["task"].by_id["t1"].fence == 5_001

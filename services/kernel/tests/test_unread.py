@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from mpkernel.core.draft import Limits
-from mpkernel.core.turn import Turn
+from mpcore.engine.draft import Limits
+from mpcore.engine.turn import Turn
 from mpkernel.metrics import Metrics
 from mpkernel.telling import Telling
 from mpschema import codec, packs

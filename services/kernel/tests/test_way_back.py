@@ -1,7 +1,7 @@
 """What a door is told of comes from what is recorded, and from nothing that was undone."""
 
 import pytest
-from mpkernel.core.draft import Limits
+from mpcore.engine.draft import Limits
 from mpschema.envelope import Outcome
 from mpschema.principal import BindRole, Role, RoleBound
 

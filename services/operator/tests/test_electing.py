@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from mpcore.access.policy import RoleAuthorizer
+from mpcore.engine.shard import Shard
+from mpcore.engine.turn import Turn
+from mpcore.state.facts import Fact
 from mpkernel.adapters.memory import MemoryLog
-from mpkernel.core.policy import RoleAuthorizer
-from mpkernel.core.shard import Shard
-from mpkernel.core.turn import Turn
-from mpkernel.core.world import Fact
 from mpoperator.doctor.electing import Election, elections, judge_elections, judge_jump, tried_line
 from mpoperator.doctor.report import Check, State
 from mpschema import codec, subjects

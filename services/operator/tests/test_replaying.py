@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mpcore.engine.shard import Shard
+from mpcore.engine.snapshot import state_root
 from mpd.servers import NatsServer
-from mpkernel.core.shard import Shard
-from mpkernel.core.snapshot import state_root
 
 from services.operator.tests.proving import PROVED, REFUSED, USAGE, Log, write_log
 
@@ -132,7 +132,7 @@ def test_of_several_dumps_the_first_that_differs_bounds_the_search(log: Log, tmp
 
 ANOTHER_BUILD = """
 import msgspec
-from mpkernel.core import evolve, task
+from mpcore.engine import evolve
 from mpschema.task import TaskCompleted
 aggregate, step, reindex = evolve._STEPS[TaskCompleted]
 def forgetful(state, event, record):

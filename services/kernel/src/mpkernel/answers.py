@@ -10,12 +10,12 @@ from itertools import islice
 import structlog
 from mpbus.reader import Commit
 from mpbus.tasks import watched
+from mpcore.engine.recorded import conflict_outcome, recorded_outcome
+from mpcore.engine.turn import Repeat, Reply
 from mpschema import codec
 from mpschema.envelope import Outcome
 from nats.errors import Error as NatsError
 
-from mpkernel.core.recorded import conflict_outcome, recorded_outcome
-from mpkernel.core.turn import Repeat, Reply
 from mpkernel.ports import Log, Replies
 
 log = structlog.get_logger(__name__)

@@ -9,12 +9,12 @@ Elections have other causes. A leader that lives stores the outcome of the line 
 one that could not says in its next election that it survived, and its try counts no more.
 """
 
+from mpcore.engine.shard import Shard
+from mpcore.engine.turn import Turn
+from mpcore.state.facts import Try
 from mpschema.rejections import Code, Rejection
 from mpschema.system import LineSurvived, LineTried
 
-from mpkernel.core.shard import Shard
-from mpkernel.core.turn import Turn
-from mpkernel.core.world import Try
 from mpkernel.ports import CommandMessage
 
 ELECTIONS_BEFORE = 2

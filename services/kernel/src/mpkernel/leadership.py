@@ -17,12 +17,12 @@ from mpbus.errors import ConsumerLost
 from mpbus.ops import Health
 from mpbus.reader import GENESIS, LogPosition
 from mpbus.tasks import end, watched
+from mpcore.engine.shard import Shard
 from mpviews.access import AccessSlice
 from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
 
 from mpkernel.answers import Places
-from mpkernel.core.shard import Shard
 from mpkernel.loop import Leader
 from mpkernel.metrics import Metrics
 from mpkernel.ports import (

@@ -20,16 +20,16 @@ from dataclasses import dataclass, replace
 import structlog
 from mpbus.reader import LogPosition
 from mpbus.tasks import end
+from mpcore.access.policy import Authorizer
+from mpcore.engine.draft import COMMANDS_MAX, TURN_SECONDS, limits_of
+from mpcore.engine.shard import Shard
+from mpcore.engine.timers import due, next_due
+from mpcore.engine.turn import Sealed, Turn
+from mpcore.state.facts import Fact
 from mpschema import codec, levels
 from mpschema.system import LOG, FeatureLevelRaised, LeaderElected
 
 from mpkernel.answers import Answers, pack, pack_beside
-from mpkernel.core.draft import COMMANDS_MAX, TURN_SECONDS, limits_of
-from mpkernel.core.policy import Authorizer
-from mpkernel.core.shard import Shard
-from mpkernel.core.timers import due, next_due
-from mpkernel.core.turn import Sealed, Turn
-from mpkernel.core.world import Fact
 from mpkernel.discarding import Discards
 from mpkernel.lane import Lane, decide_tried
 from mpkernel.metrics import Metrics

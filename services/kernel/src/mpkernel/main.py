@@ -17,6 +17,8 @@ from mpbus.settings import EXIT_MISCONFIGURED, read_settings
 from mpbus.tasks import end, watched
 from mpbus.telemetry import configure
 from mpbus.vitals import Vital
+from mpcore.access.policy import RoleAuthorizer
+from mpcore.engine.draft import LOOK_BYTES
 from mpschema import subjects
 from nats.aio.client import Client
 from redis.asyncio.retry import Retry
@@ -32,8 +34,6 @@ from mpkernel.adapters.object_snapshots import ObjectSnapshots
 from mpkernel.adapters.redis_lease import RedisLease
 from mpkernel.adapters.surroundings import Surroundings
 from mpkernel.answers import Answers
-from mpkernel.core.draft import LOOK_BYTES
-from mpkernel.core.policy import RoleAuthorizer
 from mpkernel.leadership import Kernel, Memory
 from mpkernel.leases import KeptLease, PairedLease
 from mpkernel.loop import Candidacy, Leader

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Mapping
 
+from mpcore.engine.turn import Reply, Sealed
 from mpschema.envelope import Outcome
 from prometheus_client import Counter, Gauge, Histogram
-
-from mpkernel.core.turn import Reply, Sealed
 
 _COMMANDS = Counter("mp_kernel_commands_total", "Commands decided, by outcome.", ["status"])
 _REPEATS = Counter("mp_kernel_repeats_total", "Requests answered from the record.")

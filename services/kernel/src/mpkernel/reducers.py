@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
 
-PACKAGES = ("mpkernel.core", "mpschema")
+PACKAGES = ("mpcore", "mpschema")
 """Everything that folding runs, of ours: the pure core and the vocabulary, with what is below them."""
 MODULES = (("mpviews", "access.py"),)
 """And single modules of other packages: the access slice stands in the snapshot, too."""

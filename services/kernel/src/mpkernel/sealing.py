@@ -14,13 +14,13 @@ import msgspec
 import structlog
 from mpbus.reader import LogPosition
 from mpbus.tasks import end, watched
+from mpcore.engine.shard import Shard
+from mpcore.engine.snapshot import Frozen, thaw
+from mpcore.engine.turn import Sealed
 from mpschema.system import LogCheckpointed
 from mpviews import access
 from mpviews.access import AccessSlice, Pieces
 
-from mpkernel.core.shard import Shard
-from mpkernel.core.snapshot import Frozen, thaw
-from mpkernel.core.turn import Sealed
 from mpkernel.ports import Snapshots, SnapshotsUnavailable
 from mpkernel.signing import CheckpointSigner
 

@@ -7,9 +7,9 @@ import asyncio
 from collections import Counter
 
 import structlog
+from mpcore.engine.turn import Turn
+from mpcore.engine.unread import NOBODY
 
-from mpkernel.core.turn import Turn
-from mpkernel.core.unread import NOBODY
 from mpkernel.metrics import Metrics
 
 log = structlog.get_logger(__name__)

@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 from mpbus.reader import GENESIS
-from mpkernel.core.shard import Shard
-from mpkernel.core.snapshot import state_root, thaw
+from mpcore.engine.shard import Shard
+from mpcore.engine.snapshot import state_root, thaw
 from mpkernel.sealing import split_snapshot
 from mpschema.envelope import EventRecord
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mpbus.reader import LogPosition
+from mpcore.engine.shard import Shard
 from mpkernel.adapters.object_snapshots import ObjectSnapshots
-from mpkernel.core.shard import Shard
 from mpkernel.ports import SnapshotsUnavailable
 from nats.aio.client import Client
 

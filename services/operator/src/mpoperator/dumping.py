@@ -11,8 +11,8 @@ from typing import IO
 
 import msgspec
 from mpbus.reader import GENESIS, Commit, LogPosition
-from mpkernel.core.shard import Shard
-from mpkernel.core.snapshot import state_root
+from mpcore.engine.shard import Shard
+from mpcore.engine.snapshot import state_root
 from mpkernel.reducers import reducer_digest
 from mpschema.envelope import EventRecord
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 
 from mpbus.reader import GENESIS, Commit, LogPosition
+from mpcore.engine.shard import Shard
+from mpcore.engine.snapshot import state_root
 from mpkernel.adapters.object_snapshots import ObjectSnapshots
-from mpkernel.core.shard import Shard
-from mpkernel.core.snapshot import state_root
 from mpkernel.ports import SnapshotsUnavailable
 from mpkernel.reducers import reducer_digest
 from mpkernel.sealing import open_snapshot

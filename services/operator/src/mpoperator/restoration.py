@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import msgspec
 from mpbus.ingest import log_ingest
 from mpbus.reader import HASH_HEADER, LogPosition
-from mpkernel.core.policy import RoleAuthorizer
-from mpkernel.core.shard import Shard
-from mpkernel.core.snapshot import state_root
-from mpkernel.core.turn import Sealed, Turn
-from mpkernel.core.world import Fact
+from mpcore.access.policy import RoleAuthorizer
+from mpcore.engine.shard import Shard
+from mpcore.engine.snapshot import state_root
+from mpcore.engine.turn import Sealed, Turn
+from mpcore.state.facts import Fact
 from mpschema import codec, subjects
 from mpschema.system import LogRestored
 from nats.aio.client import Client

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
-from mpkernel.core.outcomes import digest_of, first_seq, named
-from mpkernel.core.shard import Shard
+from mpcore.engine.outcomes import digest_of, first_seq, named
+from mpcore.engine.shard import Shard
 from mpschema.envelope import EventRecord
 
 LOG, OUTCOME = "log", "outcome"
@@ -48,10 +48,10 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 def lines(shard: Shard) -> Iterator[Line]:
     """The whole state: first the log's own line, then aggregates and outcomes in the order they came to be."""
     yield Line(kind=LOG, workspace="", id="", state=log_state(shard))
-    for space in shard.world.workspaces.values():
-        for kind, states in space.states.items():
-            for name, state in states.items():
-                yield Line(kind=kind, workspace=space.id, id=name, state=plain(state))
+    for tenant in shard.world.tenants.values():
+        for kind, index in tenant.indexes.items():
+            for name, state in index.by_id.items():
+                yield Line(kind=kind, workspace=tenant.id, id=name, state=plain(state))
     for request, place in shard.outcomes.copy().items():
         workspace, name = named(request)
         found = {"first_seq": first_seq(place), "digest": f"{digest_of(place):016x}"}
@@ -81,8 +81,8 @@ def state_of(shard: Shard, key: Key) -> dict[str, Any] | None:
     """One aggregate's state now; None if there is none."""
     if key.kind == LOG:
         return log_state(shard)
-    space = shard.world.workspaces.get(key.workspace)
-    state = space.states.get(key.kind, {}).get(key.id) if space else None
+    tenant = shard.world.tenants.get(key.workspace)
+    state = tenant.indexes[key.kind].by_id.get(key.id) if tenant and key.kind in tenant.indexes else None
     return None if state is None else plain(state)
 
 

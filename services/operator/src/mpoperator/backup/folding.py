@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mpbus.reader import GENESIS, Commit, LogPosition
-from mpkernel.core.shard import Shard
-from mpkernel.core.snapshot import state_root
+from mpcore.engine.shard import Shard
+from mpcore.engine.snapshot import state_root
 from mpschema.codec import MalformedCommit
 
 from mpoperator.errors import Disproved, Finding
@@ -48,8 +48,8 @@ class Folded:
     def aggregates(self) -> dict[str, int]:
         """How many of each kind there are."""
         counts: Counter[str] = Counter()
-        for space in self.shard.world.workspaces.values():
-            counts.update({kind: len(states) for kind, states in space.states.items()})
+        for tenant in self.shard.world.tenants.values():
+            counts.update({kind: len(index.by_id) for kind, index in tenant.indexes.items()})
         return dict(sorted(counts.items()))
 
 

@@ -1,0 +1,118 @@
+"""Who may do what: roles by a table, with rules for agents and for granting on top. What is not allowed is denied."""
+
+import hashlib
+import itertools
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import msgspec
+from mpschema.principal import BindRole, IssueKey, Role, UnbindRole
+from mpschema.registry import COMMANDS
+from mpschema.rejections import Code, Rejection
+from mpschema.subjects import SYSTEM_PREFIX
+
+from mpcore.access import agents
+from mpcore.domain.aggregates import RULES
+from mpcore.domain.principal.index import principals, rank
+from mpcore.domain.principal.state import AGENT_PREFIX, RANK
+from mpcore.state.rules import AccessRequest, Rule, denied
+
+
+class Authorizer(Protocol):
+    """Says no, or nothing. Pure: the same request on the same world gets the same answer."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the policy it decides by, lower-case hex."""
+        ...
+
+    def authorize(self, request: AccessRequest) -> Rejection | None:
+        """Why this caller may not give this command, or None where it may."""
+        ...
+
+
+def _commands(allows: Callable[[Rule], bool]) -> frozenset[str]:
+    return frozenset(kind for kind, rule in RULES.items() if allows(rule))
+
+
+ROLE_COMMANDS: Mapping[Role, frozenset[str]] = {
+    role: _commands(lambda rule, role=role: role in rule.roles)  # type: ignore[misc]
+    for role in Role
+    if role is not Role.AGENT
+} | {Role.AGENT: _commands(lambda rule: rule.agents is not None)}
+"""Role to the commands it may give. `workspace.create` is for the operators of the deployment alone."""
+SYSTEM_COMMANDS: Mapping[str, frozenset[str]] = {
+    service: _commands(lambda rule, service=service: service in rule.services)  # type: ignore[misc]
+    for service in sorted({name for rule in RULES.values() for name in rule.services})
+}
+"""What the system's own services may command, in every workspace and without a role in it."""
+
+
+def service_of(principal: str) -> str:
+    """The service a principal is an instance of: `system:webhooks` of `system:webhooks:eu1`."""
+    return ":".join(principal.split(":")[:2])
+
+
+_GRANTS = frozenset({BindRole, UnbindRole, IssueKey})
+_AGENT = Role.AGENT
+_WITHOUT_ROLE = (AGENT_PREFIX, SYSTEM_PREFIX)
+
+
+class RoleAuthorizer:
+    """Authorizes by the role table. A principal with several roles may do what any of them may."""
+
+    def __init__(self, table: Mapping[Role, frozenset[str]] = ROLE_COMMANDS) -> None:
+        descending = sorted(Role, key=lambda role: -RANK[role])
+        held = [roles for n in range(len(Role) + 1) for roles in itertools.combinations(descending, n)]
+        self._table = table
+        self._allowed = {roles: frozenset[str]().union(*(table[role] for role in roles)) for roles in held}
+        may = {kind: [role for role in descending if role is not _AGENT and kind in table[role]] for kind in COMMANDS}
+        self._needs = {kind: " or ".join(reversed(roles)) for kind, roles in may.items()}
+        """Command to the roles that may give it, the lowest first."""
+        self._anywhere = table[Role.OPERATOR] | {"workspace.create"}
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the table's canonical JSON: roles, services and commands in alphabetical order."""
+        table = {name: sorted(commands) for name, commands in sorted([*self._table.items(), *SYSTEM_COMMANDS.items()])}
+        return hashlib.sha256(msgspec.json.encode(table)).hexdigest()
+
+    def authorize(self, request: AccessRequest) -> Rejection | None:
+        """See `Authorizer.authorize`."""
+        envelope = request.envelope
+        principal, kind = envelope.principal, envelope.type
+        if principal.startswith(_WITHOUT_ROLE):
+            return self._authorize_without_role(request, principal, kind)
+        if principal in request.world.operators and kind in self._anywhere:
+            return _ungrantable(request) if type(request.arguments) in _GRANTS else None
+        state = principals(request.tenant).by_id.get(principal)
+        roles = state.roles if state is not None else ()
+        if kind not in self._allowed[roles]:
+            # Who has no role here learns nothing: not even that there is a workspace.
+            return denied(envelope, self._needs.get(kind, "") if roles else "")
+        if roles[0] is _AGENT:
+            return agents.authorize(request, envelope.session_id)
+        return _ungrantable(request) if type(request.arguments) in _GRANTS else None
+
+    def _authorize_without_role(self, request: AccessRequest, principal: str, kind: str) -> Rejection | None:
+        """An agent may do what its session may, a service what the table says."""
+        if principal.startswith(SYSTEM_PREFIX):
+            allowed = kind in SYSTEM_COMMANDS.get(service_of(principal), ())
+            return None if allowed else denied(request.envelope)
+        if kind not in self._table[_AGENT]:
+            return denied(request.envelope)
+        return agents.authorize(request, principal.removeprefix(AGENT_PREFIX))
+
+
+def _ungrantable(request: AccessRequest) -> Rejection | None:
+    """Why the caller may not give or take this: nobody grants more than it has, or keys to who stands higher."""
+    world, tenant, arguments = request.world, request.tenant, request.arguments
+    own = rank(world, tenant, request.envelope.principal)
+    if isinstance(arguments, BindRole | UnbindRole):
+        if own >= RANK[arguments.role]:
+            return None
+        return Rejection(Code.AUTHORITY_EXCEEDED, f"the role {arguments.role} is above the caller's own")
+    foreign = request.target in world.operators and request.envelope.principal not in world.operators
+    if own >= rank(world, tenant, request.target) and not foreign:
+        return None
+    return Rejection(Code.AUTHORITY_EXCEEDED, f"{request.target} stands above the caller")

@@ -1,0 +1,169 @@
+"""How the commands of a board are decided."""
+
+from collections.abc import Iterable
+
+from mpschema.board import (
+    AddColumn,
+    ArchiveBoard,
+    BoardArchived,
+    BoardCreated,
+    Column,
+    ColumnAdded,
+    ColumnLimited,
+    ColumnMapped,
+    ColumnsReordered,
+    CreateBoard,
+    LimitColumn,
+    MapColumn,
+    ReorderColumns,
+)
+from mpschema.names import canonical, folded
+from mpschema.rejections import Code, Rejection
+from mpschema.task import TaskState
+from msgspec.structs import replace
+
+from mpcore.domain.board.evolve import mapped_columns
+from mpcore.domain.board.state import Board, BoardState, boards
+from mpcore.domain.naming import as_seen, name_in, same, unfit
+from mpcore.domain.project.rules import closed_around, closed_project
+from mpcore.domain.task.index import tasks
+from mpcore.domain.task.state import Task
+from mpcore.state.facts import Decision, Fact
+from mpcore.state.rules import AccessRequest, Rule, Rules
+from mpcore.state.tenant import Tenant
+
+OPEN, ARCHIVED = BoardState.OPEN, BoardState.ARCHIVED
+COLUMNS_MAX = 32
+
+
+def full_column(tenant: Tenant, task: Task, state: TaskState) -> Rejection | None:
+    """Why the task may not come to `state` on its board, or None where it may: the gate of a limit on work in progress.
+
+    A task that stays in its column takes no new place in it.
+    """
+    if task.board_id is None:
+        return None
+    board = boards(tenant)[task.board_id]
+    column = _column_showing(board.columns, state)
+    if column is None or column.wip_limit is None or board.state is ARCHIVED or task.state in column.states:
+        return None
+    counts = tasks(tenant).on_board[board.id]
+    held = sum(counts.get(shown, 0) for shown in column.states)
+    if held < column.wip_limit:
+        return None
+    return Rejection(Code.WIP_LIMIT_REACHED, f"column {column.name!r} holds {held} of {column.wip_limit} tasks")
+
+
+def _column_showing(columns: Iterable[Column], state: TaskState) -> Column | None:
+    for column in columns:
+        if state in column.states:
+            return column
+    return None
+
+
+def _column_named(board: Board, name: str, request: AccessRequest) -> Column | None:
+    """The column of exactly this name, or else the one whose name looks the same."""
+    exact = (column for column in board.columns if column.name == name)
+    alike = (column for column in board.columns if same(request.world, column.name, name))
+    return next(exact, None) or next(alike, None)
+
+
+def _alike(columns: Iterable[Column], request: AccessRequest) -> Rejection | None:
+    """Why names do not tell these columns apart, or None where they do."""
+    seen: set[str] = set()
+    for column in columns if as_seen(request.world) else ():
+        if folded(column.name) in seen:
+            return Rejection(Code.NAME_TAKEN, f"two columns look as if they were called {column.name!r}")
+        seen.add(folded(column.name))
+    return None
+
+
+def _unfit(columns: Iterable[Column]) -> Rejection | None:
+    """Why these columns cannot stand side by side: a name or a task state occurs twice."""
+    names: set[str] = set()
+    states: set[TaskState] = set()
+    for column in columns:
+        if column.name in names:
+            return Rejection(Code.NAME_TAKEN, f"two columns are called {column.name!r}")
+        names.add(column.name)
+        for state in column.states:
+            if state in states:
+                return Rejection(Code.ALREADY_EXISTS, f"task state {state} is shown twice")
+            states.add(state)
+    return None
+
+
+def _named(arguments: CreateBoard) -> CreateBoard | Rejection:
+    """The board with its name and those of its columns as they are recorded."""
+    name = canonical(arguments.name)
+    columns = tuple(replace(column, name=canonical(column.name)) for column in arguments.columns)
+    return unfit(name, *(column.name for column in columns)) or replace(arguments, name=name, columns=columns)
+
+
+def _create(_: None, arguments: CreateBoard, request: AccessRequest) -> Decision:
+    refused = closed_project(request.tenant, arguments.project_id) or _unfit(arguments.columns)
+    refused = refused or _alike(arguments.columns, request)
+    if refused is not None:
+        return refused
+    event = BoardCreated(arguments.project_id, arguments.name, arguments.columns)
+    return (Fact("board", request.target, event),)
+
+
+def _add_column(board: Board, arguments: AddColumn, request: AccessRequest) -> Decision:
+    if refused := closed_around(request, board.project_id):
+        return refused
+    if len(board.columns) >= COLUMNS_MAX:
+        return Rejection(Code.TOO_LARGE, f"a board has at most {COLUMNS_MAX} columns")
+    if _column_named(board, arguments.column, request) is not None:
+        return Rejection(Code.NAME_TAKEN, f"two columns are called {arguments.column!r}")
+    column = Column(arguments.column, arguments.states, arguments.wip_limit)
+    if refused := _unfit((*board.columns, column)):
+        return refused
+    return (Fact("board", board.id, ColumnAdded(column.name, column.states, column.wip_limit)),)
+
+
+def _map_column(board: Board, arguments: MapColumn, request: AccessRequest) -> Decision:
+    if refused := closed_around(request, board.project_id):
+        return refused
+    column = _column_named(board, arguments.column, request)
+    if column is None:
+        return _no_column(board, arguments.column)
+    if refused := _unfit(mapped_columns(board, column.name, arguments.states)):
+        return refused
+    return (Fact("board", board.id, ColumnMapped(column.name, arguments.states)),)
+
+
+def _limit_column(board: Board, arguments: LimitColumn, request: AccessRequest) -> Decision:
+    column = _column_named(board, arguments.column, request)
+    if column is None:
+        return _no_column(board, arguments.column)
+    return (Fact("board", board.id, ColumnLimited(column.name, arguments.wip_limit)),)
+
+
+def _reorder(board: Board, arguments: ReorderColumns, request: AccessRequest) -> Decision:
+    if refused := closed_around(request, board.project_id):
+        return refused
+    found = [_column_named(board, name, request) for name in arguments.columns]
+    order = tuple(column.name if column else name for column, name in zip(found, arguments.columns, strict=True))
+    if sorted(order) != sorted(column.name for column in board.columns):
+        return Rejection(Code.INVALID_STATE, f"the order must name every column of board {board.id} once")
+    return (Fact("board", board.id, ColumnsReordered(order)),)
+
+
+def _archive(board: Board, _: ArchiveBoard, __: AccessRequest) -> Decision:
+    return (Fact("board", board.id, BoardArchived()),)
+
+
+def _no_column(board: Board, name: str) -> Rejection:
+    return Rejection(Code.NOT_FOUND, f"board {board.id} has no column {name!r}")
+
+
+_WHILE_OPEN = frozenset({OPEN})
+RULES: Rules = {
+    CreateBoard: Rule(decide=_create, targets=(OPEN,), names=_named),
+    AddColumn: Rule(decide=_add_column, sources=_WHILE_OPEN, names=name_in("column")),
+    MapColumn: Rule(decide=_map_column, sources=_WHILE_OPEN),
+    LimitColumn: Rule(decide=_limit_column, sources=_WHILE_OPEN),
+    ReorderColumns: Rule(decide=_reorder, sources=_WHILE_OPEN),
+    ArchiveBoard: Rule(decide=_archive, sources=_WHILE_OPEN, targets=(ARCHIVED,)),
+}

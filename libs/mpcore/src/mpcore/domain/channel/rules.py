@@ -1,0 +1,102 @@
+"""How the commands of a channel are decided."""
+
+from collections.abc import Callable
+
+from mpschema import channel as words
+from mpschema.channel import Provenance, Scope
+from mpschema.rejections import Code, Rejection
+
+from mpcore.domain.channel.state import Channel, ChannelState
+from mpcore.domain.naming import name_in
+from mpcore.domain.session.agents import acting_session, anything, own_lineage, voice
+from mpcore.domain.session.index import sessions
+from mpcore.domain.session.state import LIVE, Session
+from mpcore.state.facts import Decision, Fact
+from mpcore.state.rules import AccessRequest, Rule, Rules
+
+OPEN, CLOSED = ChannelState.OPEN, ChannelState.CLOSED
+AWAITED_MAX = 1_000
+"""How many messages of a channel may wait for an answer at once."""
+
+_BELONGS: dict[Scope, Callable[[Session, Session], bool]] = {
+    Scope.SELF: lambda _, __: False,
+    Scope.PARENT: lambda anchor, other: other.id == anchor.parent_id,
+    Scope.CHILDREN: lambda anchor, other: other.parent_id == anchor.id,
+    Scope.SIBLINGS: lambda anchor, other: anchor.parent_id is not None and other.parent_id == anchor.parent_id,
+    Scope.SUBTREE: lambda anchor, other: anchor.id in other.lineage,
+    Scope.LINEAGE: lambda anchor, other: other.root_id == anchor.root_id,
+    Scope.PROJECT: lambda anchor, other: anchor.project_id is not None and other.project_id == anchor.project_id,
+}
+"""Whether another session than the anchor belongs to a channel of this scope."""
+
+
+def is_member(scope: Scope, anchor: Session, other: Session) -> bool:
+    """Whether the session belongs to a channel anchored so. The anchor always does."""
+    return other.id == anchor.id or _BELONGS[scope](anchor, other)
+
+
+def _outsider(channel: Channel, request: AccessRequest) -> Rejection | None:
+    """Why the caller is not heard here, or None where it is: agents must be members, people with a role need not."""
+    session = acting_session(request)
+    if session is None or is_member(channel.scope, sessions(request.tenant).by_id[channel.session_id], session):
+        return None
+    return Rejection(Code.NOT_A_MEMBER, f"session {session.id} does not belong to channel {channel.id}")
+
+
+def _open(_: None, arguments: words.OpenChannel, request: AccessRequest) -> Decision:
+    anchor = sessions(request.tenant).by_id.get(arguments.session_id)
+    if anchor is None:
+        return Rejection(Code.NOT_FOUND, f"session {arguments.session_id} does not exist")
+    if anchor.state not in LIVE:
+        return Rejection(Code.SESSION_ENDED, f"session {anchor.id} is {anchor.state}")
+    event = words.ChannelOpened(arguments.session_id, arguments.scope, arguments.name)
+    return (Fact("channel", request.target, event),)
+
+
+def _post(channel: Channel, arguments: words.PostMessage, request: AccessRequest) -> Decision:
+    session = acting_session(request)
+    refused = _outsider(channel, request) if session else None
+    if refused is not None:
+        return refused
+    if arguments.reply_to is not None and arguments.reply_to > channel.messages:
+        return Rejection(Code.NOT_FOUND, f"channel {channel.id} has no message {arguments.reply_to}")
+    reply_by_ms = None
+    if arguments.reply_by_seconds is not None:
+        if len(channel.awaited) >= AWAITED_MAX:
+            return Rejection(Code.OVERLOADED, f"{AWAITED_MAX} messages of channel {channel.id} wait for an answer")
+        reply_by_ms = request.now_ms + arguments.reply_by_seconds * 1_000
+    event = words.MessagePosted(
+        channel.messages + 1,
+        arguments.kind,
+        arguments.body,
+        voice(request, session),
+        Provenance.PEER if session else Provenance.OPERATOR,
+        session.id if session else None,
+        arguments.reply_to,
+        reply_by_ms,
+    )
+    return (Fact("channel", channel.id, event),)
+
+
+def _ack(channel: Channel, arguments: words.AckMessages, request: AccessRequest) -> Decision:
+    if refused := _outsider(channel, request):
+        return refused
+    reader, cursor = voice(request, acting_session(request)), arguments.cursor
+    if cursor > channel.messages:
+        return Rejection(Code.NOT_FOUND, f"channel {channel.id} has no message {cursor}")
+    read = channel.cursors.get(reader, 0)
+    if cursor <= read:
+        return Rejection(Code.INVALID_STATE, f"{reader} has acknowledged message {read} already")
+    return (Fact("channel", channel.id, words.CursorAdvanced(reader, cursor)),)
+
+
+def _close(channel: Channel, arguments: words.CloseChannel, _: AccessRequest) -> Decision:
+    return (Fact("channel", channel.id, words.ChannelClosed(arguments.reason)),)
+
+
+RULES: Rules = {
+    words.OpenChannel: Rule(decide=_open, targets=(OPEN,), names=name_in("name"), agents=own_lineage),
+    words.PostMessage: Rule(decide=_post, sources=frozenset({OPEN}), agents=anything),
+    words.AckMessages: Rule(decide=_ack, sources=frozenset({OPEN, CLOSED}), agents=anything),
+    words.CloseChannel: Rule(decide=_close, sources=frozenset({OPEN}), targets=(CLOSED,)),
+}

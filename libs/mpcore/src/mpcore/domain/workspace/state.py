@@ -1,0 +1,21 @@
+"""What is remembered of a workspace."""
+
+import enum
+
+import msgspec
+
+
+class WorkspaceState(enum.StrEnum):
+    """Where a workspace is on its way."""
+
+    ACTIVE = "active"
+    FROZEN = "frozen"
+    ARCHIVED = "archived"
+
+
+class Workspace(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """The tenant."""
+
+    id: str
+    version: int
+    state: WorkspaceState

@@ -1,0 +1,1 @@
+"""How commands become commits, and commits state, for whichever aggregates there are."""

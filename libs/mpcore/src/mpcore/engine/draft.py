@@ -1,0 +1,167 @@
+"""What a turn has recorded so far: the lines of a commit in the making, with the way back from each."""
+
+from dataclasses import dataclass, field
+
+from mpschema import codec
+from mpschema.envelope import CommandEnvelope, EventRecord
+from mpschema.levels import SPLIT_LEVEL
+from mpschema.registry import RECORDS
+from mpviews.access import EVENTS as ACCESS_EVENTS
+
+from mpcore.engine.evolve import mend
+from mpcore.engine.shard import Shard
+from mpcore.engine.undo import Undo
+from mpcore.state.facts import Fact
+
+TURN_SECONDS = 0.02
+LOOK_BYTES = 4 * 1024
+COMMANDS_MAX = 1_000
+SIZE_MAX = 512 * 1024
+WAY_BACK_EVENTS = 8
+"""With so many events to go back over, those that nothing can undo any more are let stand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When a turn is full: it takes no further line. What one line becomes may go beyond all but `commit_bytes`."""
+
+    commands: int = COMMANDS_MAX
+    size: int = SIZE_MAX
+    seconds: float = TURN_SECONDS
+    """Of deciding, so that no turn holds up whatever else the process does."""
+    look_bytes: int = 0
+    """So much is recorded between two looks at the clock, within a message."""
+    commit_bytes: int = 8_000_000
+    """What the events of a commit may take at most: the log stores no larger ones."""
+
+
+def limits_of(commit_bytes: int, seconds: float, look_bytes: int = 0) -> Limits:
+    """The limits where the log takes commits of so many bytes: half of that at most before the last line or timer."""
+    size = min(SIZE_MAX, commit_bytes // 2)
+    return Limits(size=size, seconds=seconds, look_bytes=look_bytes, commit_bytes=commit_bytes)
+
+
+class NoRoom(Exception):
+    """A decision fits a commit, and not the rest of this one."""
+
+
+class Overfull(Exception):
+    """Refusals alone go beyond a commit, and the message may not be split."""
+
+
+@dataclass(slots=True)
+class Draft:
+    """A commit in the making, on a shard's speculative state."""
+
+    shard: Shard
+    epoch: int
+    now_ms: int
+    limits: Limits = field(default=Limits(), kw_only=True)
+    lines: list[bytes] = field(default_factory=list, init=False)
+    size: int = field(default=0, init=False)
+    access: list[EventRecord] = field(default_factory=list, init=False)
+    """The events in it that the doors must know of."""
+    before: int = field(default=0, init=False)
+    """Events that were in it when the message began that is being decided."""
+    undo: Undo = field(init=False)
+    """The way back, from everything in it that does not stand yet."""
+    revocable: bool = field(default=False, init=False)
+    """Whether all of it may have to be undone: it is decided ahead of being stored."""
+
+    def __post_init__(self) -> None:
+        self.now_ms = max(self.now_ms, self.shard.world.time_ms)  # Recorded time never runs backwards (G14).
+        self.undo = Undo(self.shard)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to store."""
+        return not self.lines
+
+    def stand(self) -> None:
+        """Let what is in it stand, where that is much. Called where nothing but `revocable` asks for the way back."""
+        if len(self.undo.replaced) >= WAY_BACK_EVENTS and not self.revocable:
+            self.undo.stand()
+
+    def back(self, lines: int) -> None:
+        """Undo what was recorded since there were so many lines."""
+        self.undo.run_to(lines)
+        del self.lines[lines:]
+        self.size = sum(len(line) + 1 for line in self.lines)
+        self.access = [record for record in self.access if record.seq <= self.shard.world.seq]
+
+    def records(self, envelope: CommandEnvelope, digest: str, facts: tuple[Fact, ...]) -> list[EventRecord]:
+        """What would be recorded for facts. An aggregate that several are about gains a version with each."""
+        version_of, workspace_id = self.shard.world.version_of, envelope.workspace_id
+        versions: dict[tuple[str, str], int] = {}
+        records = []
+        for index, fact in enumerate(facts):
+            about = fact.aggregate, fact.aggregate_id
+            version = versions[about] = (versions.get(about) or version_of(workspace_id, *about)) + 1
+            records.append(self.made(envelope, None if index else digest, fact, index, version))
+        return records
+
+    def made(self, envelope: CommandEnvelope, digest: str | None, fact: Fact, index: int, version: int) -> EventRecord:
+        """The record of one fact of a command's outcome."""
+        # Two without names: Python passes more than 15 named arguments in a dictionary, which costs more.
+        return RECORDS[type(fact.event)](
+            self.shard.world.seq + 1 + index,
+            f"{envelope.command_id}:{index}",
+            workspace_id=envelope.workspace_id,
+            aggregate_id=fact.aggregate_id,
+            version=version,
+            time_ms=self.now_ms,
+            epoch=self.epoch,
+            actor=envelope.principal,
+            data=fact.event,
+            on_behalf_of=envelope.on_behalf_of,
+            session_id=envelope.session_id,
+            correlation_id=envelope.correlation_id,
+            causation_id=envelope.causation_id,
+            traceparent=envelope.traceparent,
+            idempotency_key=(envelope.idempotency_key or None) if digest is not None else None,
+            digest=digest,
+        )
+
+    def fits(self, size: int) -> bool:
+        """Whether a commit takes so much more. Raises `NoRoom` if it does, and only this one has no room for it."""
+        limit = self.limits.commit_bytes
+        if self.size + size <= limit:
+            return True
+        others = len(self.lines) if self.shard.world.feature_level >= SPLIT_LEVEL else self.before
+        if size <= limit and others:
+            raise NoRoom
+        return False
+
+    def refused(self, size: int) -> None:
+        """Make sure that a refusal of so many bytes fits. Raises `NoRoom` or `Overfull` if it does not."""
+        if not self.fits(size) and len(self.lines) > self.before:
+            raise Overfull
+
+    def record(self, fact: Fact, workspace_id: str, event_id: str, actor: str) -> None:
+        """Record a fact that no command asked for."""
+        world = self.shard.world
+        record = RECORDS[type(fact.event)](
+            seq=world.seq + 1,
+            id=event_id,
+            workspace_id=workspace_id,
+            aggregate_id=fact.aggregate_id,
+            version=world.version_of(workspace_id, fact.aggregate, fact.aggregate_id) + 1,
+            time_ms=self.now_ms,
+            epoch=self.epoch,
+            actor=actor,
+            data=fact.event,
+        )
+        self.fold(record, codec.encode(record))
+
+    def fold(self, record: EventRecord, line: bytes) -> None:
+        """Take in an event and its line."""
+        try:
+            replaced = self.shard.fold_record(record)
+        except Exception:
+            mend(self.shard.world, record.workspace_id)
+            raise
+        self.lines.append(line)
+        self.size += len(line) + 1
+        if type(record.data) in ACCESS_EVENTS:
+            self.access.append(record)
+        self.undo.replaced.append((record, replaced))

@@ -1,0 +1,37 @@
+"""What an aggregate is, in one value: whatever lists aggregates derives from it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mpschema.base import Event
+
+from mpcore.state.rules import Evolves, Rules, Unasked
+from mpcore.state.tenant import Index, Tenant
+
+Reindex = Callable[[Tenant, Any, Any], None]
+"""Of the tenant, the state before and the state after (or None): bring up to date what derives from it.
+
+The same function rebuilds everything, from no state before to the state that is: so both ways agree by construction. It
+also undoes a change, from the state after it back to the one before, or to none.
+"""
+Consequence = Callable[[Any, int], Event]
+"""Of the state whose deadline has passed, and which of its things waited: what is recorded because of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aggregate:
+    """One aggregate: its words are in `mpschema`, all that is decided and remembered of it is here."""
+
+    name: str
+    about: str
+    """What it is: a line, and more below it."""
+    state: type[Any]
+    """What is remembered: a frozen struct with `id` and `version`, encoded as an array."""
+    rules: Rules
+    evolve: Evolves
+    index: type[Index] = Index
+    reindex: Reindex | None = None
+    timers: Mapping[str, Consequence] = field(default_factory=dict)
+    """Kind of deadline to what follows when it passes."""
+    unasked: Unasked = field(default_factory=dict)

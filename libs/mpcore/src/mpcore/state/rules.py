@@ -1,0 +1,84 @@
+"""The shape of a transition: from which states a command leads where. Each aggregate states its own as a table."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from mpschema.base import Command, Event
+from mpschema.envelope import CommandEnvelope
+from mpschema.principal import Role
+from mpschema.rejections import Code, Rejection
+
+from mpcore.state.facts import Decision
+from mpcore.state.tenant import Tenant
+from mpcore.state.world import World
+
+WORK = frozenset({Role.OWNER, Role.OPERATOR, Role.DEVELOPER})
+"""The roles of who does the work of a workspace."""
+TENANCY = frozenset({Role.OWNER, Role.OPERATOR})
+"""The roles of who keeps the workspace itself."""
+OWNERS = frozenset({Role.OWNER})
+NOBODY: frozenset[Role] = frozenset()
+"""No role of a workspace: it is for the deployment's operators, or for a service."""
+
+
+class AccessRequest(msgspec.Struct, frozen=True, gc=False):
+    """One command with everything its decision may look at. `now_ms` is the kernel's time, handed in."""
+
+    world: World
+    tenant: Tenant
+    envelope: CommandEnvelope
+    target: str
+    arguments: Command
+    now_ms: int
+
+
+AgentRule = Callable[[AccessRequest, Any, Any], Rejection | None]
+"""Of the request, the agent's session and the arguments: why not, or None."""
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """How one command is decided, and all else that is said of it.
+
+    `sources` are the states in which it is allowed (none: it creates, or its aggregate has no states), `targets` those
+    it may lead to (none: the state stays). `guard` is asked before the state is looked at.
+    """
+
+    decide: Callable[[Any, Any, AccessRequest], Decision]
+    """Of the state (None where there is none yet), the arguments and the request."""
+    sources: frozenset[str] = frozenset()
+    targets: tuple[str, ...] = ()
+    guard: Callable[[Any, Any], Rejection | None] | None = None
+    absent_too: bool = False
+    """Whether it may also be given to what does not exist yet, though it is no creation."""
+    names: Callable[[Any], Command | Rejection] | None = None
+    """The arguments with the names that they give as they are recorded, or why one is no name. None: it gives none."""
+    roles: frozenset[Role] = WORK
+    """Who may give it, but for agents."""
+    agents: AgentRule | None = None
+    """For what an agent may give it. None: for nothing."""
+    services: frozenset[str] = frozenset()
+    """The services of the system that may give it, in every workspace."""
+    ungated_since: int | None = None
+    """The feature level from which it is answered in a frozen or archived workspace, too. None: it is not."""
+
+
+Rules = Mapping[type[Command], Rule]
+"""A table of transitions: command to its rule."""
+
+Unasked = Mapping[str, tuple[frozenset[str], str]]
+"""Transitions that no command of the aggregate's own asks for: what happens, from which states, to which."""
+
+Evolve = Callable[[Any, Any, Any], Any]
+"""Of the state (None before the first fact), the event and its record: the state after it. Never refuses."""
+Evolves = Mapping[type[Event], Evolve]
+"""A table of facts: event to what it makes of the state."""
+
+
+def denied(envelope: CommandEnvelope, needs: str = "") -> Rejection:
+    """The refusal that gives nothing away: it says the same whether the thing exists or not.
+
+    `needs` names the roles that may.
+    """
+    told = f"{envelope.principal} may not {envelope.type} here"
+    return Rejection(Code.DENIED, f"{told}: that takes the role {needs}" if needs else told)

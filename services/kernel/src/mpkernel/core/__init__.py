@@ -1,1 +1,0 @@
-"""The pure domain: commands and state to facts, facts to state. No clock, dice or I/O: what it needs is handed in."""
