@@ -20,7 +20,8 @@ from mpgateway.routing import give_parameters, handler
 from mpgateway.server import Server
 from mpschema.api import BatchLine
 from mpschema.openapi.doors import BATCH
-from mpschema.registry import COMMANDS, CommandSpec
+from mpschema.registry import COMMANDS
+from mpschema.vocabulary import CommandSpec
 
 from bench.baselines.occ import Occ
 from bench.load.orders import Place

@@ -4,8 +4,7 @@ from mpbus.reader import Commit
 from mpcore.engine.shard import Shard
 from mpcore.engine.snapshot import state_root
 from mpkernel.sealing import open_snapshot
-from mpschema.levels import FIRST_LEVEL, PACKS_LEVEL, SPLIT_LEVEL
-from mpschema.registry import SINCE_LEVEL
+from mpschema.levels import PACKS_LEVEL, SPLIT_LEVEL
 from mpschema.rejections import Code
 from mpschema.system import CommandRejected, FeatureLevelRaised, LogCheckpointed
 from mpviews import VIEWS
@@ -100,7 +99,7 @@ def _check_level(commits: list[Commit]) -> None:
     """Below a feature level nothing is written that its builds cannot read."""
     for commit in commits:
         level = commit.header.feature_level
-        new = [r.name for r in commit.records if SINCE_LEVEL.get(type(r.event), FIRST_LEVEL) > level]
+        new = [r.name for r in commit.records if r.event.since_level > level]
         assert not new, f"commit {commit.stream_seq} at feature level {level} holds {new}"
         split = b'"command_line"' in commit.data.split(b"\n", 1)[0]
         assert level >= SPLIT_LEVEL or not split, (

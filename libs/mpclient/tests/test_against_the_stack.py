@@ -15,9 +15,10 @@ from mpd.stack import Stack
 from mpschema.cloudevents import CloudEvent
 from mpschema.envelope import Outcome
 from mpschema.problems import Problem
-from mpschema.queries import QUERIES, TaskRow
+from mpschema.queries import QUERIES
 from mpschema.session import BlueprintRef
 from mpschema.task import CreateTask, Evidence, MarkTaskReady, TaskClaimed, TaskState
+from mpschema.task.rows import TaskRow
 
 from tests.support import eventually
 

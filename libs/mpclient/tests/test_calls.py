@@ -9,12 +9,14 @@ import msgspec
 import pytest
 from mpclient import calls, order
 from mpclient.calls import command_call, query_call
-from mpschema import examples, openapi
+from mpschema import examples, openapi, story
 from mpschema.envelope import Outcome, Status
 from mpschema.problems import Problem
-from mpschema.queries import QUERIES, QuerySpec
-from mpschema.registry import ALL_COMMANDS, LOG_COMMANDS, CommandSpec
+from mpschema.queries import QUERIES
+from mpschema.registry import ALL_COMMANDS, LOG_COMMANDS
+from mpschema.rows import QuerySpec
 from mpschema.task import ClaimTask, StartTask
+from mpschema.vocabulary import CommandSpec
 
 DOCUMENT = openapi.document()
 OUTCOME = Outcome(command_id="c1", status=Status.ACCEPTED, epoch=3, first_seq=7, last_seq=9)
@@ -42,7 +44,7 @@ def parameters(documented: dict[str, Any], place: str) -> set[str]:
 
 @pytest.mark.parametrize("spec", ALL_COMMANDS.values(), ids=list(ALL_COMMANDS))
 def test_every_command_goes_to_its_documented_route(spec: CommandSpec) -> None:
-    options = calls.CommandOptions(correlation_id="x", traceparent=examples.TRACEPARENT)
+    options = calls.CommandOptions(correlation_id="x", traceparent=story.TRACEPARENT)
     if spec not in LOG_COMMANDS.values():
         options["expected_version"] = 0
     call = command_call("acme", spec.command_type, "t1", examples.command_example(spec.arguments), options)

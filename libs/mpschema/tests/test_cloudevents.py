@@ -12,7 +12,8 @@ from mpschema import golden
 from mpschema.base import INT_MAX
 from mpschema.cloudevents import CloudEvent, cloudevent_bytes, to_cloudevent
 from mpschema.codec import decode_record
-from mpschema.registry import EVENTS, EventSpec
+from mpschema.registry import EVENTS
+from mpschema.vocabulary import EventSpec
 from msgspec.structs import replace
 
 HASH, PREVIOUS = "a" * 64, "b" * 64

@@ -17,7 +17,7 @@ def defined(kind: type) -> set[type]:
         found
         for module in MODULES
         for found in vars(module).values()
-        if isinstance(found, type) and issubclass(found, kind) and found is not kind
+        if isinstance(found, type) and issubclass(found, kind) and found is not kind and found.__name__[0] != "_"
     }
 
 

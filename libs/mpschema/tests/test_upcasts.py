@@ -4,8 +4,9 @@ import msgspec
 import pytest
 from mpschema import codec, golden
 from mpschema.base import Event
-from mpschema.registry import EVENTS, PAST_EVENTS, EventSpec
+from mpschema.registry import EVENTS, PAST_EVENTS
 from mpschema.upcasts import UPCASTS, upcast
+from mpschema.vocabulary import EventSpec
 
 
 class KettleBoiledV1(Event, frozen=True):

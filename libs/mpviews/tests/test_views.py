@@ -5,12 +5,16 @@ from typing import Any
 
 import pytest
 from mpbus.reader import GENESIS
-from mpschema import board, channel, principal, project, queries, session, system, task, webhook, workspace
+from mpschema import board, channel, principal, project, session, system, task, webhook, workspace
 from mpschema.base import Event
 from mpschema.envelope import EventRecord
+from mpschema.queries import QUERIES
 from mpschema.registry import EVENTS, record_of
 from mpschema.rejections import Code
+from mpschema.rows import QuerySpec
+from mpschema.system.rows import ProjectionRow
 from mpschema.task import TaskState
+from mpschema.webhook.rows import DeliveryRow, WaitingKeyRow
 from mpviews import VIEWS
 from mpviews.changes import Cases
 from mpviews.rows import fresh_fold
@@ -316,9 +320,9 @@ def test_the_archive_gives_back_a_commits_exact_bytes() -> None:
     assert all(line["hash"] == hashlib.sha256(line["event"]).hexdigest() for line in lines)
 
 
-@pytest.mark.parametrize("spec", queries.QUERIES.values(), ids=lambda spec: spec.query_type)
-def test_every_query_finds_its_columns(spec: queries.QuerySpec) -> None:
-    of_services = (queries.ProjectionRow, queries.DeliveryRow, queries.WaitingKeyRow)
+@pytest.mark.parametrize("spec", QUERIES.values(), ids=lambda spec: spec.query_type)
+def test_every_query_finds_its_columns(spec: QuerySpec) -> None:
+    of_services = (ProjectionRow, DeliveryRow, WaitingKeyRow)
     columns = [set(table.columns) for view in VIEWS.values() for table in view.tables]
     fields = set(spec.row.__struct_fields__)
     assert spec.row in of_services or any(fields <= table for table in columns)

@@ -6,7 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
-from mpschema.queries import QUERIES, QuerySpec
+from mpschema.queries import QUERIES
+from mpschema.rows import QuerySpec
 
 from services.gateway.tests.door import BLUEPRINT, Door
 

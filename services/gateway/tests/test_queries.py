@@ -10,7 +10,8 @@ import pytest
 from mpgateway.queries.sql import COLLECTIONS
 from mpschema.api import Page
 from mpschema.cloudevents import CloudEvent
-from mpschema.queries import QUERIES, QuerySpec
+from mpschema.queries import QUERIES
+from mpschema.rows import QuerySpec
 from mpschema.task import TaskCreated
 from mpviews import VIEWS
 

@@ -13,7 +13,7 @@ import httpx
 import msgspec
 from mpd.stack import Stack
 from mpschema import levels
-from mpschema.queries import DeliveryRow, ParkedKeyRow, WaitingKeyRow
+from mpschema.webhook.rows import DeliveryRow, ParkedKeyRow, WaitingKeyRow
 
 from services.webhooks.tests.conftest import Tenant, ids, parked_key
 from services.webhooks.tests.receiver import Receiver, Reply

@@ -18,9 +18,11 @@ import msgspec
 from mpschema.api import Page
 from mpschema.envelope import Outcome
 from mpschema.openapi.commands import ANSWERS
-from mpschema.queries import QUERIES, QuerySpec
-from mpschema.registry import AGGREGATES, ALL_COMMANDS, LOG_COMMANDS, CommandSpec
+from mpschema.queries import QUERIES
+from mpschema.registry import AGGREGATES, ALL_COMMANDS, LOG_COMMANDS
+from mpschema.rows import QuerySpec
 from mpschema.system import LOG
+from mpschema.vocabulary import CommandSpec
 
 TARGET = Path(__file__).parent / "generated.py"
 NOUNS = AGGREGATES | {LOG: LOG, "command": "commands", "event": "history", "projection": "projections"}

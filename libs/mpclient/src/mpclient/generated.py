@@ -6,30 +6,14 @@ from typing import Any, Literal, Protocol, TypeAlias, Unpack, cast
 
 from mpschema.api import IssuedSecret, IssuedToken, Page
 from mpschema.board import AddColumn, ArchiveBoard, Column, CreateBoard, LimitColumn, MapColumn, ReorderColumns
+from mpschema.board.rows import BoardRow
 from mpschema.channel import AckMessages, CloseChannel, OpenChannel, PostMessage, Scope
+from mpschema.channel.rows import ChannelRow, CursorRow, MessageRow
 from mpschema.envelope import Outcome, Status
 from mpschema.principal import BindRole, IssueKey, RevokeKey, Role, UnbindRole
+from mpschema.principal.rows import KeyRow, PrincipalRow
 from mpschema.project import ArchiveProject, ConfigureProject, CreateProject
-from mpschema.queries import (
-    BoardRow,
-    ChannelRow,
-    CommandRow,
-    CursorRow,
-    DeliveryRow,
-    EventRow,
-    KeyRow,
-    LinkRow,
-    MessageRow,
-    ParkedKeyRow,
-    PrincipalRow,
-    ProjectRow,
-    ProjectionRow,
-    SessionRow,
-    TaskRow,
-    WaitingKeyRow,
-    WebhookRow,
-    WorkspaceRow,
-)
+from mpschema.project.rows import ProjectRow
 from mpschema.rejections import Code
 from mpschema.session import (
     BlueprintRef,
@@ -45,7 +29,9 @@ from mpschema.session import (
     SpawnSession,
     StartSession,
 )
+from mpschema.session.rows import SessionRow
 from mpschema.system import RaiseFeatureLevel
+from mpschema.system.rows import CommandRow, EventRow, ProjectionRow
 from mpschema.task import (
     AcceptTask,
     BlockTask,
@@ -68,6 +54,7 @@ from mpschema.task import (
     UnblockTask,
     UnlinkTask,
 )
+from mpschema.task.rows import LinkRow, TaskRow
 from mpschema.webhook import (
     ClearKey,
     ConfigureWebhook,
@@ -80,7 +67,9 @@ from mpschema.webhook import (
     RotateWebhookSecret,
     WebhookState,
 )
+from mpschema.webhook.rows import DeliveryRow, ParkedKeyRow, WaitingKeyRow, WebhookRow
 from mpschema.workspace import ArchiveWorkspace, CreateWorkspace, FreezeWorkspace, RenameWorkspace, ThawWorkspace
+from mpschema.workspace.rows import WorkspaceRow
 
 from mpschema.system import LOG
 

@@ -16,8 +16,10 @@ from mpclient.cli.invocation import ExampleCommand
 from mpclient.cli.main import build
 from mpclient.cli.queries import columns_of
 from mpschema.examples import command_example
-from mpschema.queries import QUERIES, QuerySpec
-from mpschema.registry import COMMANDS, CommandSpec
+from mpschema.queries import QUERIES
+from mpschema.registry import COMMANDS
+from mpschema.rows import QuerySpec
+from mpschema.vocabulary import CommandSpec
 
 ROOT = build()
 EVERY_COMMAND = pytest.mark.parametrize("spec", COMMANDS.values(), ids=COMMANDS)

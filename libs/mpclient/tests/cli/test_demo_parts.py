@@ -23,8 +23,8 @@ from mpschema import session, task
 from mpschema.base import Event
 from mpschema.cloudevents import CloudEvent
 from mpschema.examples import EVENTS
-from mpschema.examples.story import BLUEPRINT, EVIDENCE, LIMITS
 from mpschema.registry import RECORDS
+from mpschema.story import BLUEPRINT, EVIDENCE, LIMITS
 from mpschema.task import Evidence, TaskState
 
 from tests.support import eventually

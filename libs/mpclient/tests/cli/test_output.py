@@ -16,13 +16,15 @@ from mpclient.cli.lineage import tree
 from mpclient.cli.watching import line
 from mpclient.errors import ResyncRequired, UnexpectedAnswer, Unreachable, error_of
 from mpschema.board import Column
+from mpschema.board.rows import BoardRow
 from mpschema.cloudevents import CloudEvent
-from mpschema.examples.rows import ROWS
+from mpschema.examples import ROWS
 from mpschema.problems import STATUS, TYPE_URN, EdgeCode, Problem
-from mpschema.queries import BoardRow, SessionRow, TaskRow
 from mpschema.rejections import Code
 from mpschema.session import SessionState
+from mpschema.session.rows import SessionRow
 from mpschema.task import TaskState
+from mpschema.task.rows import TaskRow
 from rich.console import Console, RenderableType
 
 NOON = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)

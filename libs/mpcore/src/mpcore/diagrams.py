@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mpschema.principal import Role
-from mpschema.registry import AGGREGATES, COMMANDS, CommandSpec
+from mpschema.registry import AGGREGATES, COMMANDS
+from mpschema.vocabulary import CommandSpec
 
 from mpcore.access.policy import ROLE_COMMANDS, SYSTEM_COMMANDS
 from mpcore.domain.aggregates import BY_NAME

@@ -5,13 +5,14 @@ Operations are told from the side of ModuPrompt: it receives commands and sends 
 
 from typing import Any
 
-from mpschema import examples, packs
+from mpschema import examples, packs, story
 from mpschema.cloudevents import MEDIA_TYPE, CloudEvent, to_cloudevent
 from mpschema.envelope import CommandEnvelope, CommitHeader, Outcome
 from mpschema.jsonschemas import components
 from mpschema.openapi import API_VERSION
 from mpschema.openapi.doors import EVENT_FILTERS, EVENT_SOCKET, EVENT_STREAM
-from mpschema.registry import COMMANDS, EVENTS, EventSpec
+from mpschema.registry import COMMANDS, EVENTS
+from mpschema.vocabulary import EventSpec
 
 Json = dict[str, Any]
 
@@ -158,14 +159,14 @@ def _event(spec: EventSpec) -> Json:
 def _example(spec: EventSpec) -> Json:
     envelope: Json = {
         "seq": 1042,
-        "id": f"{examples.COMMAND_ID}:0",
-        "workspace_id": examples.WORKSPACE,
+        "id": f"{story.COMMAND_ID}:0",
+        "workspace_id": story.WORKSPACE,
         "aggregate_id": f"{spec.aggregate}-1",
         "version": 4,
-        "time_ms": examples.TIME_MS,
+        "time_ms": story.TIME_MS,
         "epoch": 3,
-        "actor": examples.ACTOR,
-        "session_id": examples.SESSION,
+        "actor": story.ACTOR,
+        "session_id": story.SESSION,
     }
     record = spec.record(data=examples.event_example(spec.data), **envelope)
     return to_cloudevent(record, "56" * 32, "34" * 32)

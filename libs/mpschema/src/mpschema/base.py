@@ -5,9 +5,11 @@ strictly: an unknown field or a wrong type is an error. Times are integers, mill
 `*_ms`; durations are named `*_seconds`. No floats travel: they have no canonical form.
 """
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
+
+from mpschema.levels import FIRST_LEVEL
 
 ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_:@-]{0,127}\Z"
 INT_MAX = 2**53 - 1
@@ -33,4 +35,7 @@ class Command(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True,
 
 
 class Event(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
-    """What every event's data has in common: nothing but strictness."""
+    """What every event's data has in common: strictness, and the feature level that it came with."""
+
+    since_level: ClassVar[int] = FIRST_LEVEL
+    """Builds of lower levels cannot read it."""

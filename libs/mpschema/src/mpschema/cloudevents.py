@@ -16,7 +16,8 @@ import msgspec
 from mpschema.base import Event
 from mpschema.envelope import EventRecord
 from mpschema.escapes import escaped
-from mpschema.registry import EVENTS, EventSpec
+from mpschema.registry import EVENTS
+from mpschema.vocabulary import EventSpec
 
 MEDIA_TYPE = "application/cloudevents+json"
 BATCH_MEDIA_TYPE = "application/cloudevents-batch+json"

@@ -7,28 +7,29 @@ from pathlib import Path
 
 import msgspec
 
-from mpschema import codec, examples
+from mpschema import codec, examples, story
 from mpschema.envelope import CommandEnvelope
-from mpschema.registry import COMMANDS, EVENTS, CommandSpec, EventSpec
+from mpschema.registry import COMMANDS, EVENTS
+from mpschema.vocabulary import CommandSpec, EventSpec
 
 
 def command_bytes(spec: CommandSpec) -> bytes:
     """A command of this type as it travels."""
     envelope = CommandEnvelope(
-        command_id=examples.COMMAND_ID,
+        command_id=story.COMMAND_ID,
         type=spec.command_type,
-        workspace_id=examples.WORKSPACE,
-        principal=examples.ACTOR,
+        workspace_id=story.WORKSPACE,
+        principal=story.ACTOR,
         payload=msgspec.Raw(codec.encode(examples.command_example(spec.arguments))),
         target="" if spec.creates else f"{spec.aggregate}-1",
         schema_version=spec.version,
         expected_version=0 if spec.creates else 3,
         idempotency_key="ci-4711",
         on_behalf_of="user:ada",
-        session_id=examples.SESSION,
+        session_id=story.SESSION,
         correlation_id="review-42",
-        causation_id=f"{examples.COMMAND_ID}:1",
-        traceparent=examples.TRACEPARENT,
+        causation_id=f"{story.COMMAND_ID}:1",
+        traceparent=story.TRACEPARENT,
     )
     return codec.encode(envelope)
 
@@ -38,18 +39,18 @@ def event_bytes(spec: EventSpec) -> bytes:
     record = spec.record(
         data=examples.event_example(spec.data),
         seq=1042,
-        id=f"{examples.COMMAND_ID}:0",
-        workspace_id=examples.WORKSPACE,
+        id=f"{story.COMMAND_ID}:0",
+        workspace_id=story.WORKSPACE,
         aggregate_id=f"{spec.aggregate}-1",
         version=4,
-        time_ms=examples.TIME_MS,
+        time_ms=story.TIME_MS,
         epoch=3,
-        actor=examples.ACTOR,
+        actor=story.ACTOR,
         on_behalf_of="user:ada",
-        session_id=examples.SESSION,
+        session_id=story.SESSION,
         correlation_id="review-42",
-        causation_id=f"{examples.COMMAND_ID}:1",
-        traceparent=examples.TRACEPARENT,
+        causation_id=f"{story.COMMAND_ID}:1",
+        traceparent=story.TRACEPARENT,
         idempotency_key="ci-4711",
         digest="9f86d081884c7d659a2feaa0c55ad015",
     )

@@ -9,7 +9,8 @@ import msgspec
 from mpschema.base import Command
 from mpschema.cloudevents import SCHEMA_URN
 from mpschema.queries import QUERIES
-from mpschema.registry import ALL_COMMANDS, EVENTS, CommandSpec, EventSpec
+from mpschema.registry import ALL_COMMANDS, EVENTS
+from mpschema.vocabulary import CommandSpec, EventSpec
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 TEXT_PATTERN = r"^[^\u0000]*$"

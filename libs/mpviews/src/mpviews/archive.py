@@ -6,6 +6,8 @@ A commit's bytes are its header, a newline, and the lines of its events in order
 import hashlib
 from collections.abc import Iterable
 
+from mpschema.system.rows import EventRow
+
 from mpviews.changes import Append, Change, Commit, Table, View
 
 COMMITS = Table(
@@ -41,6 +43,8 @@ EVENTS = Table(
         "hash": "text",
         "event": "bytea",
     },
+    EventRow,
+    "seq",
 )
 
 

@@ -26,6 +26,10 @@ class Table:
     name: str
     key: tuple[str, ...]
     columns: Mapping[str, str]
+    row: type[msgspec.Struct] | None = None
+    """A query's row that is made of its columns."""
+    order: str = ""
+    """The column that orders such rows."""
 
     @property
     def value_columns(self) -> tuple[str, ...]:

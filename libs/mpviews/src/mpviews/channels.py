@@ -3,38 +3,15 @@
 from collections.abc import Sequence
 
 from mpschema import channel
+from mpschema.channel.rows import ChannelRow, CursorRow, MessageRow
 from mpschema.envelope import EventRecord
 
-from mpviews.changes import Cases, Change, Insert, Patch, Table, Upsert, Values, View
-from mpviews.tables import aggregate_table, created, key_of, patch
+from mpviews.changes import Cases, Change, Insert, Patch, Upsert, Values, View
+from mpviews.tables import aggregate_table, created, key_of, patch, table
 
-_CHANNELS = aggregate_table(
-    "channels", {"session_id": "text", "scope": "text", "name": "text", "state": "text", "messages": "bigint"}
-)
-_MESSAGES = Table(
-    "messages",
-    ("workspace_id", "channel_id", "message_seq"),
-    {
-        "workspace_id": "text",
-        "channel_id": "text",
-        "message_seq": "bigint",
-        "kind": "text",
-        "body": "text",
-        "sender": "text",
-        "provenance": "text",
-        "session_id": "text",
-        "reply_to": "bigint",
-        "reply_by": "timestamptz",
-        "reply_overdue": "boolean",
-        "posted_at": "timestamptz",
-        "last_seq": "bigint",
-    },
-)
-_CURSORS = Table(
-    "cursors",
-    ("workspace_id", "channel_id", "reader"),
-    {"workspace_id": "text", "channel_id": "text", "reader": "text", "cursor": "bigint"},
-)
+_CHANNELS = aggregate_table("channels", ChannelRow)
+_MESSAGES = table("messages", ("workspace_id", "channel_id", "message_seq"), MessageRow, "message_seq")
+_CURSORS = table("cursors", ("workspace_id", "channel_id", "reader"), CursorRow, "reader")
 
 
 def _opened(record: EventRecord, data: channel.ChannelOpened) -> Sequence[Change]:

@@ -9,28 +9,12 @@ from typing import Any
 
 from mpschema.envelope import EventRecord, Status
 from mpschema.system import CommandRejected
+from mpschema.system.rows import CommandRow
 
-from mpviews.changes import Append, Change, Commit, Table, View
+from mpviews.changes import Append, Change, Commit, View
+from mpviews.tables import table
 
-COMMANDS = Table(
-    "commands",
-    ("workspace_id", "id"),
-    {
-        "workspace_id": "text",
-        "id": "text",
-        "idempotency_key": "text",
-        "status": "text",
-        "command_type": "text",
-        "target": "text",
-        "code": "text",
-        "detail": "text",
-        "actor": "text",
-        "first_seq": "bigint",
-        "last_seq": "bigint",
-        "epoch": "bigint",
-        "decided_at": "timestamptz",
-    },
-)
+COMMANDS = table("commands", ("workspace_id", "id"), CommandRow, "first_seq")
 
 
 def changes(commit: Commit) -> Iterable[Change]:

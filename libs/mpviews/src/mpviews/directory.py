@@ -4,44 +4,19 @@ from collections.abc import Sequence
 
 from mpschema import principal, project, workspace
 from mpschema.envelope import EventRecord
+from mpschema.principal.rows import KeyRow, PrincipalRow
+from mpschema.project.rows import ProjectRow
+from mpschema.workspace.rows import WorkspaceRow
 
-from mpviews.changes import Cases, Change, Insert, Patch, Step, Table, Values, View
-from mpviews.tables import aggregate_table, amend, created, key_of, patch
+from mpviews.changes import Cases, Change, Insert, Patch, Step, Values, View
+from mpviews.tables import aggregate_table, amend, created, key_of, patch, table
 
-_PRINCIPALS = aggregate_table("principals", {"roles": "text[]"})
-_KEYS = Table(
-    "keys",
-    ("workspace_id", "id"),
-    {
-        "workspace_id": "text",
-        "id": "text",
-        "principal_id": "text",
-        "key_hash": "text",
-        "created_seq": "bigint",
-        "last_seq": "bigint",
-        "created_at": "timestamptz",
-        "expires_at": "timestamptz",
-        "revoked_at": "timestamptz",
-    },
+_PRINCIPALS = aggregate_table("principals", PrincipalRow)
+_KEYS = table(
+    "keys", ("workspace_id", "id"), KeyRow, "created_seq", key_hash="text", created_seq="bigint", last_seq="bigint"
 )
-_PROJECTS = aggregate_table(
-    "projects", {"name": "text", "state": "text", "repo": "text", "default_branch": "text", "labels": "text[]"}
-)
-_WORKSPACES = Table(
-    "workspaces",
-    ("workspace_id",),
-    {
-        "workspace_id": "text",
-        "name": "text",
-        "state": "text",
-        "owner": "text",
-        "version": "bigint",
-        "created_seq": "bigint",
-        "last_seq": "bigint",
-        "created_at": "timestamptz",
-        "updated_at": "timestamptz",
-    },
-)
+_PROJECTS = aggregate_table("projects", ProjectRow)
+_WORKSPACES = aggregate_table("workspaces", WorkspaceRow)
 
 
 class AddRole(Step, frozen=True):

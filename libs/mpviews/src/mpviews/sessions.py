@@ -5,32 +5,12 @@ from collections.abc import Sequence
 from mpschema import session
 from mpschema.envelope import EventRecord
 from mpschema.session import SessionState
+from mpschema.session.rows import SessionRow
 
 from mpviews.changes import Append, Cases, Change, Insert, Table, Values, View
 from mpviews.tables import aggregate_table, created, key_of, patch
 
-_SESSIONS = aggregate_table(
-    "sessions",
-    {
-        "project_id": "text",
-        "task_id": "text",
-        "root_id": "text",
-        "parent_id": "text",
-        "depth": "integer",
-        "lineage": "text[]",
-        "state": "text",
-        "blueprint_name": "text",
-        "blueprint_version": "text",
-        "blueprint_digest": "text",
-        "purpose": "text",
-        "labels": "text[]",
-        "max_depth": "integer",
-        "max_children": "integer",
-        "result": "text",
-        "failure": "text",
-        "reason": "text",
-    },
-)
+_SESSIONS = aggregate_table("sessions", SessionRow, depth="integer", max_depth="integer", max_children="integer")
 _LINEAGE = Table(
     "session_lineage",
     ("workspace_id", "descendant_id", "ancestor_id"),

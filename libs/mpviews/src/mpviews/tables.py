@@ -1,22 +1,56 @@
-"""The columns most tables share, and how an event fills them."""
+"""Tables from the rows that queries answer with, and how an event fills the columns that most of them share."""
 
+import enum
+import types
+import typing
+from collections.abc import Mapping
+
+import msgspec
 from mpschema.envelope import EventRecord
+from mpschema.rows import Moment, Row
 
 from mpviews.changes import Amend, Key, Patch, Step, Table, Values
 
-_IDENTITY = {"workspace_id": "text", "id": "text"}
-_CHANGED = {
-    "version": "bigint",
-    "created_seq": "bigint",
-    "last_seq": "bigint",
-    "created_at": "timestamptz",
-    "updated_at": "timestamptz",
+_KINDS: Mapping[object, str] = {
+    str: "text",
+    int: "bigint",
+    bool: "boolean",
+    Moment: "timestamptz",
+    msgspec.Raw: "bytea",
 }
+"""Types of fields to PostgreSQL's; words of an enumeration and lists see below."""
+_SHARED = Row.__struct_fields__
 
 
-def aggregate_table(name: str, columns: dict[str, str]) -> Table:
-    """A table with a row for each aggregate of a kind."""
-    return Table(name, ("workspace_id", "id"), _IDENTITY | columns | _CHANGED)
+def aggregate_table(name: str, row: type[Row], **kinds: str) -> Table:
+    """A table with a row for each aggregate of a kind. `kinds` are columns of another kind than their field's."""
+    own = {column: kind for column, kind in columns_of(row).items() if column not in _SHARED}
+    key = ("workspace_id", "id") if "id" in own else ("workspace_id",)
+    head, identity = {"workspace_id": "text"}, {"id": own.pop("id")} if "id" in own else {}
+    changed = {"version": "bigint", "created_seq": "bigint", "last_seq": "bigint"}
+    moments = {"created_at": "timestamptz", "updated_at": "timestamptz"}
+    return Table(name, key, head | identity | own | kinds | changed | moments, row, "created_seq")
+
+
+def table(name: str, key: tuple[str, ...], row: type[msgspec.Struct], order: str, **hidden: str) -> Table:
+    """A table of rows that a query answers with, in this order; `hidden` are columns that no answer has."""
+    return Table(name, key, columns_of(row) | hidden, row, order)
+
+
+def columns_of(row: type[msgspec.Struct]) -> dict[str, str]:
+    """The columns that hold a row's fields, with their PostgreSQL types."""
+    return {name: _kind(hint) for name, hint in typing.get_type_hints(row, include_extras=True).items()}
+
+
+def _kind(hint: object) -> str:
+    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
+        (hint,) = [each for each in typing.get_args(hint) if each is not types.NoneType]
+    if typing.get_origin(hint) is list:
+        (item,) = typing.get_args(hint)
+        return "jsonb" if isinstance(item, type) and issubclass(item, msgspec.Struct) else "text[]"
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return "text"
+    return _KINDS[hint]
 
 
 def key_of(record: EventRecord) -> Key:

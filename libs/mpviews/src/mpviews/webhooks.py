@@ -4,40 +4,13 @@ from collections.abc import Sequence
 
 from mpschema import webhook
 from mpschema.envelope import EventRecord
+from mpschema.webhook.rows import ParkedKeyRow, WebhookRow
 
-from mpviews.changes import Cases, Change, Delete, Insert, Key, Patch, Table, Upsert, Values, View
-from mpviews.tables import aggregate_table, created, key_of, patch
+from mpviews.changes import Cases, Change, Delete, Insert, Key, Patch, Upsert, Values, View
+from mpviews.tables import aggregate_table, created, key_of, patch, table
 
-_WEBHOOKS = aggregate_table(
-    "webhooks",
-    {
-        "endpoint": "text",
-        "event_types": "text[]",
-        "aggregates": "text[]",
-        "state": "text",
-        "reason": "text",
-        "generation": "bigint",
-        "previous_until": "timestamptz",
-        "after_seq": "bigint",
-        "started_seq": "bigint",
-    },
-)
-_PARKED = Table(
-    "parked_keys",
-    ("workspace_id", "webhook_id", "key"),
-    {
-        "workspace_id": "text",
-        "webhook_id": "text",
-        "key": "text",
-        "state": "text",
-        "seq": "bigint",
-        "reason": "text",
-        "attempts": "bigint",
-        "parked_at": "timestamptz",
-        "parked_seq": "bigint",
-        "last_seq": "bigint",
-    },
-)
+_WEBHOOKS = aggregate_table("webhooks", WebhookRow)
+_PARKED = table("parked_keys", ("workspace_id", "webhook_id", "key"), ParkedKeyRow, "parked_seq", parked_seq="bigint")
 
 
 def _created(record: EventRecord, data: webhook.WebhookCreated) -> Sequence[Change]:

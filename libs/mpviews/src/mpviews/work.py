@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import msgspec
 from mpschema import board, task
 from mpschema.board import Column
+from mpschema.board.rows import BoardRow
 from mpschema.envelope import EventRecord
 from mpschema.task import TaskState
+from mpschema.task.rows import LinkRow, TaskRow
 
 from mpviews.changes import (
     CannotApply,
@@ -16,38 +18,15 @@ from mpviews.changes import (
     Insert,
     Patch,
     Step,
-    Table,
     Upsert,
     Values,
     View,
 )
-from mpviews.tables import aggregate_table, amend, created, key_of, patch
+from mpviews.tables import aggregate_table, amend, created, key_of, patch, table
 
-_BOARDS = aggregate_table("boards", {"project_id": "text", "name": "text", "state": "text", "columns": "jsonb"})
-_TASKS = aggregate_table(
-    "tasks",
-    {
-        "project_id": "text",
-        "board_id": "text",
-        "title": "text",
-        "description": "text",
-        "priority": "integer",
-        "labels": "text[]",
-        "state": "text",
-        "holder": "text",
-        "session_id": "text",
-        "fence": "bigint",
-        "lease_expires_at": "timestamptz",
-        "evidence": "jsonb",
-        "accepted": "boolean",
-        "reason": "text",
-    },
-)
-_LINKS = Table(
-    "task_links",
-    ("workspace_id", "task_id", "kind", "to_id"),
-    {"workspace_id": "text", "task_id": "text", "kind": "text", "to_id": "text", "created_seq": "bigint"},
-)
+_BOARDS = aggregate_table("boards", BoardRow)
+_TASKS = aggregate_table("tasks", TaskRow, priority="integer")
+_LINKS = table("task_links", ("workspace_id", "task_id", "kind", "to_id"), LinkRow, "created_seq", created_seq="bigint")
 _columns = msgspec.json.Decoder(list[Column])
 _encoder = msgspec.json.Encoder()
 

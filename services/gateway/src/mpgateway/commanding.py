@@ -16,9 +16,9 @@ from mpschema.endpoints import not_public, unusable
 from mpschema.envelope import CommandEnvelope, Outcome
 from mpschema.ids import derived_id, is_id
 from mpschema.problems import EdgeCode
-from mpschema.registry import CommandSpec
 from mpschema.rejections import Code, Rejection
 from mpschema.system import LOG, SYSTEM_WORKSPACE
+from mpschema.vocabulary import CommandSpec
 from mpviews.denials import Denial
 
 from mpgateway.auth.refusals import Refusals

@@ -9,9 +9,9 @@ import re
 from mpschema.base import INT_MAX
 from mpschema.envelope import ExpectedVersion
 from mpschema.problems import EdgeCode
-from mpschema.registry import CommandSpec
 from mpschema.rejections import Code
 from mpschema.system import LOG
+from mpschema.vocabulary import CommandSpec
 
 from mpgateway.http import HttpRequest
 from mpgateway.problems import Refused

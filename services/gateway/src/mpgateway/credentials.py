@@ -8,10 +8,11 @@ from mpschema.api import IssuedKey, IssuedSecret, IssuedToken, NewKey
 from mpschema.envelope import Outcome
 from mpschema.principal import IssueKey, ended_already
 from mpschema.problems import EdgeCode
-from mpschema.registry import COMMANDS, CommandSpec
+from mpschema.registry import COMMANDS
 from mpschema.rejections import Code
 from mpschema.session import SessionTokenIssued
 from mpschema.signing import webhook_secret
+from mpschema.vocabulary import CommandSpec
 from mpschema.webhook import WebhookSecretRotated
 
 from mpgateway.auth.agent_tokens import AgentTokens

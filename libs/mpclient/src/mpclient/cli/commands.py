@@ -9,7 +9,8 @@ from typing import Any
 import click
 from mpschema.api import Enqueued, IssuedSecret
 from mpschema.envelope import Outcome
-from mpschema.registry import AGGREGATES, COMMANDS, CommandSpec
+from mpschema.registry import AGGREGATES, COMMANDS
+from mpschema.vocabulary import CommandSpec
 
 from mpclient.cli import output, requeueing, spawning
 from mpclient.cli.examples import command_examples

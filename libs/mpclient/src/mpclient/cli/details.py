@@ -7,8 +7,12 @@ import time
 
 import click
 from mpschema.api import IssuedKey, IssuedToken
-from mpschema.queries import QUERIES, BoardRow, ProjectionRow, SessionRow, TaskRow
+from mpschema.board.rows import BoardRow
+from mpschema.queries import QUERIES
 from mpschema.session import IssueSessionToken
+from mpschema.session.rows import SessionRow
+from mpschema.system.rows import ProjectionRow
+from mpschema.task.rows import TaskRow
 
 from mpclient.cli import output
 from mpclient.cli.exits import Exit

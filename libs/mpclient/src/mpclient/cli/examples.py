@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mpschema import examples
-from mpschema.examples import story
-from mpschema.queries import QuerySpec
-from mpschema.registry import CommandSpec
+from mpschema import examples, story
+from mpschema.rows import QuerySpec
+from mpschema.vocabulary import CommandSpec
 
 from mpclient.cli.fields import FieldOption
 from mpclient.cli.invocation import example

@@ -6,7 +6,8 @@ import itertools
 from collections.abc import Mapping, Sequence
 
 from mpschema.board import Column
-from mpschema.queries import BoardRow, TaskRow
+from mpschema.board.rows import BoardRow
+from mpschema.task.rows import TaskRow
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text

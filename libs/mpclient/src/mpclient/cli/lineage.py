@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mpschema.queries import SessionRow
+from mpschema.session.rows import SessionRow
 from rich.text import Text
 from rich.tree import Tree
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 from mpschema.escapes import escaped, shown
-from mpschema.queries import Row
+from mpschema.rows import Row
 from rich.console import Console, OverflowMethod
 from rich.table import Table
 from rich.text import Text

@@ -6,9 +6,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mpschema.cloudevents import CloudEvent
-from mpschema.queries import SessionRow, TaskRow
 from mpschema.rejections import Code
+from mpschema.session.rows import SessionRow
 from mpschema.task import TaskState
+from mpschema.task.rows import TaskRow
 from rich.table import Table
 from rich.text import Text
 

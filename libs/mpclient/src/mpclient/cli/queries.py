@@ -9,7 +9,8 @@ from typing import Any
 import click
 import msgspec
 from mpschema.api import ORDERS, PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX, Page
-from mpschema.queries import QUERIES, QuerySpec
+from mpschema.queries import QUERIES
+from mpschema.rows import QuerySpec
 from msgspec import inspect as shapes
 
 from mpclient.cli import output

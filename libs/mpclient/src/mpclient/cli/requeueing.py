@@ -7,8 +7,10 @@ from typing import Any
 
 import click
 import msgspec
-from mpschema.queries import QUERIES, EventRow, ParkedKeyRow, WebhookRow
+from mpschema.queries import QUERIES
 from mpschema.registry import EVENTS
+from mpschema.system.rows import EventRow
+from mpschema.webhook.rows import ParkedKeyRow, WebhookRow
 
 from mpclient.cli import output
 from mpclient.cli.server import Server

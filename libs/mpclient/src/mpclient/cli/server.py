@@ -18,7 +18,9 @@ from mpschema.api import POSITION_HEADER, BatchLine, Enqueued, Health, IssuedKey
 from mpschema.cloudevents import CloudEvent
 from mpschema.envelope import Outcome
 from mpschema.problems import Problem
-from mpschema.queries import EventRow, ProjectionRow, ProjectRow, QuerySpec
+from mpschema.project.rows import ProjectRow
+from mpschema.rows import QuerySpec
+from mpschema.system.rows import EventRow, ProjectionRow
 
 from mpclient.cli import output
 from mpclient.cli.context import Context, Misconfigured

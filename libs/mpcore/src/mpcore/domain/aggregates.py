@@ -1,24 +1,25 @@
-"""The only list of aggregates: states, snapshots, rights, timers and documents derive from it."""
+"""Every aggregate's descriptor, by the one list of names: states, snapshots, rights and timers derive from them."""
 
 from collections.abc import Mapping
+from importlib import import_module
 
+from mpschema.aggregates import NAMES
 from mpschema.registry import COMMANDS
 
-from mpcore.domain.board.aggregate import BOARD
-from mpcore.domain.channel.aggregate import CHANNEL
-from mpcore.domain.principal.aggregate import PRINCIPAL
-from mpcore.domain.project.aggregate import PROJECT
-from mpcore.domain.session.aggregate import SESSION
-from mpcore.domain.task.aggregate import TASK
-from mpcore.domain.webhook.aggregate import WEBHOOK
-from mpcore.domain.workspace.aggregate import WORKSPACE
 from mpcore.state.descriptor import Aggregate
 from mpcore.state.rules import Rule
 from mpcore.state.tenant import Indexes
 from mpcore.state.world import World
 
-AGGREGATES: tuple[Aggregate, ...] = (WORKSPACE, PRINCIPAL, PROJECT, BOARD, TASK, SESSION, CHANNEL, WEBHOOK)
-"""In the order of snapshots, which is that in which they came to be."""
+
+def _described(name: str) -> Aggregate:
+    found = import_module(f"mpcore.domain.{name}.aggregate").AGGREGATE
+    assert isinstance(found, Aggregate)
+    return found
+
+
+AGGREGATES: tuple[Aggregate, ...] = tuple(_described(name) for name in NAMES)
+"""Every aggregate, in the order of snapshots, which is that in which they came to be."""
 BY_NAME: Mapping[str, Aggregate] = {aggregate.name: aggregate for aggregate in AGGREGATES}
 RULES: Mapping[str, Rule] = {kind: BY_NAME[spec.aggregate].rules[spec.arguments] for kind, spec in COMMANDS.items()}
 """The rule of each command, by its type."""

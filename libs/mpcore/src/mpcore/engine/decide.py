@@ -5,9 +5,10 @@ from typing import Any
 from mpschema.base import Command
 from mpschema.envelope import CommandEnvelope
 from mpschema.ids import derived_id, is_id
-from mpschema.registry import COMMANDS, LOG_COMMANDS, CommandSpec
+from mpschema.registry import COMMANDS, LOG_COMMANDS
 from mpschema.rejections import Code, Rejection
 from mpschema.system import LOG, RaiseFeatureLevel
+from mpschema.vocabulary import CommandSpec
 
 from mpcore.access.policy import Authorizer
 from mpcore.domain.aggregates import BY_NAME

@@ -2,9 +2,9 @@
 
 from mpschema import levels
 from mpschema.envelope import CommandEnvelope
-from mpschema.registry import CommandSpec
 from mpschema.rejections import Code, Rejection
 from mpschema.system import LOG, SYSTEM_WORKSPACE, FeatureLevelRaised, RaiseFeatureLevel
+from mpschema.vocabulary import CommandSpec
 
 from mpcore.state.facts import Decision, Fact
 from mpcore.state.rules import denied

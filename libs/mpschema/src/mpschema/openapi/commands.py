@@ -5,13 +5,14 @@ from typing import Any
 
 import msgspec
 
-from mpschema import api, examples
+from mpschema import api, examples, story
 from mpschema.envelope import Outcome, Status
 from mpschema.openapi.parts import Json, plain, ref, success
 from mpschema.openapi.refusals import problems
 from mpschema.problems import STATUS, EdgeCode
-from mpschema.registry import AGGREGATES, ALL_COMMANDS, LOG_COMMANDS, RECORDS, CommandSpec
+from mpschema.registry import AGGREGATES, ALL_COMMANDS, LOG_COMMANDS, RECORDS
 from mpschema.system import LOG
+from mpschema.vocabulary import CommandSpec
 
 ANSWERS: dict[str, type[Outcome]] = {
     "session.issue_token": api.IssuedToken,
@@ -43,7 +44,7 @@ def operation_id(message_type: str) -> str:
 def outcome_example(spec: CommandSpec) -> dict[str, Any]:
     """What an accepted command is answered."""
     outcome = Outcome(
-        command_id=examples.COMMAND_ID,
+        command_id=story.COMMAND_ID,
         status=Status.ACCEPTED,
         epoch=3,
         first_seq=1042,
@@ -92,7 +93,7 @@ def _responses(spec: CommandSpec) -> Json:
     enqueued = success(
         "Durable, not decided yet (`Prefer: respond-async`).",
         ref("schemas", api.Enqueued.__name__),
-        {"command_id": examples.COMMAND_ID},
+        {"command_id": story.COMMAND_ID},
         "Location",
     )
     return {"201" if spec.creates else "200": accepted, "202": enqueued} | problems(CODES)

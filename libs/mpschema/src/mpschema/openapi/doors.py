@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from mpschema import api, examples
+from mpschema import api, story
 from mpschema.base import ID_PATTERN
 from mpschema.openapi.commands import CODES, outcome_example
 from mpschema.openapi.parts import Json, headers, plain, ref, success
@@ -109,7 +109,7 @@ def _new_key() -> Json:
     spec = COMMANDS["principal.issue_key"]
     issued = outcome_example(spec) | {"key_id": "laptop", "key": "mpk_laptop_" + "k" * 43}
     answer = success("The key, this once.", ref("schemas", api.IssuedKey.__name__), issued, "Mp-Position")
-    wanted = plain(api.NewKey(key_id="laptop", expires_at_ms=examples.TIME_MS))
+    wanted = plain(api.NewKey(key_id="laptop", expires_at_ms=story.TIME_MS))
     body = {"schema": ref("schemas", api.NewKey.__name__), "example": wanted}
     names = ("WorkspaceId", "Id", "IdempotencyKey", "IfMatch", "CorrelationId", "Traceparent")
     return {

@@ -8,8 +8,10 @@ from mpschema.jsonschemas import components
 from mpschema.openapi.commands import operation_id
 from mpschema.openapi.parts import Json, headers, page_name, plain, ref, success
 from mpschema.openapi.refusals import problems
-from mpschema.queries import FILTER_VALUES, QUERIES, EventRow, QuerySpec
+from mpschema.queries import QUERIES
 from mpschema.registry import AGGREGATES
+from mpschema.rows import QuerySpec
+from mpschema.system.rows import EventRow
 
 _OTHER_TAGS = {"command": "commands", "event": "events", "projection": "operations"}
 
@@ -48,6 +50,6 @@ def _filter(spec: QuerySpec, name: str) -> Json:
     columns = components([spec.row], "#/components/schemas/{name}")[spec.row.__name__]["properties"]
     schema = columns[name]
     value = next((kind for kind in schema.get("anyOf", []) if kind.get("type") != "null"), schema)
-    if values := FILTER_VALUES.get((spec.row, name)):
+    if values := spec.values.get(name):
         value = {"type": "string", "enum": sorted(values)}
     return {"name": name, "in": "query", "description": f"Only those with this `{name}`.", "schema": value}

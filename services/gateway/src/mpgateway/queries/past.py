@@ -9,8 +9,8 @@ import msgspec
 from mpschema import codec
 from mpschema.base import INT_MAX
 from mpschema.envelope import EventRecord
-from mpschema.queries import QuerySpec
 from mpschema.rejections import Code
+from mpschema.rows import QuerySpec
 from mpviews.changes import CannotApply, Values
 from mpviews.past import PLACES, row_after
 

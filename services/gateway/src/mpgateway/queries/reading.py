@@ -14,8 +14,9 @@ from mpschema.api import AFTER_SEQ_WAIT_SECONDS, ORDERS, PAGE_ITEMS_DEFAULT, PAG
 from mpschema.base import INT_MAX
 from mpschema.cloudevents import BATCH_MEDIA_TYPE, cloudevent_bytes
 from mpschema.problems import EdgeCode
-from mpschema.queries import FILTER_VALUES, EventRow, ProjectionRow, QuerySpec
 from mpschema.rejections import Code
+from mpschema.rows import QuerySpec
+from mpschema.system.rows import EventRow, ProjectionRow
 from mpviews.standing import standing
 
 from mpgateway.commanding import check_path_id
@@ -151,7 +152,7 @@ class Query:
         return (request.params["id"],) if self._statement.has_id else ()
 
     def _filter(self, name: str, value: str) -> object:
-        known = FILTER_VALUES.get((self.spec.row, name))
+        known = self.spec.values.get(name)
         if known is not None and value not in known:
             raise Refused(Code.SCHEMA_INVALID, f"{name}: {value[:200]!r} is none of {', '.join(sorted(known))}"[:1_000])
         try:

@@ -9,8 +9,10 @@ import typing
 from dataclasses import dataclass
 
 import msgspec
-from mpschema import queries as rows
-from mpschema.queries import QuerySpec
+from mpschema.rows import QuerySpec
+from mpschema.system.rows import ProjectionRow
+from mpschema.webhook.rows import DeliveryRow, WaitingKeyRow
+from mpviews import VIEWS
 
 from mpgateway.database import OWNERSHIP, scoped
 
@@ -26,35 +28,15 @@ class Collection:
 
 
 COLLECTIONS: dict[type[msgspec.Struct], Collection] = {
-    rows.WorkspaceRow: Collection("workspaces", "created_seq", "directory"),
-    rows.PrincipalRow: Collection("principals", "created_seq", "directory"),
-    rows.KeyRow: Collection("keys", "created_seq", "directory"),
-    rows.ProjectRow: Collection("projects", "created_seq", "directory"),
-    rows.BoardRow: Collection("boards", "created_seq", "work"),
-    rows.TaskRow: Collection("tasks", "created_seq", "work"),
-    rows.LinkRow: Collection("task_links", "created_seq", "work"),
-    rows.SessionRow: Collection("sessions", "created_seq", "sessions"),
-    rows.ChannelRow: Collection("channels", "created_seq", "channels"),
-    rows.MessageRow: Collection("messages", "message_seq", "channels"),
-    rows.CursorRow: Collection("cursors", "reader", "channels"),
-    rows.WebhookRow: Collection("webhooks", "created_seq", "webhooks"),
-    rows.ParkedKeyRow: Collection("parked_keys", "parked_seq", "webhooks"),
-    rows.DeliveryRow: Collection("positions", "position", "", "mp_webhooks"),
-    rows.WaitingKeyRow: Collection("waiting", "key", "", "mp_webhooks"),
-    rows.CommandRow: Collection("commands", "first_seq", "commands"),
-    rows.EventRow: Collection("log_events", "seq", "archive"),
-    rows.ProjectionRow: Collection("projections", "name || '@' || build", ""),
+    table.row: Collection(table.name, table.order, view.name)
+    for view in VIEWS.values()
+    for table in view.tables
+    if table.row is not None
+} | {
+    DeliveryRow: Collection("positions", "position", "", "mp_webhooks"),
+    WaitingKeyRow: Collection("waiting", "key", "", "mp_webhooks"),
+    ProjectionRow: Collection("projections", "name || '@' || build", ""),
 }
-_PARENTS = {
-    "principal.keys": "principal_id",
-    "task.links": "task_id",
-    "channel.messages": "channel_id",
-    "channel.cursors": "channel_id",
-    "webhook.parked": "webhook_id",
-    "webhook.deliveries": "webhook_id",
-    "webhook.waiting": "webhook_id",
-}
-"""Lists below one thing: the column that names it."""
 _LINEAGE = {
     "session.ancestors": ("line.descendant_id = $2 AND item.id = line.ancestor_id", "-line.distance"),
     "session.descendants": ("line.ancestor_id = $2 AND item.id = line.descendant_id", "item.created_seq"),
@@ -113,14 +95,15 @@ def statement(spec: QuerySpec) -> Statement:
         source += ", mp.session_lineage AS line"
         conditions += ["line.workspace_id = scope.value", join]
     elif has_id:
-        conditions.append(f"item.{_PARENTS.get(spec.query_type, 'id')} = $2")
-    if spec.row is rows.ProjectionRow:
+        conditions.append(f"item.{f'{spec.aggregate}_id' if spec.many else 'id'} = $2")
+    if spec.row is ProjectionRow:
         order = "(item.name || '@' || item.build)"
     columns = ", ".join(f"item.{name}" for name in spec.row.__struct_fields__)
-    if spec.row is rows.ProjectionRow:
+    if spec.row is ProjectionRow:
         columns += f", {OWNERSHIP}"
     head = f"SELECT {columns}, {order} AS {SORT} FROM {source}"  # noqa: S608 - names of the registry
-    cursor_type = str if spec.row in (rows.CursorRow, rows.ProjectionRow, rows.WaitingKeyRow) else int
+    # Rows that are ordered by something that they do not show are ordered by an event.
+    cursor_type = str if spec.row is ProjectionRow or field_types(spec.row).get(place.order) is str else int
     return Statement(spec, head, tuple(conditions), order, has_id, cursor_type)
 
 

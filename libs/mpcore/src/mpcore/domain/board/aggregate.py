@@ -5,7 +5,7 @@ from mpcore.domain.board.rules import RULES
 from mpcore.domain.board.state import Board
 from mpcore.state.descriptor import Aggregate
 
-BOARD = Aggregate(
+AGGREGATE = Aggregate(
     name="board",
     about=__doc__,
     state=Board,

@@ -16,7 +16,7 @@ def _overdue(_: Channel, message_seq: int) -> ReplyOverdue:
     return ReplyOverdue(message_seq)
 
 
-CHANNEL = Aggregate(
+AGGREGATE = Aggregate(
     name="channel",
     about=__doc__,
     state=Channel,

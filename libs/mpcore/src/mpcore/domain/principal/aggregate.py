@@ -6,7 +6,7 @@ from mpcore.domain.principal.rules import RULES
 from mpcore.domain.principal.state import Principal
 from mpcore.state.descriptor import Aggregate
 
-PRINCIPAL = Aggregate(
+AGGREGATE = Aggregate(
     name="principal",
     about=__doc__,
     state=Principal,

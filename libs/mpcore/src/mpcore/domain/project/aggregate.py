@@ -11,7 +11,7 @@ from mpcore.domain.project.rules import RULES
 from mpcore.domain.project.state import Project
 from mpcore.state.descriptor import Aggregate
 
-PROJECT = Aggregate(
+AGGREGATE = Aggregate(
     name="project",
     about=__doc__,
     state=Project,

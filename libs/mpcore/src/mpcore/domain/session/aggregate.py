@@ -10,7 +10,7 @@ from mpcore.domain.session.rules import RULES, UNASKED
 from mpcore.domain.session.state import Session
 from mpcore.state.descriptor import Aggregate
 
-SESSION = Aggregate(
+AGGREGATE = Aggregate(
     name="session",
     about=__doc__,
     state=Session,

@@ -17,7 +17,7 @@ def _lease_expired(task: Task, _: int) -> TaskLeaseExpired:
     return TaskLeaseExpired(task.fence, task.holder)
 
 
-TASK = Aggregate(
+AGGREGATE = Aggregate(
     name="task",
     about=__doc__,
     state=Task,

@@ -9,7 +9,7 @@ from mpcore.domain.webhook.rules import RULES
 from mpcore.domain.webhook.state import Webhook
 from mpcore.state.descriptor import Aggregate
 
-WEBHOOK = Aggregate(
+AGGREGATE = Aggregate(
     name="webhook",
     about=__doc__,
     state=Webhook,

@@ -10,7 +10,7 @@ from mpcore.domain.workspace.rules import RULES
 from mpcore.domain.workspace.state import Workspace
 from mpcore.state.descriptor import Aggregate
 
-WORKSPACE = Aggregate(
+AGGREGATE = Aggregate(
     name="workspace",
     about=__doc__,
     state=Workspace,

@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 
 from mpschema.base import Command, Digest, Event, Fence, Id, Labels, Name, Reason, Text, TimeMs, TtlSeconds
+from mpschema.vocabulary import Vocabulary, command
 
 Priority = Annotated[int, msgspec.Meta(ge=0, le=4, description="0 is most urgent")]
 
@@ -250,3 +251,48 @@ class TaskCanceled(Event, frozen=True):
 
 class TaskReopened(Event, frozen=True):
     reason: Reason = ""
+
+
+VOCABULARY = Vocabulary(
+    name="task",
+    plural="tasks",
+    commands=(
+        command("task.create", CreateTask, TaskCreated, creates=True),
+        command("task.edit", EditTask, TaskEdited),
+        command("task.link", LinkTask, TaskLinked),
+        command("task.unlink", UnlinkTask, TaskUnlinked),
+        command("task.mark_ready", MarkTaskReady, TaskReady),
+        command("task.claim", ClaimTask, TaskClaimed),
+        command("task.renew", RenewTask, TaskLeaseRenewed),
+        command("task.release", ReleaseTask, TaskReleased),
+        command("task.start", StartTask, TaskStarted),
+        command("task.submit", SubmitTask, TaskSubmitted),
+        command("task.accept", AcceptTask, TaskAccepted),
+        command("task.reject", RejectTask, TaskRejected, TaskReleased),
+        command("task.block", BlockTask, TaskBlocked),
+        command("task.unblock", UnblockTask, TaskUnblocked),
+        command("task.complete", CompleteTask, TaskCompleted),
+        command("task.cancel", CancelTask, TaskCanceled),
+        command("task.reopen", ReopenTask, TaskReopened),
+    ),
+    events=(
+        TaskCreated,
+        TaskEdited,
+        TaskLinked,
+        TaskUnlinked,
+        TaskReady,
+        TaskClaimed,
+        TaskLeaseRenewed,
+        TaskLeaseExpired,
+        TaskReleased,
+        TaskStarted,
+        TaskSubmitted,
+        TaskAccepted,
+        TaskRejected,
+        TaskBlocked,
+        TaskUnblocked,
+        TaskCompleted,
+        TaskCanceled,
+        TaskReopened,
+    ),
+)

@@ -1,25 +1,22 @@
 """One true-to-life example of every command, event and row: for documents, and as the golden bytes of a new type."""
 
+from importlib import import_module
+from typing import Any
+
+import msgspec
+
+from mpschema.aggregates import NAMES
 from mpschema.base import Command, Event
-from mpschema.examples.commands import COMMANDS
-from mpschema.examples.events import EVENTS
-from mpschema.examples.rows import ROWS
-from mpschema.examples.story import ACTOR, COMMAND_ID, SESSION, TIME_MS, TRACEPARENT, WORKSPACE
 
-__all__ = [
-    "ACTOR",
-    "COMMANDS",
-    "COMMAND_ID",
-    "EVENTS",
-    "ROWS",
-    "SESSION",
-    "TIME_MS",
-    "TRACEPARENT",
-    "WORKSPACE",
-    "command_example",
-    "event_example",
-]
 
+def _all(kind: str) -> list[Any]:
+    return [each for noun in (*NAMES, "system") for each in getattr(import_module(f"mpschema.{noun}.examples"), kind)]
+
+
+COMMANDS: tuple[Command, ...] = tuple(_all("COMMANDS"))
+EVENTS: tuple[Event, ...] = tuple(_all("EVENTS"))
+ROWS: dict[type[msgspec.Struct], msgspec.Struct] = {type(example): example for example in _all("ROWS")}
+"""Every row's example, by its type."""
 _COMMANDS = {type(example): example for example in COMMANDS}
 _EVENTS = {type(example): example for example in EVENTS}
 

@@ -1,11 +1,14 @@
 """The words about a session: one agent's run, and a node in a lineage tree."""
 
 import enum
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 
 from mpschema.base import Command, Digest, Event, Id, Labels, Name, Reason, Text, TimeMs
+from mpschema.levels import TOKENS_LEVEL
+from mpschema.task import TaskReleased
+from mpschema.vocabulary import Vocabulary, command
 
 TokenTtlSeconds = Annotated[int, msgspec.Meta(ge=60, le=3_600)]
 
@@ -138,4 +141,35 @@ class SessionTokenIssued(Event, frozen=True):
 
 
 class SessionTokensRevoked(Event, frozen=True):
+    since_level: ClassVar[int] = TOKENS_LEVEL
     reason: Reason = ""
+
+
+_ENDED = (SessionCanceled, TaskReleased)
+
+VOCABULARY = Vocabulary(
+    name="session",
+    plural="sessions",
+    commands=(
+        command("session.spawn", SpawnSession, SessionSpawned, creates=True),
+        command("session.start", StartSession, SessionStarted),
+        command("session.pause", PauseSession, SessionPaused),
+        command("session.resume", ResumeSession, SessionResumed),
+        command("session.complete", CompleteSession, SessionCompleted, TaskReleased),
+        command("session.fail", FailSession, SessionFailed, *_ENDED),
+        command("session.cancel", CancelSession, *_ENDED),
+        command("session.issue_token", IssueSessionToken, SessionTokenIssued),
+        command("session.revoke_tokens", RevokeSessionTokens, SessionTokensRevoked),
+    ),
+    events=(
+        SessionSpawned,
+        SessionStarted,
+        SessionPaused,
+        SessionResumed,
+        SessionCompleted,
+        SessionFailed,
+        SessionCanceled,
+        SessionTokenIssued,
+        SessionTokensRevoked,
+    ),
+)

@@ -3,6 +3,7 @@
 import enum
 
 from mpschema.base import Command, Digest, Event, Id, TimeMs
+from mpschema.vocabulary import Vocabulary, command
 
 
 class Role(enum.StrEnum):
@@ -62,3 +63,21 @@ class KeyIssued(Event, frozen=True):
 
 class KeyRevoked(Event, frozen=True):
     key_id: Id
+
+
+VOCABULARY = Vocabulary(
+    name="principal",
+    plural="principals",
+    commands=(
+        command("principal.bind_role", BindRole, RoleBound),
+        command("principal.unbind_role", UnbindRole, RoleUnbound),
+        command("principal.issue_key", IssueKey, KeyIssued),
+        command("principal.revoke_key", RevokeKey, KeyRevoked),
+    ),
+    events=(
+        RoleBound,
+        RoleUnbound,
+        KeyIssued,
+        KeyRevoked,
+    ),
+)

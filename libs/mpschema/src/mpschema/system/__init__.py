@@ -1,12 +1,13 @@
 """The log itself: who leads, what was refused, when time passed, what was sealed, put back, or may be written now."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 
 from mpschema.base import Command, Digest, Event, Id, Reason, TimeMs
-from mpschema.levels import FIRST_LEVEL
+from mpschema.levels import FIRST_LEVEL, TRIED_LEVEL, WEBHOOKS_LEVEL
 from mpschema.rejections import Code
+from mpschema.vocabulary import Vocabulary, command
 
 SYSTEM_WORKSPACE = "system"
 """The reserved workspace of events that belong to no tenant."""
@@ -25,6 +26,7 @@ class RaiseFeatureLevel(Command, frozen=True):
 class FeatureLevelRaised(Event, frozen=True):
     """From this commit on the log may hold what came with this level."""
 
+    since_level: ClassVar[int] = WEBHOOKS_LEVEL
     level: Level
 
 
@@ -53,6 +55,7 @@ class LineTried(Event, frozen=True):
     one kernel; the epoch is the record's.
     """
 
+    since_level: ClassVar[int] = TRIED_LEVEL
     position: Annotated[int, msgspec.Meta(ge=1)]
     """Of the message in the command stream."""
     line: Annotated[int, msgspec.Meta(ge=0)]
@@ -62,6 +65,7 @@ class LineTried(Event, frozen=True):
 class LineSurvived(Event, frozen=True):
     """The process that tried a line lives, though the line has no outcome: something else ended that leadership."""
 
+    since_level: ClassVar[int] = TRIED_LEVEL
     position: Annotated[int, msgspec.Meta(ge=1)]
     line: Annotated[int, msgspec.Meta(ge=0)]
     process: Id
@@ -98,3 +102,29 @@ class LogRestored(Event, frozen=True):
     """What it was put back from: `backup`, `archive`, `segments`."""
     copied_at_ms: TimeMs
     """When the copy was made: what is lost happened later."""
+
+
+VOCABULARIES = (
+    Vocabulary(
+        name="command",
+        events=(CommandRejected,),
+    ),
+    Vocabulary(
+        name="timer",
+        events=(TimerFired,),
+    ),
+    Vocabulary(
+        name=LOG,
+        collection=f"/v1/{LOG}",
+        member=f"/v1/{LOG}",
+        commands=(command("log.raise_feature_level", RaiseFeatureLevel, FeatureLevelRaised),),
+        events=(
+            LeaderElected,
+            LogCheckpointed,
+            LogRestored,
+            FeatureLevelRaised,
+            LineTried,
+            LineSurvived,
+        ),
+    ),
+)

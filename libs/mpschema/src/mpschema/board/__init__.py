@@ -6,6 +6,7 @@ import msgspec
 
 from mpschema.base import Command, Event, Id, Name
 from mpschema.task import TaskState
+from mpschema.vocabulary import Vocabulary, command
 
 WipLimit = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 TaskStates = Annotated[tuple[TaskState, ...], msgspec.Meta(max_length=16)]
@@ -90,3 +91,25 @@ class ColumnsReordered(Event, frozen=True):
 
 class BoardArchived(Event, frozen=True):
     pass
+
+
+VOCABULARY = Vocabulary(
+    name="board",
+    plural="boards",
+    commands=(
+        command("board.create", CreateBoard, BoardCreated, creates=True),
+        command("board.add_column", AddColumn, ColumnAdded),
+        command("board.map_column", MapColumn, ColumnMapped),
+        command("board.limit_column", LimitColumn, ColumnLimited),
+        command("board.reorder", ReorderColumns, ColumnsReordered),
+        command("board.archive", ArchiveBoard, BoardArchived),
+    ),
+    events=(
+        BoardCreated,
+        ColumnAdded,
+        ColumnMapped,
+        ColumnLimited,
+        ColumnsReordered,
+        BoardArchived,
+    ),
+)

@@ -1,6 +1,7 @@
 """The names the examples share, so that together they tell one story: a crew of agents reviews a repository."""
 
 import datetime as dt
+from typing import TypedDict
 
 from mpschema.channel import Scope
 from mpschema.session import BlueprintRef, SessionLimits
@@ -38,3 +39,19 @@ EVIDENCE = (
 def moment(time_ms: int) -> dt.datetime:
     """Milliseconds since the epoch as a moment in UTC."""
     return dt.datetime.fromtimestamp(time_ms / 1000, dt.UTC)
+
+
+AT = moment(TIME_MS)
+LATER = moment(EXPIRES_AT_MS)
+
+
+class _Changed(TypedDict):
+    workspace_id: str
+    version: int
+    last_seq: int
+    created_at: dt.datetime
+    updated_at: dt.datetime
+
+
+CHANGED = _Changed(workspace_id=WORKSPACE, version=4, last_seq=1042, created_at=AT, updated_at=LATER)
+"""The columns of every row."""

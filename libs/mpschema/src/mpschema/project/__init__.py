@@ -5,6 +5,7 @@ from typing import Annotated
 import msgspec
 
 from mpschema.base import Command, Event, Labels, Name
+from mpschema.vocabulary import Vocabulary, command
 
 Repo = Annotated[str, msgspec.Meta(max_length=2_000, description="URL or path of the repository")]
 Branch = Annotated[str, msgspec.Meta(min_length=1, max_length=250)]
@@ -46,3 +47,19 @@ class ProjectConfigured(Event, frozen=True):
 
 class ProjectArchived(Event, frozen=True):
     pass
+
+
+VOCABULARY = Vocabulary(
+    name="project",
+    plural="projects",
+    commands=(
+        command("project.create", CreateProject, ProjectCreated, creates=True),
+        command("project.configure", ConfigureProject, ProjectConfigured),
+        command("project.archive", ArchiveProject, ProjectArchived),
+    ),
+    events=(
+        ProjectCreated,
+        ProjectConfigured,
+        ProjectArchived,
+    ),
+)

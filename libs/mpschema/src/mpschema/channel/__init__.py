@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 
 from mpschema.base import Command, Event, Id, Name, Reason, Sequence, Text, TimeMs
+from mpschema.vocabulary import Vocabulary, command
 
 MessageKind = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 
@@ -88,3 +89,22 @@ class ReplyOverdue(Event, frozen=True):
 
 class ChannelClosed(Event, frozen=True):
     reason: Reason = ""
+
+
+VOCABULARY = Vocabulary(
+    name="channel",
+    plural="channels",
+    commands=(
+        command("channel.open", OpenChannel, ChannelOpened, creates=True),
+        command("channel.post", PostMessage, MessagePosted),
+        command("channel.ack", AckMessages, CursorAdvanced),
+        command("channel.close", CloseChannel, ChannelClosed),
+    ),
+    events=(
+        ChannelOpened,
+        MessagePosted,
+        CursorAdvanced,
+        ReplyOverdue,
+        ChannelClosed,
+    ),
+)

@@ -1,11 +1,13 @@
 """The words about a webhook: where events are told over HTTP, from which place on, and what waits because it failed."""
 
 import enum
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 
 from mpschema.base import INT_MAX, Command, Event, Reason, Sequence, TimeMs
+from mpschema.levels import WEBHOOKS_LEVEL
+from mpschema.vocabulary import Vocabulary, command
 
 WORKER = "system:webhooks"
 """The principal of the service that delivers. It parks and clears; nobody else may, and nobody else may be it."""
@@ -105,47 +107,79 @@ class ClearKey(Command, frozen=True):
     key: Key
 
 
-class WebhookCreated(Event, frozen=True):
+class _WebhookEvent(Event, frozen=True):
+    since_level: ClassVar[int] = WEBHOOKS_LEVEL
+
+
+class WebhookCreated(_WebhookEvent, frozen=True):
     endpoint: Endpoint
     after_seq: Position
     event_types: EventKinds = ()
     aggregates: AggregateKinds = ()
 
 
-class WebhookConfigured(Event, frozen=True):
+class WebhookConfigured(_WebhookEvent, frozen=True):
     endpoint: Endpoint | None = None
     event_types: EventKinds | None = None
     aggregates: AggregateKinds | None = None
 
 
-class WebhookPaused(Event, frozen=True):
+class WebhookPaused(_WebhookEvent, frozen=True):
     reason: Reason = ""
 
 
-class WebhookResumed(Event, frozen=True):
+class WebhookResumed(_WebhookEvent, frozen=True):
     after_seq: Position | None = None
 
 
-class WebhookRemoved(Event, frozen=True):
+class WebhookRemoved(_WebhookEvent, frozen=True):
     pass
 
 
-class WebhookSecretRotated(Event, frozen=True):
+class WebhookSecretRotated(_WebhookEvent, frozen=True):
     generation: Generation
     """Counted from 1. The secret itself is nowhere recorded."""
     previous_until_ms: TimeMs
 
 
-class DeliveryParked(Event, frozen=True):
+class DeliveryParked(_WebhookEvent, frozen=True):
     key: Key
     seq: Sequence
     reason: Reason
     attempts: Attempts
 
 
-class DeliveryRequeued(Event, frozen=True):
+class DeliveryRequeued(_WebhookEvent, frozen=True):
     key: Key
 
 
-class DeliveryCleared(Event, frozen=True):
+class DeliveryCleared(_WebhookEvent, frozen=True):
     key: Key
+
+
+VOCABULARY = Vocabulary(
+    name="webhook",
+    plural="webhooks",
+    commands=(
+        command("webhook.create", CreateWebhook, WebhookCreated, creates=True),
+        command("webhook.configure", ConfigureWebhook, WebhookConfigured),
+        command("webhook.pause", PauseWebhook, WebhookPaused),
+        command("webhook.resume", ResumeWebhook, WebhookResumed, DeliveryCleared),
+        command("webhook.remove", RemoveWebhook, WebhookRemoved, DeliveryCleared),
+        command("webhook.rotate_secret", RotateWebhookSecret, WebhookSecretRotated),
+        command("webhook.park", ParkKey, DeliveryParked, WebhookPaused),
+        command("webhook.requeue", RequeueKeys, DeliveryRequeued),
+        command("webhook.clear", ClearKey, DeliveryCleared),
+    ),
+    events=(
+        WebhookCreated,
+        WebhookConfigured,
+        WebhookPaused,
+        WebhookResumed,
+        WebhookRemoved,
+        WebhookSecretRotated,
+        DeliveryParked,
+        DeliveryRequeued,
+        DeliveryCleared,
+    ),
+)

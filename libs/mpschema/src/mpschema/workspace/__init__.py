@@ -1,6 +1,8 @@
 """The words about a workspace: the tenant, and the boundary of keys, quotas and names."""
 
 from mpschema.base import Command, Event, Id, Name, Reason
+from mpschema.principal import RoleBound
+from mpschema.vocabulary import WORKSPACE_ROUTE, Vocabulary, command
 
 
 class CreateWorkspace(Command, frozen=True):
@@ -48,3 +50,25 @@ class WorkspaceThawed(Event, frozen=True):
 
 class WorkspaceArchived(Event, frozen=True):
     pass
+
+
+VOCABULARY = Vocabulary(
+    name="workspace",
+    plural="workspaces",
+    collection="/v1/workspaces",
+    member=WORKSPACE_ROUTE,
+    commands=(
+        command("workspace.create", CreateWorkspace, WorkspaceCreated, RoleBound, creates=True),
+        command("workspace.rename", RenameWorkspace, WorkspaceRenamed),
+        command("workspace.freeze", FreezeWorkspace, WorkspaceFrozen),
+        command("workspace.thaw", ThawWorkspace, WorkspaceThawed),
+        command("workspace.archive", ArchiveWorkspace, WorkspaceArchived),
+    ),
+    events=(
+        WorkspaceCreated,
+        WorkspaceRenamed,
+        WorkspaceFrozen,
+        WorkspaceThawed,
+        WorkspaceArchived,
+    ),
+)

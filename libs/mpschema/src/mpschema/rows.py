@@ -1,0 +1,74 @@
+"""The shape of a row that a query answers with, and of the query.
+
+A row is what a view stores, as a client sees it. Times are RFC 3339 in UTC.
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import msgspec
+
+from mpschema.vocabulary import WORKSPACE_ROUTE
+
+Moment = Annotated[dt.datetime, msgspec.Meta(tz=True)]
+
+
+class Row(msgspec.Struct, kw_only=True, frozen=True):
+    """What every row has: its tenant, and the version and position it was last changed at."""
+
+    workspace_id: str
+    version: int
+    last_seq: int
+    created_at: Moment
+    updated_at: Moment
+
+
+@dataclass(frozen=True)
+class QuerySpec:
+    """One query: its name, its path, what it may be filtered by, and its row. A list answers pages, newest last."""
+
+    query_type: str
+    row: type[msgspec.Struct]
+    route: str
+    summary: str
+    many: bool = False
+    filters: tuple[str, ...] = ()
+    """Columns that may be given as query parameters, each an exact match."""
+    values: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """What may be asked for in a filter whose column's type does not say it: another value is a mistake."""
+    scoped: bool = True
+    """Whether it is about one workspace, named in the path."""
+
+    @property
+    def aggregate(self) -> str:
+        """`task` of `task.list`: the command line group it belongs to."""
+        return self.query_type.partition(".")[0]
+
+    @property
+    def action(self) -> str:
+        """`list` of `task.list`."""
+        return self.query_type.partition(".")[2]
+
+
+Values = Mapping[str, frozenset[str]]
+
+
+def pair(
+    aggregate: str, row: type[msgspec.Struct], *filters: str, values: Values | None = None
+) -> tuple[QuerySpec, QuerySpec]:
+    """The two queries that most aggregates have: all of them, and one by its id."""
+    route = f"{WORKSPACE_ROUTE}/{aggregate}s"
+    article = "an" if aggregate[0] in "aeiou" else "a"
+    return (
+        QuerySpec(f"{aggregate}.list", row, route, f"List {aggregate}s.", True, filters, values or {}),
+        QuerySpec(f"{aggregate}.get", row, route + "/{id}", f"Show {article} {aggregate}."),
+    )
+
+
+def listed(
+    name: str, row: type[msgspec.Struct], path: str, summary: str, *filters: str, values: Values | None = None
+) -> QuerySpec:
+    """A query for many rows, below the workspace."""
+    return QuerySpec(name, row, WORKSPACE_ROUTE + path, summary, True, filters, values or {})

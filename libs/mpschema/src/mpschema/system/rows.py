@@ -1,0 +1,84 @@
+"""The queries about the log itself, and the rows that they answer with."""
+
+import msgspec
+
+from mpschema.envelope import Status
+from mpschema.registry import EVENTS
+from mpschema.rejections import Code
+from mpschema.rows import Moment, QuerySpec, listed, pair
+
+
+class CommandRow(msgspec.Struct, kw_only=True, frozen=True):
+    workspace_id: str
+    id: str
+    """The command's id."""
+    idempotency_key: str
+    status: Status
+    command_type: str | None
+    """Known for refusals; an acceptance is known by its events."""
+    target: str
+    code: Code | None
+    detail: str
+    actor: str
+    first_seq: int
+    last_seq: int
+    epoch: int
+    decided_at: Moment
+
+
+class EventRow(msgspec.Struct, kw_only=True, frozen=True):
+    workspace_id: str
+    seq: int
+    id: str
+    event_type: str
+    aggregate: str
+    aggregate_id: str
+    version: int
+    epoch: int
+    actor: str
+    recorded_at: Moment
+    hash: str
+    """SHA-256 of the stored line."""
+    event: msgspec.Raw
+    """The stored line itself."""
+
+
+class ProjectionRow(msgspec.Struct, kw_only=True, frozen=True):
+    name: str
+    build: int
+    """Which of the projection's builds: one serves, others are being filled, wait, or are kept."""
+    version: int
+    """The version of the view that fills it."""
+    phase: str
+    """`serving`, `filling`, `following`, `kept` or `as_of`."""
+    position: int
+    """The last event folded."""
+    head: int
+    """The last event of the log, when this was asked."""
+    lag_events: int
+    lag_seconds: float
+    state: str
+    """`live`, `catching_up`, `halted`, `as_of`, or `unowned`: nobody folds it, so that it stands still."""
+    error: str | None
+    """Where it is halted: at which event, and why."""
+    halted_at: Moment | None
+    updated_at: Moment
+
+
+QUERIES: tuple[QuerySpec, ...] = (
+    *pair("command", CommandRow, "status", "code", "actor", "idempotency_key", "target"),
+    listed(
+        "event.list",
+        EventRow,
+        "/history",
+        "List recorded events.",
+        "event_type",
+        "aggregate",
+        "aggregate_id",
+        "actor",
+        values={"event_type": frozenset(EVENTS), "aggregate": frozenset(spec.aggregate for spec in EVENTS.values())},
+    ),
+    QuerySpec(
+        "projection.list", ProjectionRow, "/v1/projections", "List projections and their lag.", True, scoped=False
+    ),
+)

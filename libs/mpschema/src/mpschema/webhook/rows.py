@@ -1,0 +1,89 @@
+"""The queries about a webhook, and the rows that they answer with."""
+
+import msgspec
+
+from mpschema.rows import Moment, QuerySpec, Row, listed, pair
+from mpschema.webhook import WebhookState
+
+
+class WebhookRow(Row, kw_only=True, frozen=True):
+    id: str
+    endpoint: str
+    event_types: list[str]
+    """Only these; empty: all."""
+    aggregates: list[str]
+    """Only of these kinds; empty: all."""
+    state: WebhookState
+    reason: str
+    """Why it is paused."""
+    generation: int
+    """Of the secret that signs, counted from 1."""
+    previous_until: Moment | None
+    """Until when the secret before it signs, too."""
+    after_seq: int
+    """It was told to begin after this event."""
+    started_seq: int
+    """The event that told it so."""
+
+
+class ParkedKeyRow(msgspec.Struct, kw_only=True, frozen=True):
+    workspace_id: str
+    webhook_id: str
+    key: str
+    """The aggregate whose events wait: `task/t1`."""
+    state: str
+    """`parked`, or `requeued` until it has caught up."""
+    seq: int
+    """The event that could not be delivered. Those after it wait, too."""
+    reason: str
+    attempts: int
+    parked_at: Moment
+    last_seq: int
+
+
+class DeliveryRow(msgspec.Struct, kw_only=True, frozen=True):
+    workspace_id: str
+    webhook_id: str
+    position: int
+    """Every event up to this one was delivered, or waits with its aggregate."""
+    delivered: int
+    """How many events, ever."""
+    delivered_at: Moment | None
+    failure: str | None
+    """The last one, and why."""
+    failed_at: Moment | None
+
+
+class WaitingKeyRow(msgspec.Struct, kw_only=True, frozen=True):
+    workspace_id: str
+    webhook_id: str
+    key: str
+    """The aggregate whose events wait: `task/t1`."""
+    after_seq: int
+    """Those after this event."""
+    attempts: int
+    due_at: Moment
+    """When it is tried again by itself; of no meaning once it is parked."""
+    reason: str
+    parked_seq: int | None
+    """The event that recorded that it is parked."""
+
+
+QUERIES: tuple[QuerySpec, ...] = (
+    *pair("webhook", WebhookRow, "state"),
+    listed(
+        "webhook.parked",
+        ParkedKeyRow,
+        "/webhooks/{id}/parked",
+        "List what a webhook has parked.",
+        "state",
+        values={"state": frozenset({"parked", "requeued"})},
+    ),
+    listed("webhook.deliveries", DeliveryRow, "/webhooks/{id}/deliveries", "List how far a webhook has delivered."),
+    listed(
+        "webhook.waiting",
+        WaitingKeyRow,
+        "/webhooks/{id}/waiting",
+        "List the aggregates whose events wait because the last attempt failed.",
+    ),
+)
