@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from mpschema import story
 from mpschema.aggregates import NAMES
 from mpschema.base import Command, Event
 
@@ -13,6 +14,10 @@ def _all(kind: str) -> list[Any]:
     return [each for noun in (*NAMES, "system") for each in getattr(import_module(f"mpschema.{noun}.examples"), kind)]
 
 
+IDS: dict[str, str] = {noun: import_module(f"mpschema.{noun}.examples").ID for noun in NAMES} | {
+    "command": story.COMMAND_ID
+}
+"""An id of each kind of thing."""
 COMMANDS: tuple[Command, ...] = tuple(_all("COMMANDS"))
 EVENTS: tuple[Event, ...] = tuple(_all("EVENTS"))
 ROWS: dict[type[msgspec.Struct], msgspec.Struct] = {type(example): example for example in _all("ROWS")}

@@ -38,6 +38,8 @@ class QuerySpec:
     """Columns that may be given as query parameters, each an exact match."""
     values: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """What may be asked for in a filter whose column's type does not say it: another value is a mistake."""
+    shown: tuple[str, ...] = ()
+    """The columns that a table on a screen shows. Documents have all."""
     scoped: bool = True
     """Whether it is about one workspace, named in the path."""
 
@@ -53,22 +55,29 @@ class QuerySpec:
 
 
 Values = Mapping[str, frozenset[str]]
+Shown = tuple[str, ...]
 
 
 def pair(
-    aggregate: str, row: type[msgspec.Struct], *filters: str, values: Values | None = None
+    aggregate: str, row: type[msgspec.Struct], *filters: str, shown: Shown, values: Values | None = None
 ) -> tuple[QuerySpec, QuerySpec]:
     """The two queries that most aggregates have: all of them, and one by its id."""
     route = f"{WORKSPACE_ROUTE}/{aggregate}s"
     article = "an" if aggregate[0] in "aeiou" else "a"
     return (
-        QuerySpec(f"{aggregate}.list", row, route, f"List {aggregate}s.", True, filters, values or {}),
-        QuerySpec(f"{aggregate}.get", row, route + "/{id}", f"Show {article} {aggregate}."),
+        QuerySpec(f"{aggregate}.list", row, route, f"List {aggregate}s.", True, filters, values or {}, shown),
+        QuerySpec(f"{aggregate}.get", row, route + "/{id}", f"Show {article} {aggregate}.", shown=shown),
     )
 
 
 def listed(
-    name: str, row: type[msgspec.Struct], path: str, summary: str, *filters: str, values: Values | None = None
+    name: str,
+    row: type[msgspec.Struct],
+    path: str,
+    summary: str,
+    *filters: str,
+    shown: Shown,
+    values: Values | None = None,
 ) -> QuerySpec:
     """A query for many rows, below the workspace."""
-    return QuerySpec(name, row, WORKSPACE_ROUTE + path, summary, True, filters, values or {})
+    return QuerySpec(name, row, WORKSPACE_ROUTE + path, summary, True, filters, values or {}, shown)

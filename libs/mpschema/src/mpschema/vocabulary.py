@@ -98,6 +98,8 @@ class Vocabulary:
     name: str
     plural: str = ""
     """The name of its collection in routes and tables."""
+    about: str = ""
+    """What it is, in a line of help."""
     events: tuple[type[Event], ...]
     """The newest version of each."""
     commands: tuple[CommandSpec, ...] = ()

@@ -7,8 +7,9 @@ from typing import Any
 from mpschema.codec import GENESIS_HASH
 from mpschema.envelope import CommitHeader, EventRecord
 from mpschema.positions import GENESIS
+from mpschema.registry import AGGREGATES
 
-from mpviews import channels, directory, sessions, webhooks, work
+from mpviews import VIEWS
 from mpviews.changes import Table, Values, View
 from mpviews.fold import Batch, fold
 from mpviews.rows import Rows, apply
@@ -25,20 +26,12 @@ class Place:
     table: Table
 
 
-def _place(view: View, table: str) -> Place:
-    (found,) = (each for each in view.tables if each.name == table)
-    return Place(view, found)
-
-
 PLACES: dict[str, Place] = {
-    "workspace": _place(directory.VIEW, "workspaces"),
-    "principal": _place(directory.VIEW, "principals"),
-    "project": _place(directory.VIEW, "projects"),
-    "board": _place(work.VIEW, "boards"),
-    "task": _place(work.VIEW, "tasks"),
-    "session": _place(sessions.VIEW, "sessions"),
-    "channel": _place(channels.VIEW, "channels"),
-    "webhook": _place(webhooks.VIEW, "webhooks"),
+    aggregate: Place(view, table)
+    for aggregate, plural in AGGREGATES.items()
+    for view in VIEWS.values()
+    for table in view.tables
+    if table.name == plural
 }
 """Where each aggregate is shown. A row there depends on the events of its own aggregate alone."""
 

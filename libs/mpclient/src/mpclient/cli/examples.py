@@ -11,16 +11,6 @@ from mpschema.vocabulary import CommandSpec
 from mpclient.cli.fields import FieldOption
 from mpclient.cli.invocation import example
 
-_IDS = {
-    "principal": story.OWNER,
-    "project": story.PROJECT,
-    "board": story.BOARD,
-    "task": story.TASK,
-    "session": story.SESSION,
-    "channel": story.CHANNEL,
-    "webhook": story.WEBHOOK,
-    "command": story.COMMAND_ID,
-}
 _COMMANDS = {
     "project.create": ["mpctl project create --name core", "mpctl project create core --name core --json"],
     "task.create": ["mpctl task create --project core --title 'Fix the login retry' --priority 1 --label bug"],
@@ -52,7 +42,7 @@ _QUERIES = {
 
 def example_id(aggregate: str) -> str:
     """An id as it stands in examples."""
-    return _IDS.get(aggregate, story.WORKSPACE)
+    return examples.IDS.get(aggregate, story.WORKSPACE)
 
 
 def command_examples(spec: CommandSpec, options: Sequence[FieldOption]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 from mpschema.queries import QUERIES
-from mpschema.registry import AGGREGATES, COMMANDS
+from mpschema.registry import AGGREGATES, COMMANDS, VOCABULARIES
 
 from mpclient.cli.batching import add_batch
 from mpclient.cli.commands import add_commands
@@ -25,15 +25,7 @@ from mpclient.cli.watching import add_events
 from mpclient.cli.workspaces import add_init, add_use
 
 _HERE = ("status", "whoami", "use", "batch", "completion", "demo")
-_ABOUT = {
-    "workspace": "Workspaces: make one, rename, freeze, archive it.",
-    "principal": "Who may act, in which role, with which keys.",
-    "project": "Projects: bodies of work, each around a repository.",
-    "board": "Boards: columns over tasks, with limits on work in progress.",
-    "task": "Tasks: claimed by lease, proven by evidence.",
-    "session": "Sessions: runs of agents, in lineages.",
-    "channel": "Channels: ordered messages within a lineage.",
-    "webhook": "Webhooks: events told over HTTP, signed; what fails is parked by aggregate.",
+_ABOUT = {words.name: words.about for words in VOCABULARIES} | {
     "command": "What became of commands.",
     "events": "What happened: live, last, and all of it.",
     "projection": "How far the read models are.",

@@ -20,38 +20,11 @@ from mpclient.cli.invocation import ExampleCommand, Invocation, common_options
 from mpclient.cli.moments import MOMENT
 from mpclient.cli.server import Server
 
-COLUMNS: dict[str, tuple[str, ...]] = {
-    "workspace": ("workspace_id", "name", "state", "owner", "updated_at"),
-    "principal": ("id", "roles", "updated_at"),
-    "principal.keys": ("id", "created_at", "expires_at", "revoked_at"),
-    "project": ("id", "name", "state", "repo", "labels"),
-    "board": ("id", "name", "state", "project_id", "columns"),
-    "task": ("id", "state", "priority", "title", "holder", "fence", "lease_expires_at"),
-    "task.links": ("task_id", "kind", "to_id"),
-    "session": ("id", "state", "blueprint_name", "blueprint_version", "depth", "parent_id", "purpose"),
-    "channel": ("id", "name", "scope", "state", "messages", "session_id"),
-    "channel.messages": ("message_seq", "posted_at", "sender", "provenance", "kind", "body"),
-    "channel.cursors": ("reader", "cursor"),
-    "webhook": ("id", "state", "endpoint", "event_types", "aggregates", "after_seq", "reason"),
-    "webhook.parked": ("key", "state", "seq", "attempts", "parked_at", "reason"),
-    "webhook.deliveries": ("position", "delivered", "delivered_at", "failure", "failed_at"),
-    "webhook.waiting": ("key", "attempts", "due_at", "parked_seq", "reason"),
-    "command": ("id", "status", "code", "command_type", "target", "actor", "decided_at"),
-    "event": ("seq", "recorded_at", "event_type", "aggregate_id", "actor"),
-    "projection": ("name", "build", "phase", "state", "position", "head", "lag_events", "lag_seconds", "error"),
-}
-"""What a table shows of each row; `--json` has everything."""
-
 
 def add_queries(groups: Mapping[str, click.Group]) -> None:
     """Every query of the registry, in the group of what it is about."""
     for spec in QUERIES.values():
         groups[spec.aggregate].add_command(_query(spec))
-
-
-def columns_of(spec: QuerySpec) -> tuple[str, ...]:
-    """The columns of a query's table."""
-    return COLUMNS.get(spec.query_type) or COLUMNS[spec.aggregate]
 
 
 def filter_options(spec: QuerySpec) -> list[FieldOption]:
@@ -154,7 +127,7 @@ def _show_row(row: msgspec.Struct, as_json: bool) -> None:
 def _show_rows(spec: QuerySpec, page: Page[msgspec.Struct], as_json: bool) -> None:
     if as_json:
         return output.print_json(page)
-    output.print_rows(page.items, columns_of(spec))
+    output.print_rows(page.items, spec.shown)
     if page.next_cursor and output.out().is_terminal:
         output.hint(f"there is more: --all, or --cursor {page.next_cursor}")
     return None

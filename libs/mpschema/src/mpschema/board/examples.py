@@ -22,6 +22,7 @@ from mpschema.board import (
 from mpschema.board.rows import BoardRow
 from mpschema.task import TaskState
 
+ID = story.BOARD
 COMMANDS: tuple[Command, ...] = (
     CreateBoard(
         project_id=story.PROJECT,

@@ -14,5 +14,12 @@ class BoardRow(Row, kw_only=True, frozen=True):
 
 
 QUERIES: tuple[QuerySpec, ...] = (
-    *pair("board", BoardRow, "project_id", "state", values={"state": frozenset({"open", "archived"})}),
+    *pair(
+        "board",
+        BoardRow,
+        "project_id",
+        "state",
+        values={"state": frozenset({"open", "archived"})},
+        shown=("id", "name", "state", "project_id", "columns"),
+    ),
 )

@@ -94,6 +94,7 @@ class ChannelClosed(Event, frozen=True):
 VOCABULARY = Vocabulary(
     name="channel",
     plural="channels",
+    about="Channels: ordered messages within a lineage.",
     commands=(
         command("channel.open", OpenChannel, ChannelOpened, creates=True),
         command("channel.post", PostMessage, MessagePosted),

@@ -18,6 +18,7 @@ from mpschema.channel import (
 )
 from mpschema.channel.rows import ChannelRow, CursorRow, MessageRow
 
+ID = story.CHANNEL
 COMMANDS: tuple[Command, ...] = (
     OpenChannel(session_id=story.ROOT_SESSION, scope=story.SCOPE, name="Findings"),
     PostMessage(kind="finding", body="retries = range(1, 3)", reply_to=1, reply_by_seconds=600),

@@ -40,7 +40,15 @@ class CursorRow(msgspec.Struct, kw_only=True, frozen=True):
 
 
 QUERIES: tuple[QuerySpec, ...] = (
-    *pair("channel", ChannelRow, "session_id", "state", "scope", values={"state": frozenset({"open", "closed"})}),
+    *pair(
+        "channel",
+        ChannelRow,
+        "session_id",
+        "state",
+        "scope",
+        values={"state": frozenset({"open", "closed"})},
+        shown=("id", "name", "scope", "state", "messages", "session_id"),
+    ),
     listed(
         "channel.messages",
         MessageRow,
@@ -48,6 +56,14 @@ QUERIES: tuple[QuerySpec, ...] = (
         "List a channel's messages in order.",
         "kind",
         "sender",
+        shown=("message_seq", "posted_at", "sender", "provenance", "kind", "body"),
     ),
-    listed("channel.cursors", CursorRow, "/channels/{id}/cursors", "List how far each reader has read.", "reader"),
+    listed(
+        "channel.cursors",
+        CursorRow,
+        "/channels/{id}/cursors",
+        "List how far each reader has read.",
+        "reader",
+        shown=("reader", "cursor"),
+    ),
 )

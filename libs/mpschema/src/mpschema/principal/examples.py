@@ -17,6 +17,7 @@ from mpschema.principal import (
 )
 from mpschema.principal.rows import KeyRow, PrincipalRow
 
+ID = story.OWNER
 COMMANDS: tuple[Command, ...] = (
     BindRole(role=Role.DEVELOPER),
     UnbindRole(role=Role.VIEWER),

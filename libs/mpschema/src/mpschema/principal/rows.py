@@ -21,8 +21,12 @@ class KeyRow(msgspec.Struct, kw_only=True, frozen=True):
 
 
 QUERIES: tuple[QuerySpec, ...] = (
-    *pair("principal", PrincipalRow),
+    *pair("principal", PrincipalRow, shown=("id", "roles", "updated_at")),
     listed(
-        "principal.keys", KeyRow, "/principals/{id}/keys", "List a principal's API keys; never the keys themselves."
+        "principal.keys",
+        KeyRow,
+        "/principals/{id}/keys",
+        "List a principal's API keys; never the keys themselves.",
+        shown=("id", "created_at", "expires_at", "revoked_at"),
     ),
 )

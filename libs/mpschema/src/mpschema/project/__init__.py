@@ -52,6 +52,7 @@ class ProjectArchived(Event, frozen=True):
 VOCABULARY = Vocabulary(
     name="project",
     plural="projects",
+    about="Projects: bodies of work, each around a repository.",
     commands=(
         command("project.create", CreateProject, ProjectCreated, creates=True),
         command("project.configure", ConfigureProject, ProjectConfigured),

@@ -14,6 +14,7 @@ from mpschema.project import (
 )
 from mpschema.project.rows import ProjectRow
 
+ID = story.PROJECT
 COMMANDS: tuple[Command, ...] = (
     CreateProject(name="core", repo="https://git.example/acme/core.git", default_branch="main", labels=("python",)),
     ConfigureProject(repo="https://git.example/acme/app.git", default_branch="trunk", labels=("python", "core")),

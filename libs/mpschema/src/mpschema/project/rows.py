@@ -14,5 +14,12 @@ class ProjectRow(Row, kw_only=True, frozen=True):
 
 
 QUERIES: tuple[QuerySpec, ...] = (
-    *pair("project", ProjectRow, "name", "state", values={"state": frozenset({"open", "archived"})}),
+    *pair(
+        "project",
+        ProjectRow,
+        "name",
+        "state",
+        values={"state": frozenset({"open", "archived"})},
+        shown=("id", "name", "state", "repo", "labels"),
+    ),
 )

@@ -150,6 +150,7 @@ _ENDED = (SessionCanceled, TaskReleased)
 VOCABULARY = Vocabulary(
     name="session",
     plural="sessions",
+    about="Sessions: runs of agents, in lineages.",
     commands=(
         command("session.spawn", SpawnSession, SessionSpawned, creates=True),
         command("session.start", StartSession, SessionStarted),

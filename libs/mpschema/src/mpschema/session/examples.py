@@ -27,6 +27,7 @@ from mpschema.session import (
 )
 from mpschema.session.rows import SessionRow
 
+ID = story.SESSION
 COMMANDS: tuple[Command, ...] = (
     SpawnSession(
         blueprint=story.BLUEPRINT,

@@ -25,8 +25,31 @@ class SessionRow(Row, kw_only=True, frozen=True):
     reason: str
 
 
+_SHOWN = ("id", "state", "blueprint_name", "blueprint_version", "depth", "parent_id", "purpose")
 QUERIES: tuple[QuerySpec, ...] = (
-    *pair("session", SessionRow, "project_id", "state", "root_id", "parent_id", "task_id"),
-    listed("session.ancestors", SessionRow, "/sessions/{id}/ancestors", "List a session's ancestors, root first."),
-    listed("session.descendants", SessionRow, "/sessions/{id}/descendants", "List a session's descendants.", "state"),
+    *pair(
+        "session",
+        SessionRow,
+        "project_id",
+        "state",
+        "root_id",
+        "parent_id",
+        "task_id",
+        shown=_SHOWN,
+    ),
+    listed(
+        "session.ancestors",
+        SessionRow,
+        "/sessions/{id}/ancestors",
+        "List a session's ancestors, root first.",
+        shown=_SHOWN,
+    ),
+    listed(
+        "session.descendants",
+        SessionRow,
+        "/sessions/{id}/descendants",
+        "List a session's descendants.",
+        "state",
+        shown=_SHOWN,
+    ),
 )

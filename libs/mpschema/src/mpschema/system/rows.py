@@ -66,7 +66,16 @@ class ProjectionRow(msgspec.Struct, kw_only=True, frozen=True):
 
 
 QUERIES: tuple[QuerySpec, ...] = (
-    *pair("command", CommandRow, "status", "code", "actor", "idempotency_key", "target"),
+    *pair(
+        "command",
+        CommandRow,
+        "status",
+        "code",
+        "actor",
+        "idempotency_key",
+        "target",
+        shown=("id", "status", "code", "command_type", "target", "actor", "decided_at"),
+    ),
     listed(
         "event.list",
         EventRow,
@@ -77,8 +86,15 @@ QUERIES: tuple[QuerySpec, ...] = (
         "aggregate_id",
         "actor",
         values={"event_type": frozenset(EVENTS), "aggregate": frozenset(spec.aggregate for spec in EVENTS.values())},
+        shown=("seq", "recorded_at", "event_type", "aggregate_id", "actor"),
     ),
     QuerySpec(
-        "projection.list", ProjectionRow, "/v1/projections", "List projections and their lag.", True, scoped=False
+        "projection.list",
+        ProjectionRow,
+        "/v1/projections",
+        "List projections and their lag.",
+        True,
+        scoped=False,
+        shown=("name", "build", "phase", "state", "position", "head", "lag_events", "lag_seconds", "error"),
     ),
 )

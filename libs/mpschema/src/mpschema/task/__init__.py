@@ -256,6 +256,7 @@ class TaskReopened(Event, frozen=True):
 VOCABULARY = Vocabulary(
     name="task",
     plural="tasks",
+    about="Tasks: claimed by lease, proven by evidence.",
     commands=(
         command("task.create", CreateTask, TaskCreated, creates=True),
         command("task.edit", EditTask, TaskEdited),

@@ -46,6 +46,7 @@ from mpschema.task import (
 )
 from mpschema.task.rows import LinkRow, TaskRow
 
+ID = story.TASK
 COMMANDS: tuple[Command, ...] = (
     CreateTask(
         project_id=story.PROJECT,

@@ -34,6 +34,22 @@ class LinkRow(msgspec.Struct, kw_only=True, frozen=True):
 
 
 QUERIES: tuple[QuerySpec, ...] = (
-    *pair("task", TaskRow, "project_id", "board_id", "state", "holder", "session_id"),
-    listed("task.links", LinkRow, "/tasks/{id}/links", "List a task's links to other tasks.", "kind"),
+    *pair(
+        "task",
+        TaskRow,
+        "project_id",
+        "board_id",
+        "state",
+        "holder",
+        "session_id",
+        shown=("id", "state", "priority", "title", "holder", "fence", "lease_expires_at"),
+    ),
+    listed(
+        "task.links",
+        LinkRow,
+        "/tasks/{id}/links",
+        "List a task's links to other tasks.",
+        "kind",
+        shown=("task_id", "kind", "to_id"),
+    ),
 )

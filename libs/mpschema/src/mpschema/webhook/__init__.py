@@ -160,6 +160,7 @@ class DeliveryCleared(_WebhookEvent, frozen=True):
 VOCABULARY = Vocabulary(
     name="webhook",
     plural="webhooks",
+    about="Webhooks: events told over HTTP, signed; what fails is parked by aggregate.",
     commands=(
         command("webhook.create", CreateWebhook, WebhookCreated, creates=True),
         command("webhook.configure", ConfigureWebhook, WebhookConfigured),

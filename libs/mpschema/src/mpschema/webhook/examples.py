@@ -27,6 +27,7 @@ from mpschema.webhook import (
 )
 from mpschema.webhook.rows import DeliveryRow, ParkedKeyRow, WaitingKeyRow, WebhookRow
 
+ID = story.WEBHOOK
 COMMANDS: tuple[Command, ...] = (
     CreateWebhook(
         endpoint=story.WEBHOOK_URL, event_types=("TaskSubmitted", "TaskCompleted"), aggregates=("task",), after_seq=1024

@@ -70,7 +70,12 @@ class WaitingKeyRow(msgspec.Struct, kw_only=True, frozen=True):
 
 
 QUERIES: tuple[QuerySpec, ...] = (
-    *pair("webhook", WebhookRow, "state"),
+    *pair(
+        "webhook",
+        WebhookRow,
+        "state",
+        shown=("id", "state", "endpoint", "event_types", "aggregates", "after_seq", "reason"),
+    ),
     listed(
         "webhook.parked",
         ParkedKeyRow,
@@ -78,12 +83,20 @@ QUERIES: tuple[QuerySpec, ...] = (
         "List what a webhook has parked.",
         "state",
         values={"state": frozenset({"parked", "requeued"})},
+        shown=("key", "state", "seq", "attempts", "parked_at", "reason"),
     ),
-    listed("webhook.deliveries", DeliveryRow, "/webhooks/{id}/deliveries", "List how far a webhook has delivered."),
+    listed(
+        "webhook.deliveries",
+        DeliveryRow,
+        "/webhooks/{id}/deliveries",
+        "List how far a webhook has delivered.",
+        shown=("position", "delivered", "delivered_at", "failure", "failed_at"),
+    ),
     listed(
         "webhook.waiting",
         WaitingKeyRow,
         "/webhooks/{id}/waiting",
         "List the aggregates whose events wait because the last attempt failed.",
+        shown=("key", "attempts", "due_at", "parked_seq", "reason"),
     ),
 )

@@ -55,6 +55,7 @@ class WorkspaceArchived(Event, frozen=True):
 VOCABULARY = Vocabulary(
     name="workspace",
     plural="workspaces",
+    about="Workspaces: make one, rename, freeze, archive it.",
     collection="/v1/workspaces",
     member=WORKSPACE_ROUTE,
     commands=(

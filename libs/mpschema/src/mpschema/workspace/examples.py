@@ -18,6 +18,7 @@ from mpschema.workspace import (
 )
 from mpschema.workspace.rows import WorkspaceRow
 
+ID = story.WORKSPACE
 COMMANDS: tuple[Command, ...] = (
     CreateWorkspace(name="Acme"),
     RenameWorkspace(name="Acme Labs"),

@@ -11,9 +11,22 @@ class WorkspaceRow(Row, kw_only=True, frozen=True):
     owner: str
 
 
+_SHOWN = ("workspace_id", "name", "state", "owner", "updated_at")
 QUERIES: tuple[QuerySpec, ...] = (
     QuerySpec(
-        "workspace.list", WorkspaceRow, "/v1/workspaces", "List the workspaces you have a role in.", True, scoped=False
+        "workspace.list",
+        WorkspaceRow,
+        "/v1/workspaces",
+        "List the workspaces you have a role in.",
+        True,
+        scoped=False,
+        shown=_SHOWN,
     ),
-    QuerySpec("workspace.get", WorkspaceRow, WORKSPACE_ROUTE, "Show the workspace."),
+    QuerySpec(
+        "workspace.get",
+        WorkspaceRow,
+        WORKSPACE_ROUTE,
+        "Show the workspace.",
+        shown=_SHOWN,
+    ),
 )
