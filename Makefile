@@ -1,7 +1,7 @@
 # The one door. `make` lists what it can do; a fresh machine needs python3 and make, nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help start test lint format bench chaos docs clean
+.PHONY: help start test check unit lint format bench chaos docs clean
 SHELL := /bin/sh
 ARGS ?=
 # So many processes share the tests, file by file.
@@ -24,14 +24,20 @@ help: ## List the targets
 start: .venv/.runtime ## Run everything on this machine, in the foreground (Ctrl-C stops it)
 	@$(BIN)/mpd start $(ARGS)
 
-test: lint ## Run the linters, then all tests against real servers (ARGS="-k word" picks, WORKERS=0 in one process)
-	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+test: check ## Run the checks, then all tests against real servers (ARGS="-k word" picks, WORKERS=0 in one process)
+	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 10 $(ARGS)
 
-lint: .venv/.dev ## Check style, types and import contracts
+unit: .venv/.dev ## Run the tests that need no server: core, views, schemas, 20 simulated storms
+	@$(BIN)/pytest --numprocesses $(WORKERS) libs/mpcore libs/mpviews libs/mpschema
+	@$(BIN)/python -m tests.simulation --seeds 20
+
+check: .venv/.dev ## Check style, types and import contracts
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check --quiet || { echo "run: make format"; exit 1; }
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+
+lint: check
 
 format: .venv/.dev ## Format the code and fix what can be fixed
 	@$(BIN)/ruff check --fix
