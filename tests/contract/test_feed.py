@@ -19,10 +19,10 @@ from mpbus.streams import feed_stream, provision
 from mpd.ports import free_port
 from mpd.servers import NatsServer
 from mpd.services import ServiceProcess
-from mpkernel.adapters.jetstream_feed import JetStreamFeed
-from mpkernel.ports import FeedConflict, FeedMessage
-from mpkernel.relay import BATCH_MAX, FeedDiverged, Relay
-from mpkernel.relay_main import drop_feed
+from mprelay.adapters.jetstream_feed import JetStreamFeed
+from mprelay.main import drop_feed
+from mprelay.ports import FeedConflict, FeedMessage
+from mprelay.relay import BATCH_MAX, FeedDiverged, Relay
 from mpschema import subjects
 from mpschema.envelope import EventRecord
 from mpschema.registry import record_of
@@ -225,7 +225,7 @@ async def test_a_relay_halts_alive_before_a_feed_of_another_log_and_goes_on_once
                 answer = await http.get("/readyz")
                 assert (answer.status_code, words in str(answer.json().get(fact))) == (status, True), answer.text
 
-            await eventually(lambda: says(503, "halted_by", "run `python -m mpkernel relay --rebuild`"), 60)
+            await eventually(lambda: says(503, "halted_by", "run `python -m mprelay --rebuild`"), 60)
             assert (await http.get("/healthz")).status_code == 200, "a restart would halt again"
             await drop_feed(ProvisionSettings(nats_url=own_nats.url, shard=SHARD))
             await eventually(lambda: says(200, "seq", "3"), 60)

@@ -15,11 +15,11 @@ from mpkernel.adapters import surroundings
 from mpkernel.adapters.memory import MemoryLog
 from mpkernel.adapters.object_snapshots import ObjectSnapshots
 from mpkernel.adapters.surroundings import Surroundings
-from mpkernel.relay import Relay
+from mprelay.relay import Relay
 from mpschema import subjects
 from prometheus_client import REGISTRY
 
-from services.kernel.tests.test_relay import HangingFeed, elect
+from services.relay.tests.test_relay import HangingFeed, elect
 from tests.support.waiting import eventually
 
 MINUTE_SECONDS = 60.0

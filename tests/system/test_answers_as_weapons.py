@@ -229,7 +229,7 @@ async def test_the_feed_is_made_anew_with_the_seed_of_who_makes_streams(stack: S
         environment = {**os.environ, "MP_NATS_URL": stack.nats_url}
         environment["MP_NATS_NKEY_SEED_FILE"] = str(stack.credentials.nats_seed_file(user))
         told = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "mpkernel", "relay", "--rebuild",
+            sys.executable, "-m", "mprelay", "--rebuild",
             env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
         said, _ = await told.communicate()

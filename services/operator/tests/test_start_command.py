@@ -21,7 +21,7 @@ def cluster(folder: Path | None) -> Cluster:
 
 def advice(found: Cluster) -> list[str]:
     """All that may be said of a process, a service, the tables and a statement."""
-    said = [found.start("postgres"), found.serve("kernel-1", "mpkernel"), found.serve("relay-1", "mpkernel relay")]
+    said = [found.start("postgres"), found.serve("kernel-1", "mpkernel"), found.serve("relay-1", "mprelay")]
     return [*said, found.migrate, found.sql("ALTER ROLE mp_gateway LOGIN")]
 
 
@@ -42,7 +42,7 @@ def test_a_stopped_mpd_is_started(tmp_path: Path) -> None:
 def test_without_mpd_the_programs_are_named() -> None:
     _, kernel, relay, tables, statement = advice(cluster(None))
     assert kernel.endswith("MP_NATS_URL=nats://nobody python -m mpkernel")
-    assert relay.endswith("python -m mpkernel relay")
+    assert relay.endswith("python -m mprelay")
     assert tables.endswith("python -m mpprojector migrate")
     assert statement == "python -m mpoperator.sql 'ALTER ROLE mp_gateway LOGIN'"
 

@@ -117,7 +117,7 @@ class BusSettings(NatsSettings):
 
 
 class ProvisionSettings(NatsSettings):
-    """Of whoever makes streams, once: `python -m mpbus provision` and `python -m mpkernel relay --rebuild`."""
+    """Of whoever makes streams, once: `python -m mpbus provision` and `python -m mprelay --rebuild`."""
 
     shard: Shard = Field("0", description="the shard this process works on")
     replicas: int = Field(1, ge=1, le=5, description="copies of each stream")

@@ -20,7 +20,7 @@ from mpd.starting import Facts, Rest
 
 PROGRAMS = {
     "kernel": ("mpkernel",),
-    "relay": ("mpkernel", "relay"),
+    "relay": ("mprelay",),
     "projector": ("mpprojector",),
     "gateway": ("mpgateway",),
     "webhooks": ("mpwebhooks",),

@@ -1,4 +1,4 @@
-"""What a kernel and a relay are told from outside. Read once, at the start."""
+"""The settings of a kernel, read once at the start."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -7,10 +7,6 @@ from mpbus.settings import OpsSettings, RedisSettings
 from mpbus.values import operators
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
-
-
-class RelaySettings(OpsSettings):
-    """The environment variables of a relay, each with the prefix `MP_`: those of every service."""
 
 
 class KernelSettings(OpsSettings, RedisSettings):

@@ -59,7 +59,7 @@ def _server_away(facts: dict[str, object]) -> str:
 def _mend_of(cluster: Cluster, name: str, facts: dict[str, object]) -> str:
     """A restart would wait, or halt, again: it goes on by itself once what it names is there."""
     if "relay --rebuild" in str(facts.get("halted_by")):
-        return cluster.module("mpkernel relay --rebuild")
+        return cluster.module("mprelay --rebuild")
     if "was made anew" in str(facts.get("halted_by")):
         return "see `Halted` in context/operations/readiness.md: it goes on by itself once the stream is purged"
     if "halted_by" in facts:

@@ -111,10 +111,10 @@ async def feed_checks(cluster: Cluster) -> list[Check]:
         return [unknown("feed", "there is no feed to look at", because=_why_not(cluster, name))]
     head = await cluster.head()
     last, end = info["state"]["last_seq"], head.position.seq if head else 0
-    mend = cluster.serve("relay-1", "mpkernel relay")
+    mend = cluster.serve("relay-1", "mprelay")
     if last > end:
         detail = f"goes on to event {last}, the log ends with {end}: it is of another log"
-        return [problem("feed", detail, cluster.module("mpkernel relay --rebuild"))]
+        return [problem("feed", detail, cluster.module("mprelay --rebuild"))]
     if end - last > _FEED_LAG_WARNS or (end and not last):
         return [warning("feed", f"is at event {last:,} of {end:,}: no relay runs, or it is slow", mend)]
     return [ok("feed", f"at event {last:,} of {end:,}")]

@@ -18,9 +18,9 @@ from mpschema import subjects
 from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
 
-from mpkernel.adapters.jetstream_feed import JetStreamFeed
-from mpkernel.relay import FeedDiverged, Relay
-from mpkernel.settings import RelaySettings
+from mprelay.adapters.jetstream_feed import JetStreamFeed
+from mprelay.relay import FeedDiverged, Relay
+from mprelay.settings import RelaySettings
 
 WAIT_SECONDS = 30.0
 """For NATS, before the feed is made anew."""
@@ -62,13 +62,14 @@ async def drop_feed(settings: ProvisionSettings) -> str:
     return f"{name} is empty; a running relay fills it from the log"
 
 
-def main(arguments: list[str]) -> int:
-    """`relay`, or `relay --rebuild` to empty the feed for the relay that runs."""
-    if arguments == ["--rebuild"]:
-        maker = read_settings(ProvisionSettings)
-        return run_once(
-            "relay --rebuild", lambda: drop_feed(maker), Unavailable, Unusable, NatsError, OSError, TimeoutError
-        )
+def rebuild() -> int:
+    """Empty the feed for the relay that runs. Returns the exit code."""
+    maker, failures = read_settings(ProvisionSettings), (Unavailable, Unusable, NatsError, OSError, TimeoutError)
+    return run_once("relay --rebuild", lambda: drop_feed(maker), *failures)
+
+
+def run() -> int:
+    """Relay until told to stop. Returns the exit code."""
     settings = read_settings(RelaySettings)
     configure("relay", node=settings.node, level=settings.log_level, style=settings.log_format)
     return uvloop.run(live("relay", settings, lambda life: serve(settings, life)))

@@ -20,7 +20,7 @@ from mpschema.codec import MalformedCommit
 from nats.errors import Error as NatsError
 from prometheus_client import Counter, Gauge
 
-from mpkernel.ports import FeedConflict, FeedMessage, FeedTail, FeedUnavailable, FeedWriter, Log
+from mprelay.ports import FeedConflict, FeedMessage, FeedTail, FeedUnavailable, FeedWriter, Log
 
 log = structlog.get_logger(__name__)
 BATCH_MAX = 1_000
@@ -38,7 +38,7 @@ class FeedDiverged(Exception):
     """The feed's tail is not what the log holds there: until somebody makes the feed anew, the relay halts."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"{what}: the feed is of another log, run `python -m mpkernel relay --rebuild`")
+        super().__init__(f"{what}: the feed is of another log, run `python -m mprelay --rebuild`")
 
 
 class Relay:

@@ -11,8 +11,8 @@ from mpcore.engine.shard import Shard
 from mpcore.engine.turn import Turn
 from mpcore.state.facts import Fact
 from mpkernel.adapters.memory import MemoryLog
-from mpkernel.ports import FeedMessage, FeedTail
-from mpkernel.relay import Relay
+from mprelay.ports import FeedMessage, FeedTail
+from mprelay.relay import Relay
 from mpschema import codec, subjects
 from mpschema.system import LeaderElected
 from nats.errors import TimeoutError as NatsTimeout

@@ -10,7 +10,7 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js.errors import APIError, NotFoundError
 
-from mpkernel.ports import FeedConflict, FeedMessage, FeedTail, FeedUnavailable
+from mprelay.ports import FeedConflict, FeedMessage, FeedTail, FeedUnavailable
 
 _BATCH_SECONDS = 10
 _WINDOW = 100

@@ -1,0 +1,71 @@
+"""What the relay needs of the world: the log, read, and the feed, written."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from mpbus.reader import Commit, LogPosition
+
+
+class Log(Protocol):
+    """The verified log, read."""
+
+    def follow(self, after: LogPosition) -> AsyncIterator[list[Commit]]:
+        """Commits after a position, for ever. Raises `mpbus.errors.ChainBroken`."""
+        ...
+
+    async def head(self) -> LogPosition:
+        """The place after the newest commit."""
+        ...
+
+    async def position_before(self, seq: int) -> LogPosition:
+        """The place before the commit that holds event `seq`."""
+        ...
+
+    async def commit_at(self, stream_seq: int) -> Commit | None:
+        """The commit at a stream position."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FeedMessage:
+    """One event as the feed stores it: CloudEvents 1.0 in structured JSON, and what its headers say."""
+
+    seq: int
+    subject: str
+    event_id: str
+    """Repeats over workspaces: it derives from a command's id, which its sender may choose."""
+    message_id: str
+    """`SHARD:EPOCH:SEQ`: no other message of any feed has it."""
+    event_type: str
+    commit_hash: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FeedTail:
+    """The last message of the feed; `seq` 0 when it is empty."""
+
+    seq: int
+    event_id: str = ""
+    commit_hash: str = ""
+
+
+class FeedConflict(Exception):
+    """Something else stands, or is being stored, where a message belongs."""
+
+
+class FeedUnavailable(Exception):
+    """The feed does not answer. What was sent may have been stored: the tail tells."""
+
+
+class FeedWriter(Protocol):
+    """The feed stream, in which event n is message n."""
+
+    async def tail(self) -> FeedTail:
+        """The last message. Raises `FeedUnavailable`."""
+        ...
+
+    async def append(self, messages: Sequence[FeedMessage]) -> None:
+        """Store messages in their places, all or none. Raises `FeedConflict` or `FeedUnavailable`."""
+        ...

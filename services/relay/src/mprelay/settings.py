@@ -1,0 +1,7 @@
+"""The settings of a relay, read once at the start."""
+
+from mpbus.settings import OpsSettings
+
+
+class RelaySettings(OpsSettings):
+    """The environment variables of a relay, each with the prefix `MP_`: those of every service."""
