@@ -15,8 +15,8 @@ FILE_LINES_MAX = 400
 
 TOP_LEVEL = {
     ".ci", ".dockerignore", ".editorconfig", ".gitignore", ".pre-commit-config.yaml", "CHANGELOG.md", "CONTRIBUTING.md",
-    "Dockerfile", "LICENSE", "Makefile", "README.md", "SECURITY.md", "bench", "conftest.py", "context", "deploy", "libs",
-    "pyproject.toml", "services", "tests", "uv.lock",
+    "Dockerfile", "LICENSE", "Makefile", "README.md", "SECURITY.md", "bench", "conftest.py", "context", "deploy",
+    "libs", "pyproject.toml", "services", "tests", "uv.lock",
 }  # fmt: skip
 
 LEFTOVER = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X|HA" + r"CK)\b")

@@ -24,6 +24,7 @@ COMMITS = Table(
         "hash": "text",
         "committed_at": "timestamptz",
     },
+    appended=True,
 )
 EVENTS = Table(
     "log_events",
@@ -45,6 +46,7 @@ EVENTS = Table(
     },
     EventRow,
     "seq",
+    appended=True,
 )
 
 

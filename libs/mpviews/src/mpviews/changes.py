@@ -30,6 +30,12 @@ class Table:
     """A query's row that is made of its columns."""
     order: str = ""
     """The column that orders such rows."""
+    nullable: frozenset[str] = frozenset()
+    """Columns that may be null."""
+    fill_percent: int = 100
+    """The share of a page that is filled at first: changes of rows find their place in the rest."""
+    appended: bool = False
+    """True where rows are only ever added: the key is made after the table is filled, which is faster."""
 
     @property
     def value_columns(self) -> tuple[str, ...]:

@@ -9,9 +9,9 @@ from mpschema.envelope import EventRecord
 from mpviews.changes import Cases, Change, Insert, Patch, Upsert, Values, View
 from mpviews.tables import aggregate_table, created, key_of, patch, table
 
-_CHANNELS = aggregate_table("channels", ChannelRow)
+_CHANNELS = aggregate_table("channels", ChannelRow, 50)
 _MESSAGES = table("messages", ("workspace_id", "channel_id", "message_seq"), MessageRow, "message_seq")
-_CURSORS = table("cursors", ("workspace_id", "channel_id", "reader"), CursorRow, "reader")
+_CURSORS = table("cursors", ("workspace_id", "channel_id", "reader"), CursorRow, "reader", fill_percent=50)
 
 
 def _opened(record: EventRecord, data: channel.ChannelOpened) -> Sequence[Change]:

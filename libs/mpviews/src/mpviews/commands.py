@@ -14,7 +14,7 @@ from mpschema.system.rows import CommandRow
 from mpviews.changes import Append, Change, Commit, View
 from mpviews.tables import table
 
-COMMANDS = table("commands", ("workspace_id", "id"), CommandRow, "first_seq")
+COMMANDS = table("commands", ("workspace_id", "id"), CommandRow, "first_seq", appended=True)
 
 
 def changes(commit: Commit) -> Iterable[Change]:

@@ -13,7 +13,11 @@ from mpviews.tables import aggregate_table, amend, created, key_of, patch, table
 
 _PRINCIPALS = aggregate_table("principals", PrincipalRow)
 _KEYS = table(
-    "keys", ("workspace_id", "id"), KeyRow, "created_seq", key_hash="text", created_seq="bigint", last_seq="bigint"
+    "keys",
+    ("workspace_id", "id"),
+    KeyRow,
+    "created_seq",
+    hidden={"key_hash": "text", "created_seq": "bigint", "last_seq": "bigint"},
 )
 _PROJECTS = aggregate_table("projects", ProjectRow)
 _WORKSPACES = aggregate_table("workspaces", WorkspaceRow)

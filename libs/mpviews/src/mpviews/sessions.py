@@ -10,11 +10,12 @@ from mpschema.session.rows import SessionRow
 from mpviews.changes import Append, Cases, Change, Insert, Table, Values, View
 from mpviews.tables import aggregate_table, created, key_of, patch
 
-_SESSIONS = aggregate_table("sessions", SessionRow, depth="integer", max_depth="integer", max_children="integer")
+_SESSIONS = aggregate_table("sessions", SessionRow, 80, depth="integer", max_depth="integer", max_children="integer")
 _LINEAGE = Table(
     "session_lineage",
     ("workspace_id", "descendant_id", "ancestor_id"),
     {"workspace_id": "text", "descendant_id": "text", "ancestor_id": "text", "distance": "integer"},
+    appended=True,
 )
 
 

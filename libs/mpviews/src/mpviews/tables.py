@@ -4,6 +4,7 @@ import enum
 import types
 import typing
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import msgspec
 from mpschema.envelope import EventRecord
@@ -22,19 +23,30 @@ _KINDS: Mapping[object, str] = {
 _SHARED = Row.__struct_fields__
 
 
-def aggregate_table(name: str, row: type[Row], **kinds: str) -> Table:
+def aggregate_table(name: str, row: type[Row], fill_percent: int = 100, **kinds: str) -> Table:
     """A table with a row for each aggregate of a kind. `kinds` are columns of another kind than their field's."""
     own = {column: kind for column, kind in columns_of(row).items() if column not in _SHARED}
     key = ("workspace_id", "id") if "id" in own else ("workspace_id",)
     head, identity = {"workspace_id": "text"}, {"id": own.pop("id")} if "id" in own else {}
     changed = {"version": "bigint", "created_seq": "bigint", "last_seq": "bigint"}
     moments = {"created_at": "timestamptz", "updated_at": "timestamptz"}
-    return Table(name, key, head | identity | own | kinds | changed | moments, row, "created_seq")
+    columns = head | identity | own | kinds | changed | moments
+    return Table(name, key, columns, row, "created_seq", nullable_of(row), fill_percent)
 
 
-def table(name: str, key: tuple[str, ...], row: type[msgspec.Struct], order: str, **hidden: str) -> Table:
+def table(
+    name: str,
+    key: tuple[str, ...],
+    row: type[msgspec.Struct],
+    order: str,
+    *,
+    hidden: Mapping[str, str] = MappingProxyType({}),
+    fill_percent: int = 100,
+    appended: bool = False,
+) -> Table:
     """A table of rows that a query answers with, in this order; `hidden` are columns that no answer has."""
-    return Table(name, key, columns_of(row) | hidden, row, order)
+    columns = columns_of(row) | dict(hidden)
+    return Table(name, key, columns, row, order, nullable_of(row), fill_percent, appended)
 
 
 def columns_of(row: type[msgspec.Struct]) -> dict[str, str]:
@@ -42,8 +54,18 @@ def columns_of(row: type[msgspec.Struct]) -> dict[str, str]:
     return {name: _kind(hint) for name, hint in typing.get_type_hints(row, include_extras=True).items()}
 
 
+def nullable_of(row: type[msgspec.Struct]) -> frozenset[str]:
+    """The columns of a row's fields that may be null."""
+    hints = typing.get_type_hints(row, include_extras=True)
+    return frozenset(name for name, hint in hints.items() if _optional(hint))
+
+
+def _optional(hint: object) -> bool:
+    return isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
+
+
 def _kind(hint: object) -> str:
-    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
+    if _optional(hint):
         (hint,) = [each for each in typing.get_args(hint) if each is not types.NoneType]
     if typing.get_origin(hint) is list:
         (item,) = typing.get_args(hint)

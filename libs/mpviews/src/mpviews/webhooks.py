@@ -10,7 +10,9 @@ from mpviews.changes import Cases, Change, Delete, Insert, Key, Patch, Upsert, V
 from mpviews.tables import aggregate_table, created, key_of, patch, table
 
 _WEBHOOKS = aggregate_table("webhooks", WebhookRow)
-_PARKED = table("parked_keys", ("workspace_id", "webhook_id", "key"), ParkedKeyRow, "parked_seq", parked_seq="bigint")
+_PARKED = table(
+    "parked_keys", ("workspace_id", "webhook_id", "key"), ParkedKeyRow, "parked_seq", hidden={"parked_seq": "bigint"}
+)
 
 
 def _created(record: EventRecord, data: webhook.WebhookCreated) -> Sequence[Change]:

@@ -25,8 +25,10 @@ from mpviews.changes import (
 from mpviews.tables import aggregate_table, amend, created, key_of, patch, table
 
 _BOARDS = aggregate_table("boards", BoardRow)
-_TASKS = aggregate_table("tasks", TaskRow, priority="integer")
-_LINKS = table("task_links", ("workspace_id", "task_id", "kind", "to_id"), LinkRow, "created_seq", created_seq="bigint")
+_TASKS = aggregate_table("tasks", TaskRow, 80, priority="integer")
+_LINKS = table(
+    "task_links", ("workspace_id", "task_id", "kind", "to_id"), LinkRow, "created_seq", hidden={"created_seq": "bigint"}
+)
 _columns = msgspec.json.Decoder(list[Column])
 _encoder = msgspec.json.Encoder()
 

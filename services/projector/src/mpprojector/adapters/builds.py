@@ -9,11 +9,11 @@ from importlib import resources
 from typing import Any
 
 import asyncpg
-from mpviews.changes import View
+from mpviews import ddl
+from mpviews.changes import Table, View
 
 BUILD_LOCK = 0x6D70_6275
 """Advisory lock "mpbu": one makes, switches or drops builds at a time."""
-_AFTER = "-- AFTER THE FILL"
 _ALL = """
 SELECT name, build, version, phase, tables, table_names, position, head, lag_events, lag_seconds, rate, state, error,
     halted_at, until, owner, lease_until < now() AS abandoned,
@@ -93,7 +93,7 @@ async def make(connection: asyncpg.Connection, view: View, *, label: str = "", u
         number = await connection.fetchval(_NEXT, view.name)
         tables = f"mp_as_of_{label}" if label else f"mp_{view.name}_{number}"
         await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {tables}")
-        await connection.execute(_script(view.name, tables)[0])
+        await connection.execute(_script(view, tables)[0])
         phase, names = "as_of" if label else "filling", [table.name for table in view.tables]
         await connection.execute(_MAKE, view.name, view.version, tables, number, phase, until, names)
     return await find(connection, view.name, number)
@@ -107,7 +107,7 @@ async def finish(connection: asyncpg.Connection, build: Build, view: View, epoch
     async with connection.transaction():
         await connection.execute(_INDEXING)
         if build.phase == "as_of":
-            await connection.execute(_script(view.name, build.tables)[1])
+            await connection.execute(_script(view, build.tables)[1])
             await connection.execute(f"ANALYZE {_listed(build.tables, build.table_names)}")
             await connection.execute(_LET_GO, build.name, build.build, epoch)
             return
@@ -122,8 +122,8 @@ async def grant_access(connection: asyncpg.Connection, tables: str, view: View) 
     await connection.execute(f"GRANT USAGE ON SCHEMA {tables} TO mp_projector")
     for table in view.tables:
         if "workspace_id" in table.columns:
-            await connection.execute(_read("access").replace("{tables}", tables).replace("{table}", table.name))
-    await connection.execute(_script(view.name, tables)[1])
+            await connection.execute(_rights(tables, table))
+    await connection.execute(_script(view, tables)[1])
 
 
 async def drop(connection: asyncpg.Connection, build: Build) -> None:
@@ -153,12 +153,18 @@ def _listed(schema: str, names: Sequence[str]) -> str:
     return ", ".join(f"{schema}.{name}" for name in names)
 
 
-def _script(name: str, tables: str) -> tuple[str, str]:
+def _script(view: View, tables: str) -> tuple[str, str]:
     """What makes a projection's tables in a schema, and what completes them after the fill."""
-    before, marker, after = _read(name).replace("{tables}", tables).partition(_AFTER)
-    assert marker, f"builds/{name}.sql says what comes after the fill"
-    return before, after
+    before = "\n".join(ddl.create(table, tables) for table in view.tables)
+    after = "".join(ddl.complete(table, tables) for table in view.tables)
+    return before, after + _read(view.name).replace("{tables}", tables)
+
+
+def _rights(tables: str, table: Table) -> str:
+    return _read("access").replace("{tables}", tables).replace("{table}", table.name)
 
 
 def _read(name: str) -> str:
-    return (resources.files("mpprojector") / "sql" / "builds" / f"{name}.sql").read_text(encoding="utf-8")
+    """A file of statements: indexes and rights that are a projection's own. Empty where it has none."""
+    file = resources.files("mpprojector") / "sql" / "builds" / f"{name}.sql"
+    return file.read_text(encoding="utf-8") if file.is_file() else ""

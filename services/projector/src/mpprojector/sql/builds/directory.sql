@@ -1,65 +1,8 @@
--- directory: workspaces, who may act in them, their keys and projects. Filled from the log first, then indexed.
+-- directory: workspaces, who may act in them, their keys and projects. Run once they are filled from the log.
 
-CREATE TABLE {tables}.workspaces (
-    workspace_id text PRIMARY KEY,
-    name text NOT NULL,
-    state text NOT NULL,
-    owner text NOT NULL,
-    version bigint NOT NULL,
-    created_seq bigint NOT NULL,
-    last_seq bigint NOT NULL,
-    created_at timestamptz NOT NULL,
-    updated_at timestamptz NOT NULL
-);
-
-CREATE TABLE {tables}.principals (
-    workspace_id text NOT NULL,
-    id text NOT NULL,
-    roles text[] NOT NULL,
-    version bigint NOT NULL,
-    created_seq bigint NOT NULL,
-    last_seq bigint NOT NULL,
-    created_at timestamptz NOT NULL,
-    updated_at timestamptz NOT NULL,
-    PRIMARY KEY (workspace_id, id)
-);
-
-CREATE TABLE {tables}.keys (
-    workspace_id text NOT NULL,
-    id text NOT NULL,
-    principal_id text NOT NULL,
-    key_hash text NOT NULL,
-    created_seq bigint NOT NULL,
-    last_seq bigint NOT NULL,
-    created_at timestamptz NOT NULL,
-    expires_at timestamptz,
-    revoked_at timestamptz,
-    PRIMARY KEY (workspace_id, id)
-);
-
-CREATE TABLE {tables}.projects (
-    workspace_id text NOT NULL,
-    id text NOT NULL,
-    name text NOT NULL,
-    state text NOT NULL,
-    repo text,
-    default_branch text,
-    labels text[] NOT NULL,
-    version bigint NOT NULL,
-    created_seq bigint NOT NULL,
-    last_seq bigint NOT NULL,
-    created_at timestamptz NOT NULL,
-    updated_at timestamptz NOT NULL,
-    PRIMARY KEY (workspace_id, id)
-);
-
--- AFTER THE FILL
-
-CREATE INDEX principals_in_order ON {tables}.principals (workspace_id, created_seq);
 CREATE INDEX principals_by_id ON {tables}.principals (id);
 CREATE INDEX keys_by_id ON {tables}.keys (id);
 CREATE INDEX keys_by_principal ON {tables}.keys (workspace_id, principal_id, created_seq);
-CREATE INDEX projects_in_order ON {tables}.projects (workspace_id, created_seq);
 
 -- Before the workspace is known: a principal sees its own memberships and the workspaces they name; a key is looked up by its id.
 CREATE POLICY own_memberships ON {tables}.principals FOR SELECT TO mp_gateway

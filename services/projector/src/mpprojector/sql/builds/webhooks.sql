@@ -1,42 +1,5 @@
--- webhooks: where they go, and what waits because it could not be delivered. Filled from the log first, then indexed.
+-- webhooks: where they go, and what waits because it could not be delivered. Run once they are filled from the log.
 
-CREATE TABLE {tables}.webhooks (
-    workspace_id text NOT NULL,
-    id text NOT NULL,
-    endpoint text NOT NULL,
-    event_types text[] NOT NULL,
-    aggregates text[] NOT NULL,
-    state text NOT NULL,
-    reason text NOT NULL,
-    generation bigint NOT NULL,
-    previous_until timestamptz,
-    after_seq bigint NOT NULL,
-    started_seq bigint NOT NULL,
-    version bigint NOT NULL,
-    created_seq bigint NOT NULL,
-    last_seq bigint NOT NULL,
-    created_at timestamptz NOT NULL,
-    updated_at timestamptz NOT NULL,
-    PRIMARY KEY (workspace_id, id)
-);
-
-CREATE TABLE {tables}.parked_keys (
-    workspace_id text NOT NULL,
-    webhook_id text NOT NULL,
-    key text NOT NULL,
-    state text NOT NULL,
-    seq bigint NOT NULL,
-    reason text NOT NULL,
-    attempts bigint NOT NULL,
-    parked_at timestamptz NOT NULL,
-    parked_seq bigint NOT NULL,
-    last_seq bigint NOT NULL,
-    PRIMARY KEY (workspace_id, webhook_id, key)
-);
-
--- AFTER THE FILL
-
-CREATE INDEX webhooks_in_order ON {tables}.webhooks (workspace_id, created_seq);
 CREATE INDEX webhooks_changed ON {tables}.webhooks (last_seq);
 CREATE INDEX parked_keys_in_order ON {tables}.parked_keys (workspace_id, webhook_id, parked_seq);
 
