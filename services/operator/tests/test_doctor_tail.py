@@ -40,7 +40,15 @@ async def last(*given, **named):
 mending.{step} = last
 """
 """The tool as it is, killed when a step of it is done."""
-MARK = Mark(folder="/kept here", host=platform.node(), digest="d", stream_seq=20, seq=80, hash="f" * 64, epoch=3)
+MARK = Mark(
+    command="mpctl log mend '/kept here'",
+    host=platform.node(),
+    digest="d",
+    stream_seq=20,
+    seq=80,
+    hash="f" * 64,
+    epoch=3,
+)
 DELETES = ("--rebuild", "projection rebuild", "projection drop", "provision", "deploy the fix")
 BEGUN = judge_mending(MARK, 40)
 
@@ -71,17 +79,25 @@ def test_a_mending_that_was_cut_off_is_told(mark: Mark | None, end: int | None, 
 
 
 def test_a_folder_on_another_machine_is_named_with_it() -> None:
-    mark = Mark(folder="/kept", host="elsewhere.example", digest="d", stream_seq=20, seq=80, hash="f" * 64, epoch=3)
-    assert told(judge_mending(mark, 40))["mending"].mend == "`mpctl log mend /kept` on elsewhere.example"
+    mark = Mark(
+        command="mpctl log mend /kept",
+        host="elsewhere.example",
+        digest="d",
+        stream_seq=20,
+        seq=80,
+        hash="f" * 64,
+        epoch=3,
+    )
+    assert told(judge_mending(mark, 40))["mending"].mend == "`mpctl log mend /kept` (on elsewhere.example)"
 
 
 def test_a_lease_in_the_hands_of_a_tool_is_no_leader() -> None:
     assert judge_holder("kernel-1-abc").state is State.OK
-    alone = told(judge_holder(HOLDER), ok("mending", "no mending was begun"))["leader"]
+    alone = told(judge_holder(f"{HOLDER}-1f0c9d2e"), ok("mending", "no mending was begun"))["leader"]
     assert (alone.state, alone.because) == (State.WARNING, "")
     assert "a tool holds it" in alone.detail
     assert "no kernel leads until it is done or for an hour" in alone.detail
-    assert told(judge_holder(HOLDER), BEGUN)["leader"].because == "mending"
+    assert told(judge_holder(f"{HOLDER}-1f0c9d2e"), BEGUN)["leader"].because == "mending"
 
 
 REPLACED = f"event 41 to 80: {type(LogReplaced(20)).__name__}: {LogReplaced(20)}"

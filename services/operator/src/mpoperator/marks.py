@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from pathlib import Path
 
 import msgspec
@@ -23,7 +24,7 @@ _TTL = "Nats-TTL"
 def mark_of(command: str, end: LogPosition, epoch: int = 0, folder: Path | None = None) -> Mark:
     """The mark of what `command` puts back: a log that ends at `end`, out of a folder where one is named."""
     return Mark(
-        command=f"{command} {folder.resolve()}" if folder else command,
+        command=f"{command} {shlex.quote(str(folder.resolve()))}" if folder else command,
         digest=_digest(folder) if folder and (folder / MANIFEST).exists() else "",
         stream_seq=end.stream_seq,
         seq=end.seq,

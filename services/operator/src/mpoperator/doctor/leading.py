@@ -72,7 +72,7 @@ def _judge(cluster: Cluster, right: Holder, turn: Holder | None) -> list[Check]:
 
 def judge_holder(holder: str) -> Check:
     """Whether who holds the lease can lead: a tool of ours holds it so that nobody does."""
-    if holder != HOLDER:
+    if not holder.startswith(HOLDER):
         return ok("leader", f"{holder} holds the lease")
     detail = f"a tool holds it ({holder}): no kernel leads until it is done or for an hour"
     return follows(warning("leader", detail, _TOOL), MENDING)

@@ -6,7 +6,6 @@ anew before the log is put back.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -75,13 +74,8 @@ def judge_mending(mark: Mark | None, end: int | None) -> Check:
         return ok(MENDING, f"the log is put back: its copy ends with event {mark.seq:,}, and it goes on to {end:,}")
     ends = "cannot be read to its end" if end is None else f"ends with event {end:,} of {mark.seq:,}"
     detail = f"the log is being put back, and {ends}: a run was cut off, if none is at work"
-    return problem(MENDING, detail, _resume(mark))
-
-
-def _resume(mark: Mark) -> str:
-    command = f"mpctl log mend {shlex.quote(mark.folder)}"
-    where = mark.told().removeprefix(mark.folder)
-    return f"`{command}`{where}" if where else command
+    where = mark.told().removeprefix(mark.command)
+    return problem(MENDING, detail, f"`{mark.command}`{where}" if where else mark.command)
 
 
 async def newest(cluster: Cluster) -> Commit | None:
