@@ -61,6 +61,7 @@ ELSE = (
     "mp.v1.svc.0.webhooks.other",
     "mp.v1.svc.0.relay.main",
     "mp.v1.lease.kernel-0",
+    "mp.v1.lease.mending-0",
     "mp.v1.lease.other",
     "mp.v1.reply.gateway.x",
     "mp.v1.reply.webhooks.x",
@@ -102,7 +103,7 @@ MAY_ASK: dict[str, dict[str, set[str]]] = {
         "STREAM.INFO.{0}": {OPERATOR, PROVISION, RELAY, RESTORE},
         "STREAM.MSG.GET.{0}": {OPERATOR, RELAY, RESTORE},
     },
-    LEASE_STREAM: _MADE | {"STREAM.INFO.{0}": _KEEPERS, "STREAM.MSG.GET.{0}": {KERNEL, OPERATOR, RESTORE}},
+    LEASE_STREAM: _MADE | {"STREAM.INFO.{0}": _KEEPERS, "STREAM.MSG.GET.{0}": {GATEWAY, KERNEL, OPERATOR, RESTORE}},
     SNAPSHOT_STREAM: _MADE
     | {
         "STREAM.PURGE.{0}": {KERNEL, RESTORE},
@@ -126,6 +127,7 @@ MAY_SAY = {
     "mp.v1.ingest.0.guess": {KERNEL, RESTORE},
     "mp.v1.svc.0.webhooks.main": {WEBHOOKS},
     "mp.v1.lease.kernel-0": {KERNEL, RESTORE},  # Who mends the log holds the lease meanwhile.
+    "mp.v1.lease.mending-0": {RESTORE},  # How far the log goes that is being put back.
     "mp.v1.reply.gateway.x": {KERNEL},
     "mp.v1.reply.webhooks.x": {KERNEL},
     "mp.v1.evt.0.acme.task.t1": {RELAY},

@@ -4,6 +4,7 @@ More seeds: `python -m tests.simulation --seeds 10000`. One of them again: `pyth
 """
 
 import asyncio
+import itertools
 from collections import Counter
 from dataclasses import replace
 
@@ -16,17 +17,29 @@ from mpviews.changes import View
 from mpviews.fold import Batch
 from mpviews.rows import apply
 
+from tests.simulation import virtual_time
 from tests.simulation.running import simulate
 from tests.simulation.world import PROJECTION_LEASE_SECONDS, World
 
 SEEDS = 150
 RARE = 163
 """A seed in which a message is refused as a whole."""
+DUE_MEANWHILE = 60_150
+"""A seed in which a timer becomes due while a line that kills is being stored by itself."""
 
 
-@pytest.mark.parametrize("seed", range(SEEDS))
+@pytest.mark.parametrize("seed", [*range(SEEDS), DUE_MEANWHILE])
 def test_no_promise_is_broken(seed: int) -> None:
     simulate(seed)
+
+
+def test_who_does_something_for_ever_in_one_moment_is_found() -> None:
+    async def spins() -> None:
+        for _ in itertools.count():
+            await asyncio.sleep(0)
+
+    with pytest.raises(virtual_time.Livelock, match="nothing waits"):
+        virtual_time.run(spins())
 
 
 def test_a_seed_is_the_same_storm_every_time() -> None:

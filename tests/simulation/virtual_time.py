@@ -12,11 +12,21 @@ class Deadlock(AssertionError):
     """Everybody waits, and nothing will ever happen again."""
 
 
+class Livelock(AssertionError):
+    """Somebody does something again and again, and waits for nothing: time stands still."""
+
+
+STEPS_MAX = 300_000
+"""Steps of the loop in one moment of virtual time, beyond which nothing but a loop of somebody's explains it."""
+
+
 class _Jump(selectors.BaseSelector):
     """A selector without files: selecting is letting the time pass."""
 
     def __init__(self) -> None:
         self.now = 0.0
+        self._steps = 0
+        """Since time passed last."""
         self._keys: dict[int, selectors.SelectorKey] = {}
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
@@ -30,6 +40,9 @@ class _Jump(selectors.BaseSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:
             raise Deadlock("nobody will ever wake")
+        self._steps = 0 if timeout > 0 else self._steps + 1
+        if self._steps > STEPS_MAX:
+            raise Livelock(f"{STEPS_MAX:,} steps at second {self.now:.3f}, and nothing waits")
         self.now += max(timeout, 0.0)
         return []
 

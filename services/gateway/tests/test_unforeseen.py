@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
+import msgspec
+import pytest
 import structlog
 from mpbus.connect import BusClient, connect
+from mpbus.errors import LogIncomplete
+from mpbus.marks import Mark, mark_subject
 from mpbus.options import NatsOptions
 from mpbus.reader import Commit, LogPosition, LogReader
 from mpbus.streams import provision
@@ -66,6 +70,31 @@ async def test_a_gateway_that_read_what_a_restore_took_away_ends_and_begins_anew
     await asyncio.wait_for(asked.wait(), 60)
     assert (tail.failed, tail.ready, ring.ending) == (True, False, "log_broken")
     assert "put back" in tail.broken
+    await tail.close()
+    await nc.close()
+
+
+async def test_a_gateway_waits_until_a_log_that_is_being_put_back_is_whole(own_nats: NatsServer) -> None:
+    """Half of it, a key that was revoked in the other half would be good again."""
+    nc = await connect(own_nats.url, "tests", writer=True)
+    await provision(nc, "0")
+    chain = Chain(nc, "0")
+    await chain.append(1)
+    mark = Mark(command="mpctl log mend kept", stream_seq=3, seq=3, hash="ab" * 32)
+    await nc.jetstream().publish(mark_subject("0"), msgspec.json.encode(mark))
+    ring, reader = Ring(1 << 20), LogReader(nc, "0")
+    access = Access(nc, reader, "0", frozenset(), Refusals(None))
+    with pytest.raises(LogIncomplete, match=r"ends with event 1 of 3\. Go on with `mpctl log mend kept`"):
+        await access.begin()
+    tail = Tail(ring, reader, 60, access)
+    with structlog.testing.capture_logs() as lines:
+        await tail.start(lambda: None)
+        await eventually(lambda: any("being put back" in line.get("error", "") for line in lines))
+    assert (tail.ready, ring.cursor.seq) == (False, 0)
+    for _ in range(2):
+        await chain.append(1)
+    await eventually(lambda: tail.ready)
+    assert ring.cursor.seq == 3
     await tail.close()
     await nc.close()
 

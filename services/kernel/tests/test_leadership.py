@@ -85,6 +85,8 @@ class Machine:
     clock_off: int = 0
     make_leader: Callable[[Memory], Leader] = never
     renew_seconds: float = TTL_SECONDS
+    lacks: str = ""
+    """A sentence while the log is being put back."""
 
     def __post_init__(self) -> None:
         metrics = Metrics()
@@ -102,7 +104,15 @@ class Machine:
             reducer_digest="x",
             renew_seconds=self.renew_seconds,
             metrics=metrics,
+            lacking=self._lacking,
         )
+
+    async def leases_free(self) -> bool:
+        """Whether another could take the lease."""
+        return await MemoryLease(self.leases, "kernel", "another", TTL_SECONDS).free()
+
+    async def _lacking(self, _: LogPosition) -> str:
+        return self.lacks
 
     def wall_ns(self) -> int:
         """See `Clock`."""
@@ -359,3 +369,25 @@ async def test_a_standby_gives_the_lease_back_while_there_is_no_log_and_folds_an
         log.put_back(other)
         await eventually(lambda: machine.kernel.role is Role.LEADER and len(log.commits) == epochs + 1)
     assert log.commits[-1].header.epoch == epochs * 1_000 + 1
+
+
+async def test_nobody_leads_on_a_log_that_is_being_put_back() -> None:
+    log = SlowLog()
+    log.allowed.set()
+    await log.fill(3)
+    led: list[int] = []
+
+    def leads(memory: Memory) -> Leader:
+        led.append(memory.position.seq)
+        raise CommitTooLarge("enough was seen")
+
+    machine = Machine(log, make_leader=leads, lacks="the log is being put back: it ends with event 3 of 4")
+    running = asyncio.create_task(machine.kernel.run())
+    await eventually(lambda: machine.kernel.health().facts.get("waits_for") == machine.lacks)
+    assert not machine.kernel.health().ready
+    assert await machine.leases_free()
+    await log.fill(1)
+    machine.lacks = ""
+    with pytest.raises(CommitTooLarge):
+        await running
+    assert led == [4]

@@ -259,12 +259,14 @@ async def test_lost_belief_is_told_once_as_an_error(watched: Watched) -> None:
 
 
 @pytest.mark.parametrize(("away", "answer_takes"), [(True, 0.0), (False, BOUND)])
-async def test_a_comparison_with_the_servers_clock_grows_old(watched: Watched, away: bool, answer_takes: float) -> None:
+async def test_an_old_comparison_with_the_servers_clock_deposes_nobody_and_lets_nobody_begin(
+    watched: Watched, away: bool, answer_takes: float
+) -> None:
     await watched.leads()
     watched.hands.away, watched.hands.answer_takes = away, answer_takes
     await watched.passes(3)
-    assert (watched.keeper.distrust, watched.ends) == ("", 0)  # A slow moment ends no leadership.
+    assert not await watched.keeper.look()
+    assert watched.keeper.doubt == ""  # A slow moment is none.
     await watched.passes(30)
-    assert "NATS server" in watched.keeper.distrust
-    assert watched.ends
-    assert watched.keeper.ahead_seconds is None
+    assert "the NATS server" in watched.keeper.doubt
+    assert (watched.keeper.distrust, watched.ends) == ("", 0)

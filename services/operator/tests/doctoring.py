@@ -51,6 +51,13 @@ def examined(code: int, report: dict[str, Any]) -> Examined:
     return Examined(code, {check["name"]: msgspec.convert(check, Check) for check in report["checks"]})
 
 
+def examined_with(environment: dict[str, str]) -> Examined:
+    """What `mpctl doctor` finds in an environment, without the time it takes to start a process."""
+    with patch.dict(os.environ, environment, clear=True):
+        report = asyncio.run(examine(read_settings(), strict=False))
+    return examined(report.ending, msgspec.to_builtins(report))
+
+
 @dataclass(frozen=True)
 class Patient:
     """A running stack, and ways to look at it, break it and mend it."""
@@ -59,9 +66,7 @@ class Patient:
 
     def examine(self, **settings: str) -> Examined:
         """What `mpctl doctor` finds, without the time it takes to start a process."""
-        with patch.dict(os.environ, self.environment | settings, clear=True):
-            report = asyncio.run(examine(read_settings(), strict=False))
-        return examined(report.ending, msgspec.to_builtins(report))
+        return examined_with(self.environment | settings)
 
     def run(self, *options: str, **settings: str) -> Examined:
         """Run `mpctl doctor --json`. It exits with 1 if, and only if, it tells a problem."""

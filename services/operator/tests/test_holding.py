@@ -98,3 +98,21 @@ def test_what_is_refused_after_a_run_was_cut_off_lets_no_kernel_lead(empty_nats:
         assert await other.acquire()
 
     on_bus(empty_nats.url, run)
+
+
+def test_a_run_that_was_taken_over_ends_and_leaves_the_lease_to_the_other(empty_nats: NatsServer) -> None:
+    async def both(nc: Client) -> None:
+        async with holding(nc, "0", "tool") as first:
+            async with holding(nc, "0", "tool") as second:
+                await second.confirm()
+                with pytest.raises(Led, match=r"tool-.* took"):
+                    await first.confirm()
+                await second.confirm()
+            await first.confirm()
+
+    async def run(nc: Client) -> None:
+        await provision(nc, "0", 1)
+        await both(nc)
+        assert await JetStreamLease(nc, "kernel-0", "kernel-1", TTL).acquire()
+
+    on_bus(empty_nats.url, run)

@@ -10,8 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from mpbus.marks import read_mark
 from mpd.servers import NatsServer
 from mpkernel.adapters.jetstream_lease import JetStreamLease
+from mpoperator.errors import Refused
+from mpoperator.mending import _look, _must_be_as_found
+from mpoperator.stream import LogStream
 from mpschema import subjects
 from nats.aio.client import Client
 
@@ -197,9 +201,24 @@ def test_a_restore_that_was_killed_half_way_keeps_the_lease_and_is_gone_on_with(
     _killed(unhurt, tmp_path / "whole", step, "import")
     kernel = on_bus(empty_nats.url, lambda nc: JetStreamLease(nc, "kernel-0", "kernel-1", 60).acquire())
     assert not kernel, "no kernel leads what was not said to be whole"
+    mark = on_bus(empty_nats.url, lambda nc: read_mark(nc, "0"))
+    assert mark is not None
+    assert (mark.command, mark.stream_seq) == (f"mpctl log import --resume {tmp_path / 'whole'}", COMMITS)
     ran = mpctl("log", "import", "--resume", tmp_path / "whole", home=unhurt)
     assert ran.code == PROVED, ran.out + ran.err
     assert on_bus(empty_nats.url, lambda nc: JetStreamLease(nc, "kernel-0", "kernel-1", 60).acquire())
+    assert on_bus(empty_nats.url, lambda nc: read_mark(nc, "0")) is None
+
+
+def test_a_log_that_somebody_wrote_to_while_it_was_looked_at_is_not_deleted(hurt: Path, empty_nats: NatsServer) -> None:
+    async def mended(nc: Client) -> None:
+        stream = LogStream(nc, "0")
+        found = await _look(stream)
+        await nc.jetstream().publish(subjects.log_subject("0"), FOREIGN)
+        with pytest.raises(Refused, match="not what it was when we looked"):
+            await _must_be_as_found(stream, found)
+
+    on_bus(empty_nats.url, mended)
 
 
 def test_what_is_foreign_is_called_so_where_it_is_verified(hurt: Path) -> None:

@@ -180,7 +180,7 @@ async def test_another_log_than_the_one_folded_halts_everything(log: Log, databa
     await owner.close()
     async with running(log, database):
         rows = await eventually(lambda: halted(database, ALL))
-    assert all("ChainBroken" in row["error"] for row in rows.values())
+    assert all("LogReplaced" in row["error"] for row in rows.values())
 
 
 async def test_a_projection_that_hangs_does_not_hold_the_others_back(log: Log, database: Database) -> None:

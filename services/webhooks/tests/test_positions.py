@@ -8,10 +8,12 @@ from typing import Any
 
 import asyncpg
 import pytest
+from mpschema.task import TaskReady
 from mpwebhooks.adapters.positions import Positions
 from mpwebhooks.adapters.postgres import Database as Pool
-from mpwebhooks.ports import LeaseLost, Place, Waiting
+from mpwebhooks.ports import Lease, LeaseLost, Place, Restoration, Waiting
 
+from services.webhooks.tests.archive import put_back, record
 from tests.support.database import Database
 
 HOOK = """
@@ -83,18 +85,90 @@ async def test_what_waits_is_kept_until_it_is_forgotten_or_all_begins_anew(posit
     assert (await positions.place(lease), await positions.waiting(lease)) == (Place(3, 1, 50), [])
 
 
+async def claimed(positions: Positions) -> list[Lease]:
+    """The leases of all three webhooks, by workspace."""
+    return sorted(await positions.claim("one", 3), key=lambda lease: lease.workspace_id)
+
+
 async def test_in_a_log_that_was_put_back_positions_return_to_the_end_of_the_copy(positions: Positions) -> None:
     await positions.attend("one")
-    beyond, before, _ = sorted(await positions.claim("one", 3), key=lambda lease: lease.workspace_id)
+    beyond, before, _ = await claimed(positions)
     lost = [Waiting("task/old", 90, 1, 0.0, "x"), Waiting("task/lost", 120, 1, 0.0, "x")]
     await positions.advance(beyond, Place(130, 4, 11), 3, lost)
     await positions.advance(before, Place(80, 4, 11), 3, [])
-    assert await positions.go_back(epoch=9, at_seq=100) == 1
-    assert (await positions.place(beyond)).position == 100
+    assert await positions.go_back([Restoration(epoch=9, at_seq=100)]) == 1
+    beyond, before, _ = await claimed(positions)
+    assert await positions.place(beyond) == Place(100, 9, 11)
     assert [each.key for each in await positions.waiting(beyond)] == ["task/old"]
-    assert (await positions.place(before)).position == 80
+    assert await positions.place(before) == Place(80, 9, 11)
     await positions.advance(beyond, Place(140, 9, 11), 1, [])
-    assert await positions.go_back(epoch=9, at_seq=100) == 0
+    assert await positions.go_back([Restoration(epoch=9, at_seq=100)]) == 0
+    assert await positions.place(beyond) == Place(140, 9, 11)
+
+
+async def test_each_place_returns_to_the_lowest_end_of_the_copies_it_has_not_seen(
+    positions: Positions, owner: Any
+) -> None:
+    await positions.attend("one")
+    leases = await claimed(positions)
+    for lease, place in zip(leases, (Place(15, 1, 14), Place(25, 1000, 24), Place(25, 2001, 24)), strict=True):
+        waits = [
+            Waiting(f"task/{seq}", seq, 1, 5.0, "x", seq + 1) for seq in (8, 9, 10, 18, 22) if seq < place.position
+        ]
+        await positions.advance(lease, place, 1, waits)
+    await put_back(owner, at_seq=10, epoch=1000)
+    await put_back(owner, at_seq=20, epoch=2001)
+    restorations = await positions.restorations()
+    assert restorations == [Restoration(1000, 10), Restoration(2001, 20)]
+    assert await positions.go_back(restorations) == 2
+    leases = [*(await claimed(positions)), leases[2]]
+    assert [await positions.place(lease) for lease in leases] == [
+        Place(10, 2001, 10),
+        Place(20, 2001, 20),
+        Place(25, 2001, 24),
+    ]
+    kept = [{each.key: each.parked_seq for each in await positions.waiting(lease)} for lease in leases]
+    assert kept == [
+        {"task/8": 9, "task/9": 10},
+        {"task/8": 9, "task/9": 10, "task/10": 11, "task/18": 19},
+        {"task/8": 9, "task/9": 10, "task/10": 11, "task/18": 19, "task/22": 23},
+    ]
+
+
+async def test_a_key_that_a_lost_event_parked_is_tried_again(positions: Positions) -> None:
+    await positions.attend("one")
+    lease, *_ = await claimed(positions)
+    parked = [Waiting("task/a", 3, 8, 5.0, "x", 14), Waiting("task/b", 4, 8, 5.0, "x", 9)]
+    await positions.advance(lease, Place(8, 1, 11), 1, parked)
+    assert await positions.go_back([Restoration(1000, 10), Restoration(2001, 20)]) == 0
+    lease, *_ = await claimed(positions)
+    assert {each.key: (each.attempts, each.parked_seq) for each in await positions.waiting(lease)} == {
+        "task/a": (0, None),
+        "task/b": (8, 9),
+    }
+
+
+async def test_who_had_a_place_in_the_lost_part_saves_it_no_more(positions: Positions) -> None:
+    await positions.attend("one")
+    lease, *_ = await claimed(positions)
+    await positions.advance(lease, Place(15, 1, 11), 1, [])
+    assert await positions.go_back([Restoration(1000, 12)]) == 1
+    assert await positions.renew([(lease, Place(15, 1, 11))]) == set()
+    with pytest.raises(LeaseLost):
+        await positions.save(lease, Waiting("task/t1", 13, 1, time.time(), "x"), 0)
+    lease, *_ = await claimed(positions)
+    assert (await positions.place(lease), await positions.waiting(lease)) == (Place(12, 1000, 11), [])
+
+
+async def test_a_webhook_that_is_newer_than_a_restoration_stays_where_it_begins(
+    positions: Positions, owner: Any
+) -> None:
+    await put_back(owner, at_seq=5, epoch=1000)
+    await record(owner, "a", "t1", TaskReady(), seq=7, epoch=1001)
+    await positions.attend("one")
+    assert await positions.go_back(await positions.restorations()) == 0
+    lease, *_ = await claimed(positions)
+    assert await positions.place(lease) == Place(10, 1001, 11)
 
 
 async def test_the_service_sees_no_keys_and_a_tenant_sees_its_own_positions_alone(

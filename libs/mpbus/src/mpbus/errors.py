@@ -8,6 +8,7 @@ BusError
 ├── ChainBroken          the log does not verify: stop, do not go on
 │   ├── ForeignMessage   something stands in the log that is no commit of ours
 │   └── LogReplaced      the log is not the one that was read: it was put back
+├── LogIncomplete        the log is being put back and is not whole yet; ask again
 ├── Denied               the stream server refuses this user this subject; repeating is in vain
 └── Unusable             a credential or certificate cannot be read
 """
@@ -58,6 +59,10 @@ class Unusable(BusError):
 
 class ConsumerLost(BusError):
     """A pull consumer stopped answering, was deleted, or skipped a message."""
+
+
+class LogIncomplete(BusError):
+    """The log is being put back: its end is not the end of what was recorded."""
 
 
 class ChainBroken(BusError):

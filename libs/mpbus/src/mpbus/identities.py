@@ -65,7 +65,9 @@ def nats_users(shards: Sequence[str] = ("0",), instances: Sequence[str] = (DEFAU
         NatsUser(
             GATEWAY,
             "sends commands for its clients, hears their outcomes, reads the log and who may enter",
-            _flat(lambda shard: (subjects.command_subject(shard), *_log_read(shard)), shards) + _snapshots_read(),
+            _flat(lambda shard: (subjects.command_subject(shard), *_log_read(shard)), shards)
+            + _snapshots_read()
+            + _lease_read()[1:],
             (_inbox(GATEWAY), subjects.reply_subjects(GATEWAY)),
         ),
         NatsUser(PROJECTOR, "reads the log", _flat(_log_read, shards), (_inbox(PROJECTOR),)),
@@ -94,6 +96,7 @@ def nats_users(shards: Sequence[str] = ("0",), instances: Sequence[str] = (DEFAU
                     *_each(subjects.log_subject, shards),
                     *_each(lambda shard: f"{_API}.STREAM.DELETE.{subjects.log_stream(shard)}", shards),
                     *_each(lambda shard: subjects.lease_subject(f"kernel-{shard}"), shards),
+                    *_each(lambda shard: subjects.lease_subject(f"mending-{shard}"), shards),
                     *_flat(_looked_at, shards),
                     *_lease_read(),
                     *_snapshots_read(),

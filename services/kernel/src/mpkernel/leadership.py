@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import enum
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import structlog
@@ -93,7 +93,10 @@ class Kernel:
         reducer_digest: str,
         renew_seconds: float,
         metrics: Metrics,
+        lacking: Callable[[LogPosition], Awaitable[str]] | None = None,
     ) -> None:
+        """`lacking` says why a log that ends there is not whole; it raises where that is not known."""
+        self._lacking = lacking
         self._log = source
         self._lease = lease
         self._snapshots = snapshots
@@ -238,17 +241,21 @@ class Kernel:
         self.role = Role.STANDBY
 
     async def _head(self, seconds: float) -> LogPosition | None:
-        """Where the log ends, as soon as it says so. None when stopped first, or when it did not say so in time."""
+        """Where the log ends, as soon as it says so, and is whole. None when stopped first, or when it was not in time.
+
+        Half a log that is being put back verifies: who led on it would record beside what is still to come.
+        """
         asked_at = asyncio.get_running_loop().time()
         while not self._stop.is_set():
             try:
                 head = await self._log.head()
+                self._log_away = await self._lacking(head) if self._lacking else ""
             except (NatsError, TimeoutError) as error:
                 gone = isinstance(error, NotFoundError)
                 self._log_away = _GONE if gone else f"the log does not answer: {str(error) or type(error).__name__}"
             else:
-                self._log_away = ""
-                return head
+                if not self._log_away:
+                    return head
             if asyncio.get_running_loop().time() - asked_at > seconds:
                 return None
             await _pause(self._stop, _POLL_SECONDS)

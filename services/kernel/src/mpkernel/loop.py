@@ -196,7 +196,8 @@ class Leader:
         if self._ahead is not None:
             return max(0.0, self._ahead.until - asyncio.get_running_loop().time())
         soonest = next_due(self._shard.world)
-        if soonest is None or self._turn is not None:
+        stores_a_line = self._lane.open and self._in_flight is not None  # What is due meanwhile comes after it.
+        if soonest is None or self._turn is not None or stores_a_line:
             return _CHECK_SECONDS
         return min(_CHECK_SECONDS, max(0, soonest - self._clock.now_ms()) / 1000)
 

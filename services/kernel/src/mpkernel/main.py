@@ -12,6 +12,7 @@ import uvloop
 from mpbus.connect import connect
 from mpbus.identities import KERNEL
 from mpbus.lifecycle import UNREADABLE, Lifecycle, live
+from mpbus.marks import lacking
 from mpbus.reader import LogReader
 from mpbus.settings import EXIT_MISCONFIGURED, read_settings
 from mpbus.tasks import end, watched
@@ -120,6 +121,7 @@ def compose(settings: KernelSettings, nc: Client, clock: Clock) -> Kernel:
         reducer_digest=digest,
         renew_seconds=settings.lease_ttl_seconds / 3,
         metrics=metrics,
+        lacking=lambda head: lacking(nc, settings.shard, head),
     )
 
 

@@ -78,7 +78,12 @@ class Standing:
         """Why this kernel cannot lead, whoever else does; empty where it can."""
         if self._right.silent_seconds > self._patience_seconds:
             return f"the lease keeper ({self._right.keeper}) does not answer: {self._right.error}"
-        return self._timekeeper.distrust
+        return self._clock
+
+    @property
+    def _clock(self) -> str:
+        """Why this kernel may not lead by its clock: what ends a leadership, and what lets nobody begin one."""
+        return self._timekeeper.distrust if self._leads else self._timekeeper.doubt
 
     def facts(self) -> Facts:
         """For `/readyz`."""
@@ -86,7 +91,7 @@ class Standing:
         facts: Facts = {
             "leader": self._lease.holder if not self._right.error else "",
             "lease": "; ".join(f"{keeper} does not answer: {error}" for keeper, error in silent.items()) or "ok",
-            "clock": self._timekeeper.distrust or "ok",
+            "clock": self._clock or "ok",
             "clock_ahead_seconds": self._timekeeper.ahead_seconds,
             "elections_per_minute": self.elections_per_minute(),
         }

@@ -76,27 +76,29 @@ class Timekeeper:
     @property
     def ahead_seconds(self) -> float | None:
         """How far the wall clock is ahead of the server's; None while that is not known."""
-        ahead = self._ahead_ns
-        return None if ahead is None else round(ahead / SECOND_NS, 3)
-
-    @property
-    def _ahead_ns(self) -> int | None:
-        known = self._clock.steady_ns() - self._compared_at <= _KNOWN_NS
-        return self._ahead if known else None
+        return None if self._ahead is None else round(self._ahead / SECOND_NS, 3)
 
     @property
     def distrust(self) -> str:
         """Why the wall clock is not to be believed; empty while it is."""
         if self._set_at is not None:
             return f"the clock was set by {_seconds(self._set_by)}; it is believed again once it runs steadily"
-        ahead = self._ahead_ns
-        if ahead is None:
+        if self._ahead is None:
             return self._unknown
-        if abs(ahead) > self._bound_ns:
-            side = "ahead of" if ahead > 0 else "behind"
-            far = _seconds(abs(ahead)).lstrip("+")
+        if abs(self._ahead) > self._bound_ns:
+            side = "ahead of" if self._ahead > 0 else "behind"
+            far = _seconds(abs(self._ahead)).lstrip("+")
             return f"the clock is {far} {side} the NATS server's, more than {self._bound_ns / SECOND_NS:g} s"
         return ""
+
+    @property
+    def doubt(self) -> str:
+        """Why nobody could begin to lead by this clock; empty while somebody could.
+
+        More than `distrust`: a server that has not said for long what time it is deposes nobody, and lets nobody begin.
+        """
+        old = self._clock.steady_ns() - self._compared_at > _KNOWN_NS
+        return self.distrust or (self._unknown if old else "")
 
     async def run(self) -> None:
         """Look again and again, for as long as the process lives."""
@@ -115,7 +117,8 @@ class Timekeeper:
             self._tell()
             return False
         _, answered = self._read()
-        if answered - steady < self._bound_ns // _ROUND_TRIP:
+        told = answered - steady < self._bound_ns // _ROUND_TRIP
+        if told:
             self._ahead, self._compared_at = wall + (answered - steady) // 2 - server, answered
             self._metrics.clock(self._ahead / SECOND_NS)
         else:
@@ -123,7 +126,7 @@ class Timekeeper:
             self._unknown = f"the NATS server took {took:.2g} s to say what time it is, and may take {most:g} s"
         self._settle(wall, steady)
         self._tell()
-        return not self.distrust
+        return told and not self.distrust
 
     def begin(self, at_least_ms: int) -> None:
         """See the port. A long time in which nobody led is told: every lease and deadline in it passes now."""
@@ -193,14 +196,14 @@ class Timekeeper:
         """Believe a clock again that has run steadily; follow it where the server agrees."""
         if self._set_at is not None and steady - self._set_at >= self._settle_ns:
             self._set_at = None
-        if self._set_at is None and self._ahead_ns is not None and abs(self._ahead_ns) <= self._bound_ns:
+        if self._set_at is None and self._ahead is not None and abs(self._ahead) <= self._bound_ns:
             self._offset = wall - steady
 
     def _tell(self) -> None:
         """Say aloud when belief is lost, and when it is back."""
         reason = self.distrust
         self._metrics.clock_trusted(trusted=not reason)
-        kind = reason and ("set" if self._set_at is not None else "unknown" if self._ahead_ns is None else "apart")
+        kind = reason and ("set" if self._set_at is not None else "unknown" if self._ahead is None else "apart")
         if kind == self._told:
             return
         self._told = kind

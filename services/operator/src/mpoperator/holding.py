@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -23,11 +24,25 @@ _AGAIN_SECONDS = 1.0
 _KEPT = "A run before was cut off, and no kernel leads until one ends its work, or for an hour"
 
 
+class _ToolLease(JetStreamLease):
+    """The lease of one run: by its name no other run has it."""
+
+    async def take(self) -> bool:
+        """Take it from whoever was seen last; not where it was changed since."""
+        return await self._put(self._holder)
+
+
 @dataclass
 class Holding:
     """The leader's lease is ours; `changed` once the stream is not what it was, by us or by a run that was cut off."""
 
+    lease: JetStreamLease
     changed: bool = False
+
+    async def confirm(self) -> None:
+        """Make sure that it is ours still, before what cannot be undone. Raises `Led` and `LeaseUnavailable`."""
+        if not await self.lease.renew():
+            raise _led(self.lease)
 
 
 @contextlib.asynccontextmanager
@@ -35,14 +50,16 @@ async def holding(nc: Client, shard: str, holder: str, lease_seconds: float = LE
     """Hold the leader's lease, and end what is done meanwhile when it is lost: `Led`.
 
     It is not given back when the log is half there: then no kernel may lead. So it may be where a run before was cut
-    off, whose lease this one takes over: only one that ends its work gives that back.
+    off, whose lease this one takes over: only one that ends its work gives that back. `holder` is the beginning of the
+    name, by which runs know each other's; the rest is this run's alone, so that one that was taken over ends.
     """
-    lease = JetStreamLease(nc, f"kernel-{shard}", holder, lease_seconds)
+    lease = _ToolLease(nc, f"kernel-{shard}", f"{holder}-{secrets.token_hex(4)}", lease_seconds)
     try:
-        taken_over = await lease.free() and lease.holder == holder
-        if not await lease.acquire():
+        free = await lease.free()
+        taken_over = not free and lease.holder.startswith(holder)
+        if not (free or taken_over) or not await lease.take():
             raise Led(f"{lease.holder} holds the lease: stop every kernel, or wait until they have halted")
-        held = Holding(changed=taken_over)
+        held = Holding(lease, changed=taken_over)
         try:
             async with asyncio.TaskGroup() as group:
                 keeping = group.create_task(_keep(lease, lease_seconds))
@@ -69,13 +86,17 @@ async def _keep(lease: JetStreamLease, lease_seconds: float) -> None:
         asked_at, wait = loop.time(), lease_seconds / 3
         try:
             if not await lease.renew():
-                raise Led(f"{lease.holder} took the leader's lease meanwhile: stop every kernel, then type it again")
+                raise _led(lease)
         except LeaseUnavailable as error:
             if loop.time() > until:
                 raise ServerGone(f"the leader's lease could not be renewed, and has run out: {said(error)}") from error
             wait = min(wait, _AGAIN_SECONDS)
         else:
             until = asked_at + lease_seconds
+
+
+def _led(lease: JetStreamLease) -> Led:
+    return Led(f"{lease.holder} took the leader's lease meanwhile: stop every kernel, then type it again")
 
 
 async def _give_back(lease: JetStreamLease) -> None:

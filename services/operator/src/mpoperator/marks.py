@@ -1,58 +1,31 @@
-"""The mark of a mending: which copy of the log is the one to go on with, written down before the log is deleted.
-
-From then on the folder is all there is, and half a log in the stream looks like a log. So what the folder holds is said
-where it outlives the stream: among the snapshots, under a name of its own.
-"""
+"""Marks of logs that are being put back (`mpbus.marks`), left and taken away by who puts one back."""
 
 from __future__ import annotations
 
 import hashlib
-import platform
+import shlex
 from pathlib import Path
 
 import msgspec
-from mpbus.objects import load_object, snapshot_bucket
+from mpbus import marks
+from mpbus.marks import Mark as Mark
+from mpbus.marks import mark_subject
 from mpbus.reader import LogPosition
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
-from nats.js.errors import BucketNotFoundError, ObjectNotFoundError
 
-from mpoperator.errors import Refused, ServerGone
+from mpoperator.errors import Refused, ServerGone, said
 from mpoperator.segments import MANIFEST
 
-_SECONDS = 30.0
+_GONE_SECONDS = "1"
+_TTL = "Nats-TTL"
 
 
-class Mark(msgspec.Struct, frozen=True, kw_only=True):
-    """A copy of the log that was sealed, and what it was sealed of."""
-
-    folder: str
-    host: str
-    digest: str
-    """SHA-256 of its manifest."""
-    stream_seq: int
-    seq: int
-    hash: str
-    epoch: int
-    """The last of the log when it was sealed."""
-
-    @property
-    def end(self) -> LogPosition:
-        """Where the copy ends."""
-        return LogPosition(self.stream_seq, self.seq, self.hash)
-
-    def told(self) -> str:
-        """Where the copy is."""
-        where = f" on {self.host}" if self.host != platform.node() else ""
-        return f"{self.folder}{where}"
-
-
-def mark_of(folder: Path, end: LogPosition, epoch: int) -> Mark:
-    """The mark of a sealed folder."""
+def mark_of(command: str, end: LogPosition, epoch: int = 0, folder: Path | None = None) -> Mark:
+    """The mark of what `command` puts back: a log that ends at `end`, out of a folder where one is named."""
     return Mark(
-        folder=str(folder.resolve()),
-        host=platform.node(),
-        digest=hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest(),
+        command=f"{command} {shlex.quote(str(folder.resolve()))}" if folder else command,
+        digest=_digest(folder) if folder and (folder / MANIFEST).exists() else "",
         stream_seq=end.stream_seq,
         seq=end.seq,
         hash=end.hash,
@@ -63,52 +36,46 @@ def mark_of(folder: Path, end: LogPosition, epoch: int) -> Mark:
 def is_of(folder: Path, mark: Mark) -> bool:
     """Whether this is the folder that was marked, wherever it lies now."""
     try:
-        return hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest() == mark.digest
+        return bool(mark.digest) and _digest(folder) == mark.digest
     except OSError:
         return False
 
 
 async def read_mark(nc: Client, shard: str) -> Mark | None:
-    """The mark of a mending that was begun, and may be done; None where there is none. Raises `ServerGone`."""
+    """The mark of a log that is being put back, or may be whole; None where there is none. Raises `ServerGone`."""
     try:
-        data = await load_object(nc, _name(shard), _SECONDS)
+        return await marks.read_mark(nc, shard)
     except (NatsError, TimeoutError) as error:
-        raise ServerGone(f"whether a mending was begun is not known: {str(error) or type(error).__name__}") from error
-    try:
-        return msgspec.json.decode(data, type=Mark) if data else None
-    except msgspec.DecodeError:
-        return None
+        raise ServerGone(f"whether a log is being put back is not known: {said(error)}") from error
 
 
 async def leave_mark(nc: Client, shard: str, mark: Mark) -> None:
     """Write it down, instead of another. Raises `ServerGone`."""
-    try:
-        bucket = await snapshot_bucket(nc.jetstream(timeout=10))
-        await bucket.put(_name(shard), msgspec.json.encode(mark))
-    except (NatsError, TimeoutError) as error:
-        raise ServerGone(f"the mending could not be written down: {str(error) or type(error).__name__}") from error
+    await _write(nc, shard, msgspec.json.encode(mark), {})
 
 
 async def take_mark_away(nc: Client, shard: str) -> None:
     """The log is whole again. Raises `ServerGone`."""
-    try:
-        await (await snapshot_bucket(nc.jetstream(timeout=10))).delete(_name(shard))
-    except (BucketNotFoundError, ObjectNotFoundError):
-        return
-    except (NatsError, TimeoutError) as error:
-        raise ServerGone(f"the mending could not be ended: {str(error) or type(error).__name__}") from error
+    if await read_mark(nc, shard) is not None:
+        await _write(nc, shard, b"", {_TTL: _GONE_SECONDS})
 
 
 async def must_not_be_marked(nc: Client, shard: str, end: LogPosition) -> None:
-    """Raise `Refused` where a mending was begun whose copy goes further than what is to be put back, `end`."""
+    """Raise `Refused` where a log is being put back that goes further than what is to be put back now, `end`."""
     mark = await read_mark(nc, shard)
     if mark is not None and end.seq < mark.seq:
         raise Refused(
-            f"a mending was begun, and its copy goes on to event {mark.seq}: `mpctl log mend {mark.told()}` loses "
-            f"nothing, and this ends with event {end.seq}. Where the copy is lost take its mark away: "
-            f"nats object del MP_SNAPSHOTS {_name(shard)}"
+            f"a log is being put back that goes on to event {mark.seq}: `{mark.told()}` loses nothing, and this ends "
+            f"with event {end.seq}. Where that copy is lost take its mark away: nats pub {mark_subject(shard)} ''"
         )
 
 
-def _name(shard: str) -> str:
-    return f"mending-{shard}"
+async def _write(nc: Client, shard: str, data: bytes, headers: dict[str, str]) -> None:
+    try:
+        await nc.jetstream(timeout=10).publish(mark_subject(shard), data, headers=headers)
+    except (NatsError, TimeoutError) as error:
+        raise ServerGone(f"that the log is being put back could not be written down: {said(error)}") from error
+
+
+def _digest(folder: Path) -> str:
+    return hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()

@@ -129,12 +129,14 @@ async def _mended(settings: OperatorSettings, folder: Path) -> Mended:
         else:
             seen = await _witnesses(settings, nc, manifest.end, found)
             if mark is None:
-                mark = mark_of(folder, manifest.end, found.epoch)
+                mark = mark_of("mpctl log mend", manifest.end, found.epoch, folder)
                 await leave_mark(nc, settings.shard, mark)
             seen.append(Witness("the mark of the mending", mark.stream_seq, mark.seq, mark.hash, mark.epoch))
             held.changed = True
             if found.finding is not None:
                 await _write_down(stream, found, folder, more=found.good != manifest.end)
+                await _must_be_as_found(stream, found)
+                await held.confirm()
                 await _deleted(nc, stream)
             epoch = await _put_back(settings, nc, folder, manifest, seen)
     return Mended(
@@ -160,8 +162,8 @@ def _resumed(settings: OperatorSettings, folder: Path, mark: Mark) -> Manifest:
     """The folder of the mending that was begun. Raises `Refused` for any other."""
     if not is_of(folder, mark):
         raise Refused(
-            f"a mending was begun, and the log as far as event {mark.seq} is kept in {mark.told()}: "
-            f"mpctl log mend {mark.folder}. {folder} is another folder. Where that one is lost: {_RESTORE}"
+            f"the log is being put back as far as event {mark.seq}: go on with `{mark.told()}`. "
+            f"{folder} is another folder. Where that one is lost: {_RESTORE}"
         )
     return _checked(settings, folder)
 
@@ -231,6 +233,13 @@ async def _put_back(
     stream = await prepare(nc, settings.shard, settings.replicas, resume=True)
     await append(nc, stream, batches(folder, manifest), manifest.end)
     return (await go_on(nc, stream, manifest.end, "segments", seen, new_epoch=True)).epoch
+
+
+async def _must_be_as_found(stream: LogStream, found: _Found) -> None:
+    """Raise `Refused` where somebody wrote meanwhile: what we looked at is not what would be deleted."""
+    state = await stream.state()
+    if state is None or state.last_seq != found.last:
+        raise Refused(f"{stream.name} is not what it was when we looked: somebody else puts it back, or writes to it")
 
 
 async def _deleted(nc: Client, stream: LogStream) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mpbus.reader import GENESIS, Commit, LogPosition
 from mpschema import subjects
+from nats.aio.client import Client
 
 from mpoperator.access import restoring
 from mpoperator.appending import append, prepare
@@ -18,7 +19,8 @@ from mpoperator.connections import archive as open_archive
 from mpoperator.connections import bus
 from mpoperator.continuing import Continued, go_on
 from mpoperator.errors import Refused
-from mpoperator.marks import must_not_be_marked
+from mpoperator.holding import Holding
+from mpoperator.marks import Mark, leave_mark, mark_of, must_not_be_marked
 from mpoperator.progress import meter
 from mpoperator.running import Answer
 from mpoperator.segments import Manifest, Writer, read_commits, read_manifest
@@ -125,7 +127,7 @@ async def bring_in(settings: OperatorSettings, folder: Path, *, resume: bool, ne
         await must_not_be_marked(nc, settings.shard, manifest.end)
         seen = await all_witnesses(settings, nc, manifest.end)
         stream = await prepare(nc, settings.shard, settings.replicas, resume=resume)
-        held.changed = True
+        await _begin(nc, held, stream, mark_of("mpctl log import --resume", manifest.end, folder=folder))
         rate = await append(nc, stream, batches(folder, manifest), manifest.end)
         then = await go_on(nc, stream, manifest.end, "segments", seen, new_epoch=new_epoch)
     return _written(str(folder), settings.shard, manifest.end, rate, then)
@@ -148,10 +150,27 @@ async def restore(settings: OperatorSettings, *, resume: bool, new_epoch: bool) 
         await must_not_be_marked(nc, settings.shard, chain.position)
         seen = await all_witnesses(settings, nc, chain.position)
         stream = await prepare(nc, settings.shard, settings.replicas, resume=resume)
-        held.changed = True
+        command = "mpctl log restore --from archive --resume"
+        await _begin(nc, held, stream, mark_of(command, chain.position, chain.epoch))
         rate = await append(nc, stream, _archived(archive, Chain("archive", subject), last), chain.position)
         then = await go_on(nc, stream, chain.position, "archive", seen, new_epoch=new_epoch)
     return _written("the archive", settings.shard, chain.position, rate, then)
+
+
+async def _begin(nc: Client, held: Holding, stream: LogStream, mark: Mark) -> None:
+    """Write down what the log will be, before the first of it is written: from here on it may be half there.
+
+    Raises `Refused` where the stream goes on behind the end of it: somebody wrote there.
+    """
+    state = await stream.state()
+    if state is not None and state.last_seq > mark.stream_seq:
+        raise Refused(
+            f"{stream.name} goes on to commit {state.last_seq}, behind commit {mark.stream_seq} with which this ends: "
+            "a kernel led there. See context/operations/prove-the-log.md"
+        )
+    await held.confirm()
+    await leave_mark(nc, stream.shard, mark)
+    held.changed = True
 
 
 def _written(origin: str, shard: str, end: LogPosition, rate: int, then: Continued) -> Written:

@@ -79,6 +79,14 @@ class Head:
 
 
 @dataclass(frozen=True)
+class Restoration:
+    """The log was put back from a copy that ended at an event. An epoch begins with it."""
+
+    epoch: int
+    at_seq: int
+
+
+@dataclass(frozen=True)
 class Lease:
     """The right to deliver one webhook, as its `epoch` proves."""
 
@@ -152,12 +160,16 @@ class Ledger(Protocol):
         """The workspaces that something happened in after one event and up to another."""
         ...
 
-    async def restoration(self) -> tuple[int, int]:
-        """The epoch in which the log was last put back from a copy, and the event that the copy ended at; or zeros."""
+    async def restorations(self) -> list[Restoration]:
+        """Every time the log was put back from a copy, oldest first."""
         ...
 
-    async def go_back(self, epoch: int, at_seq: int) -> int:
-        """What stood beyond the end of that copy returns there. Returns how many did."""
+    async def go_back(self, restorations: Sequence[Restoration]) -> int:
+        """Every place returns to the lowest end of those copies that are newer than itself. Returns how many moved.
+
+        So do its beginning and what waits. Leases on such places end, also where nothing moves: whoever held one may
+        still count by the log of before.
+        """
         ...
 
     async def changed(self, after_seq: int) -> list[tuple[Webhook, list[Parked]]]:

@@ -125,17 +125,23 @@ class Service:
             running.lane.wake(head, before.seq if near and workspace_id not in busy else None)
 
     async def _check_restoration(self) -> None:
-        """Positions in a part of the log that is lost go back to its end; so does what is known of webhooks."""
-        epoch, at_seq = await self._ledger.restoration()
+        """Places in a part of the log that is lost go back to where it began; what is known of webhooks is asked anew.
+
+        Every restoration counts that a place has not seen, not the newest alone: several may be new at once.
+        """
+        restorations = await self._ledger.restorations()
+        epoch = max((each.epoch for each in restorations), default=0)
         if epoch <= self._restored_epoch:
             return
         tasks = [running.task for running in self._running.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        moved = await self._ledger.go_back(epoch, at_seq)
-        self._restored_epoch, self._seen_seq = epoch, 0
-        log.info("webhooks.log_restored", at_seq=at_seq, moved=moved)
+        self._collect()  # Their places are of before: no beat may save them.
+        moved = await self._ledger.go_back(restorations)
+        self._known, self._resting = {}, {}
+        self._restored_epoch, self._seen_seq, self._next_beat = epoch, 0, 0.0
+        log.info("webhooks.log_restored", epoch=epoch, moved=moved)
 
     def _learn(self, webhook: Webhook, parked: list[Parked]) -> None:
         self._seen_seq = max(self._seen_seq, webhook.last_seq)

@@ -9,7 +9,8 @@ import time
 
 import structlog
 from mpbus.connect import BusClient
-from mpbus.errors import BusError
+from mpbus.errors import BusError, LogIncomplete
+from mpbus.marks import lacking
 from mpbus.objects import access_object, load_object
 from mpbus.reader import GENESIS, Commit, LogPosition, LogReader
 from mpschema.rejections import Code
@@ -49,7 +50,13 @@ class Access:
         """True once it has held all that was in the log: before, what it holds may have ended since."""
 
     async def begin(self) -> LogPosition:
-        """Load what a kernel wrote down last, and say from where on the log has to be read. Raises what is `AWAY`."""
+        """Load what a kernel wrote down last, and say from where on the log has to be read. Raises what is `AWAY`.
+
+        Raises `LogIncomplete`, which is one of them, while the log is being put back: what ended in the part that is
+        still to come would be good again.
+        """
+        if lacks := await lacking(self._nats, self._shard, await self._reader.head()):
+            raise LogIncomplete(lacks)
         try:
             data = await load_object(self._nats, access_object(self._shard), LOAD_SECONDS)
         except AWAY as error:

@@ -21,7 +21,7 @@ from mpoperator.chain import Chain
 from mpoperator.checkpoints import Heads
 from mpoperator.cluster import cluster
 from mpoperator.holding import holding
-from mpoperator.marks import must_not_be_marked, take_mark_away
+from mpoperator.marks import leave_mark, mark_of, must_not_be_marked, take_mark_away
 from mpoperator.moving import batches
 from mpoperator.progress import meter
 from mpoperator.restoration import Origin, begin_epoch, commands_decided
@@ -81,6 +81,9 @@ async def restore(settings: OperatorSettings, folder: Path, *, drop: bool, resum
                 await drop_read_models(found)
             else:
                 await must_fit(found, backup, heads)
+            await held.confirm()
+            mark = mark_of("mpctl backup restore --resume", segment.end, folder=folder)
+            await leave_mark(found.nc, backup.shard, mark)
             held.changed = True
             epoch, rate = await _put_back(found.nc, settings, folder, backup, segment, epoch_of(seen), resume=resume)
     return Restored(

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from redis.exceptions import RedisError
 
 from mpoperator.cluster import GONE, Cluster, cluster
-from mpoperator.doctor import counting, credentials, database, folding, leading, log, machine, servers, streams
+from mpoperator.doctor import counting, credentials, database, folding, leading, log, machine, servers, streams, tail
 from mpoperator.doctor.report import Check, Report, State, follows, unknown
 from mpoperator.errors import said
 from mpoperator.settings import OperatorSettings
@@ -22,6 +22,7 @@ _LOOKS: tuple[tuple[str, str, Callable[[Cluster], Awaitable[list[Check]]]], ...]
     ("credential servers", "nats", credentials.credential_checks),
     ("clock servers", "nats", servers.clock_checks),
     ("streams", "nats", streams.stream_checks),
+    ("mending", "nats", tail.mending_checks),
     ("log chain", "nats", log.log_checks),
     ("intake", "nats", streams.intake_checks),
     ("leader", "nats", leading.leader_checks),
@@ -64,8 +65,10 @@ async def _looked(
 def deduced(checks: list[Check]) -> list[Check]:
     """The same, where what no kernel does follows from the line of a kernel: where none of them is well.
 
-    A gateway's door is closed while it cannot read the log to its end, as without NATS.
+    A gateway's door is closed while it cannot read the log to its end, as without NATS. What rests on the whole log
+    waits until it is whole.
     """
+    checks = _waiting(checks)
     kernels = [check for check in checks if check.name.startswith("service kernel-")]
     well = not kernels or any(check.state is State.OK for check in kernels)
     bad = {check.name for check in checks if check.state is not State.OK}
@@ -73,6 +76,28 @@ def deduced(checks: list[Check]) -> list[Check]:
     causes["progress"] = "leader" if "leader" in bad else causes["leader"]
     causes |= {check.name: "nats" for check in checks if check.detail.startswith(_DOOR_CLOSED)}
     return [follows(check, check.because or causes.get(check.name, "")) for check in checks]
+
+
+def _waiting(checks: list[Check]) -> list[Check]:
+    """The same, where nobody is told to mend by itself what follows from a log that is not whole."""
+    states = {check.name: check.state for check in checks}
+    mending, log_state = states.get(tail.MENDING, State.OK), states.get(tail.LOG, State.OK)
+    begun = tail.MENDING if mending is State.PROBLEM else ""
+    unwhole = tail.MENDING if mending is not State.OK else tail.LOG if log_state is not State.OK else ""
+    causes = {tail.MENDING: begun, tail.LOG: unwhole}
+    waiting = [_waits(check, causes[check.because]) if check.because in causes else check for check in checks]
+    half = begun or (tail.LOG if log_state is State.PROBLEM else "")
+    return [_waits(check, half) if half and _would_lead(check) else check for check in waiting]
+
+
+def _would_lead(check: Check) -> bool:
+    """Whether what mends it has a kernel lead, which on half a log goes on where something is missing."""
+    of_kernels = check.name == "leader" or check.name.startswith("service kernel-")
+    return of_kernels and check.state is State.PROBLEM and not check.because
+
+
+def _waits(check: Check, cause: str) -> Check:
+    return replace(check, because=cause, mend=tail.waits_for(cause) if cause and check.mend else check.mend)
 
 
 def _strict(checks: list[Check]) -> Report:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncpg
-from mpbus.errors import BusError
+from mpbus.errors import BusError, LogReplaced
 from mpbus.reader import Commit, LogReader
 from mpschema.codec import MalformedCommit
 from mpschema.registry import EVENTS
@@ -11,6 +11,7 @@ from mpviews import VIEWS
 
 from mpoperator.cluster import Cluster
 from mpoperator.doctor.report import Check, follows, ok, problem, unknown, warning
+from mpoperator.doctor.tail import LOG, newest, only_then
 
 _PROJECTIONS = """
 SELECT name, version, position, stream_seq, hash, state, error, owner, lag_seconds, build, phase,
@@ -21,6 +22,8 @@ _TYPES = "SELECT event_type, count(*) AS events, min(seq) AS first FROM mp.log_e
 _LAG_WARNS_SECONDS = 30.0
 _LAG_WARNS_EVENTS = 100_000
 _SCAN_SECONDS = 20.0
+_REPLACED = (LogReplaced.__name__, "the log has another commit at ")
+"""How a projection says that the log is not the one that it folded."""
 _MOVING = ("filling", "following")
 """Phases of builds that do not serve yet."""
 
@@ -47,7 +50,7 @@ async def projection_checks(cluster: Cluster) -> list[Check]:
 async def _head(cluster: Cluster) -> Commit | None:
     """The newest commit; None where it cannot be read, which other lines say."""
     try:
-        return await cluster.head() if cluster.nc else None
+        return await newest(cluster) if cluster.nc else None
     except (BusError, MalformedCommit):
         return None
 
@@ -70,12 +73,7 @@ async def event_type_checks(cluster: Cluster) -> list[Check]:
 async def _one(cluster: Cluster, row: asyncpg.Record, end: int | None, filled: set[int]) -> Check:
     name, at = f"projection {row['name']}", row["position"]
     if row["state"] == "halted":
-        rebuild = f"`mpctl projection rebuild {row['name']}`"
-        mend = f"deploy the fix and restart the projectors; where its rows are damaged: {rebuild}"
-        if any(name in str(row["error"]) for name in ("ChainBroken", "ForeignMessage")):
-            mend = "see the line `log chain` here: it goes on by itself once the log is put back"
-            return follows(problem(name, f"halted after event {at:,}: {row['error']}", mend), "log chain")
-        return problem(name, f"halted after event {at:,}: {row['error']}", mend)
+        return judge_halt(row["name"], at, str(row["error"]))
     if not row["owned"]:
         behind = "" if end is None else f", {max(0, end - at):,} behind"
         detail = f"unowned: no projector folds it, it stands at event {at:,}{behind}"
@@ -89,12 +87,28 @@ async def _one(cluster: Cluster, row: asyncpg.Record, end: int | None, filled: s
     if end is None:
         return unknown(name, f"at event {at:,}; the log cannot be read to compare", because=_unread(cluster))
     if wrong := await _of_another_log(cluster, row):
-        return problem(name, wrong, f"mpctl projection rebuild {row['name']}")
+        return follows(problem(name, wrong, only_then(f"mpctl projection rebuild {row['name']}")), LOG)
     lag = max(0, end - at)
     detail = f"{row['state']} at event {at:,}, {lag:,} behind, owned by {row['owner']}"
     if lag and (row["lag_seconds"] > _LAG_WARNS_SECONDS or lag > _LAG_WARNS_EVENTS):
         return warning(name, detail, "`mpctl top` shows whether it catches up; more projectors share the work")
     return ok(name, detail)
+
+
+def judge_halt(projection: str, at: int, error: str) -> Check:
+    """What a projection that halted needs: by the kind of its error it is the log, and not the projection."""
+    name, detail = f"projection {projection}", f"halted after event {at:,}: {error}"
+    rebuild = f"mpctl projection rebuild {projection}"
+    if _replaced(error):
+        return follows(problem(name, detail, only_then(rebuild)), LOG)
+    if any(kind in error for kind in ("ChainBroken", "ForeignMessage")):
+        mend = "see the line `log chain` here: it goes on by itself once the log is put back"
+        return follows(problem(name, detail, mend), "log chain")
+    return problem(name, detail, f"deploy the fix and restart the projectors; where its rows are damaged: `{rebuild}`")
+
+
+def _replaced(error: str) -> bool:
+    return any(each in error for each in _REPLACED)
 
 
 def _projector(cluster: Cluster) -> str:
@@ -115,8 +129,11 @@ def _build(row: asyncpg.Record) -> Check:
     """A build that does not serve yet: it hurts nobody, and must not be forgotten."""
     name, at = f"build {row['name']} {row['build']}", row["position"]
     if row["state"] == "halted":
-        mend = f"mpctl projection drop {row['name']}@{row['build']}"
-        return problem(name, f"halted after event {at:,}: {row['error']}", mend)
+        drop = f"mpctl projection drop {row['name']}@{row['build']}"
+        detail = f"halted after event {at:,}: {row['error']}"
+        if _replaced(str(row["error"])):
+            return follows(problem(name, detail, only_then(drop)), LOG)
+        return problem(name, detail, drop)
     if not row["owned"]:
         drop = f"`mpctl projection drop {row['name']}@{row['build']}`"
         mend = f"start a projector of version {row['version']}, or: {drop}"

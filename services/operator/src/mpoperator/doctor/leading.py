@@ -9,15 +9,22 @@ from mpbus.errors import BusError
 from mpbus.streams import INTAKE_CONSUMER
 from mpschema import subjects
 from mpschema.codec import MalformedCommit
+from nats.js.errors import NotFoundError
 
+from mpoperator.access import HOLDER
 from mpoperator.cluster import Cluster
 from mpoperator.doctor.electing import election_checks
-from mpoperator.doctor.report import Check, ok, problem, unknown, warning
+from mpoperator.doctor.report import Check, follows, ok, problem, unknown, warning
+from mpoperator.doctor.tail import LOG, MENDING, beyond, ends_seen, judge_tail
 from mpoperator.leases import Holder, deciding_holder, holder_in_redis
 
 _MOVES_SECONDS = 1.0
 _LOOKS = 4
 """Longer than what is answered may wait for its discard."""
+_TOOL = (
+    "wait for it; a run that was cut off is typed again: `mpctl log mend DIR`, or what put the log back, "
+    "with --resume; see context/operations/prove-the-log.md"
+)
 
 
 async def leader_checks(cluster: Cluster) -> list[Check]:
@@ -25,13 +32,21 @@ async def leader_checks(cluster: Cluster) -> list[Check]:
     checks = _judge(cluster, await deciding_holder(cluster), await holder_in_redis(cluster))
     if cluster.nc is None:
         return [*checks, unknown("log", "NATS does not answer", because="nats")]
+    seen = await ends_seen(cluster)
     try:
         head = await cluster.head()
+    except NotFoundError:
+        name = subjects.log_stream(cluster.shard)
+        return [*checks, unknown(LOG, "there is no log stream", because=f"stream {name}")]
     except (BusError, MalformedCommit) as error:
         return [*checks, unknown("log", f"its newest commit cannot be read: {error}", because="log chain")]
+    lost = judge_tail(head.position.seq if head else 0, await beyond(cluster, seen, head))
     if head is None:
-        return [*checks, warning("log", "is empty: no kernel has ever led here", cluster.serve("kernel-1", "mpkernel"))]
-    checks.append(ok("log", f"event {head.position.seq:,}, commit {head.stream_seq:,}, epoch {head.header.epoch}"))
+        start = cluster.serve("kernel-1", "mpkernel")
+        empty = warning("log", "is empty: no kernel has ever led here", start)
+        return [*checks, lost or follows(empty, MENDING)]
+    whole = ok("log", f"event {head.position.seq:,}, commit {head.stream_seq:,}, epoch {head.header.epoch}")
+    checks.append(lost or whole)
     checks += await election_checks(cluster, head)
     checks.append(await _progress(cluster))
     return checks
@@ -47,12 +62,20 @@ def _judge(cluster: Cluster, right: Holder, turn: Holder | None) -> list[Check]:
     if not right.holder:
         detail = "no kernel holds the lease: commands wait and are not decided"
         return [problem("leader", detail, cluster.serve("kernel-1", "mpkernel"))]
-    checks = [ok("leader", f"{right.holder} holds the lease")]
+    checks = [judge_holder(right.holder)]
     if turn is not None and turn.holder not in (None, right.holder):
         detail = f"{turn.holder} holds the key in Redis: a change of the leader is slower meanwhile"
         mend = f"if it does not go by itself: redis-cli -u URL DEL mp:lease:kernel-{cluster.shard}"
         checks.append(warning("lease redis", detail, mend))
     return checks
+
+
+def judge_holder(holder: str) -> Check:
+    """Whether who holds the lease can lead: a tool of ours holds it so that nobody does."""
+    if not holder.startswith(HOLDER):
+        return ok("leader", f"{holder} holds the lease")
+    detail = f"a tool holds it ({holder}): no kernel leads until it is done or for an hour"
+    return follows(warning("leader", detail, _TOOL), MENDING)
 
 
 async def _progress(cluster: Cluster) -> Check:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 LINES = (
     "nats", "nats sync", "nats storage", "nats account", "redis", "credential *", "clock *",
-    "streams", "streams apart", "stream *", "log ingest", "readers", "copies *", "log chain",
+    "streams", "streams apart", "stream *", "log ingest", "readers", "copies *", "mending", "log chain",
     "intake", "intake consumer", "intake backlog",
     "leader", "lease *", "log", "elections", "time", "line", "progress", "feed",
     "postgres", "schema", "role *", "rows", "rows *", "grants", "grants *",

@@ -8,7 +8,8 @@ from mpschema import subjects
 from mpschema.codec import LevelTooHigh
 
 from mpoperator.cluster import Cluster
-from mpoperator.doctor.report import Check, ok, problem, unknown
+from mpoperator.doctor.report import Check, follows, ok, problem, unknown
+from mpoperator.doctor.tail import MENDING
 
 _LOOKED_AT = 64
 """Newest commits that are verified; all of them is what `mpctl log verify` does."""
@@ -34,7 +35,7 @@ async def log_checks(cluster: Cluster) -> list[Check]:
                 return [problem("log chain", f"commit {stream_seq} is missing", "mpctl log verify")]
             position = verify(position, stream_seq, commit.subject, commit.data, commit.hash).position
     except ChainBroken as error:
-        return [problem("log chain", f"every reader halts: {error}", _MEND)]
+        return [follows(problem("log chain", f"every reader halts: {error}", _MEND), MENDING)]
     except LevelTooHigh as error:
         return [problem("log chain", str(error), "use mpctl of the newer release")]
     return [ok("log chain", f"its newest {last - first + 1} commits verify, to event {position.seq:,}")]

@@ -8,16 +8,22 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from mpbus.errors import LogReplaced
 from mpbus.vitals import OK
 from mpd.shapes import flaws_in, remedy
 
 from mpoperator.cluster import Cluster
 from mpoperator.doctor.report import Check, follows, ok, problem, unknown, warning
+from mpoperator.doctor.tail import LOG, only_then
 
 _SECRETS = ("pepper", "token_key", "webhook_key")
 _PUBLIC = {".pub"}
 _RESTS_ON = {"nats": "nats", "log": "nats", "postgres": "postgres", "redis": "redis"}
 """The line of the server that each fact of a service is about."""
+_ASKS = ", run `python -m mprelay --rebuild`"
+"""What a relay asks for whose feed is not of the log: said here behind what comes first."""
+_REPLACED = LogReplaced(0).detail
+"""Why whoever reads halts at a log that was put back to a place before its own."""
 _FREE_WARNS_BYTES = 2 << 30
 _FREE_FAILS_BYTES = 256 << 20
 
@@ -30,11 +36,12 @@ async def service_checks(cluster: Cluster) -> list[Check]:
     checks = []
     for name, url in services.items():
         facts = await cluster.get_json(f"{url.rstrip('/')}/readyz")
-        checks += [_service(cluster, name, url, facts), *_concerns(name, facts)]
+        checks += [judge_service(cluster, name, url, facts), *_concerns(name, facts)]
     return checks
 
 
-def _service(cluster: Cluster, name: str, url: str, facts: dict[str, object] | None) -> Check:
+def judge_service(cluster: Cluster, name: str, url: str, facts: dict[str, object] | None) -> Check:
+    """What a service's own word means; None where it says nothing."""
     label = f"service {name}"
     if facts is None:
         return problem(label, f"does not answer at {url}", cluster.start(name))
@@ -42,7 +49,7 @@ def _service(cluster: Cluster, name: str, url: str, facts: dict[str, object] | N
     detail = ", ".join(f"{key} {value}" for key, value in shown.items()) if isinstance(shown, dict) else str(shown)
     ready = facts.get("ready", facts.get("status") == "ok")
     if not ready:
-        why = facts.get("halted_by") or facts.get("waits_for") or detail
+        why = str(facts.get("halted_by") or facts.get("waits_for") or detail).replace(_ASKS, "")
         return follows(problem(label, f"is not ready: {why}", _mend_of(cluster, name, facts)), _server_away(facts))
     return ok(label, f"ready: {detail}")
 
@@ -50,7 +57,7 @@ def _service(cluster: Cluster, name: str, url: str, facts: dict[str, object] | N
 def _server_away(facts: dict[str, object]) -> str:
     """The line of the server that a service says it lacks, empty where it lacks none or is halted."""
     if "halted_by" in facts:
-        return "log chain" if "relay --rebuild" not in str(facts["halted_by"]) else ""
+        return LOG if any(each in str(facts["halted_by"]) for each in (_ASKS, _REPLACED)) else "log chain"
     lease = str(facts.get("lease", OK))
     away = next((line for word, line in _RESTS_ON.items() if facts.get(word, OK) != OK), "")
     return away or ("nats" if "jetstream" in lease else "")
@@ -58,8 +65,10 @@ def _server_away(facts: dict[str, object]) -> str:
 
 def _mend_of(cluster: Cluster, name: str, facts: dict[str, object]) -> str:
     """A restart would wait, or halt, again: it goes on by itself once what it names is there."""
-    if "relay --rebuild" in str(facts.get("halted_by")):
-        return cluster.module("mprelay --rebuild")
+    if _ASKS in str(facts.get("halted_by")):
+        return only_then(cluster.module("mprelay --rebuild"))
+    if _REPLACED in str(facts.get("halted_by")):
+        return "see the lines `log`, `feed` and `projection *` here: it goes on once the log holds again what it read"
     if "was made anew" in str(facts.get("halted_by")):
         return "see `Halted` in context/operations/readiness.md: it goes on by itself once the stream is purged"
     if "halted_by" in facts:

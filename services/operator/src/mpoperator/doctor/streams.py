@@ -9,7 +9,7 @@ from mpbus.accounts import ABOUT_US, NOBODYS_ACCOUNT, STREAMS_ACCOUNT
 from mpbus.connect import shows_who_it_is
 from mpbus.errors import Denied
 from mpbus.ingest import ingest_of
-from mpbus.streams import COMMAND_BYTES_MAX, COMMAND_MESSAGES_MAX, INTAKE_CONSUMER, intake_consumer
+from mpbus.streams import COMMAND_BYTES_MAX, COMMAND_MESSAGES_MAX, INTAKE_CONSUMER, SNAPSHOT_STREAM, intake_consumer
 from mpbus.streams import command_stream as command_config
 from mpbus.streams import feed_stream as feed_config
 from mpbus.streams import lease_stream as lease_config
@@ -19,7 +19,8 @@ from nats.aio.client import Client
 from nats.js import api
 
 from mpoperator.cluster import WAIT_SECONDS, Cluster
-from mpoperator.doctor.report import Check, ok, problem, unknown, warning
+from mpoperator.doctor.report import Check, follows, ok, problem, unknown, warning
+from mpoperator.doctor.tail import LOG, MENDING, newest, only_then
 
 _PAGE = "see context/operations/credentials.md"
 _UNLIMITED = {
@@ -39,6 +40,7 @@ _REPLICATED = 3
 """Copies a stream should have where there are nodes for them."""
 _CONSUMERS_MAX, _CONSUMERS_WARN = 1_000, 0.5
 """What nats-server allows a stream where nothing else is set (`default_max_consumers`)."""
+_SNAPSHOTS_LOST = "nobody reads snapshots, or whether a mending was begun"
 _BACKLOG_WARNS = 0.5
 _FEED_LAG_WARNS = 10_000
 
@@ -61,19 +63,28 @@ async def stream_checks(cluster: Cluster) -> list[Check]:
             continue
         checks.append(_settings(cluster, config, info))
         if config.name == subjects.log_stream(shard):
-            checks += [_ingest(cluster, config), _readers(cluster, info)]
+            checks.append(_ingest(cluster, config))
         checks.append(await _copies(cluster, str(config.name), info))
-    return checks
+    counts = {name: await _consumers_of(cluster, name) for name in (subjects.log_stream(shard), SNAPSHOT_STREAM)}
+    return [*checks, judge_readers(counts, cluster.module("mpbus provision --end-readers"))]
 
 
-def _readers(cluster: Cluster, info: dict[str, Any]) -> Check:
-    """How many consumers a stream has: NATS gives it no more than so many, and whoever comes then reads nothing."""
-    count = int(info["state"]["consumer_count"])
-    if count < _CONSUMERS_MAX * _CONSUMERS_WARN:
-        return ok("readers", f"{count} consumers of {_CONSUMERS_MAX:,}")
-    detail = f"{count} consumers of {_CONSUMERS_MAX:,}: beyond that nobody reads the log, or leads"
-    told = problem if count >= _CONSUMERS_MAX else warning
-    return told("readers", detail, cluster.module("mpbus provision --end-readers"))
+async def _consumers_of(cluster: Cluster, name: str) -> int:
+    """How many a stream has; none where it is not there, which other lines say."""
+    info = await cluster.stream(name)
+    return int(info["state"]["consumer_count"]) if info else 0
+
+
+def judge_readers(counts: dict[str, int], mend: str) -> Check:
+    """How many consumers streams have: NATS gives each no more than so many, and whoever comes then reads nothing."""
+    many = {name: count for name, count in counts.items() if count >= _CONSUMERS_MAX * _CONSUMERS_WARN}
+    each = ", ".join(f"{count:,} consumers of {name}" for name, count in (many or counts).items())
+    detail = f"{each}, and NATS allows each {_CONSUMERS_MAX:,}"
+    if not many:
+        return ok("readers", detail)
+    lost = [_SNAPSHOTS_LOST if name == SNAPSHOT_STREAM else "nobody reads the log, or leads" for name in many]
+    told = problem if max(many.values()) >= _CONSUMERS_MAX else warning
+    return told("readers", f"{detail}: beyond that {', and '.join(lost)}", mend)
 
 
 async def _apart(nc: Client) -> Check:
@@ -109,12 +120,12 @@ async def feed_checks(cluster: Cluster) -> list[Check]:
     info = await cluster.stream(name) if cluster.nc else None
     if info is None:
         return [unknown("feed", "there is no feed to look at", because=_why_not(cluster, name))]
-    head = await cluster.head()
+    head = await newest(cluster)
     last, end = info["state"]["last_seq"], head.position.seq if head else 0
     mend = cluster.serve("relay-1", "mprelay")
     if last > end:
-        detail = f"goes on to event {last}, the log ends with {end}: it is of another log"
-        return [problem("feed", detail, cluster.module("mprelay --rebuild"))]
+        detail = f"goes on to event {last:,}, the log ends with {end:,}: it is of another log, or the log lost its end"
+        return [follows(problem("feed", detail, only_then(cluster.module("mprelay --rebuild"))), LOG)]
     if end - last > _FEED_LAG_WARNS or (end and not last):
         return [warning("feed", f"is at event {last:,} of {end:,}: no relay runs, or it is slow", mend)]
     return [ok("feed", f"at event {last:,} of {end:,}")]
@@ -147,9 +158,10 @@ def _ingest(cluster: Cluster, config: api.StreamConfig) -> Check:
 
 def _missing(cluster: Cluster, name: str) -> Check:
     mend = cluster.module("mpbus provision")
-    if name == subjects.log_stream(cluster.shard):
+    lost = name == subjects.log_stream(cluster.shard)
+    if lost:
         mend = f"in a new installation: `{mend}`; if it was there and is lost: `mpctl backup restore DIR`"
-    return problem(f"stream {name}", "does not exist", mend)
+    return follows(problem(f"stream {name}", "does not exist", mend), MENDING if lost else "")
 
 
 def _settings(cluster: Cluster, config: api.StreamConfig, info: dict[str, Any]) -> Check:

@@ -9,7 +9,7 @@ from mpschema.registry import EVENTS
 from mpschema.webhook import WORKER
 
 from mpwebhooks.adapters.postgres import Database
-from mpwebhooks.ports import Head, Message, Parked, Webhook
+from mpwebhooks.ports import Head, Message, Parked, Restoration, Webhook
 
 _HEAD = "SELECT last_seq, epoch FROM mp.log_commits ORDER BY stream_seq DESC LIMIT 1"
 _BUSY = "SELECT DISTINCT workspace_id FROM mp.log_events WHERE seq > $1 AND seq <= $2"
@@ -36,7 +36,7 @@ _OF_KEY = _TOLD + "AND event.aggregate = $7 AND event.aggregate_id = $8 ORDER BY
 _RESTORED = """
 SELECT event FROM mp.log_events
 WHERE workspace_id = 'system' AND aggregate_id = 'log' AND event_type LIKE 'mp.log.LogRestored.%'
-ORDER BY seq DESC LIMIT 1
+ORDER BY seq
 """
 _END = 2**62
 
@@ -58,14 +58,12 @@ class Archive:
         async with self._database.connection() as connection:
             return {row["workspace_id"] for row in await connection.fetch(_BUSY, after, upto)}
 
-    async def restoration(self) -> tuple[int, int]:
-        """The epoch in which the log was last put back from a copy, and the event that the copy ended at; or zeros."""
+    async def restorations(self) -> list[Restoration]:
+        """Every time the log was put back from a copy, oldest first."""
         async with self._database.connection() as connection:
-            line = await connection.fetchval(_RESTORED)
-        if line is None:
-            return 0, 0
-        record = codec.decode_record(line)
-        return record.epoch, record.data.at_seq
+            rows = await connection.fetch(_RESTORED)
+        records = [codec.decode_record(row["event"]) for row in rows]
+        return [Restoration(record.epoch, record.data.at_seq) for record in records]
 
     async def changed(self, after_seq: int) -> list[tuple[Webhook, list[Parked]]]:
         """Webhooks that an event after this one changed, oldest change first, with all that is parked of each."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from mpwebhooks.adapters.events import Archive
 from mpwebhooks.adapters.postgres import Database
-from mpwebhooks.ports import Lease, LeaseLost, Place, Waiting
+from mpwebhooks.ports import Lease, LeaseLost, Place, Restoration, Waiting
 
 _PRESENT = """
 INSERT INTO mp_webhooks.workers (node, lease_until) VALUES ($1, now() + make_interval(secs => $2))
@@ -18,10 +18,13 @@ ON CONFLICT (node) DO UPDATE SET lease_until = EXCLUDED.lease_until
 """
 _FORGET_WORKER = "DELETE FROM mp_webhooks.workers WHERE node = $1 OR lease_until < now()"
 _ENSURE = """
-INSERT INTO mp_webhooks.positions (workspace_id, webhook_id, position, started_seq)
-SELECT workspace_id, id, after_seq, started_seq FROM mp.webhooks WHERE state <> 'removed'
+INSERT INTO mp_webhooks.positions (workspace_id, webhook_id, position, epoch, started_seq)
+SELECT workspace_id, id, after_seq,
+    coalesce((SELECT epoch FROM mp.log_commits ORDER BY stream_seq DESC LIMIT 1), 0), started_seq
+FROM mp.webhooks WHERE state <> 'removed'
 ON CONFLICT DO NOTHING
 """
+"""A new place is one in the log as it is now: no restoration of before concerns it."""
 _REMOVED = """
 DELETE FROM mp_webhooks.{} AS ours USING mp.webhooks AS webhook
 WHERE (webhook.workspace_id, webhook.id) = (ours.workspace_id, ours.webhook_id) AND webhook.state = 'removed'
@@ -82,9 +85,31 @@ ON CONFLICT (workspace_id, webhook_id, key) DO UPDATE SET after_seq = EXCLUDED.a
 _FORGET = "DELETE FROM mp_webhooks.waiting WHERE workspace_id = $1 AND webhook_id = $2 AND key = $3"
 _FORGET_ALL = "DELETE FROM mp_webhooks.waiting WHERE workspace_id = $1 AND webhook_id = $2"
 _BACK = """
-UPDATE mp_webhooks.positions SET position = $2 WHERE epoch < $1 AND position > $2 RETURNING workspace_id, webhook_id
+UPDATE mp_webhooks.positions AS place SET position = least(place.position, older.end_seq),
+    started_seq = least(place.started_seq, older.end_seq), epoch = $3,
+    owner = NULL, owner_epoch = place.owner_epoch + 1, lease_until = NULL
+FROM (
+    SELECT each.workspace_id, each.webhook_id, each.position, min(restored.at_seq) AS end_seq
+    FROM mp_webhooks.positions AS each
+    JOIN unnest($1::bigint[], $2::bigint[]) AS restored(epoch, at_seq) ON restored.epoch > each.epoch
+    GROUP BY each.workspace_id, each.webhook_id
+) AS older
+WHERE (place.workspace_id, place.webhook_id) = (older.workspace_id, older.webhook_id) AND place.epoch < $3
+RETURNING place.workspace_id, place.webhook_id, older.end_seq, older.position > older.end_seq AS moved
 """
-_FORGET_LOST = "DELETE FROM mp_webhooks.waiting WHERE (workspace_id, webhook_id) = ($1, $2) AND after_seq >= $3"
+"""A place takes the newest epoch, so it goes back once. Its epoch is looked at again: another worker may be first."""
+_ENDS = """
+unnest($1::text[], $2::text[], $3::bigint[]) AS back(workspace_id, webhook_id, end_seq)
+WHERE (waits.workspace_id, waits.webhook_id) = (back.workspace_id, back.webhook_id)
+"""
+_FORGET_LOST = f"""
+DELETE FROM mp_webhooks.waiting AS waits USING {_ENDS} AND waits.after_seq >= back.end_seq
+"""  # noqa: S608 - constants of this file
+_UNPARK_LOST = f"""
+UPDATE mp_webhooks.waiting AS waits SET parked_seq = NULL, attempts = 0, due_at = now()
+FROM {_ENDS} AND waits.parked_seq > back.end_seq
+"""  # noqa: S608 - constants of this file
+"""The event that parked it is gone: nobody could requeue the key, so it is tried again."""
 
 
 class Positions(Archive):
@@ -127,13 +152,15 @@ class Positions(Archive):
         async with self._database.connection() as connection:
             await connection.execute(_FORGET_WORKER, node)
 
-    async def go_back(self, epoch: int, at_seq: int) -> int:
-        """The log was put back from a copy in this epoch: what stood beyond its end returns there. Returns how many."""
+    async def go_back(self, restorations: Sequence[Restoration]) -> int:
+        """See `ports.Ledger`."""
+        epochs = [each.epoch for each in restorations]
         async with self._database.connection() as connection, connection.transaction():
-            rows = await connection.fetch(_BACK, epoch, at_seq)
-            for row in rows:
-                await connection.execute(_FORGET_LOST, *row, at_seq)
-        return len(rows)
+            rows = await connection.fetch(_BACK, epochs, [each.at_seq for each in restorations], max(epochs))
+            ends = [[row[name] for row in rows] for name in ("workspace_id", "webhook_id", "end_seq")]
+            for statement in (_FORGET_LOST, _UNPARK_LOST):
+                await connection.execute(statement, *ends)
+        return sum(row["moved"] for row in rows)
 
     async def place(self, lease: Lease) -> Place:
         """See `ports.Store`."""
