@@ -104,49 +104,49 @@ class FaultyLedger:
         self._node = node
 
     async def register(self, views: Sequence[View]) -> None:
-        """See `Ledger`."""
+        """See `ProjectionLedger`."""
         await self._reach()
         await self._ledger.register(views)
 
     async def strangers(self) -> dict[str, int]:
-        """See `Ledger`."""
+        """See `ProjectionLedger`."""
         return await self._ledger.strangers()
 
     async def claim(self, node: str, holding: int) -> list[Lease]:
-        """See `Ledger`. What is claimed and not heard of runs out."""
+        """See `ProjectionLedger`. What is claimed and not heard of runs out."""
         await self._reach()
         leases = await self._ledger.claim(node, holding)
         await self._answer()
         return leases
 
     async def renew(self, node: str, reports: Sequence[Report]) -> set[str]:
-        """See `Ledger`."""
+        """See `ProjectionLedger`."""
         await self._reach()
         owned = await self._ledger.renew(node, reports)
         await self._answer()
         return owned
 
     async def release(self, node: str, leases: Sequence[Lease]) -> None:
-        """See `Ledger`."""
+        """See `ProjectionLedger`."""
         await self._reach()
         await self._ledger.release(node, leases)
         await self._answer()
 
     async def excess(self, node: str, holding: int) -> int:
-        """See `Ledger`."""
+        """See `ProjectionLedger`."""
         return await self._ledger.excess(node, holding)
 
     async def leave(self, node: str) -> None:
-        """See `Ledger`."""
+        """See `ProjectionLedger`."""
         await self._reach()
         await self._ledger.leave(node)
 
     async def open(self, lease: Lease, view: View) -> ReadModel:
-        """See `Ledger`."""
+        """See `ProjectionLedger`."""
         return FaultyModel(await self._ledger.open(lease, view), view.name, self._reader, self._node)
 
     async def close(self) -> None:
-        """See `Ledger`."""
+        """See `ProjectionLedger`."""
         await self._ledger.close()
 
     async def _reach(self) -> None:

@@ -12,7 +12,15 @@ from mpprojector.adapters.dump import dump_tables
 from mpprojector.adapters.memory import MemoryLedger, MemoryStore
 from mpprojector.adapters.postgres_ledger import PostgresLedger
 from mpprojector.adapters.postgres_model import session_name
-from mpprojector.ports import Deposed, Lease, Ledger, NotWritable, ReadModel, Report, Unavailable
+from mpprojector.ports import (
+    Deposed,
+    Lease,
+    Ledger,
+    NotWritable,
+    ReadModel,
+    Report,
+    Unavailable,
+)
 from mpschema import task
 from mpviews import VIEWS
 from mpviews.changes import CannotApply, View

@@ -10,7 +10,17 @@ from random import Random
 import pytest
 from mpschema.envelope import Outcome, Status
 from mpwebhooks.lane import Lane
-from mpwebhooks.ports import Answer, Head, Lease, Message, Parked, Place, Policy, Waiting, Webhook
+from mpwebhooks.ports import (
+    Answer,
+    Head,
+    Lease,
+    Message,
+    Parked,
+    Place,
+    Policy,
+    Waiting,
+    Webhook,
+)
 
 from tests.support.waiting import eventually
 

@@ -136,7 +136,7 @@ async def read_payload(spec: CommandSpec, request: HttpRequest) -> bytes:
 
 
 def canonical(spec: CommandSpec, raw: bytes | msgspec.Raw) -> bytes:
-    """Arguments decoded strictly and encoded again, so that equal arguments are equal bytes. Raises `Refused`."""
+    """Arguments decoded strictly and encoded again: equal arguments are equal bytes. Raises `Refused`."""
     payload = codec.canonical_payload(spec.decoder, raw)
     if not isinstance(payload, Rejection):
         return payload

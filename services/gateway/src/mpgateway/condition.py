@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from mpbus.ops import Health
+from mpbus.ops import ServiceHealth
 from mpbus.tasks import end, watched
 from mpbus.vitals import Trouble, Vital
 from mpviews.standing import HALTED, UNOWNED, standing
@@ -53,7 +53,7 @@ class Condition:
         if self._looking is not None:
             await end(self._looking)
 
-    def health(self, *, bound: bool, strangers: Sequence[str] = ()) -> Health:
+    def health(self, *, bound: bool, strangers: Sequence[str] = ()) -> ServiceHealth:
         """Make the report of the ops door; `bound`: whether the public port is open.
 
         `strangers`: who forwards requests and is not known as a proxy.
@@ -72,7 +72,7 @@ class Condition:
             facts["waits_for"] = self._reason()
         # Who reads a read model that stands still sees what was, not nothing: no reason to send nobody here.
         concerns = (*self._concerns, *filter(None, (self._blind, self._door, _of_strangers(strangers))))
-        return Health(ready, facts, concerns=concerns)
+        return ServiceHealth(ready, facts, concerns=concerns)
 
     @property
     def ready(self) -> bool:

@@ -121,7 +121,7 @@ class Pipeline:
             return await operation.handler(request)
 
     async def admit(self, request: HttpRequest, permits: int = 1) -> None:
-        """Establish who asks, take their permits, and let them into the workspace of the path. Raises `Refused`."""
+        """Establish who asks, take their permits, let them into the workspace of the path. Raises `Refused`."""
         authorization = request.headers.get(b"authorization", b"")
         identity = self.authenticator.remembered(authorization)
         request.identity = identity or await self.authenticator.authenticate(request)

@@ -6,7 +6,7 @@ Text of exceptions of unknown origin never leaves the house: it goes to the log,
 import msgspec
 import structlog
 from litestar.exceptions import HTTPException
-from mpbus.errors import BusError, Denied, OutcomeTimeout, Overloaded
+from mpbus.errors import BusError, IntakeFull, OutcomeTimeout, PermissionsViolation
 from mpschema.envelope import Outcome
 from mpschema.problems import STATUS, TYPE_URN, EdgeCode, Problem, title
 from mpschema.rejections import Code, Rejection
@@ -81,12 +81,12 @@ def refusal_of(error: Exception) -> Refused:
 
 def _of_the_world(error: Exception) -> Refused | None:
     match error:
-        case Overloaded():
+        case IntakeFull():
             return Refused(Code.OVERLOADED, str(error), headers=retry_after(error.retry_after_seconds))
         case OutcomeTimeout():
             detail = "the command is recorded or will be; repeat it with the same Idempotency-Key to learn its outcome"
             return Refused(EdgeCode.OUTCOME_UNKNOWN, detail, command_id=error.command_id)
-        case Denied():
+        case PermissionsViolation():
             return _unavailable("NATS refuses this gateway the command stream: whoever operates it has to look")
         case BusError():
             return _unavailable("the command stream does not answer; repeating with the same Idempotency-Key is safe")

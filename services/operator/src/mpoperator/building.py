@@ -26,7 +26,7 @@ from mpprojector.worker import Worker
 from mpschema.codec import MalformedCommit
 from mpviews import VIEWS
 from mpviews.changes import View
-from mpviews.standing import HALTED, UNOWNED, Told, standing
+from mpviews.standing import HALTED, UNOWNED, BuildRow, standing
 from nats.errors import Error as NatsError
 
 from mpoperator.connections import bus
@@ -105,7 +105,7 @@ async def _head(settings: OperatorSettings) -> int | None:
 
 def _shown(build: Build, head: int | None) -> BuildShown:
     halted = build.halted_at.isoformat(timespec="seconds") if build.halted_at else None
-    told = Told(**{field.name: getattr(build, field.name) for field in fields(Told)})
+    told = BuildRow(**{field.name: getattr(build, field.name) for field in fields(BuildRow)})
     stands = standing(told, head)
     return BuildShown(
         title=build.title,

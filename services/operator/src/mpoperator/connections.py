@@ -9,7 +9,7 @@ import asyncpg
 from mpbus.connect import REFUSES
 from mpbus.connect import connect as connect_bus
 from mpbus.database import Connector
-from mpbus.errors import Denied, Unusable
+from mpbus.errors import PermissionsViolation, Unusable
 from mpbus.options import NatsOptions
 from mpbus.values import redacted
 from mpbus.vitals import Vital
@@ -46,7 +46,7 @@ async def bus(options: NatsOptions) -> AsyncIterator[Client]:
         with as_gone("NATS", NatsError):
             try:
                 yield nc
-            except Denied as error:
+            except PermissionsViolation as error:
                 raise Refused(str(error)) from error
     finally:
         with contextlib.suppress(NatsError, OSError):
@@ -94,7 +94,7 @@ async def _listened(options: NatsOptions) -> None:
 
 @contextlib.asynccontextmanager
 async def archive(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection to the archive in PostgreSQL, as a role that sees all of it. Raises `ServerGone` or `Refused`."""
+    """A connection to the archive in PostgreSQL, as a role that sees all of it. Raises `ServerGone`, `Refused`."""
     with as_gone("PostgreSQL", *_WORLD):
         connection = await _connected(dsn)
         try:

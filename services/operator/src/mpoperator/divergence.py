@@ -69,7 +69,14 @@ class Divergence(Answer, frozen=True, kw_only=True):
 
 
 def divergence(
-    record: EventRecord, key: Key, field: str, sides: tuple[State, State], *, exact: bool, agreed: int, differing: int
+    record: EventRecord,
+    key: Key,
+    field: str,
+    sides: tuple[State, State],
+    *,
+    exact: bool,
+    agreed: int,
+    differing: int,
 ) -> Divergence:
     """The answer, from an event and the two states after it."""
     ours, theirs = sides

@@ -167,7 +167,7 @@ def _resumed(settings: OperatorSettings, folder: Path, mark: Mark) -> Manifest:
 
 
 async def _kept(settings: OperatorSettings, nc: Client, stream: LogStream, found: _Found, folder: Path) -> Manifest:
-    """What is good, sealed in the folder by us or by a run that was cut off. Raises `Refused` for another's folder."""
+    """All that is good, sealed by us or by a run that was cut off. Raises `Refused` for another's folder."""
     sealed = (folder / MANIFEST).exists()
     if found.finding is None:
         manifest = _checked(settings, folder) if sealed else None

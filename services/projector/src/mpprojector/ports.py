@@ -1,9 +1,9 @@
 """What the loop asks of the world, with its promises; and what can go wrong there.
 
 ProjectorError
-├── Unavailable     the database did not answer, or not us, or has no tables for us yet; trying again is safe
-├── Deposed         another projector owns the projection now: stop writing it
-└── NotWritable     the database refuses the rows (a row that is there already, or is not there)
+├── Unavailable  the database did not answer, or not us, or has no tables for us yet; trying again is safe
+├── Deposed      another projector owns the projection now: stop writing it
+└── NotWritable  the database refuses the rows (a row that is there already, or is not there)
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mpbus.reader import LogPosition
-from mpviews.changes import Commit, View
+from mpviews.changes import CommitLike, View
 from mpviews.fold import Batch
 
 
@@ -75,7 +75,7 @@ class Report:
 class LogSource(Protocol):
     """The log, verified (`mpbus.reader.LogReader` is one)."""
 
-    def follow(self, after: LogPosition) -> AsyncIterator[Sequence[Commit]]:
+    def follow(self, after: LogPosition) -> AsyncIterator[Sequence[CommitLike]]:
         """Commits after a position, gapless and in order, for ever.
 
         Raises `mpbus.errors.ChainBroken` or `mpschema.codec.MalformedCommit`.
@@ -93,8 +93,8 @@ class ReadModel(Protocol):
     async def write(self, batch: Batch) -> None:
         """All rows of the batch and the position after it, or nothing.
 
-        Done once it returns; a batch that was written before, by this owner, is not written again. Raises `Deposed`,
-        `NotWritable`, `CannotApply`, `Unavailable`.
+        Done once it returns; a batch that was written before, by this owner, is not written again. Raises
+        `Deposed`, `NotWritable`, `CannotApply`, `Unavailable`.
         """
         ...
 
@@ -107,7 +107,7 @@ class Ledger(Protocol):
     """Who owns which projection, and how each fares."""
 
     async def register(self, views: Sequence[View]) -> None:
-        """These are the views this node folds. Raises `Unavailable` while there are no tables for one of them."""
+        """These are the views this node folds. Raises `Unavailable` while one of them has no tables."""
         ...
 
     async def strangers(self) -> dict[str, int]:

@@ -12,7 +12,7 @@ import structlog
 from mpbus.reader import LogPosition
 from mpschema import codec
 from mpschema.envelope import CommitHeader, EventRecord
-from mpviews.changes import Commit, View
+from mpviews.changes import CommitLike, View
 from mpviews.fold import Batch, fold
 
 from mpprojector.metrics import Metrics
@@ -72,7 +72,7 @@ class Worker:
         """Whether it takes commits."""
         return not (self._failure or self.error or self.deposed or self._finishing)
 
-    def offer(self, commit: Commit) -> None:
+    def offer(self, commit: CommitLike) -> None:
         """Fold one commit; those it has already are passed over. Halts the projection where that is not possible."""
         at = self.position
         if not self.active:
@@ -200,7 +200,7 @@ class Worker:
         self.error = why
         log.error("projection.halted", projection=self.lease.title, position=self.written.seq, error=why)
 
-    def _event_of(self, commit: Commit) -> str:
+    def _event_of(self, commit: CommitLike) -> str:
         """Which event of a commit cannot be folded."""
         probe = self._pending.refold()
         for number, part in enumerate(_parts(commit)):
@@ -227,7 +227,7 @@ class _Part:
         return codec.decode_records(self.data)
 
 
-def _parts(commit: Commit) -> Iterator[_Part]:
+def _parts(commit: CommitLike) -> Iterator[_Part]:
     header = commit.header
     for number, line in enumerate(commit.lines):
         alone = CommitHeader(

@@ -71,7 +71,7 @@ class Lane:
         self._stopping = False
 
     async def run(self) -> None:
-        """Until stopped. Raises `LeaseLost`, `Unavailable`, or what makes an event unreadable."""
+        """Until stopped. Raises `LeaseLost`, `DeliveriesUnavailable`, or what makes an event unreadable."""
         try:
             await self._load()
             async with asyncio.TaskGroup() as group:

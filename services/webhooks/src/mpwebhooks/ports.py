@@ -186,7 +186,7 @@ class Ledger(Protocol):
 
 
 class Store(Protocol):
-    """Positions, and what waits, each fenced by the lease. Methods raise `Unavailable`, fenced ones `LeaseLost`."""
+    """Positions, and what waits, fenced by leases. Methods raise `Unavailable`, fenced ones `LeaseLost`."""
 
     async def place(self, lease: Lease) -> Place:
         """How far it has come."""

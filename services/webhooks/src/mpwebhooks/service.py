@@ -7,12 +7,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
-from mpbus.ops import Health
+from mpbus.ops import ServiceHealth
 from mpbus.vitals import Vital
 
 from mpwebhooks import metrics
 from mpwebhooks.lane import Lane
-from mpwebhooks.ports import Head, Lease, LeaseLost, Ledger, NotAnswerable, Parked, Place, Unavailable, Webhook
+from mpwebhooks.ports import (
+    Head,
+    Lease,
+    LeaseLost,
+    Ledger,
+    NotAnswerable,
+    Parked,
+    Place,
+    Unavailable,
+    Webhook,
+)
 
 RESTART_SECONDS = 2.0
 HALTED_SECONDS = 30.0
@@ -72,7 +82,7 @@ class Service:
         """Come to an end in order."""
         self._stopped.set()
 
-    def health(self) -> Health:
+    def health(self) -> ServiceHealth:
         """Ready while the database answers."""
         lanes = [running.lane for running in self._running.values()]
         waiting = [each for lane in lanes for each in lane.waiting.values()]
@@ -86,7 +96,7 @@ class Service:
         metrics.HALTED.set(halted)
         facts = {"webhooks": len(lanes), "waiting": len(waiting) - parked, "parked": parked, "lag_events": lag}
         waits = {} if self._database.ok else {"waits_for": self._database.state}
-        return Health(self._database.ok, {**waits, "postgres": self._database.state, **facts, "halted": halted})
+        return ServiceHealth(self._database.ok, {**waits, "postgres": self._database.state, **facts, "halted": halted})
 
     async def run(self) -> None:
         """Until stopped."""

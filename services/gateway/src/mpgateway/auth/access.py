@@ -112,9 +112,9 @@ class Access:
         return bool(self.slice.roles_of(workspace_id, identity.principal)) or self.is_operator(identity.principal)
 
     async def settle(self) -> None:
-        """Wait until the slice holds everything that is in the log now. Raises `Refused` when it does not come so far.
+        """Wait until the slice holds everything that is in the log now.
 
-        However many wait, the log is asked once at a time.
+        Raises `Refused` when it does not come so far. However many wait, the log is asked once at a time.
         """
         if self._next is None:
             self._next = asyncio.create_task(self._settle(self._asking))

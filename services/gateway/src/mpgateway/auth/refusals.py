@@ -51,13 +51,13 @@ class Refusals:
         return await self._addresses.take(address)
 
     def check(self, request: HttpRequest) -> None:
-        """Raises `Refused` (`overloaded`) for who is refused too often. Asked where the door is not open at once."""
+        """Raises `Refused` (`overloaded`) for who is refused too often. Asked where the door is not yet open."""
         blocked = (self._addresses.blocked(request.address), self._principals.blocked(request.identity.subject))
         if (seconds := max(blocked)) > 0:
             raise _too_many(seconds, "too many requests were refused")
 
     async def count(self, request: HttpRequest) -> None:
-        """Count a door that was not open. Raises `Refused` (`overloaded`) for one too many of those asked at once."""
+        """Count a door that was not open. Raises `Refused` (`overloaded`) for one too many at once."""
         taken = (await self._addresses.take(request.address), await self._principals.take(request.identity.subject))
         if (seconds := max(taken)) > 0:
             raise _too_many(seconds, "too many requests were refused")

@@ -14,7 +14,7 @@ _AGGREGATES = {spec.aggregate for spec in EVENTS.values()}
 
 
 def wanted(query: dict[str, list[str]]) -> Wanted | None:
-    """The filter of a query; several values of one parameter mean any of them. None: everything. Raises `Refused`."""
+    """The filter of a query; several values of a parameter mean any of them. None: all. Raises `Refused`."""
     types, aggregates = set(query.get("type", ())), set(query.get("aggregate", ()))
     ids, sessions = set(query.get("aggregate_id", ())), set(query.get("session", ()))
     for unknown in types - _TYPES | aggregates - _AGGREGATES | {value for value in ids | sessions if not is_id(value)}:

@@ -59,7 +59,7 @@ def shown(backup: Backup) -> list[list[str]]:
 
 
 async def create(settings: OperatorSettings, folder: Path, keys_file: Path | None) -> Created:
-    """Back up a shard. Raises `Refused` when the folder is not empty or the log is, `Disproved` when it is damaged."""
+    """Back up a shard. Raises `Refused` when the folder is not empty or the log is, `Disproved` for damage."""
     started = time.monotonic()
     _must_be_new(folder)
     taken_at_ms = time.time_ns() // 1_000_000

@@ -63,8 +63,8 @@ class Restored(Answer, frozen=True, kw_only=True):
 async def restore(settings: OperatorSettings, folder: Path, *, drop: bool, resume: bool) -> Restored:
     """Put a backup back into an empty cluster.
 
-    Raises `Refused` where the cluster is not empty or the read models would not fit, `Disproved` where the backup, or
-    what was written, is not what it should be.
+    Raises `ToolRefused` where the cluster is not empty or the read models would not fit, `Disproved` where the backup,
+    or what was written, is not what it should be.
     """
     started = time.monotonic()
     backup, segment = read_whole(folder)

@@ -43,7 +43,7 @@ async def must_be_vacant(cluster: Cluster, backup: Backup, *, resume: bool) -> N
 
 
 async def must_fit(cluster: Cluster, backup: Backup, heads: Heads) -> None:
-    """Raise `Refused` where read models are of another log, or further than the backup: they would never fit again."""
+    """Raise `Refused` where read models are of another log, or further than the backup: they would never fit."""
     if cluster.database is None:
         if cluster.settings.known_dsn is None:
             return

@@ -34,7 +34,7 @@ class BackupVerified(Answer, frozen=True, kw_only=True):
 
 
 async def verify(folder: Path) -> BackupVerified:
-    """Verify a backup without a server. Raises `Refused` where there is none, `Disproved` for what is wrong first."""
+    """Verify a backup without a server. Raises `ToolRefused` if there is none, `Disproved` for what is wrong first."""
     started = time.monotonic()
     backup, segment = read_whole(folder)
     must_equal(backup, await asyncio.to_thread(fold_segment, folder / LOG, segment))

@@ -11,10 +11,10 @@ import msgspec
 from mpclient.cli import output
 from mpclient.cli.exits import Exit
 from mpclient.cli.invocation import ExampleCommand, Invocation, common_options
-from mpclient.cli.server import Server
+from mpclient.cli.server import RemoteServer
 from mpschema import codec
 from mpschema.envelope import EventRecord
-from mpviews.past import PLACES, Step, differing, row_after, steps
+from mpviews.past import PLACES, EventChange, differing, row_after, steps
 
 from mpoperator.errors import Refused
 from mpoperator.places import milliseconds, read_moment
@@ -110,12 +110,12 @@ class _Until:
 
 def _events(invocation: Invocation, aggregate: str, named: str) -> list[EventRecord]:
     """Every event of one thing, as the server tells them."""
-    with Server.of(invocation.context, invocation.workspace) as server:
+    with RemoteServer.of(invocation.context, invocation.workspace) as server:
         rows = server.client.history.iterate(limit=500, aggregate=aggregate, aggregate_id=named)
         return [codec.decode_record(bytes(row.event)) for row in rows]
 
 
-def _told(aggregate: str, step: Step) -> Told:
+def _told(aggregate: str, step: EventChange) -> Told:
     record = step.record
     return Told(
         seq=record.seq,

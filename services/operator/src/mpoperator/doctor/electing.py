@@ -7,8 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from mpbus.reader import Commit, LogReader
-from mpkernel.ports import Log
+from mpbus.reader import Commit, Log, LogReader
 from mpschema.system import LeaderElected, LineSurvived, LineTried
 
 from mpoperator.cluster import Cluster

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from mpbus.accounts import ABOUT_US, NOBODYS_ACCOUNT, STREAMS_ACCOUNT
 from mpbus.connect import shows_who_it_is
-from mpbus.errors import Denied
+from mpbus.errors import PermissionsViolation
 from mpbus.ingest import ingest_of
 from mpbus.streams import COMMAND_BYTES_MAX, COMMAND_MESSAGES_MAX, INTAKE_CONSUMER, intake_consumer
 from mpbus.streams import command_stream as command_config
@@ -83,7 +83,7 @@ async def _apart(nc: Client) -> Check:
         return ok(name, "NATS asks nobody who they are")
     try:
         answer = msgspec.json.decode((await nc.request(ABOUT_US, b"", timeout=WAIT_SECONDS)).data)
-    except Denied:
+    except PermissionsViolation:
         return problem(name, f"NATS refuses {ABOUT_US}: its users are older than this release", mend)
     account = str(answer["data"].get("account", NOBODYS_ACCOUNT))
     if account in (NOBODYS_ACCOUNT, STREAMS_ACCOUNT):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from mpviews.standing import Told, standing
+from mpviews.standing import BuildRow, standing
 
 from mpoperator.top.sampling import Sample
 from mpoperator.top.screen import Projection, Screen, Service
@@ -46,7 +46,7 @@ def screen_of(shard: str, before: Sample, now: Sample) -> Screen:
 
 
 def _projection(row: dict[str, Any], head: int | None) -> Projection:
-    told = Told(**{field.name: row[field.name] for field in fields(Told)})
+    told = BuildRow(**{field.name: row[field.name] for field in fields(BuildRow)})
     stands = standing(told, head)
     return Projection(
         name=str(row["name"]) if row["phase"] == "serving" else f"{row['name']} {row['build']} {row['phase']}",

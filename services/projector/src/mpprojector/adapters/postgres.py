@@ -30,7 +30,7 @@ SESSION = {
 
 
 async def connect(dsn: str, name: str, *, command_seconds: float = COMMAND_SECONDS) -> asyncpg.Connection:
-    """One connection, named in `pg_stat_activity`. Times are integers in milliseconds. Raises `Unavailable`."""
+    """One connection, named in `pg_stat_activity`. Times are whole milliseconds. Raises `Unavailable`."""
     with asked():
         connection = await Connector(
             dsn,
@@ -48,7 +48,7 @@ async def connect(dsn: str, name: str, *, command_seconds: float = COMMAND_SECON
 
 @contextlib.contextmanager
 def asked() -> Iterator[None]:
-    """Every error of the driver as `Unavailable`: no rows are written here whose projection could halt for them."""
+    """Every error of the driver as `Unavailable`: nothing written here could halt a projection."""
     try:
         yield
     except DRIVER_ERRORS as error:

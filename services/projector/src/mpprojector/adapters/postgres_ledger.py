@@ -83,7 +83,7 @@ WHERE p.name = r.name AND p.build = r.build AND p.owner_epoch = r.owner_epoch AN
 
 
 class PostgresLedger:
-    """The ledger over one connection of its own (`ports.Ledger`). Every method raises `Unavailable`."""
+    """`ports.ProjectionLedger` over one connection of its own. Every method raises `Unavailable`."""
 
     def __init__(self, dsn: str, *, lease_seconds: float = 5.0) -> None:
         self._dsn = dsn

@@ -42,7 +42,7 @@ _END = 2**62
 
 
 class Archive:
-    """Reads; it never writes. Every method raises `Unavailable`."""
+    """Reads; it never writes. Every method raises `DeliveriesUnavailable`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

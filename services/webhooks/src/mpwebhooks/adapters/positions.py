@@ -88,7 +88,7 @@ _FORGET_LOST = "DELETE FROM mp_webhooks.waiting WHERE (workspace_id, webhook_id)
 
 
 class Positions(Archive):
-    """`ports.Store` on PostgreSQL, and the leases. Every method raises `Unavailable`."""
+    """`ports.Store` on PostgreSQL, and the leases. Every method raises `DeliveriesUnavailable`."""
 
     def __init__(self, database: Database, lease_seconds: float) -> None:
         super().__init__(database)

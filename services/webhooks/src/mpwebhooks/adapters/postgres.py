@@ -34,7 +34,7 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
-        """A connection for a moment. Raises `Unavailable` for what the world does to it, else `NotAnswerable`."""
+        """A connection for a moment. Raises `Unavailable` for what the world does, else `NotAnswerable`."""
         assert self._pool is not None, "the pool is started"
         try:
             async with self._pool.acquire() as connection:

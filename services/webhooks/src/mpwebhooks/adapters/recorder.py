@@ -2,7 +2,7 @@
 
 import msgspec
 import structlog
-from mpbus.errors import OutcomeTimeout, Overloaded, Unavailable
+from mpbus.errors import BrokerUnavailable, IntakeFull, OutcomeTimeout
 from mpbus.ids import new_command_id
 from mpbus.producer import CommandProducer
 from mpschema.base import Command
@@ -46,7 +46,7 @@ class KernelRecorder:
         )
         try:
             outcome = await self._producer.submit(envelope)
-        except (Overloaded, Unavailable, OutcomeTimeout) as error:
+        except (IntakeFull, BrokerUnavailable, OutcomeTimeout) as error:
             log.warning("webhook.not_recorded", command=kind, webhook=webhook.id, reason=str(error))
             return None
         if not outcome.accepted:
