@@ -23,8 +23,8 @@ from mpkernel.sealing import Sealing
 from mpkernel.standing import KernelStatus
 from mpkernel.timekeeping import Timekeeper
 from mpprojector.adapters.memory import MemoryLedger, MemoryStore
-from mpprojector.projector import Pace, Projector
-from mpprojector.worker import Limits
+from mpprojector.projector import Projector, ProjectorTiming
+from mpprojector.worker import BatchLimits
 from mpschema import codec, packs, subjects
 from mpschema.envelope import CommandEnvelope, Outcome
 from mpschema.system import LOG, FeatureLevelRaised, LeaderElected
@@ -287,7 +287,7 @@ class World:
 
     def _projector(self, name: str, node: Node) -> Process:
         ledger = FaultyLedger(self._ledger(), node, self.reader)
-        pace = Pace(limits=Limits(events_max=BATCH_EVENTS))
+        pace = ProjectorTiming(limits=BatchLimits(events_max=BATCH_EVENTS))
         return Projector(FaultyLog(self.log, node), ledger, list(VIEWS.values()), name, pace)
 
     def _ledger(self) -> MemoryLedger:

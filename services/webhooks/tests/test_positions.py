@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from mpwebhooks.adapters.positions import Positions
 from mpwebhooks.adapters.postgres import Database as Pool
-from mpwebhooks.ports import LeaseLost, Place, Waiting
+from mpwebhooks.ports import DeliveryPosition, LeaseLost, Waiting
 
 from tests.support.database import Database
 
@@ -55,45 +55,45 @@ async def test_workers_share_and_nobody_takes_what_another_has(positions: Positi
 async def test_who_fell_silent_moves_nothing_any_more(positions: Positions, owner: Any) -> None:
     await positions.attend("one")
     (lease, *_) = await positions.claim("one", 3)
-    assert await positions.place(lease) == Place(10, 0, 11)
-    await positions.advance(lease, Place(20, 1, 11), 5, [])
+    assert await positions.place(lease) == DeliveryPosition(10, 0, 11)
+    await positions.advance(lease, DeliveryPosition(20, 1, 11), 5, [])
     await owner.execute(ENDED)
     taken = {each.name: each for each in await positions.claim("two", 3)}[lease.name]
     for late in (
-        positions.advance(lease, Place(30, 1, 11), 5, []),
+        positions.advance(lease, DeliveryPosition(30, 1, 11), 5, []),
         positions.save(lease, Waiting("task/t1", 5, 1, time.time(), "x"), 0),
         positions.forget(lease, "task/t1"),
-        positions.begin(lease, Place(0, 1, 12)),
+        positions.begin(lease, DeliveryPosition(0, 1, 12)),
     ):
         with pytest.raises(LeaseLost):
             await late
     assert (await positions.place(taken)).position == 20
-    assert await positions.renew([(lease, Place(99, 1, 11))]) == set()
+    assert await positions.renew([(lease, DeliveryPosition(99, 1, 11))]) == set()
 
 
 async def test_what_waits_is_kept_until_it_is_forgotten_or_all_begins_anew(positions: Positions) -> None:
     await positions.attend("one")
     (lease, *_) = await positions.claim("one", 3)
     kept = [Waiting("task/a", 11, 1, 1_000.5, "no", None), Waiting("task/b", 12, 8, 2_000.0, "no", 44)]
-    await positions.advance(lease, Place(20, 1, 11), 3, kept)
+    await positions.advance(lease, DeliveryPosition(20, 1, 11), 3, kept)
     assert sorted(await positions.waiting(lease), key=lambda each: each.key) == kept
     await positions.forget(lease, "task/a")
     assert [each.key for each in await positions.waiting(lease)] == ["task/b"]
-    await positions.begin(lease, Place(3, 1, 50))
-    assert (await positions.place(lease), await positions.waiting(lease)) == (Place(3, 1, 50), [])
+    await positions.begin(lease, DeliveryPosition(3, 1, 50))
+    assert (await positions.place(lease), await positions.waiting(lease)) == (DeliveryPosition(3, 1, 50), [])
 
 
 async def test_in_a_log_that_was_put_back_positions_return_to_the_end_of_the_copy(positions: Positions) -> None:
     await positions.attend("one")
     beyond, before, _ = sorted(await positions.claim("one", 3), key=lambda lease: lease.workspace_id)
     lost = [Waiting("task/old", 90, 1, 0.0, "x"), Waiting("task/lost", 120, 1, 0.0, "x")]
-    await positions.advance(beyond, Place(130, 4, 11), 3, lost)
-    await positions.advance(before, Place(80, 4, 11), 3, [])
+    await positions.advance(beyond, DeliveryPosition(130, 4, 11), 3, lost)
+    await positions.advance(before, DeliveryPosition(80, 4, 11), 3, [])
     assert await positions.go_back(epoch=9, at_seq=100) == 1
     assert (await positions.place(beyond)).position == 100
     assert [each.key for each in await positions.waiting(beyond)] == ["task/old"]
     assert (await positions.place(before)).position == 80
-    await positions.advance(beyond, Place(140, 9, 11), 1, [])
+    await positions.advance(beyond, DeliveryPosition(140, 9, 11), 1, [])
     assert await positions.go_back(epoch=9, at_seq=100) == 0
 
 

@@ -20,9 +20,9 @@ from mpprojector.adapters.builds import Build, builds, drop
 from mpprojector.adapters.comparing import TableCompared, common, compare_table
 from mpprojector.adapters.postgres_ledger import PostgresLedger
 from mpprojector.adapters.switching import Switched, rollback, switch
-from mpprojector.metrics import Metrics
-from mpprojector.ports import Lease
-from mpprojector.worker import Worker
+from mpprojector.metrics import ProjectorMetrics
+from mpprojector.ports import ProjectionLease
+from mpprojector.worker import ProjectionWorker
 from mpschema.codec import MalformedCommit
 from mpviews import VIEWS
 from mpviews.changes import View
@@ -268,7 +268,7 @@ async def _compare(reader: LogReader, connection: asyncpg.Connection, dsn: str, 
     node = f"mpctl-compare-{os.getpid()}-{secrets.token_hex(2)}"
     (serving,) = (each for each in await builds(connection) if each.name == build.name and each.phase == "serving")
     other = await Connector(dsn, "mpctl").connect()
-    lease: Lease | None = None
+    lease: ProjectionLease | None = None
     try:
         lease = await ledger.take(node, build.name, build.build, from_anyone=True)
         assert lease is not None, "it was there a moment ago"
@@ -321,9 +321,11 @@ async def _serving_reaches(connection: asyncpg.Connection, serving: Build, seq: 
         await asyncio.sleep(0.05)
 
 
-async def _brought_to(reader: LogReader, ledger: PostgresLedger, lease: Lease, view: View, seq: int) -> Lease:
-    worker = Worker(lease, view, await ledger.open(lease, view), rebuild.LIMITS, Metrics())
-    await rebuild.fill(rebuild.Stretch(reader, seq), [worker])
+async def _brought_to(
+    reader: LogReader, ledger: PostgresLedger, lease: ProjectionLease, view: View, seq: int
+) -> ProjectionLease:
+    worker = ProjectionWorker(lease, view, await ledger.open(lease, view), rebuild.LIMITS, ProjectorMetrics())
+    await rebuild.fill(rebuild.BoundedLog(reader, seq), [worker])
     if worker.written.seq != seq:
         raise Refused(f"{lease.title} does not come to event {seq}: {worker.error or 'it was taken over'}")
     return replace(lease, position=worker.written)

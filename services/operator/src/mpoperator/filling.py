@@ -18,9 +18,9 @@ import msgspec
 from mpbus.reader import LogPosition, LogReader
 from mpprojector import rebuild
 from mpprojector.adapters.postgres_model import PostgresReadModel
-from mpprojector.metrics import Metrics
-from mpprojector.ports import Lease
-from mpprojector.worker import Worker
+from mpprojector.metrics import ProjectorMetrics
+from mpprojector.ports import ProjectionLease
+from mpprojector.worker import ProjectionWorker
 from mpviews import VIEWS
 
 from mpoperator.connections import bus
@@ -35,7 +35,7 @@ _FAILURES: dict[str, type[ToolError]] = {kind.__name__: kind for kind in (Refuse
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """What to fill: owned builds, from where each stands to one event."""
 
-    leases: list[Lease]
+    leases: list[ProjectionLease]
     until: int
     events_per_second: float | None = None
     """None: as fast as it goes."""
@@ -67,11 +67,11 @@ _order = msgspec.json.Decoder(Order)
 
 async def fill_here(reader: LogReader, dsn: str, order: Order, told: Told) -> None:
     """Fill, and tell now and then how far it is, and at the end. Raises what reading the log raises."""
-    metrics, workers = Metrics(), []
+    metrics, workers = ProjectorMetrics(), []
     for lease in order.leases:
         view = VIEWS[lease.name]
-        workers.append(Worker(lease, view, PostgresReadModel(dsn, lease, view), rebuild.LIMITS, metrics))
-    stretch = rebuild.Stretch(reader, order.until, order.events_per_second or math.inf)
+        workers.append(ProjectionWorker(lease, view, PostgresReadModel(dsn, lease, view), rebuild.LIMITS, metrics))
+    stretch = rebuild.BoundedLog(reader, order.until, order.events_per_second or math.inf)
     async with _telling(workers, told):
         await rebuild.fill(stretch, workers)
 
@@ -107,7 +107,7 @@ def spare_garbage_collection() -> None:
 
 
 @contextlib.asynccontextmanager
-async def _telling(workers: Sequence[Worker], told: Told) -> AsyncIterator[None]:
+async def _telling(workers: Sequence[ProjectionWorker], told: Told) -> AsyncIterator[None]:
     def tell() -> None:
         told([_standing(worker) for worker in workers])
 
@@ -125,7 +125,7 @@ async def _telling(workers: Sequence[Worker], told: Told) -> AsyncIterator[None]
         tell()
 
 
-def _standing(worker: Worker) -> Standing:
+def _standing(worker: ProjectionWorker) -> Standing:
     return Standing(name=worker.lease.name, position=worker.written, error=worker.error, deposed=worker.deposed)
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 from mpprojector.adapters.builds import BuildRefused
-from mpprojector.ports import Unavailable
+from mpprojector.ports import ProjectionsUnavailable
 
 from mpoperator.connections import archive
 from mpoperator.errors import Refused, ServerGone, said
@@ -27,7 +27,7 @@ async def owner(settings: OperatorSettings) -> AsyncIterator[tuple[asyncpg.Conne
             yield connection, dsn
         except BuildRefused as error:
             raise Refused(str(error)) from error
-        except Unavailable as error:
+        except ProjectionsUnavailable as error:
             raise ServerGone(f"PostgreSQL does not answer: {said(error)}") from error
         except asyncpg.InsufficientPrivilegeError as error:
             raise Refused(f"this role is not the owner of the tables: {error}") from error

@@ -21,7 +21,7 @@ from mpbus.reader import LogPosition, LogReader
 from mpclient.cli.exits import Exit
 from mpprojector.adapters.builds import Build, builds, finish, make
 from mpprojector.adapters.postgres_ledger import PostgresLedger
-from mpprojector.ports import Lease, Report
+from mpprojector.ports import ProjectionLease, ProjectionStatus
 from mpviews import VIEWS
 from mpviews.changes import View
 from mpviews.standing import CATCHING_UP, HALTED
@@ -114,7 +114,7 @@ class _Job:
 
     view: View
     build: Build
-    lease: Lease
+    lease: ProjectionLease
     written: LogPosition
     error: str | None = None
     deposed: bool = False
@@ -282,8 +282,8 @@ async def _all_of(*work: Coroutine[None, None, None]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _report(job: _Job, rate: float) -> Report:
-    return Report(job.lease, HALTED if job.error else CATCHING_UP, job.error, 0, 0.0, rate)
+def _report(job: _Job, rate: float) -> ProjectionStatus:
+    return ProjectionStatus(job.lease, HALTED if job.error else CATCHING_UP, job.error, 0, 0.0, rate)
 
 
 def _made(job: _Job, start: int) -> BuildMade:

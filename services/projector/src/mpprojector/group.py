@@ -17,20 +17,20 @@ from mpschema.codec import MalformedCommit
 from mpviews.changes import CommitLike
 
 from mpprojector.ports import LogSource
-from mpprojector.worker import Worker
+from mpprojector.worker import ProjectionWorker
 
 log = structlog.get_logger(__name__)
 BUFFER_BYTES_MAX = 16 << 20
 
 
-class Lane:
+class WorkerGroup:
     """Feeds its workers from the earliest of their positions, until none is left or the source ends."""
 
     def __init__(
         self,
         source: LogSource,
-        workers: Sequence[Worker],
-        on_slow: Callable[[Worker], None],
+        workers: Sequence[ProjectionWorker],
+        on_slow: Callable[[ProjectionWorker], None],
         *,
         patience_seconds: float,
     ) -> None:
@@ -108,7 +108,7 @@ class Lane:
                 await self._wait_for_room(worker)
         await asyncio.sleep(0)  # Let the writers have the loop between two commits.
 
-    async def _wait_for_room(self, worker: Worker) -> None:
+    async def _wait_for_room(self, worker: ProjectionWorker) -> None:
         while not worker.has_room:
             try:
                 async with asyncio.timeout(self._patience_seconds):

@@ -20,10 +20,10 @@ from mpviews.changes import View
 from mpviews.standing import CATCHING_UP, HALTED, LIVE
 from nats.errors import Error as NatsError
 
-from mpprojector.group import Lane
-from mpprojector.metrics import Metrics
-from mpprojector.ports import Lease, Ledger, LogSource, Report, Unavailable
-from mpprojector.worker import Limits, Worker
+from mpprojector.group import WorkerGroup
+from mpprojector.metrics import ProjectorMetrics
+from mpprojector.ports import LogSource, ProjectionLease, ProjectionLedger, ProjectionStatus, ProjectionsUnavailable
+from mpprojector.worker import BatchLimits, ProjectionWorker
 
 log = structlog.get_logger(__name__)
 _TOGETHER_EVENTS = 200_000
@@ -47,29 +47,31 @@ class _Progress:
 
 
 @dataclass(frozen=True)
-class Pace:
+class ProjectorTiming:
     """How often and how patiently."""
 
     beat_seconds: float = 1.0
     stall_seconds: float = 15.0
     patience_seconds: float = 5.0
     """How long the projections that read together wait for one whose writes hang."""
-    limits: Limits = field(default_factory=Limits)
+    limits: BatchLimits = field(default_factory=BatchLimits)
 
 
 class Projector:
     """Folds the log into the projections it owns, until it is stopped."""
 
-    def __init__(self, source: LogSource, ledger: Ledger, views: Sequence[View], node: str, pace: Pace) -> None:
-        self.workers: dict[str, Worker] = {}
+    def __init__(
+        self, source: LogSource, ledger: ProjectionLedger, views: Sequence[View], node: str, pace: ProjectorTiming
+    ) -> None:
+        self.workers: dict[str, ProjectionWorker] = {}
         """What this node owns, by the build's title."""
         self._source = source
         self._ledger = ledger
         self._views = {(view.name, view.version): view for view in views}
         self._node = node
         self._pace = pace
-        self._metrics = Metrics()
-        self._groups: dict[Lane, asyncio.Task[None]] = {}
+        self._metrics = ProjectorMetrics()
+        self._groups: dict[WorkerGroup, asyncio.Task[None]] = {}
         self._writing: dict[str, asyncio.Task[None]] = {}
         self._progress: dict[str, _Progress] = {}
         self._head = 0
@@ -126,7 +128,7 @@ class Projector:
         while not self._stopping.is_set():
             try:
                 await self._ledger.register(list(self._views.values()))
-            except Unavailable as error:
+            except ProjectionsUnavailable as error:
                 self._database.away(str(error))
                 self._beat_at = time.monotonic()
                 await self._rest()
@@ -167,7 +169,7 @@ class Projector:
             await self._keep()
             await self._take()
             self._strangers = await self._ledger.strangers()
-        except Unavailable as error:
+        except ProjectionsUnavailable as error:
             self._database.away(str(error))
         else:
             self._database.answered()
@@ -199,9 +201,9 @@ class Projector:
         for group in _together(taken):
             self._open_group(group)
 
-    async def _start(self, lease: Lease) -> Worker:
+    async def _start(self, lease: ProjectionLease) -> ProjectionWorker:
         view, title = self._views[lease.name, lease.version], lease.title
-        worker = Worker(lease, view, await self._ledger.open(lease, view), self._pace.limits, self._metrics)
+        worker = ProjectionWorker(lease, view, await self._ledger.open(lease, view), self._pace.limits, self._metrics)
         self.workers[title] = worker
         self._writing[title] = watched(worker.run(), f"projection {title}", self._fail)
         now = time.monotonic()
@@ -218,8 +220,8 @@ class Projector:
         self._progress.pop(name)
         self._metrics.lost(name)
 
-    def _open_group(self, workers: list[Worker]) -> None:
-        group = Lane(
+    def _open_group(self, workers: list[ProjectionWorker]) -> None:
+        group = WorkerGroup(
             self._source,
             workers,
             lambda slow: self._open_group([slow]),
@@ -234,7 +236,7 @@ class Projector:
             if task.done() or not group.workers:
                 self._groups.pop(group)
                 task.cancel()
-        meeting: dict[LogPosition, Lane] = {}
+        meeting: dict[LogPosition, WorkerGroup] = {}
         for group in [group for group in self._groups if group.idle]:
             first = meeting.setdefault(group.position, group)
             if first is not group:
@@ -242,7 +244,7 @@ class Projector:
                 group.workers = []
                 self._groups.pop(group).cancel()
 
-    def _report(self, worker: Worker) -> Report:
+    def _report(self, worker: ProjectionWorker) -> ProjectionStatus:
         name, now = worker.lease.title, time.monotonic()
         seen = self._progress[name]
         seq = worker.written.seq
@@ -257,9 +259,11 @@ class Projector:
         late = lag and (not known or lag_seconds > _LIVE_SECONDS)
         state = HALTED if worker.error else CATCHING_UP if late else LIVE
         self._metrics.lag(name, head=self._head, events=lag, seconds=lag_seconds, halted=worker.error is not None)
-        return Report(worker.lease, state, worker.error, self._head, round(lag_seconds, 3), round(seen.rate, 1))
+        return ProjectionStatus(
+            worker.lease, state, worker.error, self._head, round(lag_seconds, 3), round(seen.rate, 1)
+        )
 
-    def _stalled(self, name: str, worker: Worker, now: float) -> bool:
+    def _stalled(self, name: str, worker: ProjectionWorker, now: float) -> bool:
         behind = self._head > worker.written.seq
         if not behind:
             self._progress[name].moved_at = now
@@ -293,14 +297,14 @@ class Projector:
         try:
             await self._ledger.release(self._node, leases)
             await self._ledger.leave(self._node)
-        except Unavailable as error:
+        except ProjectionsUnavailable as error:
             log.warning("projector.leases_run_out", reason=str(error))  # Others wait for their end.
         await self._ledger.close()
 
 
-def _together(workers: list[Worker]) -> list[list[Worker]]:
+def _together(workers: list[ProjectionWorker]) -> list[list[ProjectionWorker]]:
     """Workers grouped so that those who stand close to each other read the log once."""
-    groups: list[list[Worker]] = []
+    groups: list[list[ProjectionWorker]] = []
     for worker in sorted(workers, key=lambda worker: worker.position.seq):
         if groups and worker.position.seq - groups[-1][0].position.seq < _TOGETHER_EVENTS:
             groups[-1].append(worker)

@@ -12,15 +12,15 @@ from mpschema.envelope import CommitHeader, EventRecord
 from mpschema.positions import LogPosition
 from mpviews.changes import CommitLike
 
-from mpprojector.group import Lane
+from mpprojector.group import WorkerGroup
 from mpprojector.ports import LogSource
-from mpprojector.worker import Limits, Worker
+from mpprojector.worker import BatchLimits, ProjectionWorker
 
-LIMITS = Limits(events_max=30_000, bytes_max=24 << 20, pause_seconds=0.0)
+LIMITS = BatchLimits(events_max=30_000, bytes_max=24 << 20, pause_seconds=0.0)
 """Larger transactions than live ones: more changes of a row meet before it is written."""
 
 
-class Stretch:
+class BoundedLog:
     """A log that ends after an event, and comes no faster than asked (`ports.LogSource`)."""
 
     def __init__(self, source: LogSource, until: int, events_per_second: float = math.inf) -> None:
@@ -49,13 +49,13 @@ class Stretch:
         return await self._source.head()
 
 
-async def fill(source: LogSource, workers: Sequence[Worker]) -> None:
+async def fill(source: LogSource, workers: Sequence[ProjectionWorker]) -> None:
     """Give the workers everything the source has, and wait until it is written. A worker that cannot go on has halted.
 
     Raises whatever a bug raises; cancelled, it leaves what was written.
     """
     writing = [asyncio.create_task(worker.run()) for worker in workers]
-    group = Lane(source, workers, lambda _: None, patience_seconds=math.inf)
+    group = WorkerGroup(source, workers, lambda _: None, patience_seconds=math.inf)
     feeding = asyncio.create_task(group.run())
     try:
         while not feeding.done():

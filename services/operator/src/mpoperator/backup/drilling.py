@@ -22,7 +22,7 @@ from mpd.process import ServerFailed
 from mpd.servers.wheels import WheelMissing
 from mpd.stack import Stack
 from mpprojector.adapters.dump import dump_tables
-from mpprojector.ports import Unavailable
+from mpprojector.ports import ProjectionsUnavailable
 from mpviews.rows import Dump, fresh_fold
 from nats.aio.client import Client
 
@@ -212,7 +212,7 @@ async def _compare(stack: Stack) -> Dump:
     wanted = await asyncio.to_thread(fresh_fold, commits)
     try:
         found = await dump_tables(stack.postgres.dsn())
-    except Unavailable as error:
+    except ProjectionsUnavailable as error:
         raise ServerGone(f"the throw-away cluster's PostgreSQL: {said(error)}") from error
     if wrong := [name for name, rows in wanted.items() if found[name] != rows]:
         raise Disproved(Finding(where="read models", detail=f"{', '.join(wrong)} are not what a fresh fold gives"))

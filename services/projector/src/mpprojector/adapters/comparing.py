@@ -13,7 +13,7 @@ Row = tuple[tuple[Any, ...], str]
 """A row's key, and the digest of its other columns."""
 
 
-class Difference(msgspec.Struct, frozen=True, kw_only=True):
+class RowDifference(msgspec.Struct, frozen=True, kw_only=True):
     """A row that is not the same in both."""
 
     table: str
@@ -33,7 +33,7 @@ class TableCompared(msgspec.Struct, kw_only=True):
     missing: int = 0
     surplus: int = 0
     changed: int = 0
-    first: list[Difference] = []
+    first: list[RowDifference] = []
 
     @property
     def different(self) -> int:
@@ -58,7 +58,7 @@ async def compare_table(
             if len(found.first) < first:
                 key = (left or right or ((),))[0] if kind != "surplus" else (right or ((),))[0]
                 columns = await _columns(old, new, table, schemas, key) if kind == "changed" else {}
-                found.first.append(Difference(table=table.name, key=list(key), kind=kind, columns=columns))
+                found.first.append(RowDifference(table=table.name, key=list(key), kind=kind, columns=columns))
         if kind != "surplus":
             found.rows += 1
             left = await anext(ours, None)
