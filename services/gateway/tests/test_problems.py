@@ -11,7 +11,7 @@ from mpbus.errors import BrokerUnavailable, ChainBroken, IntakeFull, OutcomeTime
 from mpgateway.auth.oidc import KeysUnavailable
 from mpgateway.database import ReadModelsUnavailable
 from mpgateway.http import BadRequest, BodyTooLarge
-from mpgateway.problems import Refused, answer_of, of_outcome, problem, refusal_of
+from mpgateway.problems import RequestRefused, answer_of, of_outcome, problem, refusal_of
 from mpschema.envelope import Outcome, Status
 from mpschema.problems import STATUS, EdgeCode, Problem
 from mpschema.rejections import Code
@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 
 CODES: list[Code | EdgeCode] = [*Code, *EdgeCode]
 ERRORS: list[tuple[Exception, int, str]] = [
-    (Refused(Code.DENIED, "no"), 403, "denied"),
+    (RequestRefused(Code.DENIED, "no"), 403, "denied"),
     (BadRequest("no"), 400, "malformed"),
     (BodyTooLarge(10), 413, "too_large"),
     (IntakeFull("full", 3), 429, "overloaded"),

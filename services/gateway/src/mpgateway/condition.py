@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from mpgateway.auth.access import Access
 from mpgateway.database import OWNERSHIP, ReadModels, ReadModelsUnavailable, told
 from mpgateway.metrics import READ_MODEL_FOLDED, READ_MODEL_LAG
-from mpgateway.problems import Refused
+from mpgateway.problems import RequestRefused
 from mpgateway.streaming.ring import Ring
 from mpgateway.streaming.tail import Tail
 
@@ -130,7 +130,7 @@ class Condition:
         """Look whether it can be told who may enter: for that the log is read to its end."""
         try:
             await self._access.settle()
-        except Refused:
+        except RequestRefused:
             at = f"what is known of the log ends at event {self._access.slice.seq:,}, which is not its end"
             lost = "nobody but operators may enter" if self._access.lost else "who was not known there may not enter"
             self._door = f"the door is closed: {at}, and {lost}"
