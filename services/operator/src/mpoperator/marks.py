@@ -17,7 +17,7 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js.errors import BucketNotFoundError, ObjectNotFoundError
 
-from mpoperator.errors import Refused, ServerGone
+from mpoperator.errors import ServerGone, ToolRefused
 from mpoperator.segments import MANIFEST
 
 _SECONDS = 30.0
@@ -100,10 +100,10 @@ async def take_mark_away(nc: Client, shard: str) -> None:
 
 
 async def must_not_be_marked(nc: Client, shard: str, end: LogPosition) -> None:
-    """Raise `Refused` where a mending was begun whose copy goes further than what is to be put back, `end`."""
+    """Raise `ToolRefused` where a mending was begun whose copy goes further than what is to be put back, `end`."""
     mark = await read_mark(nc, shard)
     if mark is not None and end.seq < mark.seq:
-        raise Refused(
+        raise ToolRefused(
             f"a mending was begun, and its copy goes on to event {mark.seq}: `mpctl log mend {mark.told()}` loses "
             f"nothing, and this ends with event {end.seq}. Where the copy is lost take its mark away: "
             f"nats object del MP_SNAPSHOTS {_name(shard)}"

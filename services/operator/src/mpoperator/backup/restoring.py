@@ -25,14 +25,14 @@ from mpoperator.marks import must_not_be_marked, take_mark_away
 from mpoperator.moving import batches
 from mpoperator.progress import meter
 from mpoperator.restoration import Origin, begin_epoch, commands_decided
-from mpoperator.running import Answer
+from mpoperator.running import ToolResult
 from mpoperator.segments import Manifest, read_commits
 from mpoperator.settings import OperatorSettings
 from mpoperator.stream import LogStream, follow
 from mpoperator.witnesses import all_witnesses, epoch_of
 
 
-class Restored(Answer, frozen=True, kw_only=True):
+class Restored(ToolResult, frozen=True, kw_only=True):
     """A log that stands again, with the same head and the same state root, in a new epoch."""
 
     folder: str

@@ -12,7 +12,7 @@ from mpschema.codec import MalformedCommit
 
 from mpoperator.cluster import Cluster
 from mpoperator.doctor.electing import election_checks
-from mpoperator.doctor.report import Check, ok, problem, unknown, warning
+from mpoperator.doctor.report import DoctorCheck, ok, problem, unknown, warning
 from mpoperator.leases import Holder, deciding_holder, holder_in_redis
 
 _MOVES_SECONDS = 1.0
@@ -20,7 +20,7 @@ _LOOKS = 4
 """Longer than what is answered may wait for its discard."""
 
 
-async def leader_checks(cluster: Cluster) -> list[Check]:
+async def leader_checks(cluster: Cluster) -> list[DoctorCheck]:
     """Who holds the lease, and what the newest commit says."""
     checks = _judge(cluster, await deciding_holder(cluster), await holder_in_redis(cluster))
     if cluster.nc is None:
@@ -37,7 +37,7 @@ async def leader_checks(cluster: Cluster) -> list[Check]:
     return checks
 
 
-def _judge(cluster: Cluster, right: Holder, turn: Holder | None) -> list[Check]:
+def _judge(cluster: Cluster, right: Holder, turn: Holder | None) -> list[DoctorCheck]:
     """Who leads is who holds the lease in JetStream. Another's key in Redis only slows a change down."""
     if cluster.nc is None:
         return [unknown("leader", "nobody says who holds the lease: NATS does not answer", because="nats")]
@@ -55,7 +55,7 @@ def _judge(cluster: Cluster, right: Holder, turn: Holder | None) -> list[Check]:
     return checks
 
 
-async def _progress(cluster: Cluster) -> Check:
+async def _progress(cluster: Cluster) -> DoctorCheck:
     """Commands that wait while nothing moves are a leader that hangs. What only waits for its discard moves."""
     before = await _work(cluster)
     for _ in range(_LOOKS):

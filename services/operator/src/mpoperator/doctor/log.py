@@ -8,14 +8,14 @@ from mpschema import subjects
 from mpschema.codec import LevelTooHigh
 
 from mpoperator.cluster import Cluster
-from mpoperator.doctor.report import Check, ok, problem, unknown
+from mpoperator.doctor.report import DoctorCheck, ok, problem, unknown
 
 _LOOKED_AT = 64
 """Newest commits that are verified; all of them is what `mpctl log verify` does."""
 _MEND = "mpctl log mend ./kept (see context/operations/foreign-message.md)"
 
 
-async def log_checks(cluster: Cluster) -> list[Check]:
+async def log_checks(cluster: Cluster) -> list[DoctorCheck]:
     """The newest commits, each against the one before it."""
     if cluster.nc is None:
         return [unknown("log chain", "NATS does not answer", because="nats")]

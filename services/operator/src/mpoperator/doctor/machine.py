@@ -12,7 +12,7 @@ from mpbus.vitals import OK
 from mpd.shapes import flaws_in, remedy
 
 from mpoperator.cluster import Cluster
-from mpoperator.doctor.report import Check, follows, ok, problem, unknown, warning
+from mpoperator.doctor.report import DoctorCheck, follows, ok, problem, unknown, warning
 
 _SECRETS = ("pepper", "token_key", "webhook_key")
 _PUBLIC = {".pub"}
@@ -22,7 +22,7 @@ _FREE_WARNS_BYTES = 2 << 30
 _FREE_FAILS_BYTES = 256 << 20
 
 
-async def service_checks(cluster: Cluster) -> list[Check]:
+async def service_checks(cluster: Cluster) -> list[DoctorCheck]:
     """Whether each service is ready, by its own word."""
     services = cluster.settings.services
     if not services:
@@ -34,7 +34,7 @@ async def service_checks(cluster: Cluster) -> list[Check]:
     return checks
 
 
-def _service(cluster: Cluster, name: str, url: str, facts: dict[str, object] | None) -> Check:
+def _service(cluster: Cluster, name: str, url: str, facts: dict[str, object] | None) -> DoctorCheck:
     label = f"service {name}"
     if facts is None:
         return problem(label, f"does not answer at {url}", cluster.start(name))
@@ -71,7 +71,7 @@ def _mend_of(cluster: Cluster, name: str, facts: dict[str, object]) -> str:
     )
 
 
-def _concerns(name: str, facts: dict[str, object] | None) -> list[Check]:
+def _concerns(name: str, facts: dict[str, object] | None) -> list[DoctorCheck]:
     """What a service that does its work wants somebody to see to."""
     told = {} if facts is None or "halted_by" in facts else facts.get("concerns")
     mend = "see the line of that name here, and context/operations/readiness.md"
@@ -86,7 +86,7 @@ def _repeats(concern: str) -> str:
     return " ".join(concern.split()[:2]) if concern.startswith("projection ") else ""
 
 
-def disk_checks(cluster: Cluster) -> list[Check]:
+def disk_checks(cluster: Cluster) -> list[DoctorCheck]:
     """Room on the disk, where it is this machine's."""
     folder = cluster.settings.data_dir
     if folder is None or not folder.exists():
@@ -100,7 +100,7 @@ def disk_checks(cluster: Cluster) -> list[Check]:
     ]
 
 
-def secret_checks(cluster: Cluster) -> list[Check]:
+def secret_checks(cluster: Cluster) -> list[DoctorCheck]:
     """Files with secrets, where they are on this machine."""
     folder = cluster.settings.secrets_dir
     if folder is None or not folder.exists():
@@ -132,7 +132,7 @@ def _files(secrets: Path, data: Path | None) -> Iterator[Path]:
             yield data / name
 
 
-def _open_to_others(path: Path, mode: int) -> Iterator[Check]:
+def _open_to_others(path: Path, mode: int) -> Iterator[DoctorCheck]:
     found = stat.S_IMODE(path.stat().st_mode)
     if found & 0o077 and not _mounted_read_only(path):
         detail = f"{path} has mode {found:04o}: others may use it"

@@ -8,7 +8,7 @@ from typing import Any
 from mpviews.standing import BuildRow, standing
 
 from mpoperator.top.sampling import Sample
-from mpoperator.top.screen import Projection, Screen, Service
+from mpoperator.top.screen import Projection, Screen, ServiceStatus
 
 _SLOW = "mp_gateway_streams_ended_total{reason=slow}"
 
@@ -40,7 +40,7 @@ def screen_of(shard: str, before: Sample, now: Sample) -> Screen:
         redis=now.redis,
         projections=projections,
         halted=[each.name for each in projections or () if each.state == "halted"],
-        services=[Service(name=name, state=_state(ready)) for name, ready in now.ready.items()],
+        services=[ServiceStatus(name=name, state=_state(ready)) for name, ready in now.ready.items()],
         unknown=now.unknown,
     )
 

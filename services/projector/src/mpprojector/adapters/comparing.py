@@ -24,7 +24,7 @@ class RowDifference(msgspec.Struct, frozen=True, kw_only=True):
     """For a changed row: each column that differs, with the value that serves and the new one, as text."""
 
 
-class TableCompared(msgspec.Struct, kw_only=True):
+class TableComparison(msgspec.Struct, kw_only=True):
     """How much of a table is the same."""
 
     table: str
@@ -43,12 +43,12 @@ class TableCompared(msgspec.Struct, kw_only=True):
 
 async def compare_table(
     old: asyncpg.Connection, new: asyncpg.Connection, table: Table, schemas: tuple[str, str], first: int
-) -> TableCompared:
+) -> TableComparison:
     """Compare a table of two builds; each connection is in a transaction that sees the one state it is to be read at.
 
     `schemas` are those of the serving build and of the other. The first so many differences are told in full.
     """
-    found = TableCompared(table=table.name)
+    found = TableComparison(table=table.name)
     ours, theirs = _rows(old, schemas[0], table), _rows(new, schemas[1], table)
     left, right = await anext(ours, None), await anext(theirs, None)
     while left is not None or right is not None:
