@@ -17,7 +17,7 @@ import uvloop
 from litestar import Litestar
 from mpbus.ids import new_command_id
 from mpgateway.routing import give_parameters, handler
-from mpgateway.server import Server
+from mpgateway.server import GatewayServer
 from mpschema.api import BatchLine
 from mpschema.openapi.doors import BATCH
 from mpschema.registry import COMMANDS
@@ -101,7 +101,7 @@ async def serve(place: Place) -> None:
     """Serve until SIGTERM."""
     occ = Occ(place.postgres_dsn)
     await occ.open()
-    server = Server(OccApp(occ).app(), "127.0.0.1", place.http_port, _DRAIN_SECONDS)
+    server = GatewayServer(OccApp(occ).app(), "127.0.0.1", place.http_port, _DRAIN_SECONDS)
     told = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
     await server.serve_until_told(told, lambda: None, lambda: 0)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from mpbus.accounts import ABOUT_US
 from mpbus.connect import BusClient, connect
-from mpbus.errors import Denied
+from mpbus.errors import PermissionsViolation
 from mpbus.feed_users import feed_entry
 from mpbus.identities import (
     GATEWAY,
@@ -199,7 +199,7 @@ async def test_without_a_credential_nobody_comes_in(house: House) -> None:
 
 async def test_a_refusal_is_an_error_of_whoever_asked(house: House) -> None:
     async with house.connected(PROJECTOR) as nc:
-        with pytest.raises(Denied, match="user projector: publish to"):
+        with pytest.raises(PermissionsViolation, match="user projector: publish to"):
             await nc.jetstream(timeout=60).delete_stream(LOG)
 
 

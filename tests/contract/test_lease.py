@@ -17,8 +17,8 @@ from mpkernel.adapters.jetstream_lease import JetStreamLease
 from mpkernel.adapters.memory import MemoryLease, MemoryLeases
 from mpkernel.adapters.redis_lease import RedisLease
 from mpkernel.leases import KeptLease, PairedLease
-from mpkernel.metrics import Metrics
-from mpkernel.ports import Lease, LeaseUnavailable
+from mpkernel.metrics import KernelMetrics
+from mpkernel.ports import LeadershipLease, LeaseUnavailable
 from mpschema import subjects
 from nats.aio.client import Client
 from redis.asyncio.retry import Retry
@@ -34,7 +34,7 @@ SHORT_SECONDS = 1.0
 class MakeLease(Protocol):
     """Makes a lease for a holder."""
 
-    def __call__(self, holder: str, seconds: float = LONG_SECONDS) -> Lease: ...
+    def __call__(self, holder: str, seconds: float = LONG_SECONDS) -> LeadershipLease: ...
 
 
 @dataclass
@@ -230,7 +230,7 @@ async def test_a_key_in_redis_that_is_no_word_is_done_without(keepers: Keepers) 
 
 async def test_the_silence_of_a_keeper_is_known_and_told_as_an_error() -> None:
     away = redis.Redis(port=1, retry=Retry(NoBackoff(), 0))
-    kept = KeptLease(RedisLease(away, "kernel", "ann", 1), "redis", Metrics(), time.monotonic)
+    kept = KeptLease(RedisLease(away, "kernel", "ann", 1), "redis", KernelMetrics(), time.monotonic)
     with structlog.testing.capture_logs() as logs:
         for _ in range(3):
             with pytest.raises(LeaseUnavailable):

@@ -6,12 +6,12 @@ import pytest
 import pytest_asyncio
 from mpbus.connect import connect
 from mpbus.errors import ForeignMessage
-from mpbus.reader import GENESIS, LogPosition, LogReader
+from mpbus.reader import GENESIS, Log, LogPosition, LogReader
 from mpbus.streams import provision
 from mpd.servers import NatsCluster, NatsServer
 from mpkernel.adapters.jetstream_log import JetStreamLogWriter
 from mpkernel.adapters.memory import MemoryLog
-from mpkernel.ports import CommitTooLarge, Deposed, Log, LogWriter, Unknown
+from mpkernel.ports import CommitTooLarge, Deposed, LogWriter, Unknown
 from mpschema import codec, subjects
 from mpschema.envelope import CommitHeader
 from mpschema.registry import record_of

@@ -157,26 +157,26 @@ class FaultyLease:
 
     @property
     def holder(self) -> str:
-        """See `Lease`."""
+        """See `LeadershipLease`."""
         return self._lease.holder
 
     async def free(self) -> bool:
-        """See `Lease`."""
+        """See `LeadershipLease`."""
         await self._reach()
         return await self._lease.free()
 
     async def acquire(self) -> bool:
-        """See `Lease`."""
+        """See `LeadershipLease`."""
         await self._reach()
         return await self._lease.acquire()
 
     async def renew(self) -> bool:
-        """See `Lease`."""
+        """See `LeadershipLease`."""
         await self._reach()
         return await self._lease.renew()
 
     async def release(self) -> None:
-        """See `Lease`. A dead node releases nothing: its lease must run out."""
+        """See `LeadershipLease`. A dead node releases nothing: its lease must run out."""
         if self._node.alive:
             if not self._reached():
                 raise LeaseUnavailable("away")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from mpbus.reader import GENESIS, Commit
 from mpprojector.adapters.memory import MemoryLedger, MemoryStore
-from mpprojector.ports import Lease, ReadModel, Report, Unavailable
+from mpprojector.ports import ProjectionLease, ProjectionStatus, ProjectionsUnavailable, ReadModel
 from mpviews import VIEWS
 from mpviews.changes import View
 from mpviews.fold import Batch, fold
@@ -81,14 +81,14 @@ class FaultyModel:
         if node.happens("crash before the rows", 0.01):
             node.crash()
         if node.happens("rows lost", 0.02):
-            raise Unavailable("the rows were lost")
+            raise ProjectionsUnavailable("the rows were lost")
         await self._model.write(batch)
         self._reader.look(self._name)
         if node.happens("crash after the rows", 0.01):
             node.crash()
         await node.lag()
         if node.happens("word of the rows lost", 0.02):
-            raise Unavailable("the answer was lost")
+            raise ProjectionsUnavailable("the answer was lost")
 
     async def close(self) -> None:
         """See `ReadModel`."""
@@ -104,57 +104,57 @@ class FaultyLedger:
         self._node = node
 
     async def register(self, views: Sequence[View]) -> None:
-        """See `Ledger`."""
+        """See `ProjectionLedger`."""
         await self._reach()
         await self._ledger.register(views)
 
     async def strangers(self) -> dict[str, int]:
-        """See `Ledger`."""
+        """See `ProjectionLedger`."""
         return await self._ledger.strangers()
 
-    async def claim(self, node: str, holding: int) -> list[Lease]:
-        """See `Ledger`. What is claimed and not heard of runs out."""
+    async def claim(self, node: str, holding: int) -> list[ProjectionLease]:
+        """See `ProjectionLedger`. What is claimed and not heard of runs out."""
         await self._reach()
         leases = await self._ledger.claim(node, holding)
         await self._answer()
         return leases
 
-    async def renew(self, node: str, reports: Sequence[Report]) -> set[str]:
-        """See `Ledger`."""
+    async def renew(self, node: str, reports: Sequence[ProjectionStatus]) -> set[str]:
+        """See `ProjectionLedger`."""
         await self._reach()
         owned = await self._ledger.renew(node, reports)
         await self._answer()
         return owned
 
-    async def release(self, node: str, leases: Sequence[Lease]) -> None:
-        """See `Ledger`."""
+    async def release(self, node: str, leases: Sequence[ProjectionLease]) -> None:
+        """See `ProjectionLedger`."""
         await self._reach()
         await self._ledger.release(node, leases)
         await self._answer()
 
     async def excess(self, node: str, holding: int) -> int:
-        """See `Ledger`."""
+        """See `ProjectionLedger`."""
         return await self._ledger.excess(node, holding)
 
     async def leave(self, node: str) -> None:
-        """See `Ledger`."""
+        """See `ProjectionLedger`."""
         await self._reach()
         await self._ledger.leave(node)
 
-    async def open(self, lease: Lease, view: View) -> ReadModel:
-        """See `Ledger`."""
+    async def open(self, lease: ProjectionLease, view: View) -> ReadModel:
+        """See `ProjectionLedger`."""
         return FaultyModel(await self._ledger.open(lease, view), view.name, self._reader, self._node)
 
     async def close(self) -> None:
-        """See `Ledger`."""
+        """See `ProjectionLedger`."""
         await self._ledger.close()
 
     async def _reach(self) -> None:
         await self._node.lag()
         if self._node.happens("database away", 0.02):
-            raise Unavailable("away")
+            raise ProjectionsUnavailable("away")
 
     async def _answer(self) -> None:
         await self._node.lag()
         if self._node.happens("database away after all", 0.02):
-            raise Unavailable("away after all")
+            raise ProjectionsUnavailable("away after all")

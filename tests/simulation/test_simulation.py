@@ -12,7 +12,7 @@ import pytest
 from mpkernel.adapters.memory import MemoryCommands
 from mpkernel.ports import IntakeUnavailable
 from mpprojector.adapters.memory import MemoryLedger, MemoryReadModel
-from mpprojector.ports import Lease, ReadModel
+from mpprojector.ports import ProjectionLease, ReadModel
 from mpviews.changes import View
 from mpviews.fold import Batch
 from mpviews.rows import apply
@@ -126,7 +126,7 @@ class UnfencedModel(MemoryReadModel):
 class UnfencedLedger(MemoryLedger):
     """Opens read models without a fence."""
 
-    async def open(self, lease: Lease, view: View) -> ReadModel:
+    async def open(self, lease: ProjectionLease, view: View) -> ReadModel:
         return UnfencedModel(self._store, lease)
 
 

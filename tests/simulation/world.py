@@ -18,13 +18,13 @@ from mpkernel.answers import Answers
 from mpkernel.leadership import Kernel, Memory
 from mpkernel.leases import KeptLease, PairedLease
 from mpkernel.loop import Candidacy, Leader
-from mpkernel.metrics import Metrics
+from mpkernel.metrics import KernelMetrics
 from mpkernel.sealing import Sealing
-from mpkernel.standing import Standing
+from mpkernel.standing import KernelStatus
 from mpkernel.timekeeping import Timekeeper
 from mpprojector.adapters.memory import MemoryLedger, MemoryStore
-from mpprojector.projector import Pace, Projector
-from mpprojector.worker import Limits
+from mpprojector.projector import Projector, ProjectorTiming
+from mpprojector.worker import BatchLimits
 from mpschema import codec, packs, subjects
 from mpschema.envelope import CommandEnvelope, Outcome
 from mpschema.system import LOG, FeatureLevelRaised, LeaderElected
@@ -69,7 +69,7 @@ PROJECTED_SECONDS = 120.0
 """By then, in calm, every projection has what is in the log."""
 
 
-class CountingMetrics(Metrics):
+class CountingMetrics(KernelMetrics):
     """Counts among the faults what became of messages that were decided ahead."""
 
     def __init__(self, faults: Counter[str]) -> None:
@@ -77,7 +77,7 @@ class CountingMetrics(Metrics):
         self._faults = faults
 
     def settled(self, *, stands: bool) -> None:
-        """See `Metrics`."""
+        """See `KernelMetrics`."""
         self._faults["decided ahead" if stands else "undone"] += 1
 
 
@@ -277,7 +277,7 @@ class World:
             snapshots,
             make_leader,
             timekeeper=timekeeper,
-            standing=Standing(
+            standing=KernelStatus(
                 lease, right, [turn], timekeeper, self.metrics, patience_seconds=LEASE_TTL_SECONDS, now=self._now
             ),
             reducer_digest="simulated",
@@ -287,7 +287,7 @@ class World:
 
     def _projector(self, name: str, node: Node) -> Process:
         ledger = FaultyLedger(self._ledger(), node, self.reader)
-        pace = Pace(limits=Limits(events_max=BATCH_EVENTS))
+        pace = ProjectorTiming(limits=BatchLimits(events_max=BATCH_EVENTS))
         return Projector(FaultyLog(self.log, node), ledger, list(VIEWS.values()), name, pace)
 
     def _ledger(self) -> MemoryLedger:

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 from mpbus.connect import BusClient, connect
-from mpbus.errors import Denied
+from mpbus.errors import PermissionsViolation
 from mpbus.identities import GATEWAY, KERNEL, OPERATOR, PROJECTOR, PROVISION, RELAY, WEBHOOKS
 from mpbus.ids import new_command_id
 from mpbus.ingest import ingest_of, log_ingest
@@ -218,7 +218,7 @@ async def test_the_relay_makes_no_feed_that_sends_on_what_it_gets(stack: Stack) 
     js = nc.jetstream(timeout=30)
     republishing = feed_stream("0", 1).evolve(republish=api.RePublish(src="mp.v1.evt.0.>", dest="mp.v1.cmd.0"))
     for act in (js.delete_stream("MP_EVT_0"), js.add_stream(republishing), js.update_stream(republishing)):
-        with pytest.raises(Denied):
+        with pytest.raises(PermissionsViolation):
             await act
     await nc.close()
     await decided(stack)

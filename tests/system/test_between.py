@@ -162,9 +162,9 @@ async def test_whatever_the_database_answers_projectors_and_webhooks_know_it(emp
     await pool.start()
     try:
         for state in _states():
-            with pytest.raises(projector.Unavailable, match=r"^(PostgreSQL|the database)"), asked():
+            with pytest.raises(projector.ProjectionsUnavailable, match=r"^(PostgreSQL|the database)"), asked():
                 await owner.fetch("SELECT public.fail_with($1)", state)
-            with pytest.raises(webhooks.Unavailable, match=r"^(PostgreSQL|the database)"):
+            with pytest.raises(webhooks.DeliveriesUnavailable, match=r"^(PostgreSQL|the database)"):
                 async with pool.connection() as connection:
                     await connection.fetch("SELECT public.fail_with($1)", state)
         with pytest.raises(webhooks.NotAnswerable, match="refuses what we ask"):
@@ -181,7 +181,7 @@ async def test_a_projector_that_may_not_note_itself_waits_and_says_so(database: 
     await ledger.register([])
     owner = await asyncpg.connect(database.owner_dsn)
     await owner.execute("ALTER TABLE mp.projectors ADD CONSTRAINT nobody CHECK (node = '')")
-    with pytest.raises(projector.Unavailable, match="nobody"):
+    with pytest.raises(projector.ProjectionsUnavailable, match="nobody"):
         await ledger.claim("one", 0)
     await owner.execute("ALTER TABLE mp.projectors DROP CONSTRAINT nobody")
     await ledger.claim("one", 0)

@@ -10,7 +10,7 @@ import asyncpg
 import httpx
 import pytest
 from mpbus.connect import BusClient, connect
-from mpbus.errors import Denied
+from mpbus.errors import PermissionsViolation
 from mpbus.identities import GATEWAY, OPERATOR, PROJECTOR, PROVISION, RELAY, WEBHOOKS
 from mpbus.ids import new_command_id
 from mpbus.producer import REPLY_HEADER, CommandProducer
@@ -81,7 +81,7 @@ def granting(principal: str) -> CommandEnvelope:
 
 
 async def test_nothing_is_published_into_the_log(taken: Stack, lower: BusClient) -> None:
-    with pytest.raises(Denied):
+    with pytest.raises(PermissionsViolation):
         await lower.jetstream(timeout=30).publish(LOG, b"garbage")
     assert await write(taken) == 201
 
@@ -90,23 +90,23 @@ async def test_nothing_is_published_into_the_log(taken: Stack, lower: BusClient)
 async def test_the_log_is_not_ended(taken: Stack, lower: BusClient, verb: str) -> None:
     if lower.options_given.user == PROVISION and verb == "UPDATE":
         return  # Who makes the streams may change their settings. It is no service, and runs at an upgrade alone.
-    with pytest.raises(Denied):
+    with pytest.raises(PermissionsViolation):
         await lower.request(f"$JS.API.STREAM.{verb}.MP_LOG_0", b'{"seq":2}', timeout=30)
     assert await write(taken) == 201
 
 
 async def test_the_leader_is_not_deposed(taken: Stack, lower: BusClient) -> None:
-    with pytest.raises(Denied):
+    with pytest.raises(PermissionsViolation):
         await lower.jetstream(timeout=30).publish(LEASE, b"intruder")
     for question in ("CONSUMER.RESET.MP_CMD_0.kernel", "STREAM.PURGE.MP_CMD_0"):
-        with pytest.raises(Denied):
+        with pytest.raises(PermissionsViolation):
             await lower.request(f"$JS.API.{question}", b"", timeout=30)
     assert await write(taken) == 201
 
 
 async def test_no_answer_is_forged_and_none_overheard(taken: Stack, lower: BusClient) -> None:
     heard: list[str] = []
-    denied: list[Denied] = []
+    denied: list[PermissionsViolation] = []
     lower.all_denied = denied.append
 
     async def hear(msg: object) -> None:
@@ -115,7 +115,7 @@ async def test_no_answer_is_forged_and_none_overheard(taken: Stack, lower: BusCl
     tried = ["mp.v1.>", "mp.v1.cmd.0", "mp.v1.reply.>", "_INBOX.>", "_INBOX.kernel.>", "$JS.ACK.>"]
     for subject in tried:
         await lower.subscribe(subject, cb=hear)
-    with pytest.raises(Denied):
+    with pytest.raises(PermissionsViolation):
         await lower.request("mp.v1.reply.gateway.x", b"[]", timeout=30)
     assert await write(taken) == 201
     assert {error.subject for error in denied if error.action == "subscribe"} == {each.lower() for each in tried}
@@ -125,7 +125,7 @@ async def test_no_answer_is_forged_and_none_overheard(taken: Stack, lower: BusCl
 @pytest.mark.parametrize("user", [name for name in LOWER if name != GATEWAY])
 async def test_nobody_but_a_gateway_names_a_principal(taken: Stack, user: str) -> None:
     nc = await connect(taken.bus(user), "taken", writer=True)
-    with pytest.raises(Denied):
+    with pytest.raises(PermissionsViolation):
         await nc.jetstream(timeout=30).publish("mp.v1.cmd.0", codec.encode(granting("user:root")))
     await nc.close()
 
@@ -137,7 +137,7 @@ async def test_webhooks_is_webhooks_whoever_it_says_it_is(taken: Stack) -> None:
     outcome = await producer.submit(granting("user:root"), 30)
     assert outcome.code is Code.DENIED
     assert "system:webhooks:main" in outcome.detail
-    with pytest.raises(Denied):
+    with pytest.raises(PermissionsViolation):
         await nc.jetstream(timeout=30).publish("mp.v1.svc.0.webhooks.another", codec.encode(granting("user:root")))
     await producer.close()
     await nc.close()

@@ -13,7 +13,7 @@ import structlog
 from mpbus.accounts import STREAMS_ACCOUNT, Entry, server_accounts
 from mpbus.acked import AckedPublisher
 from mpbus.connect import connect
-from mpbus.errors import Denied, Unusable
+from mpbus.errors import PermissionsViolation, Unusable
 from mpbus.options import NatsOptions
 from mpbus.producer import CommandProducer
 from mpbus.settings import NatsSettings
@@ -46,9 +46,11 @@ async def guarded(tmp_path: Path) -> AsyncIterator[tuple[NatsServer, NatsOptions
 async def test_a_request_that_is_refused_says_so_at_once(guarded: tuple[NatsServer, NatsOptions]) -> None:
     nc = await connect(guarded[1], "test")
     with structlog.testing.capture_logs() as lines:
-        with pytest.raises(Denied, match=r"NATS refuses this user probe: publish to \$js.api.info; see .*credentials"):
+        with pytest.raises(
+            PermissionsViolation, match=r"NATS refuses this user probe: publish to \$js.api.info; see .*credentials"
+        ):
             await nc.request("$JS.API.INFO", b"", timeout=60)
-        with pytest.raises(Denied):
+        with pytest.raises(PermissionsViolation):
             await nc.jetstream(timeout=60).account_info()
     assert {(line["event"], line["log_level"]) for line in lines} == {("nats.denied", "error")}
     await nc.close()
@@ -58,7 +60,7 @@ async def test_a_publish_that_is_refused_says_so_at_once(guarded: tuple[NatsServ
     nc = await connect(guarded[1], "test")
     publisher = AckedPublisher(nc, 60)
     for _ in range(2):
-        with pytest.raises(Denied, match=r"publish to mp\.v1\.log\.0"):
+        with pytest.raises(PermissionsViolation, match=r"publish to mp\.v1\.log\.0"):
             await publisher.publish("mp.v1.log.0", b"x", {})
     await nc.close()
 
@@ -68,9 +70,9 @@ async def test_a_command_that_is_refused_says_so_at_once(guarded: tuple[NatsServ
     producer = CommandProducer(nc, "0", user="probe")
     await producer.start()
     for _ in range(2):
-        with pytest.raises(Denied, match=r"publish to mp\.v1\.cmd\.0"):
+        with pytest.raises(PermissionsViolation, match=r"publish to mp\.v1\.cmd\.0"):
             await producer.submit(command(), timeout_seconds=10)
-        with pytest.raises(Denied, match=r"publish to mp\.v1\.cmd\.0"):
+        with pytest.raises(PermissionsViolation, match=r"publish to mp\.v1\.cmd\.0"):
             await producer.enqueue(command())
     await producer.close()
     await nc.close()

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 
 import httpx
 import pytest
-from mpbus.ops import CONNECTIONS_MAX, Health, OpsServer, Progress
+from mpbus.ops import CONNECTIONS_MAX, OpsServer, Progress, ServiceHealth
 from mpd.ports import free_port
 
 
@@ -44,13 +44,13 @@ def test_the_time_in_which_a_server_is_away_does_not_count() -> None:
 
 
 async def test_not_ready_is_no_reason_to_restart_and_stuck_is() -> None:
-    health = Health(ready=False)
+    health = ServiceHealth(ready=False)
     port = free_port()
     server = OpsServer("127.0.0.1", port, lambda: health)
     await server.start()
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
         assert [(await http.get(path)).status_code for path in ("/readyz", "/healthz")] == [503, 200]
-        health = Health(ready=False, stuck="nothing was folded for 15 s: work")
+        health = ServiceHealth(ready=False, stuck="nothing was folded for 15 s: work")
         answer = await http.get("/healthz")
     await server.close()
     assert (answer.status_code, answer.json()["reason"]) == (503, "nothing was folded for 15 s: work")
@@ -58,7 +58,7 @@ async def test_not_ready_is_no_reason_to_restart_and_stuck_is() -> None:
 
 async def test_connections_that_ask_nothing_keep_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mpbus.ops._REQUEST_SECONDS", 600)  # So that it is not time that ends them.
-    server = OpsServer("127.0.0.1", port := free_port(), lambda: Health(ready=True))
+    server = OpsServer("127.0.0.1", port := free_port(), lambda: ServiceHealth(ready=True))
     await server.start()
     async with AsyncExitStack() as silent:
         readers = []

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 from mpbus.connect import connect
-from mpbus.errors import OutcomeTimeout, Overloaded, Unavailable
+from mpbus.errors import BrokerUnavailable, IntakeFull, OutcomeTimeout
 from mpbus.ids import new_command_id
 from mpbus.producer import REPLY_HEADER, CommandProducer
 from mpbus.pull import Pull
@@ -59,9 +59,9 @@ async def test_a_producer_that_has_failed_says_so_to_all(nc: Client, shard: str)
     failing = Failing(nc, shard)
     await failing.start()
     for _ in range(2):  # Whoever waits while it fails, and whoever comes later.
-        with pytest.raises(Unavailable, match="a bug"):
+        with pytest.raises(BrokerUnavailable, match="a bug"):
             await failing.submit(command(), timeout_seconds=60)
-    with pytest.raises(Unavailable, match="a bug"):
+    with pytest.raises(BrokerUnavailable, match="a bug"):
         await failing.enqueue(command())
     await failing.close()
 
@@ -115,10 +115,10 @@ async def test_a_full_producer_takes_nothing(nc: Client, shard: str) -> None:
     await small.start()
     first = asyncio.create_task(small.submit(command(), timeout_seconds=30))
     await asyncio.sleep(0)
-    with pytest.raises(Overloaded):
+    with pytest.raises(IntakeFull):
         await small.submit(command())
     await small.close()
-    with pytest.raises(Unavailable):
+    with pytest.raises(BrokerUnavailable):
         await first
 
 
@@ -148,9 +148,9 @@ async def test_a_full_command_stream_is_an_overload(nc: Client, shard: str, prod
     config.max_msgs = 1
     await js.update_stream(config)
     await producer.enqueue(command())
-    with pytest.raises(Overloaded):
+    with pytest.raises(IntakeFull):
         await producer.enqueue(command())
-    with pytest.raises(Overloaded):
+    with pytest.raises(IntakeFull):
         await producer.submit(command())
 
 

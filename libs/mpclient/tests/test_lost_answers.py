@@ -8,7 +8,7 @@ import pytest
 from mpclient import Client, Retries, errors
 from mpclient.cli.context import Context
 from mpclient.cli.failures import report
-from mpclient.cli.server import Flags, Server
+from mpclient.cli.server import Flags, RemoteServer
 from mpschema.envelope import Outcome
 
 from .scripted import HangUp, Reply, problem, scripted
@@ -30,8 +30,8 @@ AGAIN = Reply(
 _ONCE = Retries(attempts_max=2, pause_seconds=0.001)
 
 
-def _server(url: str) -> Server:
-    return Server(Client(url, "mpk_test", "acme", retries=_ONCE), Context(url, "mpk_test", "acme", None))
+def _server(url: str) -> RemoteServer:
+    return RemoteServer(Client(url, "mpk_test", "acme", retries=_ONCE), Context(url, "mpk_test", "acme", None))
 
 
 @pytest.mark.parametrize("lost", [problem("outcome_unknown"), HangUp()], ids=["unknown", "hung up"])

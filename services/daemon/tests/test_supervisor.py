@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from mpd.process import ChildProcess, ServerFailed
 from mpd.stack import Stack
-from mpd.supervisor import BACKOFF_FIRST_SECONDS, BACKOFF_MAX_SECONDS, STABLE_SECONDS, Supervisor, Watch
+from mpd.supervisor import BACKOFF_FIRST_SECONDS, BACKOFF_MAX_SECONDS, STABLE_SECONDS, SupervisedProcess, Supervisor
 from structlog.testing import capture_logs
 
 
-def _watch() -> Watch:
-    return Watch(ChildProcess("kernel-1", ["true"], Path("kernel-1.log")))
+def _watch() -> SupervisedProcess:
+    return SupervisedProcess(ChildProcess("kernel-1", ["true"], Path("kernel-1.log")))
 
 
 def test_each_end_doubles_the_wait_up_to_a_limit() -> None:
@@ -216,7 +216,7 @@ def test_a_start_ends_at_once_when_a_server_ends_meanwhile(tmp_path: Path) -> No
     service.kill()
 
 
-def _asked(watch: Watch, at: float, alive: bool) -> float:
+def _asked(watch: SupervisedProcess, at: float, alive: bool) -> float:
     watch.answered(alive, at)
     return watch.stuck_seconds(at)
 

@@ -11,7 +11,7 @@ from litestar import Litestar
 from mpbus.values import Origins
 from mpd.ports import HOST, free_port
 from mpgateway.cors import Cors
-from mpgateway.server import Server
+from mpgateway.server import GatewayServer
 from mpgateway.settings import GatewaySettings
 from pydantic import TypeAdapter
 
@@ -26,7 +26,7 @@ PREFLIGHT = {"origin": PAGE, "access-control-request-method": "POST", "access-co
 async def open_door() -> AsyncIterator[httpx.AsyncClient]:
     """A server of no routes that is open to one origin."""
     app = Cors(Litestar([], openapi_config=None), frozenset({PAGE}))
-    server = Server(app, HOST, free_port(), drain_seconds=1)
+    server = GatewayServer(app, HOST, free_port(), drain_seconds=1)
     serving = asyncio.create_task(server.serve())
     await eventually(lambda: server.started)
     async with httpx.AsyncClient(base_url=f"http://{HOST}:{server.config.port}", timeout=30) as client:

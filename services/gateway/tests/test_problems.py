@@ -7,11 +7,11 @@ from http import HTTPStatus
 import msgspec
 import pytest
 from litestar.exceptions import HTTPException, NotFoundException
-from mpbus.errors import ChainBroken, OutcomeTimeout, Overloaded, Unavailable
+from mpbus.errors import BrokerUnavailable, ChainBroken, IntakeFull, OutcomeTimeout
 from mpgateway.auth.oidc import KeysUnavailable
 from mpgateway.database import ReadModelsUnavailable
 from mpgateway.http import BadRequest, BodyTooLarge
-from mpgateway.problems import Refused, answer_of, of_outcome, problem, refusal_of
+from mpgateway.problems import RequestRefused, answer_of, of_outcome, problem, refusal_of
 from mpschema.envelope import Outcome, Status
 from mpschema.problems import STATUS, EdgeCode, Problem
 from mpschema.rejections import Code
@@ -20,12 +20,12 @@ from structlog.testing import capture_logs
 
 CODES: list[Code | EdgeCode] = [*Code, *EdgeCode]
 ERRORS: list[tuple[Exception, int, str]] = [
-    (Refused(Code.DENIED, "no"), 403, "denied"),
+    (RequestRefused(Code.DENIED, "no"), 403, "denied"),
     (BadRequest("no"), 400, "malformed"),
     (BodyTooLarge(10), 413, "too_large"),
-    (Overloaded("full", 3), 429, "overloaded"),
+    (IntakeFull("full", 3), 429, "overloaded"),
     (OutcomeTimeout("c1"), 504, "outcome_unknown"),
-    (Unavailable("away"), 503, "unavailable"),
+    (BrokerUnavailable("away"), 503, "unavailable"),
     (ChainBroken(3, "x"), 503, "unavailable"),
     (ConnectionClosedError(), 503, "unavailable"),
     (ReadModelsUnavailable(), 503, "unavailable"),
@@ -64,7 +64,7 @@ def test_what_nobody_foresaw_is_logged_and_not_told() -> None:
 
 
 def test_overload_says_when_to_come_again() -> None:
-    headers = dict(answer_of(refusal_of(Overloaded("full", 3)), "").headers)
+    headers = dict(answer_of(refusal_of(IntakeFull("full", 3)), "").headers)
     assert headers[b"retry-after"] == b"3"
 
 

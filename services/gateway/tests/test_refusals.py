@@ -7,7 +7,7 @@ import tracemalloc
 import pytest
 from mpbus.reader import Commit
 from mpgateway.auth.refusals import DENIED, Refusals
-from mpgateway.problems import Refused
+from mpgateway.problems import RequestRefused
 from mpschema import codec
 from mpschema.envelope import CommitHeader
 from mpschema.registry import record_of
@@ -39,7 +39,7 @@ def _commit(first_seq: int, workspace_id: str, count: int) -> Commit:
 def _blocked(refusals: Refusals, workspace_id: str) -> bool:
     try:
         refusals.check_denied(workspace_id, NAME)
-    except Refused:
+    except RequestRefused:
         return True
     return False
 

@@ -16,7 +16,7 @@ import pytest
 from mpd.ports import free_port
 from mpd.stack import Stack
 from mpgateway.streaming.ring import Ring
-from mpgateway.streaming.shares import SeatLimits, Seats, Turns, Who
+from mpgateway.streaming.shares import ReadTurns, SeatLimits, Seats, Who
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.gateway.tests.door import Door
@@ -166,7 +166,7 @@ def test_nobody_has_more_seats_than_are_free() -> None:
 
 
 async def test_turns_go_to_whom_has_the_fewest() -> None:
-    turns, order = Turns(2), []
+    turns, order = ReadTurns(2), []
     hold = asyncio.Event()
 
     async def read(who: Who) -> None:
@@ -186,7 +186,7 @@ async def test_turns_go_to_whom_has_the_fewest() -> None:
 
 
 async def test_a_turn_is_given_back_while_its_client_does_not_read() -> None:
-    turns, closed = Turns(1), asyncio.Event()
+    turns, closed = ReadTurns(1), asyncio.Event()
 
     async def reading() -> AsyncIterator[int]:
         try:
@@ -207,7 +207,7 @@ async def test_a_turn_is_given_back_while_its_client_does_not_read() -> None:
 
 
 async def test_who_stops_waiting_for_a_turn_takes_none_away() -> None:
-    turns = Turns(1)
+    turns = ReadTurns(1)
     async with turns.turn(Who("a", "user:a")):
         waiting = asyncio.create_task(_have_a_turn(turns))
         await asyncio.sleep(0)
@@ -218,7 +218,7 @@ async def test_who_stops_waiting_for_a_turn_takes_none_away() -> None:
 
 
 async def test_who_leaves_as_its_turn_comes_breaks_nobody_elses_stream() -> None:
-    turns, read = Turns(1), asyncio.Event()
+    turns, read = ReadTurns(1), asyncio.Event()
 
     async def reads() -> None:
         async with turns.turn(Who("a", "user:a")):
@@ -234,7 +234,7 @@ async def test_who_leaves_as_its_turn_comes_breaks_nobody_elses_stream() -> None
     assert leaving.cancelled()
 
 
-async def _have_a_turn(turns: Turns) -> None:
+async def _have_a_turn(turns: ReadTurns) -> None:
     async with turns.turn(Who("b", "user:b")):
         pass
 

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mpgateway.problems import Refused
+from mpgateway.problems import RequestRefused
 from mpgateway.strict import check_keys
 from mpschema.api import BatchLine, NewKey
 from mpschema.registry import COMMANDS
@@ -41,7 +41,7 @@ def test_it_is_refused_exactly_when_a_key_stands_twice(value: Any, escaped: bool
         raw = raw.replace("a", "\\u0061")
     encoded = msgspec.json.encode(msgspec.json.decode(raw))
     if _repeats(value):
-        with pytest.raises(Refused, match="stands twice"):
+        with pytest.raises(RequestRefused, match="stands twice"):
             check_keys(raw.encode(), encoded)
     else:
         check_keys(raw.encode(), encoded)

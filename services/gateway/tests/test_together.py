@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from mpd.ports import HOST, free_port
-from mpgateway.server import Server
+from mpgateway.server import GatewayServer
 from mpgateway.settings import GatewaySettings
 from mpgateway.streaming.shares import SeatLimits, Seats, Who
 from mpgateway.wire.limits import MIB, WireLimits
@@ -33,7 +33,7 @@ async def _as_many_bytes_as_asked(scope: Any, receive: Any, send: Any) -> None:
 @asynccontextmanager
 async def _bounded(limits: WireLimits) -> AsyncIterator[Callable[[], Any]]:
     """A server within these limits. Gives what opens a connection to it."""
-    server = Server(_as_many_bytes_as_asked, HOST, free_port(), drain_seconds=1, limits=limits)
+    server = GatewayServer(_as_many_bytes_as_asked, HOST, free_port(), drain_seconds=1, limits=limits)
     serving = asyncio.create_task(server.serve())
     await eventually(lambda: server.started)
     async with AsyncExitStack() as connections:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from mpgateway.streaming import shares
-from mpgateway.streaming.shares import AHEAD_SECONDS, TURN_SECONDS, Pace, Turns, Who
+from mpgateway.streaming.shares import AHEAD_SECONDS, TURN_SECONDS, ReadRateLimiter, ReadTurns, Who
 
 ANN, ANN_ELSEWHERE, BEN = Who("acme", "acme/user:ann"), Who("beta", "beta/user:ann"), Who("acme", "acme/user:ben")
 
@@ -25,7 +25,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     ids=["another workspace", "another principal"],
 )
 async def test_the_next_turn_is_of_who_has_none(has: Who, waits_longer: Who, is_next: Who) -> None:
-    turns, order = Turns(2), list[Who]()
+    turns, order = ReadTurns(2), list[Who]()
     async with AsyncExitStack() as ends, AsyncExitStack() as first:
         await ends.enter_async_context(turns.turn(has))
         await first.enter_async_context(turns.turn(Who("other", "other/user:x")))
@@ -43,7 +43,7 @@ async def test_the_next_turn_is_of_who_has_none(has: Who, waits_longer: Who, is_
 
 
 async def test_a_turn_ends_after_its_time_while_others_wait_and_only_then(clock: SimpleNamespace) -> None:
-    turns = Turns(1)
+    turns = ReadTurns(1)
     async with turns.turn(ANN) as turn:
         clock.now += 10 * TURN_SECONDS
         assert not turn.over, "nobody waits"
@@ -60,13 +60,13 @@ async def test_a_turn_ends_after_its_time_while_others_wait_and_only_then(clock:
     await waiting
 
 
-async def _read(turns: Turns, who: Who) -> None:
+async def _read(turns: ReadTurns, who: Who) -> None:
     async with turns.turn(who):
         pass
 
 
 def test_who_reads_faster_than_its_pace_waits_for_it_and_nobody_else_does(clock: SimpleNamespace) -> None:
-    pace = Pace(100)
+    pace = ReadRateLimiter(100)
     pace.count("ann", int(100 * AHEAD_SECONDS))
     assert pace.wait_seconds("ann") == 0
     pace.count("ann", 300)
@@ -83,7 +83,7 @@ def test_whoever_owes_nothing_is_forgotten_and_debts_are_kept(
     clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shares, "PACES_MAX", 3)
-    pace = Pace(100)
+    pace = ReadRateLimiter(100)
     pace.count("debtor", 100_000)
     for name in ("a", "b"):
         pace.count(name, 1)

@@ -12,7 +12,7 @@ from mpcore.engine.shard import Shard
 from mpkernel.adapters.memory import MemoryCommands, MemoryIntake, MemoryLog, MemorySnapshots
 from mpkernel.answers import Answers, Places
 from mpkernel.loop import Candidacy, Leader
-from mpkernel.metrics import Metrics
+from mpkernel.metrics import KernelMetrics
 from mpkernel.ports import CommandMessage, RecordedTime
 from mpkernel.sealing import Sealing
 from mpschema import codec, subjects
@@ -149,7 +149,7 @@ class Place:
             answers=Answers(self.log, self, self.places),
             authorizer=RoleAuthorizer(),
             sealing=Sealing(self.snapshots, "x", self.snapshot_every, wake),
-            metrics=Metrics(),
+            metrics=KernelMetrics(),
             wake=wake,
         )
 

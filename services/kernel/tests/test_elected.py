@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 from mpkernel.adapters.memory import MemoryLeases, MemoryLog
-from mpkernel.leadership import Role
-from mpkernel.metrics import Metrics
+from mpkernel.leadership import KernelRole
+from mpkernel.metrics import KernelMetrics
 from mpkernel.ports import ClockDistrusted
 from mpkernel.timekeeping import Timekeeper
 
@@ -42,7 +42,7 @@ class Clocks:
 async def test_a_clock_that_is_wrong_between_look_and_election_decides_nothing(off: int) -> None:
     clocks = Clocks()
     log = HeldLog(clocks.server_ns)
-    keeper = Timekeeper(clocks, log, Metrics(), bound_seconds=BOUND)
+    keeper = Timekeeper(clocks, log, KernelMetrics(), bound_seconds=BOUND)
     place = Place(log=log, timekeeper=keeper)
     place.commands.publish(workspace("acme"), "replies")
     assert await keeper.look()
@@ -101,7 +101,7 @@ async def test_a_renewal_under_way_is_waited_for_before_the_lease_is_given_back(
     async with running(machine.kernel):
         await begun.wait()
         machine.kernel.stop()
-        await eventually(lambda: machine.kernel.role is not Role.LEADER)
+        await eventually(lambda: machine.kernel.role is not KernelRole.LEADER)
         arrives.set()
     await asyncio.gather(*sent)
     assert machine.leases.holder("kernel") is None

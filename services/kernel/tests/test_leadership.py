@@ -17,13 +17,13 @@ from mpcore.state.facts import Fact
 from mpkernel import watch
 from mpkernel.adapters.memory import MemoryCommands, MemoryIntake, MemoryLease, MemoryLeases, MemoryLog, MemorySnapshots
 from mpkernel.answers import Answers
-from mpkernel.leadership import Kernel, Memory, Role
+from mpkernel.leadership import Kernel, KernelRole, Memory
 from mpkernel.leases import KeptLease
 from mpkernel.loop import Candidacy, Leader
-from mpkernel.metrics import Metrics
+from mpkernel.metrics import KernelMetrics
 from mpkernel.ports import CommitTooLarge, Deposed, LeaseUnavailable, Unknown
 from mpkernel.sealing import Sealing
-from mpkernel.standing import Standing
+from mpkernel.standing import KernelStatus
 from mpkernel.timekeeping import Timekeeper
 from mpschema import codec, subjects
 from mpschema.system import LeaderElected
@@ -89,11 +89,11 @@ class Machine:
     """A sentence while the log is being put back."""
 
     def __post_init__(self) -> None:
-        metrics = Metrics()
+        metrics = KernelMetrics()
         self.lease = Silent(self.leases, "kernel", "this", TTL_SECONDS)
         kept = KeptLease(self.lease, "jetstream", metrics, time.monotonic)
         self.timekeeper = Timekeeper(self, self.log, metrics, bound_seconds=5)
-        standing = Standing(kept, kept, [], self.timekeeper, metrics, patience_seconds=0.1)
+        standing = KernelStatus(kept, kept, [], self.timekeeper, metrics, patience_seconds=0.1)
         self.kernel = Kernel(
             self.log,
             kept,
@@ -153,7 +153,7 @@ def may_lead(log: MemoryLog, renew_seconds: float = TTL_SECONDS, leases: MemoryL
             answers=Answers(log, machine, memory.places),
             authorizer=RoleAuthorizer(),
             sealing=Sealing(MemorySnapshots(), "x", 0, wake),
-            metrics=Metrics(),
+            metrics=KernelMetrics(),
             wake=wake,
         )
 
@@ -178,10 +178,10 @@ async def test_a_cold_kernel_neither_says_that_it_is_ready_nor_takes_the_lease()
     kernel, leases = machine.kernel, machine.leases
     async with running(kernel):
         await log.asked.wait()
-        assert (kernel.role, kernel.health().ready, leases.holder("kernel")) == (Role.STARTING, False, None)
+        assert (kernel.role, kernel.health().ready, leases.holder("kernel")) == (KernelRole.STARTING, False, None)
         leases.put("kernel", "another", TTL_SECONDS)
         log.allowed.set()
-        await eventually(lambda: kernel.role is Role.STANDBY)
+        await eventually(lambda: kernel.role is KernelRole.STANDBY)
         assert kernel.health().facts["seq"] == 3
 
 
@@ -205,7 +205,7 @@ async def test_a_standby_says_who_leads_and_is_not_ready_while_nobody_says_who_m
 async def test_a_kernel_with_a_wrong_clock_takes_no_lease_and_says_so() -> None:
     machine = Machine(clock_off=86_400)
     async with running(machine.kernel):
-        await eventually(lambda: machine.kernel.role is Role.STANDBY)
+        await eventually(lambda: machine.kernel.role is KernelRole.STANDBY)
         health = machine.kernel.health()
         assert not health.ready
         assert health.facts["clock"] == "the clock is 86,400.0 s ahead of the NATS server's, more than 5 s"
@@ -217,7 +217,7 @@ async def test_a_kernel_with_a_wrong_clock_takes_no_lease_and_says_so() -> None:
 async def test_a_kernel_that_can_look_at_its_clock_no_more_ends_and_says_why() -> None:
     class Broken(MemoryLog):
         async def now_ns(self) -> int:
-            if machine.kernel.role is Role.STANDBY:
+            if machine.kernel.role is KernelRole.STANDBY:
                 raise ZeroDivisionError
             return await super().now_ns()
 
@@ -234,7 +234,7 @@ async def test_elections_since_it_was_up_to_date_are_counted() -> None:
     machine = Machine(log)
     machine.leases.put("kernel", "another", TTL_SECONDS)
     async with running(machine.kernel):
-        await eventually(lambda: machine.kernel.role is Role.STANDBY)
+        await eventually(lambda: machine.kernel.role is KernelRole.STANDBY)
         assert machine.kernel.health().facts["elections_per_minute"] == 0
         await log.fill(elections=2)
         await eventually(lambda: machine.kernel.health().facts["elections_per_minute"] == 2)
@@ -248,8 +248,8 @@ async def test_a_system_without_a_leader_is_told_as_an_error() -> None:
     """Here nobody may lead: the one kernel has a clock that is not to be believed."""
     now = [0.0]
     machine = Machine(clock_off=86_400)
-    kept = KeptLease(machine.lease, "jetstream", Metrics(), lambda: now[0])
-    standing = Standing(kept, kept, [], machine.timekeeper, Metrics(), patience_seconds=2, now=lambda: now[0])
+    kept = KeptLease(machine.lease, "jetstream", KernelMetrics(), lambda: now[0])
+    standing = KernelStatus(kept, kept, [], machine.timekeeper, KernelMetrics(), patience_seconds=2, now=lambda: now[0])
     assert not await machine.timekeeper.look()
     with structlog.testing.capture_logs() as logs:
         for now[0] in range(25):
@@ -283,7 +283,7 @@ async def test_what_the_log_does_not_store_ends_the_leadership_and_not_the_kerne
         await eventually(lambda: ended() > before)
         assert not log.commits
         log.reason = None
-        await eventually(lambda: machine.kernel.role is Role.LEADER and len(log.commits) == 1)
+        await eventually(lambda: machine.kernel.role is KernelRole.LEADER and len(log.commits) == 1)
 
 
 async def test_a_leader_whose_lease_is_renewed_no_more_by_a_fault_steps_down_and_says_so() -> None:
@@ -305,7 +305,7 @@ def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def _leads(machine: Machine) -> None:
-    await eventually(lambda: machine.kernel.role is Role.LEADER and len(machine.log.commits) == 1)
+    await eventually(lambda: machine.kernel.role is KernelRole.LEADER and len(machine.log.commits) == 1)
 
 
 @pytest.mark.usefixtures("looks_often")
@@ -347,7 +347,7 @@ async def test_a_leader_at_rest_whose_log_is_gone_says_so_and_holds_no_lease() -
         await eventually(lambda: "mpctl log restore" in str(machine.kernel.health().facts.get("waits_for")))
         assert (machine.kernel.health().ready, machine.leases.holder("kernel")) == (False, None)
         log.gone = False
-        await eventually(lambda: machine.kernel.role is Role.LEADER and len(log.commits) == 2)
+        await eventually(lambda: machine.kernel.role is KernelRole.LEADER and len(log.commits) == 2)
         assert "waits_for" not in machine.kernel.health().facts
 
 
@@ -359,7 +359,9 @@ async def test_a_standby_gives_the_lease_back_while_there_is_no_log_and_folds_an
     await filled.fill(elections=epochs)
     log.put_back(filled)
     async with running(machine.kernel):
-        await eventually(lambda: machine.kernel.role is Role.STANDBY and machine.kernel.health().facts["seq"] == epochs)
+        await eventually(
+            lambda: machine.kernel.role is KernelRole.STANDBY and machine.kernel.health().facts["seq"] == epochs
+        )
         log.gone = True
         machine.leases.drop("kernel")
         await eventually(lambda: "waits_for" in machine.kernel.health().facts)
@@ -367,7 +369,7 @@ async def test_a_standby_gives_the_lease_back_while_there_is_no_log_and_folds_an
         assert not machine.kernel.health().ready
         await other.fill(elections=epochs, epochs_apart=1_000)
         log.put_back(other)
-        await eventually(lambda: machine.kernel.role is Role.LEADER and len(log.commits) == epochs + 1)
+        await eventually(lambda: machine.kernel.role is KernelRole.LEADER and len(log.commits) == epochs + 1)
     assert log.commits[-1].header.epoch == epochs * 1_000 + 1
 
 

@@ -8,7 +8,7 @@ import pytest
 from mpcore.access.policy import RoleAuthorizer
 from mpcore.engine import evolve, timers
 from mpcore.engine import turn as turns
-from mpcore.engine.draft import Limits
+from mpcore.engine.draft import TurnLimits
 from mpcore.engine.snapshot import state_root
 from mpcore.engine.timers import Timer, due
 from mpcore.engine.turn import Repeat, Reply, Turn
@@ -31,7 +31,7 @@ class Split(Run):
     """Turns as the loop makes them: a message goes on in the next turn until all of it is decided."""
 
     def __init__(self, level: int = 3) -> None:
-        self.limits = Limits(commit_bytes=100_000)
+        self.limits = TurnLimits(commit_bytes=100_000)
         self.ticks: Callable[[], float] = float
         super().__init__()
         if level > 1:
@@ -76,7 +76,7 @@ def whole(run: Split) -> None:
 
 def test_a_message_of_many_commands_is_split_and_each_line_is_answered_with_its_own_commit() -> None:
     run = Split()
-    run.limits = Limits(commands=3)
+    run.limits = TurnLimits(commands=3)
     answers = run.message(*creates(8))
     assert [len(part) for part in answers] == [3, 3, 2]
     assert ids(answers) == [f"c-{n}" for n in range(8)]
@@ -93,7 +93,7 @@ def test_a_message_of_many_commands_is_split_and_each_line_is_answered_with_its_
 
 def test_a_leader_that_begins_in_the_middle_of_a_message_goes_on_there() -> None:
     run = Split()
-    run.limits = Limits(commands=3)
+    run.limits = TurnLimits(commands=3)
     run.position += 1
     first = run.turn()
     assert not first.take(run.position, "replies", b"\n".join(creates(8)))
@@ -113,7 +113,7 @@ def test_another_message_than_the_one_that_was_begun_is_decided_from_its_first_l
 
 def test_a_message_of_much_is_split_by_bytes() -> None:
     run = Split()
-    run.limits = Limits(size=50_000, commit_bytes=100_000)
+    run.limits = TurnLimits(size=50_000, commit_bytes=100_000)
     answers = run.message(*[line(f"c-{n}", LARGE, f"t{n}") for n in range(9)])
     assert [len(part) for part in answers] == [3, 3, 3]
     whole(run)
@@ -131,7 +131,7 @@ def test_a_turn_that_has_decided_for_long_is_stored_and_the_rest_of_the_message_
 
 def test_the_clock_is_looked_at_when_so_much_is_recorded_and_not_for_each_line() -> None:
     run = Split()
-    run.limits = Limits(seconds=0.05, look_bytes=2_000)
+    run.limits = TurnLimits(seconds=0.05, look_bytes=2_000)
     looks = itertools.count()
     run.ticks = lambda: next(looks) * 0.001
     assert len(run.message(*creates(60))) == 1
@@ -155,7 +155,7 @@ def test_time_counts_over_the_messages_of_a_turn_and_only_while_it_decides() -> 
 
 def test_a_decision_that_finds_no_room_waits_for_a_commit_of_its_own() -> None:
     run = Split()
-    run.limits = Limits(commit_bytes=30_000)
+    run.limits = TurnLimits(commit_bytes=30_000)
     answers = run.message(line("small", CREATE, "t0"), line("large", LARGE, "t1"), line("larger", LARGE, "t2"))
     assert [[r.accepted for r in part if isinstance(r, Outcome)] for part in answers] == [[True, True], [True]]
     whole(run)
@@ -164,7 +164,7 @@ def test_a_decision_that_finds_no_room_waits_for_a_commit_of_its_own() -> None:
 @pytest.mark.parametrize("level", [1, 2, 3])
 def test_a_decision_larger_than_any_commit_is_refused_and_nothing_of_it_is_folded(level: int) -> None:
     run = lineages(level, 2)
-    run.limits = Limits(commit_bytes=10_000)
+    run.limits = TurnLimits(commit_bytes=10_000)
     before = state_root(run.shard)
     refusal = run.message(line("x", CancelSession(reason="stop the fleet"), "root-0"))[-1][-1]
     assert isinstance(refusal, Outcome)
@@ -197,7 +197,7 @@ def lineages(level: int, count: int, size: int = 60) -> Split:
 
 def test_a_batch_of_cascades_is_spread_over_commits_that_the_log_takes() -> None:
     run = lineages(3, 6)
-    run.limits = Limits(commit_bytes=25_000)
+    run.limits = TurnLimits(commit_bytes=25_000)
     commits = len(run.sealed)
     answers = run.message(*[line(f"x-{n}", CancelSession(reason="stop"), f"root-{n}") for n in range(6)])
     assert [r.accepted for part in answers for r in part if isinstance(r, Outcome)] == [True] * 6
@@ -208,7 +208,7 @@ def test_a_batch_of_cascades_is_spread_over_commits_that_the_log_takes() -> None
 @pytest.mark.parametrize("level", [1, 2])
 def test_below_its_level_a_message_stays_whole_and_what_does_not_fit_with_the_rest_is_refused(level: int) -> None:
     run = lineages(level, 6)
-    run.limits = Limits(commit_bytes=40_000)
+    run.limits = TurnLimits(commit_bytes=40_000)
     (answers,) = run.message(*[line(f"x-{n}", CancelSession(reason="stop"), f"root-{n}") for n in range(6)])
     codes = [reply.code for reply in answers if isinstance(reply, Outcome)]
     assert codes[0] is None
@@ -220,7 +220,7 @@ def test_below_its_level_a_message_stays_whole_and_what_does_not_fit_with_the_re
 @pytest.mark.parametrize("level", [1, 2])
 def test_below_its_level_a_message_that_finds_no_room_moves_to_the_next_turn_as_a_whole(level: int) -> None:
     run = Split(level)
-    run.limits = Limits(commit_bytes=30_000)
+    run.limits = TurnLimits(commit_bytes=30_000)
     turn, before = run.turn(), run.shard.command_position
     assert turn.take(run.position + 1, "replies", line("a", LARGE, "t0"))
     held = state_root(run.shard)
@@ -273,7 +273,7 @@ def test_a_fault_whose_refusal_finds_no_room_is_told_once(monkeypatch: pytest.Mo
     alone = Split().turn()
     assert alone.take(1, "replies", line("c-0", LARGE, "t0"))
     run = Split()
-    run.limits = Limits(commit_bytes=alone.size + 50)
+    run.limits = TurnLimits(commit_bytes=alone.size + 50)
     decide: Any = vars(turns)["decide"]
     monkeypatch.setattr(
         turns, "decide", lambda world, envelope, target, *rest: riddle()
@@ -323,7 +323,7 @@ def test_below_its_level_a_message_whose_refusals_go_beyond_a_commit_is_refused_
     level: int, *, junk: bool
 ) -> None:
     run = Split(level)
-    run.limits = Limits(commit_bytes=10_000)
+    run.limits = TurnLimits(commit_bytes=10_000)
     lines = [b"junk" if junk else line(f"c-{n}", CREATE, "t1") for n in range(200)]
     (answers,) = run.message(*lines)
     assert not answers
@@ -337,7 +337,7 @@ def test_below_its_level_a_message_whose_refusals_go_beyond_a_commit_is_refused_
 @pytest.mark.parametrize("junk", [True, False])
 def test_refusals_beyond_a_commit_are_spread_over_several(*, junk: bool) -> None:
     run = Split()
-    run.limits = Limits(commit_bytes=10_000)
+    run.limits = TurnLimits(commit_bytes=10_000)
     run.message(*[b"junk" if junk else line(f"c-{n}", CREATE, "t1") for n in range(200)])
     assert max(len(sealed.data) for sealed in run.sealed) < 10_000 + 4_096
     whole(run)

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 from mpkernel.adapters.memory import MemoryLease, MemoryLeases
 from mpkernel.leases import KeptLease, PairedLease
-from mpkernel.metrics import Metrics
+from mpkernel.metrics import KernelMetrics
 from mpkernel.ports import LeaseUnavailable
-from mpkernel.standing import MINUTE_SECONDS, Standing
+from mpkernel.standing import MINUTE_SECONDS, KernelStatus
 from mpkernel.timekeeping import Timekeeper
 from prometheus_client import REGISTRY
 
@@ -47,10 +47,10 @@ class Pair:
 
 
 def test_elections_leave_the_last_minute_as_time_passes() -> None:
-    now, hands, metrics = [0.0], Hands(), Metrics()
+    now, hands, metrics = [0.0], Hands(), KernelMetrics()
     lease = KeptLease(MemoryLease(MemoryLeases(lambda: 0.0), "kernel", "this", 1), "jetstream", metrics, lambda: now[0])
     keeper = Timekeeper(hands, hands, metrics, bound_seconds=5)
-    standing = Standing(lease, lease, [], keeper, metrics, patience_seconds=1, now=lambda: now[0])
+    standing = KernelStatus(lease, lease, [], keeper, metrics, patience_seconds=1, now=lambda: now[0])
     for now[0] in (0.0, 30.0):
         standing.elected()
     counts = []

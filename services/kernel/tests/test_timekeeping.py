@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 import structlog
-from mpkernel.metrics import Metrics
+from mpkernel.metrics import KernelMetrics
 from mpkernel.ports import ClockDistrusted, ServerClockUnavailable
 from mpkernel.timekeeping import SECOND_NS, Timekeeper
 from prometheus_client import REGISTRY
@@ -56,7 +56,7 @@ class Watched:
 
     def __init__(self, hands: Hands) -> None:
         self.hands = hands
-        self.keeper = Timekeeper(hands, hands, Metrics(), bound_seconds=BOUND, settle_seconds=SETTLE)
+        self.keeper = Timekeeper(hands, hands, KernelMetrics(), bound_seconds=BOUND, settle_seconds=SETTLE)
         self.ends = 0
         self.keeper.tell(self._end)
 

@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from mpcore.engine.draft import Limits
+from mpcore.engine.draft import TurnLimits
 from mpcore.engine.turn import Turn
-from mpkernel.metrics import Metrics
+from mpkernel.metrics import KernelMetrics
 from mpkernel.telling import Telling
 from mpschema import codec, packs
 from mpschema.envelope import EventRecord, Outcome
@@ -108,7 +108,7 @@ def test_of_many_lines_that_nobody_can_read_the_first_is_recorded_and_their_neig
 
 def test_a_message_that_is_split_records_such_a_line_for_each_of_its_turns_at_most() -> None:
     run = Split()
-    run.limits = Limits(commands=100)
+    run.limits = TurnLimits(commands=100)
     turns, records = met(run, b"\n" * (packs.LINES_MAX - 1))
     assert len(turns) == len(records) == 11
     assert sum(sum(turn.dropped.values()) for turn in turns) == packs.LINES_MAX - 11
@@ -147,7 +147,7 @@ def test_a_refusal_as_a_whole_that_finds_no_room_waits_for_the_next_turn() -> No
     alone = run.turn()
     assert alone.take(run.position + 1, REPLIES, line("c-0", LARGE, "t0"))
     run = Split()
-    run.limits = Limits(commit_bytes=alone.size + 100)
+    run.limits = TurnLimits(commit_bytes=alone.size + 100)
     turn = run.turn()
     assert turn.take(run.position + 1, REPLIES, line("c-0", LARGE, "t0"))
     assert not turn.take(run.position + 2, REPLIES, BEYOND["lines"])
@@ -165,14 +165,14 @@ def test_what_a_producer_packs_is_read_to_its_last_line() -> None:
     assert packs.excess(b"\n".join([largest] * count)) == ""
     assert packs.excess(b"\n".join(creates(packs.LINES_MAX))) == ""
     run = Split()
-    run.limits = Limits()
+    run.limits = TurnLimits()
     assert len(ids(run.message(*creates(packs.LINES_MAX)))) == packs.LINES_MAX
 
 
 @pytest.mark.parametrize("level", [1, 2])
 def test_below_its_level_each_line_is_recorded_as_builds_of_that_level_do(level: int) -> None:
     run = Split(level)
-    run.limits = Limits()
+    run.limits = TurnLimits()
     for data, sender in ((b"{}\n" * packs.LINES_MAX, ""), (b"{}\n{}", SERVICE)):
         turns, records = met(run, data, sender)
         assert (len(records), turns[-1].dropped) == (data.count(b"\n") + 1, {})
@@ -180,7 +180,7 @@ def test_below_its_level_each_line_is_recorded_as_builds_of_that_level_do(level:
 
 
 async def test_what_is_dropped_is_logged_by_who_sent_it_and_seldom() -> None:
-    telling, run = Telling(Metrics(), 1), Split()
+    telling, run = Telling(KernelMetrics(), 1), Split()
     with capture_logs() as logs:
         for _ in range(1_000):
             telling.tell(met(run, b"{}", SERVICE)[0][-1])

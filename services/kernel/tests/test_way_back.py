@@ -1,7 +1,7 @@
 """What a door is told of comes from what is recorded, and from nothing that was undone."""
 
 import pytest
-from mpcore.engine.draft import Limits
+from mpcore.engine.draft import TurnLimits
 from mpschema.envelope import Outcome
 from mpschema.principal import BindRole, Role, RoleBound
 
@@ -12,7 +12,7 @@ from services.kernel.tests.test_turn import line
 @pytest.mark.parametrize("level", [1, 2])
 def test_a_role_bound_in_a_message_that_found_no_room_opens_no_door_until_it_is_stored(level: int) -> None:
     run = Split(level)
-    run.limits = Limits(commit_bytes=30_000)
+    run.limits = TurnLimits(commit_bytes=30_000)
     message = [line("b", BindRole(role=Role.VIEWER), "user:ann"), line("c", LARGE, "t2")]
     turn = run.turn()
     assert turn.take(run.position + 1, "replies", line("a", LARGE, "t0"))

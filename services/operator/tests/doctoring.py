@@ -18,7 +18,7 @@ import msgspec
 from mpd.stack import Stack
 from mpoperator.doctor.examining import examine
 from mpoperator.doctor.lines import line_of
-from mpoperator.doctor.report import Check, State
+from mpoperator.doctor.report import DoctorCheck, State
 from mpoperator.settings import read_settings
 
 from services.operator.tests.advice import must_parse
@@ -34,10 +34,10 @@ class Examined:
     """A finished run of `mpctl doctor`."""
 
     code: int
-    checks: dict[str, Check]
+    checks: dict[str, DoctorCheck]
 
     @property
-    def problems(self) -> dict[str, Check]:
+    def problems(self) -> dict[str, DoctorCheck]:
         """What is wrong, by its name."""
         return {name: check for name, check in self.checks.items() if check.state is State.PROBLEM}
 
@@ -48,7 +48,7 @@ def examined(code: int, report: dict[str, Any]) -> Examined:
     assert [check["name"] for check in report["checks"] if line_of(check["name"]) is None] == []
     for check in report["checks"]:
         must_parse(check.get("mend", ""))
-    return Examined(code, {check["name"]: msgspec.convert(check, Check) for check in report["checks"]})
+    return Examined(code, {check["name"]: msgspec.convert(check, DoctorCheck) for check in report["checks"]})
 
 
 def examined_with(environment: dict[str, str]) -> Examined:

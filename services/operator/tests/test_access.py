@@ -16,7 +16,7 @@ from mpkernel.adapters.jetstream_lease import JetStreamLease
 from mpkernel.adapters.redis_lease import RedisLease
 from mpoperator.access import must_not_be_led
 from mpoperator.cluster import cluster
-from mpoperator.errors import Refused, ServerGone
+from mpoperator.errors import ServerGone, ToolRefused
 from mpoperator.settings import OperatorSettings
 
 from services.operator.tests.proving import PROVED, Log
@@ -56,12 +56,12 @@ async def test_a_kernel_that_holds_a_lease_is_named_and_what_kernels_take_for_no
         await must_not_be_led(found)
         turn = RedisLease(client, name, "kernel-1", 60)
         assert await turn.acquire()
-        with pytest.raises(Refused, match="kernel-1 holds the lease"):
+        with pytest.raises(ToolRefused, match="kernel-1 holds the lease"):
             await must_not_be_led(found)
         await turn.release()
         await provision(found.nc, "0")
         assert await JetStreamLease(found.nc, name, "kernel-2", 60).acquire()
-        with pytest.raises(Refused, match="kernel-2 holds the lease"):
+        with pytest.raises(ToolRefused, match="kernel-2 holds the lease"):
             await must_not_be_led(found)
         await must_not_be_led(found, "kernel-2")
     await client.aclose()

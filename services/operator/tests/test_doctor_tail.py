@@ -16,7 +16,7 @@ from mpoperator.doctor.examining import deduced
 from mpoperator.doctor.folding import judge_halt
 from mpoperator.doctor.leading import judge_holder
 from mpoperator.doctor.machine import judge_service
-from mpoperator.doctor.report import Check, Report, State, follows, ok, problem, unknown
+from mpoperator.doctor.report import DoctorCheck, DoctorReport, State, follows, ok, problem, unknown
 from mpoperator.doctor.streams import judge_readers
 from mpoperator.doctor.tail import Seen, judge_mending, judge_tail, only_then
 from mpoperator.marks import Mark
@@ -53,9 +53,9 @@ DELETES = ("--rebuild", "projection rebuild", "projection drop", "provision", "d
 BEGUN = judge_mending(MARK, 40)
 
 
-def told(*checks: Check) -> dict[str, Check]:
+def told(*checks: DoctorCheck) -> dict[str, DoctorCheck]:
     """The lines of a report, by name."""
-    report = {check.name: check for check in Report.of(deduced(list(checks))).checks}
+    report = {check.name: check for check in DoctorReport.of(deduced(list(checks))).checks}
     for check in report.values():
         must_parse(check.mend)
     return report
@@ -104,7 +104,7 @@ REPLACED = f"event 41 to 80: {type(LogReplaced(20)).__name__}: {LogReplaced(20)}
 DIVERGED = str(FeedDiverged("the feed ends with event 80, which the log does not hold"))
 
 
-def rests(cluster: Cluster) -> list[Check]:
+def rests(cluster: Cluster) -> list[DoctorCheck]:
     """What follows from a log that lacks its end."""
     return [
         judge_halt("archive", 80, REPLACED),
@@ -130,7 +130,7 @@ UNSAID = unknown("mending", "whether a mending was begun is not known")
     [([BEGUN], "mending"), ([BEGUN, *LOST], "mending"), (LOST, "log"), ([UNSAID], "mending")],
     ids=["mending", "both", "lost", "unknown"],
 )
-def test_what_follows_from_half_a_log_waits_for_it(causes: list[Check], line: str, cluster: Cluster) -> None:
+def test_what_follows_from_half_a_log_waits_for_it(causes: list[DoctorCheck], line: str, cluster: Cluster) -> None:
     report = told(*causes, *rests(cluster))
     for check in rests(cluster):
         found = report[check.name]
@@ -141,7 +141,7 @@ def test_what_follows_from_half_a_log_waits_for_it(causes: list[Check], line: st
 
 
 @pytest.mark.parametrize("causes", [[BEGUN], LOST], ids=["mending", "lost"])
-def test_no_kernel_is_started_on_half_a_log(causes: list[Check]) -> None:
+def test_no_kernel_is_started_on_half_a_log(causes: list[DoctorCheck]) -> None:
     for name in ("leader", "service kernel-1"):
         check = told(*causes, problem(name, "no kernel leads", "mpd start --detach"))[name]
         assert (check.because, "mpd start" in check.mend) == (causes[0].name, False), check

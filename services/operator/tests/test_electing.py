@@ -10,7 +10,7 @@ from mpcore.engine.turn import Turn
 from mpcore.state.facts import Fact
 from mpkernel.adapters.memory import MemoryLog
 from mpoperator.doctor.electing import Election, elections, judge_elections, judge_jump, tried_line
-from mpoperator.doctor.report import Check, State
+from mpoperator.doctor.report import DoctorCheck, State
 from mpschema import codec, subjects
 from mpschema.base import Event
 from mpschema.system import LOG, LeaderElected, LineSurvived, LineTried, LogCheckpointed
@@ -110,7 +110,7 @@ async def test_tries_of_a_line_that_has_its_outcome_are_none_of_the_next_line() 
     assert "line 2 of message 7 of the command stream was tried by 1 kernels" in check.detail
 
 
-async def tried_in(commits: Sequence[tuple[int, int, Sequence[Event]]]) -> Check | None:
+async def tried_in(commits: Sequence[tuple[int, int, Sequence[Event]]]) -> DoctorCheck | None:
     """What the doctor says of a log of such commits: how far each consumed, and what it holds."""
     log, shard = MemoryLog(), Shard()
     for number, (consumed, line, facts) in enumerate(commits):

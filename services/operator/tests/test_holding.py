@@ -8,7 +8,7 @@ import pytest
 from mpbus.streams import LEASE_STREAM, provision
 from mpd.servers import NatsServer
 from mpkernel.adapters.jetstream_lease import JetStreamLease
-from mpoperator.errors import Led, Refused
+from mpoperator.errors import Led, ToolRefused
 from mpoperator.holding import holding
 from mpschema import subjects
 from nats.aio.client import Client
@@ -80,7 +80,7 @@ def test_a_half_made_log_stays_without_a_leader(empty_nats: NatsServer) -> None:
 def test_what_is_refused_after_a_run_was_cut_off_lets_no_kernel_lead(empty_nats: NatsServer) -> None:
     async def refused(nc: Client) -> None:
         async with holding(nc, "0", "tool"):
-            raise Refused("another folder")
+            raise ToolRefused("another folder")
 
     async def ended(nc: Client) -> None:
         async with holding(nc, "0", "tool"):
@@ -91,7 +91,7 @@ def test_what_is_refused_after_a_run_was_cut_off_lets_no_kernel_lead(empty_nats:
         other = JetStreamLease(nc, "kernel-0", "kernel-1", TTL)
         assert await JetStreamLease(nc, "kernel-0", "tool", 600).acquire()  # And then it was killed.
         for _ in range(2):
-            with pytest.raises(Refused, match=r"another folder\. A run before was cut off"):
+            with pytest.raises(ToolRefused, match=r"another folder\. A run before was cut off"):
                 await refused(nc)
             assert not await other.acquire()
         await ended(nc)

@@ -2,7 +2,7 @@
 
 import pytest
 from mpoperator.doctor.examining import deduced
-from mpoperator.doctor.report import Check, Report, State, follows, ok, problem, unknown, warning
+from mpoperator.doctor.report import DoctorCheck, DoctorReport, State, follows, ok, problem, unknown, warning
 from mpoperator.doctor.servers import judge_room, judge_skew
 from mpoperator.doctor.streams import judge_copies
 
@@ -27,8 +27,8 @@ def test_copies_that_are_too_few_for_the_nodes(copies: int, nodes: int | None, s
     assert judge_copies("copies", copies, nodes, "again").state is state
 
 
-def _report(*checks: Check) -> dict[str, str]:
-    return {check.name: check.because for check in Report.of(deduced(list(checks))).checks}
+def _report(*checks: DoctorCheck) -> dict[str, str]:
+    return {check.name: check.because for check in DoctorReport.of(deduced(list(checks))).checks}
 
 
 def test_what_no_kernel_does_follows_from_the_kernels_where_none_is_well() -> None:

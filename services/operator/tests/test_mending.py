@@ -13,7 +13,7 @@ import pytest
 from mpbus.marks import read_mark
 from mpd.servers import NatsServer
 from mpkernel.adapters.jetstream_lease import JetStreamLease
-from mpoperator.errors import Refused
+from mpoperator.errors import ToolRefused
 from mpoperator.mending import _look, _must_be_as_found
 from mpoperator.stream import LogStream
 from mpschema import subjects
@@ -215,7 +215,7 @@ def test_a_log_that_somebody_wrote_to_while_it_was_looked_at_is_not_deleted(hurt
         stream = LogStream(nc, "0")
         found = await _look(stream)
         await nc.jetstream().publish(subjects.log_subject("0"), FOREIGN)
-        with pytest.raises(Refused, match="not what it was when we looked"):
+        with pytest.raises(ToolRefused, match="not what it was when we looked"):
             await _must_be_as_found(stream, found)
 
     on_bus(empty_nats.url, mended)

@@ -9,8 +9,8 @@ from mpbus.connect import connect
 from mpbus.reader import GENESIS, HASH_HEADER, Commit, LogPosition, LogReader
 from mpbus.streams import provision
 from mpprojector.adapters.postgres_ledger import PostgresLedger
-from mpprojector.projector import Pace, Projector
-from mpprojector.worker import Limits
+from mpprojector.projector import Projector, ProjectorTiming
+from mpprojector.worker import BatchLimits
 from mpschema.subjects import log_subject
 from mpviews import VIEWS
 from mpviews.changes import View
@@ -67,13 +67,13 @@ async def running(
     database: Database,
     node: str = "a",
     *,
-    limits: Limits | None = None,
+    limits: BatchLimits | None = None,
     patience_seconds: float = 5.0,
     views: Sequence[View] = tuple(VIEWS.values()),
 ) -> AsyncIterator[Projector]:
     """A projector in this process."""
     ledger = PostgresLedger(database.projector_dsn, lease_seconds=LEASE_SECONDS)
-    pace = Pace(0.1, stall_seconds=2.0, patience_seconds=patience_seconds, limits=limits or Limits())
+    pace = ProjectorTiming(0.1, stall_seconds=2.0, patience_seconds=patience_seconds, limits=limits or BatchLimits())
     projector = Projector(LogReader(log.nc, log.shard), ledger, views, node, pace)
     task = asyncio.create_task(projector.run())
     try:

@@ -18,8 +18,8 @@ from mpd.services import http_status
 from mpprojector.adapters.dump import dump_tables
 from mpprojector.adapters.migrations import migrate
 from mpprojector.adapters.postgres_ledger import PostgresLedger
-from mpprojector.projector import Pace, Projector
-from mpprojector.worker import Limits
+from mpprojector.projector import Projector, ProjectorTiming
+from mpprojector.worker import BatchLimits
 from mpschema import codec, task
 from mpschema.envelope import CommitHeader
 from mpschema.subjects import log_subject
@@ -75,7 +75,7 @@ async def test_a_reading_that_fails_ends_the_projector_and_does_not_leave_it_sta
     log: Log, database: Database
 ) -> None:
     ledger = PostgresLedger(database.projector_dsn, lease_seconds=LEASE_SECONDS)
-    pace = Pace(0.1, stall_seconds=2.0, patience_seconds=5.0, limits=Limits())
+    pace = ProjectorTiming(0.1, stall_seconds=2.0, patience_seconds=5.0, limits=BatchLimits())
     projector = Projector(Failing(log.nc, log.shard), ledger, tuple(VIEWS.values()), "a", pace)
     with pytest.raises(ZeroDivisionError, match="a bug"):
         await asyncio.wait_for(projector.run(), 30)
@@ -91,7 +91,7 @@ async def all_live(database: Database) -> dict[str, asyncpg.Record]:
 async def test_a_new_projector_goes_on_where_the_last_one_stopped(log: Log, database: Database) -> None:
     commits = story(log.shard, 2_000)
     for part in (commits[:30], commits[30:60], commits[60:]):
-        async with running(log, database, limits=Limits(events_max=70)):
+        async with running(log, database, limits=BatchLimits(events_max=70)):
             await log.write(part)
             await eventually(lambda: stand_at(database, log.end.seq))
     assert await dump_tables(database.projector_dsn) == fresh_fold(log.written)
@@ -189,7 +189,7 @@ async def test_a_projection_that_hangs_does_not_hold_the_others_back(log: Log, d
     lock = owner.transaction()
     await lock.start()
     await owner.execute("LOCK TABLE mp.messages")
-    async with running(log, database, limits=Limits(events_max=100), patience_seconds=0.1) as projector:
+    async with running(log, database, limits=BatchLimits(events_max=100), patience_seconds=0.1) as projector:
         await eventually(lambda: stand_at(database, log.end.seq, ALL - {"channels"}))
         assert (await projections(database))["channels"]["position"] == 0
         await eventually(lambda: "stalled" in projector.health().facts.values())
@@ -210,7 +210,7 @@ async def test_a_killed_database_loses_nothing_that_is_not_folded_again(log: Log
     )
     commits = story(log.shard, 6_000)
     await log.write(commits[:100])
-    async with running(log, database, limits=Limits(events_max=50)) as projector:
+    async with running(log, database, limits=BatchLimits(events_max=50)) as projector:
         await eventually(lambda: all(worker.written.seq > 500 for worker in projector.workers.values()))
         await asyncio.to_thread(own_postgres.kill)
         await log.write(commits[100:])

@@ -12,7 +12,15 @@ from mpprojector.adapters.dump import dump_tables
 from mpprojector.adapters.memory import MemoryLedger, MemoryStore
 from mpprojector.adapters.postgres_ledger import PostgresLedger
 from mpprojector.adapters.postgres_model import session_name
-from mpprojector.ports import Deposed, Lease, Ledger, NotWritable, ReadModel, Report, Unavailable
+from mpprojector.ports import (
+    NotWritable,
+    OwnershipLost,
+    ProjectionLease,
+    ProjectionLedger,
+    ProjectionStatus,
+    ProjectionsUnavailable,
+    ReadModel,
+)
 from mpschema import task
 from mpviews import VIEWS
 from mpviews.changes import CannotApply, View
@@ -33,7 +41,7 @@ WORK = VIEWS["work"]
 class StoreContract:
     """Each store's suite inherits this and makes ledgers over one and the same store."""
 
-    def ledger(self, lease_seconds: float = LONG_SECONDS) -> Ledger:
+    def ledger(self, lease_seconds: float = LONG_SECONDS) -> ProjectionLedger:
         """One more projector's access to the store."""
         raise NotImplementedError
 
@@ -44,12 +52,12 @@ class StoreContract:
     @pytest.fixture(autouse=True)
     async def opened(self) -> AsyncIterator[None]:
         """Lets go of everything at the end of each test."""
-        self._open: list[Ledger | ReadModel] = []
+        self._open: list[ProjectionLedger | ReadModel] = []
         yield
         for one in self._open:
             await one.close()
 
-    async def model(self, ledger: Ledger, lease: Lease) -> ReadModel:
+    async def model(self, ledger: ProjectionLedger, lease: ProjectionLease) -> ReadModel:
         """The tables of the work, for their owner."""
         model = await ledger.open(lease, WORK)
         self._open.append(model)
@@ -57,7 +65,7 @@ class StoreContract:
 
     async def owned(
         self, *views: View, node: str = "a", lease_seconds: float = LONG_SECONDS
-    ) -> tuple[Ledger, dict[str, Lease]]:
+    ) -> tuple[ProjectionLedger, dict[str, ProjectionLease]]:
         """A ledger, and the leases of these views."""
         ledger = self.ledger(lease_seconds)
         await ledger.register(views)
@@ -83,7 +91,7 @@ class StoreContract:
         ledger, leases = await self.owned(WORK)
         model = await self.model(ledger, leases["work"])
         first, second = batches(WORK, 2)
-        with pytest.raises(Deposed):
+        with pytest.raises(OwnershipLost):
             await model.write(second)
         await model.write(first)
         await model.write(second)
@@ -110,9 +118,9 @@ class StoreContract:
         await ledger.register([WORK])
         (lease,) = await eventually(lambda: claimed(ledger, "b"))
         assert (lease.epoch, lease.position) == (old["work"].epoch + 1, first.position)
-        with pytest.raises((Deposed, Unavailable)):
+        with pytest.raises((OwnershipLost, ProjectionsUnavailable)):
             await old_model.write(second)
-        with pytest.raises(Deposed):
+        with pytest.raises(OwnershipLost):
             await old_model.write(second)
         await (await self.model(ledger, lease)).write(second)
         assert await self.position("work") == second.position
@@ -160,7 +168,7 @@ class TestMemoryStore(StoreContract):
     def store(self) -> None:
         self._store = MemoryStore()
 
-    def ledger(self, lease_seconds: float = LONG_SECONDS) -> Ledger:
+    def ledger(self, lease_seconds: float = LONG_SECONDS) -> ProjectionLedger:
         return MemoryLedger(self._store, time.monotonic, lease_seconds=lease_seconds)
 
     async def position(self, name: str) -> LogPosition:
@@ -175,7 +183,7 @@ class TestPostgresStore(StoreContract):
         self._database = database
         self._dsn = database.projector_dsn
 
-    def ledger(self, lease_seconds: float = LONG_SECONDS) -> Ledger:
+    def ledger(self, lease_seconds: float = LONG_SECONDS) -> ProjectionLedger:
         ledger = PostgresLedger(self._dsn, lease_seconds=lease_seconds)
         self._open.append(ledger)
         return ledger
@@ -236,7 +244,7 @@ async def test_a_role_that_may_not_copy_writes_the_same_rows(database: Database)
 async def test_tables_of_another_version_of_a_view_are_waited_for(database: Database) -> None:
     ledger = PostgresLedger(database.projector_dsn)
     await ledger.register([WORK])
-    with pytest.raises(Unavailable, match="there are no tables for version 2 of work"):
+    with pytest.raises(ProjectionsUnavailable, match="there are no tables for version 2 of work"):
         await ledger.register([replace(WORK, version=2)])
     await ledger.close()
 
@@ -272,12 +280,12 @@ def batches(view: View, count: int) -> list[Batch]:
     return made
 
 
-def report(lease: Lease) -> Report:
+def report(lease: ProjectionLease) -> ProjectionStatus:
     """That it fares well."""
-    return Report(lease, "live", None, 0, 0.0, 0.0)
+    return ProjectionStatus(lease, "live", None, 0, 0.0, 0.0)
 
 
-async def claimed(ledger: Ledger, node: str) -> list[Lease]:
+async def claimed(ledger: ProjectionLedger, node: str) -> list[ProjectionLease]:
     """What a node can own; nothing yet is an error, to be tried again."""
     leases = await ledger.claim(node, 0)
     assert leases, "nothing is free yet"

@@ -10,14 +10,14 @@ from mpprojector.adapters.dump import dump_tables
 from mpprojector.adapters.migrations import migrate
 from mpprojector.adapters.switching import rollback, switch
 from mpviews import VIEWS
-from mpviews.changes import Change, Commit, Patch
+from mpviews.changes import Change, CommitLike, Patch
 from mpviews.rows import fresh_fold
 
 from services.projector.tests.projecting import Log, opened_log, projections, running, stand_at, story
 from tests.support import Database, eventually
 
 
-def shouted(commit: Commit) -> Iterable[Change]:
+def shouted(commit: CommitLike) -> Iterable[Change]:
     """As version 1, with the reasons of tasks in capitals."""
     for change in VIEWS["work"].changes(commit):
         if isinstance(change, Patch) and change.table == "tasks" and change.values.get("reason"):

@@ -16,7 +16,7 @@ from mpschema.signing import webhook_secret
 from mpwebhooks.adapters.addresses import AddressedTransport, Forbidden
 from mpwebhooks.adapters.endpoint import ANSWER_BYTES_MAX, EndpointSender
 from mpwebhooks.adapters.names import Names
-from mpwebhooks.ports import Message, Policy, Webhook
+from mpwebhooks.ports import Message, Policy, WebhookSubscription
 
 from services.webhooks.tests.name_server import NameServer
 from services.webhooks.tests.receiver import Receiver, Reply
@@ -42,9 +42,9 @@ def public(inner: httpx.AsyncBaseTransport) -> AddressedTransport:
     return AddressedTransport(inner, Names(), "acme", allow_private=False)
 
 
-def hooked(url: str, *, generation: int = 1, previous_until: float | None = None) -> Webhook:
+def hooked(url: str, *, generation: int = 1, previous_until: float | None = None) -> WebhookSubscription:
     """A webhook to somewhere."""
-    return Webhook("acme", "w1", url, (), (), "active", generation, previous_until, 0, 1, 1)
+    return WebhookSubscription("acme", "w1", url, (), (), "active", generation, previous_until, 0, 1, 1)
 
 
 @pytest.fixture

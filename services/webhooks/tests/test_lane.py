@@ -9,15 +9,25 @@ from random import Random
 
 import pytest
 from mpschema.envelope import Outcome, Status
-from mpwebhooks.lane import Lane
-from mpwebhooks.ports import Answer, Head, Lease, Message, Parked, Place, Policy, Waiting, Webhook
+from mpwebhooks.lane import DeliveryLane
+from mpwebhooks.ports import (
+    ArchiveHead,
+    DeliveryPosition,
+    DeliveryResult,
+    Message,
+    Parked,
+    Policy,
+    Waiting,
+    WebhookLease,
+    WebhookSubscription,
+)
 
 from tests.support.waiting import eventually
 
-HOOK = Webhook("acme", "w1", "https://ci.example", (), (), "active", 1, None, 0, 0, 1)
+HOOK = WebhookSubscription("acme", "w1", "https://ci.example", (), (), "active", 1, None, 0, 0, 1)
 EVENTS, KEYS = 120, 6
 POLICY = Policy(attempts_max=3, backoff_seconds=0.001, backoff_max_seconds=0.01, concurrency=4)
-FAILED = Answer(delivered=False, reason="the receiver answered 500")
+FAILED = DeliveryResult(delivered=False, reason="the receiver answered 500")
 
 
 class World:
@@ -28,66 +38,68 @@ class World:
         keys = [f"task/t{self.dice.randrange(KEYS)}" for _ in range(EVENTS)]
         self.archive = [Message(seq, 1, key, b"{}") for seq, key in enumerate(keys, 1)]
         self.kept: dict[str, Waiting] = {}
-        self.at = Place()
+        self.at = DeliveryPosition()
         self.heard: list[Message] = []
         self.parked: dict[str, Parked] = {}
         self.seq = EVENTS
         self.failing = 0.3
-        self.lane: Lane | None = None
+        self.lane: DeliveryLane | None = None
 
     # The store
 
-    async def place(self, _: Lease) -> Place:
+    async def place(self, _: WebhookLease) -> DeliveryPosition:
         return self.at
 
-    async def waiting(self, _: Lease) -> list[Waiting]:
+    async def waiting(self, _: WebhookLease) -> list[Waiting]:
         return [replace(each) for each in self.kept.values()]
 
-    async def begin(self, _: Lease, place: Place) -> None:
+    async def begin(self, _: WebhookLease, place: DeliveryPosition) -> None:
         self.at, self.kept = place, {}
 
-    async def advance(self, _: Lease, place: Place, delivered: int, failed: Sequence[Waiting]) -> None:
+    async def advance(
+        self, _: WebhookLease, place: DeliveryPosition, delivered: int, failed: Sequence[Waiting]
+    ) -> None:
         await self._pause()
         self.at = place
         self.kept |= {each.key: replace(each) for each in failed}
 
-    async def save(self, _: Lease, waiting: Waiting, delivered: int) -> None:
+    async def save(self, _: WebhookLease, waiting: Waiting, delivered: int) -> None:
         await self._pause()
         self.kept[waiting.key] = replace(waiting)
 
-    async def forget(self, _: Lease, key: str) -> None:
+    async def forget(self, _: WebhookLease, key: str) -> None:
         await self._pause()
         self.kept.pop(key, None)
 
-    async def messages(self, _: Webhook, after: int, limit: int) -> list[Message]:
+    async def messages(self, _: WebhookSubscription, after: int, limit: int) -> list[Message]:
         await self._pause()
         return [message for message in self.archive if message.seq > after][: self.dice.randint(1, 20)]
 
-    async def next_of(self, _: Webhook, key: str, after: int, upto: int) -> Message | None:
+    async def next_of(self, _: WebhookSubscription, key: str, after: int, upto: int) -> Message | None:
         await self._pause()
         return next((each for each in self.archive if each.key == key and after < each.seq <= upto), None)
 
     # The endpoint
 
-    async def send(self, _: Webhook, message: Message) -> Answer:
+    async def send(self, _: WebhookSubscription, message: Message) -> DeliveryResult:
         await self._pause()
         if self.dice.random() < self.failing:
             return FAILED
         self.heard.append(message)
-        return Answer(delivered=True)
+        return DeliveryResult(delivered=True)
 
     async def close(self) -> None:
         """Nothing is open."""
 
     # The kernel
 
-    async def park(self, _: Webhook, waiting: Waiting, seq: int) -> Outcome | None:
+    async def park(self, _: WebhookSubscription, waiting: Waiting, seq: int) -> Outcome | None:
         return await self._record(waiting.key, Parked(waiting.key, "parked", seq, self.seq + 1))
 
-    async def clear(self, _: Webhook, key: str) -> Outcome | None:
+    async def clear(self, _: WebhookSubscription, key: str) -> Outcome | None:
         return await self._record(key, None)
 
-    async def pause(self, _: Webhook, reason: str) -> Outcome | None:
+    async def pause(self, _: WebhookSubscription, reason: str) -> Outcome | None:
         raise AssertionError(f"nothing is final here: {reason}")
 
     def requeue(self) -> None:
@@ -127,10 +139,10 @@ class World:
         """One worker, until it is killed in the middle of something."""
         webhook = replace(HOOK, last_seq=self.seq)
         parked = list(self.parked.values())
-        lease = Lease("acme", "w1", 1)
-        self.lane = Lane(lease, webhook, parked, store=self, sender=self, recorder=self, policy=POLICY)
+        lease = WebhookLease("acme", "w1", 1)
+        self.lane = DeliveryLane(lease, webhook, parked, store=self, sender=self, recorder=self, policy=POLICY)
         running = asyncio.create_task(self.lane.run())
-        self.lane.wake(Head(EVENTS, 1))
+        self.lane.wake(ArchiveHead(EVENTS, 1))
         for _ in range(self.dice.randrange(400)):
             await asyncio.sleep(0)
         self.requeue()
@@ -140,11 +152,11 @@ class World:
     async def deliver_the_rest(self) -> None:
         """One worker, and an endpoint that is well again."""
         self.failing = 0.0
-        lease = Lease("acme", "w1", 1)
+        lease = WebhookLease("acme", "w1", 1)
         webhook, parked = replace(HOOK, last_seq=self.seq), list(self.parked.values())
-        self.lane = Lane(lease, webhook, parked, store=self, sender=self, recorder=self, policy=POLICY)
+        self.lane = DeliveryLane(lease, webhook, parked, store=self, sender=self, recorder=self, policy=POLICY)
         running = asyncio.create_task(self.lane.run())
-        self.lane.wake(Head(EVENTS, 1))
+        self.lane.wake(ArchiveHead(EVENTS, 1))
         self.requeue()
         await eventually(lambda: self.at.position == EVENTS and self.kept == {} == self.parked)
         self.lane.stop()

@@ -14,7 +14,7 @@ import pytest
 from mpd.ports import HOST, free_port
 from mpwebhooks.adapters.endpoint import EndpointSender
 from mpwebhooks.adapters.names import LOOKUPS_OF_WORKSPACE_MAX, Names
-from mpwebhooks.ports import Message, Webhook
+from mpwebhooks.ports import Message, WebhookSubscription
 
 from services.webhooks.tests.name_server import SILENT, NameServer
 from services.webhooks.tests.receiver import Receiver
@@ -61,7 +61,7 @@ def sender(names: Names | None = None, workspace_id: str = "acme", timeout_secon
 
 async def sent(sends: EndpointSender, url: str) -> str:
     """Why a message was not delivered; nothing if it was."""
-    answer = await sends.send(Webhook("acme", "w1", url, (), (), "active", 1, None, 0, 1, 1), MESSAGE)
+    answer = await sends.send(WebhookSubscription("acme", "w1", url, (), (), "active", 1, None, 0, 1, 1), MESSAGE)
     await sends.close()
     return answer.reason
 

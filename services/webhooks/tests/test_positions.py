@@ -11,7 +11,7 @@ import pytest
 from mpschema.task import TaskReady
 from mpwebhooks.adapters.positions import Positions
 from mpwebhooks.adapters.postgres import Database as Pool
-from mpwebhooks.ports import Lease, LeaseLost, Place, Restoration, Waiting
+from mpwebhooks.ports import DeliveryPosition, LeaseLost, Restoration, Waiting, WebhookLease
 
 from services.webhooks.tests.archive import put_back, record
 from tests.support.database import Database
@@ -57,35 +57,35 @@ async def test_workers_share_and_nobody_takes_what_another_has(positions: Positi
 async def test_who_fell_silent_moves_nothing_any_more(positions: Positions, owner: Any) -> None:
     await positions.attend("one")
     (lease, *_) = await positions.claim("one", 3)
-    assert await positions.place(lease) == Place(10, 0, 11)
-    await positions.advance(lease, Place(20, 1, 11), 5, [])
+    assert await positions.place(lease) == DeliveryPosition(10, 0, 11)
+    await positions.advance(lease, DeliveryPosition(20, 1, 11), 5, [])
     await owner.execute(ENDED)
     taken = {each.name: each for each in await positions.claim("two", 3)}[lease.name]
     for late in (
-        positions.advance(lease, Place(30, 1, 11), 5, []),
+        positions.advance(lease, DeliveryPosition(30, 1, 11), 5, []),
         positions.save(lease, Waiting("task/t1", 5, 1, time.time(), "x"), 0),
         positions.forget(lease, "task/t1"),
-        positions.begin(lease, Place(0, 1, 12)),
+        positions.begin(lease, DeliveryPosition(0, 1, 12)),
     ):
         with pytest.raises(LeaseLost):
             await late
     assert (await positions.place(taken)).position == 20
-    assert await positions.renew([(lease, Place(99, 1, 11))]) == set()
+    assert await positions.renew([(lease, DeliveryPosition(99, 1, 11))]) == set()
 
 
 async def test_what_waits_is_kept_until_it_is_forgotten_or_all_begins_anew(positions: Positions) -> None:
     await positions.attend("one")
     (lease, *_) = await positions.claim("one", 3)
     kept = [Waiting("task/a", 11, 1, 1_000.5, "no", None), Waiting("task/b", 12, 8, 2_000.0, "no", 44)]
-    await positions.advance(lease, Place(20, 1, 11), 3, kept)
+    await positions.advance(lease, DeliveryPosition(20, 1, 11), 3, kept)
     assert sorted(await positions.waiting(lease), key=lambda each: each.key) == kept
     await positions.forget(lease, "task/a")
     assert [each.key for each in await positions.waiting(lease)] == ["task/b"]
-    await positions.begin(lease, Place(3, 1, 50))
-    assert (await positions.place(lease), await positions.waiting(lease)) == (Place(3, 1, 50), [])
+    await positions.begin(lease, DeliveryPosition(3, 1, 50))
+    assert (await positions.place(lease), await positions.waiting(lease)) == (DeliveryPosition(3, 1, 50), [])
 
 
-async def claimed(positions: Positions) -> list[Lease]:
+async def claimed(positions: Positions) -> list[WebhookLease]:
     """The leases of all three webhooks, by workspace."""
     return sorted(await positions.claim("one", 3), key=lambda lease: lease.workspace_id)
 
@@ -94,16 +94,16 @@ async def test_in_a_log_that_was_put_back_positions_return_to_the_end_of_the_cop
     await positions.attend("one")
     beyond, before, _ = await claimed(positions)
     lost = [Waiting("task/old", 90, 1, 0.0, "x"), Waiting("task/lost", 120, 1, 0.0, "x")]
-    await positions.advance(beyond, Place(130, 4, 11), 3, lost)
-    await positions.advance(before, Place(80, 4, 11), 3, [])
+    await positions.advance(beyond, DeliveryPosition(130, 4, 11), 3, lost)
+    await positions.advance(before, DeliveryPosition(80, 4, 11), 3, [])
     assert await positions.go_back([Restoration(epoch=9, at_seq=100)]) == 1
     beyond, before, _ = await claimed(positions)
-    assert await positions.place(beyond) == Place(100, 9, 11)
+    assert await positions.place(beyond) == DeliveryPosition(100, 9, 11)
     assert [each.key for each in await positions.waiting(beyond)] == ["task/old"]
-    assert await positions.place(before) == Place(80, 9, 11)
-    await positions.advance(beyond, Place(140, 9, 11), 1, [])
+    assert await positions.place(before) == DeliveryPosition(80, 9, 11)
+    await positions.advance(beyond, DeliveryPosition(140, 9, 11), 1, [])
     assert await positions.go_back([Restoration(epoch=9, at_seq=100)]) == 0
-    assert await positions.place(beyond) == Place(140, 9, 11)
+    assert await positions.place(beyond) == DeliveryPosition(140, 9, 11)
 
 
 async def test_each_place_returns_to_the_lowest_end_of_the_copies_it_has_not_seen(
@@ -111,7 +111,11 @@ async def test_each_place_returns_to_the_lowest_end_of_the_copies_it_has_not_see
 ) -> None:
     await positions.attend("one")
     leases = await claimed(positions)
-    for lease, place in zip(leases, (Place(15, 1, 14), Place(25, 1000, 24), Place(25, 2001, 24)), strict=True):
+    for lease, place in zip(
+        leases,
+        (DeliveryPosition(15, 1, 14), DeliveryPosition(25, 1000, 24), DeliveryPosition(25, 2001, 24)),
+        strict=True,
+    ):
         waits = [
             Waiting(f"task/{seq}", seq, 1, 5.0, "x", seq + 1) for seq in (8, 9, 10, 18, 22) if seq < place.position
         ]
@@ -123,9 +127,9 @@ async def test_each_place_returns_to_the_lowest_end_of_the_copies_it_has_not_see
     assert await positions.go_back(restorations) == 2
     leases = [*(await claimed(positions)), leases[2]]
     assert [await positions.place(lease) for lease in leases] == [
-        Place(10, 2001, 10),
-        Place(20, 2001, 20),
-        Place(25, 2001, 24),
+        DeliveryPosition(10, 2001, 10),
+        DeliveryPosition(20, 2001, 20),
+        DeliveryPosition(25, 2001, 24),
     ]
     kept = [{each.key: each.parked_seq for each in await positions.waiting(lease)} for lease in leases]
     assert kept == [
@@ -139,7 +143,7 @@ async def test_a_key_that_a_lost_event_parked_is_tried_again(positions: Position
     await positions.attend("one")
     lease, *_ = await claimed(positions)
     parked = [Waiting("task/a", 3, 8, 5.0, "x", 14), Waiting("task/b", 4, 8, 5.0, "x", 9)]
-    await positions.advance(lease, Place(8, 1, 11), 1, parked)
+    await positions.advance(lease, DeliveryPosition(8, 1, 11), 1, parked)
     assert await positions.go_back([Restoration(1000, 10), Restoration(2001, 20)]) == 0
     lease, *_ = await claimed(positions)
     assert {each.key: (each.attempts, each.parked_seq) for each in await positions.waiting(lease)} == {
@@ -151,13 +155,13 @@ async def test_a_key_that_a_lost_event_parked_is_tried_again(positions: Position
 async def test_who_had_a_place_in_the_lost_part_saves_it_no_more(positions: Positions) -> None:
     await positions.attend("one")
     lease, *_ = await claimed(positions)
-    await positions.advance(lease, Place(15, 1, 11), 1, [])
+    await positions.advance(lease, DeliveryPosition(15, 1, 11), 1, [])
     assert await positions.go_back([Restoration(1000, 12)]) == 1
-    assert await positions.renew([(lease, Place(15, 1, 11))]) == set()
+    assert await positions.renew([(lease, DeliveryPosition(15, 1, 11))]) == set()
     with pytest.raises(LeaseLost):
         await positions.save(lease, Waiting("task/t1", 13, 1, time.time(), "x"), 0)
     lease, *_ = await claimed(positions)
-    assert (await positions.place(lease), await positions.waiting(lease)) == (Place(12, 1000, 11), [])
+    assert (await positions.place(lease), await positions.waiting(lease)) == (DeliveryPosition(12, 1000, 11), [])
 
 
 async def test_a_webhook_that_is_newer_than_a_restoration_stays_where_it_begins(
@@ -168,7 +172,7 @@ async def test_a_webhook_that_is_newer_than_a_restoration_stays_where_it_begins(
     await positions.attend("one")
     assert await positions.go_back(await positions.restorations()) == 0
     lease, *_ = await claimed(positions)
-    assert await positions.place(lease) == Place(10, 1001, 11)
+    assert await positions.place(lease) == DeliveryPosition(10, 1001, 11)
 
 
 async def test_the_service_sees_no_keys_and_a_tenant_sees_its_own_positions_alone(

@@ -13,9 +13,9 @@ from mpschema.envelope import Outcome, Status
 from mpschema.task import TaskReady
 from mpwebhooks.adapters.positions import Positions
 from mpwebhooks.adapters.postgres import Database as Pool
-from mpwebhooks.lane import Lane
-from mpwebhooks.ports import Answer, Lease, Message, Parked, Policy, Waiting, Webhook
-from mpwebhooks.service import Service
+from mpwebhooks.lane import DeliveryLane
+from mpwebhooks.ports import DeliveryResult, Message, Parked, Policy, Waiting, WebhookLease, WebhookSubscription
+from mpwebhooks.service import DeliveryService
 
 from services.webhooks.tests.archive import put_back, record
 from tests.support.database import Database
@@ -37,22 +37,22 @@ class Endpoint:
         self.heard: list[str] = []
         self.gone = self.paused = False
 
-    async def send(self, _: Webhook, message: Message) -> Answer:
+    async def send(self, _: WebhookSubscription, message: Message) -> DeliveryResult:
         if self.gone:
-            return Answer(delivered=False, reason="gone", final=True)
+            return DeliveryResult(delivered=False, reason="gone", final=True)
         self.heard.append(message.id)
-        return Answer(delivered=True)
+        return DeliveryResult(delivered=True)
 
     async def close(self) -> None:
         """Nothing is open."""
 
-    async def park(self, webhook: Webhook, waiting: Waiting, seq: int) -> Outcome | None:
+    async def park(self, webhook: WebhookSubscription, waiting: Waiting, seq: int) -> Outcome | None:
         raise AssertionError(f"{waiting.key} of {webhook.id} failed at {seq}")
 
-    async def clear(self, webhook: Webhook, key: str) -> Outcome | None:
+    async def clear(self, webhook: WebhookSubscription, key: str) -> Outcome | None:
         raise AssertionError(f"{key} of {webhook.id} was never parked")
 
-    async def pause(self, webhook: Webhook, reason: str) -> Outcome | None:
+    async def pause(self, webhook: WebhookSubscription, reason: str) -> Outcome | None:
         self.paused = True
         return Outcome(command_id="c", status=Status.ACCEPTED, epoch=1, first_seq=PAUSED_SEQ, last_seq=PAUSED_SEQ)
 
@@ -73,10 +73,10 @@ async def worker(dsn: str, endpoint: Endpoint) -> AsyncIterator[None]:
     await pool.start()
     store = Positions(pool, lease_seconds=30)
 
-    def lane(lease: Lease, webhook: Webhook, parked: list[Parked]) -> Lane:
-        return Lane(lease, webhook, parked, store=store, sender=endpoint, recorder=endpoint, policy=Policy())
+    def lane(lease: WebhookLease, webhook: WebhookSubscription, parked: list[Parked]) -> DeliveryLane:
+        return DeliveryLane(lease, webhook, parked, store=store, sender=endpoint, recorder=endpoint, policy=Policy())
 
-    service = Service(store, lane, "one", poll_seconds=0.01, beat_seconds=0.0, grace_seconds=1.0)
+    service = DeliveryService(store, lane, "one", poll_seconds=0.01, beat_seconds=0.0, grace_seconds=1.0)
     running = asyncio.create_task(service.run())
     try:
         yield

@@ -6,7 +6,7 @@ import sys
 from nats.errors import Error as NatsError
 
 from mpbus.connect import connect, shows_who_it_is
-from mpbus.errors import Unavailable, Unusable
+from mpbus.errors import BrokerUnavailable, Unusable
 from mpbus.identities import PROVISION
 from mpbus.oneshot import run_once
 from mpbus.settings import ProvisionSettings, read_settings
@@ -27,7 +27,7 @@ async def _provision(settings: ProvisionSettings, option: str) -> str:
         async with asyncio.timeout(WAIT_SECONDS):
             nc = await connect(settings.nats(PROVISION), "provision", vital=nats)
     except TimeoutError:
-        raise Unavailable(f"no NATS server for {WAIT_SECONDS:g} s: {nats.state}") from None
+        raise BrokerUnavailable(f"no NATS server for {WAIT_SECONDS:g} s: {nats.state}") from None
     try:
         if option == END_READERS:
             ended = await end_readers(nc, settings.shard)
@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"usage: python -m mpbus provision [{RENEW} | {END_READERS}]\n")
         return 2
     settings = read_settings(ProvisionSettings)
-    failures = (Unavailable, Unusable, NatsError, OSError, TimeoutError)
+    failures = (BrokerUnavailable, Unusable, NatsError, OSError, TimeoutError)
     return run_once("provision", lambda: _provision(settings, "".join(arguments[1:])), *failures)
 
 

@@ -14,7 +14,7 @@ from nats.aio.msg import Msg
 from nats.js.errors import APIError, NoStreamResponseError
 
 from mpbus.connect import BusClient
-from mpbus.errors import Denied
+from mpbus.errors import PermissionsViolation
 
 _NO_RESPONDERS = "503"
 
@@ -44,9 +44,9 @@ class AckedPublisher:
     async def publish(self, subject: str, data: bytes, headers: dict[str, str]) -> int:
         """Store a message and return its position in the stream.
 
-        Raises `APIError` if the stream refuses it, `Denied` if we may not, `NoStreamResponseError` if no stream takes
-        it, `TimeoutError` if nothing is heard in time (it may be stored), and what the client raises without a
-        connection.
+        Raises `APIError` if the stream refuses it, `PermissionsViolation` if we may not, `NoStreamResponseError` if no
+        stream takes it, `TimeoutError` if nothing is heard in time (it may be stored), and what the client raises
+        without a connection.
         """
         if not self._subscribed:
             await self._subscribe()
@@ -69,7 +69,7 @@ class AckedPublisher:
         if isinstance(self._nc, BusClient):
             self._nc.on_denied(subject, self._refused)
 
-    def _refused(self, error: Denied) -> None:
+    def _refused(self, error: PermissionsViolation) -> None:
         for future in list(self._waiting.values()):
             if not future.done():
                 future.set_exception(error)

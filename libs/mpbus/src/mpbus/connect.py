@@ -12,7 +12,7 @@ from nats.aio.msg import Msg
 from nats.errors import AuthorizationError
 from nats.errors import Error as NatsError
 
-from mpbus.errors import Denied
+from mpbus.errors import PermissionsViolation
 from mpbus.options import NatsOptions
 from mpbus.values import redacted
 from mpbus.vitals import Trouble, Vital
@@ -22,7 +22,7 @@ _VIOLATION = re.compile(r"permissions violation for (publish|subscription) to \"
 _AUTHORIZATION = re.compile("authorization violation|authentication (expired|timeout|revoked)", re.IGNORECASE)
 REFUSES = "refuses the credential"
 """Stands in what is said of a server that answers, and does not let us in."""
-OnDenied = Callable[[Denied], None]
+OnDenied = Callable[[PermissionsViolation], None]
 
 
 class BusClient(Client):
@@ -58,7 +58,7 @@ class BusClient(Client):
         return end
 
     async def request(self, subject: str, *arguments: Any, **options: Any) -> Msg:
-        """See the base class. Raises `Denied` as soon as the server refuses it."""
+        """See the base class. Raises `PermissionsViolation` as soon as the server refuses it."""
         denied: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         end = self.on_denied(subject, lambda error: None if denied.done() else denied.set_exception(error))
         asking: asyncio.Future[Any] = asyncio.ensure_future(super().request(subject, *arguments, **options))
@@ -78,7 +78,9 @@ class BusClient(Client):
         said = str(error) or type(error).__name__
         found = _VIOLATION.search(said.lower())
         if found is not None:
-            refused = Denied(self.options_given.user, found[1].replace("subscription", "subscribe"), found[2])
+            refused = PermissionsViolation(
+                self.options_given.user, found[1].replace("subscription", "subscribe"), found[2]
+            )
             log.error("nats.denied", user=refused.user, action=refused.action, subject=refused.subject)
             if self.all_denied is not None:
                 self.all_denied(refused)

@@ -1,15 +1,15 @@
 """What can go wrong between us and the stream server, as types.
 
 BusError
-├── Unavailable          the stream server did not answer; the outcome may be unknown, repeating is safe
-├── Overloaded           the intake is full; try again after `retry_after_seconds`
+├── BrokerUnavailable          the stream server did not answer; the outcome may be unknown, repeating is safe
+├── IntakeFull           the intake is full; try again after `retry_after_seconds`
 ├── OutcomeTimeout       the command is durable, its outcome did not come in time
 ├── ConsumerLost         a pull consumer went away; open a new one
 ├── ChainBroken          the log does not verify: stop, do not go on
 │   ├── ForeignMessage   something stands in the log that is no commit of ours
 │   └── LogReplaced      the log is not the one that was read: it was put back
 ├── LogIncomplete        the log is being put back and is not whole yet; ask again
-├── Denied               the stream server refuses this user this subject; repeating is in vain
+├── PermissionsViolation               the stream server refuses this user this subject; repeating is in vain
 └── Unusable             a credential or certificate cannot be read
 """
 
@@ -22,11 +22,11 @@ class BusError(Exception):
     """The root of everything this package raises on its own account."""
 
 
-class Unavailable(BusError):
+class BrokerUnavailable(BusError):
     """The stream server did not answer in time. What was sent may have arrived."""
 
 
-class Overloaded(BusError):
+class IntakeFull(BusError):
     """The intake is full: nothing was taken."""
 
     def __init__(self, detail: str, retry_after_seconds: int = 1) -> None:
@@ -42,7 +42,7 @@ class OutcomeTimeout(BusError):
         self.command_id = command_id
 
 
-class Denied(BusError, NatsError):
+class PermissionsViolation(BusError, NatsError):
     """NATS refuses a user a subject. Also an error of NATS, so that it passes for one where any is waited for."""
 
     def __init__(self, user: str, action: str, subject: str) -> None:

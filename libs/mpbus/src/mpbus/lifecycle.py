@@ -20,7 +20,7 @@ from mpschema.codec import MalformedCommit
 from prometheus_client import Gauge, Info, disable_created_metrics
 
 from mpbus.errors import ChainBroken, Unusable
-from mpbus.ops import READS_LEVEL, Health, OpsServer
+from mpbus.ops import READS_LEVEL, OpsServer, ServiceHealth
 from mpbus.settings import EXIT_MISCONFIGURED, OpsSettings
 from mpbus.tasks import end
 from mpbus.telemetry import dump_tasks_on_signal
@@ -41,7 +41,7 @@ T = TypeVar("T")
 class Runnable(Protocol):
     """A service once its servers are there."""
 
-    def health(self) -> Health:
+    def health(self) -> ServiceHealth:
         """Tell whether it does its work now."""
         ...
 
@@ -60,11 +60,11 @@ class Lifecycle:
     def __init__(self) -> None:
         self.asked = asyncio.Event()
         """Set once somebody asked the process to end."""
-        self._health: Callable[[], Health] = lambda: Health(False, {"waits_for": "it starts"})
+        self._health: Callable[[], ServiceHealth] = lambda: ServiceHealth(False, {"waits_for": "it starts"})
         self._stop: Callable[[], None] | None = None
         self._knows: Sequence[Vital] = ()
 
-    def health(self) -> Health:
+    def health(self) -> ServiceHealth:
         """Report the service's own state, the state of what it needs, and the feature level it reads."""
         found = self._health()
         knows = {vital.name: vital.state for vital in self._knows}
@@ -81,7 +81,9 @@ class Lifecycle:
         """True while there is nothing to finish."""
         return self._stop is None
 
-    def serves(self, health: Callable[[], Health], stop: Callable[[], None], knows: Sequence[Vital] = ()) -> None:
+    def serves(
+        self, health: Callable[[], ServiceHealth], stop: Callable[[], None], knows: Sequence[Vital] = ()
+    ) -> None:
         """From now on this is what it says, and how it is asked to end; `knows` are told as facts beside it."""
         self._health, self._stop, self._knows = health, stop, knows
         if self.asked.is_set():
@@ -89,7 +91,7 @@ class Lifecycle:
 
     async def reach(self, vital: Vital, attempt: Awaitable[T]) -> T:
         """Wait for a server; meanwhile the service says what that server said last."""
-        self._health, self._stop = lambda: Health(False, {"waits_for": vital.state}), None
+        self._health, self._stop = lambda: ServiceHealth(False, {"waits_for": vital.state}), None
         found = await attempt
         vital.answered()
         return found
@@ -113,12 +115,12 @@ class Lifecycle:
         """Say why nothing is done, until it is time to look again."""
         reason = str(error)
         log.critical("halted", reason=reason, kind=type(error).__name__)
-        self._health, self._stop = lambda: Health(False, {"halted_by": reason}), None
+        self._health, self._stop = lambda: ServiceHealth(False, {"halted_by": reason}), None
         await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
 
-def _with(health: Callable[[], Health], needs: Vital) -> Callable[[], Health]:
-    def said() -> Health:
+def _with(health: Callable[[], ServiceHealth], needs: Vital) -> Callable[[], ServiceHealth]:
+    def said() -> ServiceHealth:
         found = health()
         return found if needs.ok else replace(found, ready=False, facts={"waits_for": needs.state, **found.facts})
 

@@ -16,7 +16,7 @@ CONNECTIONS_MAX = 128
 
 
 @dataclass(frozen=True)
-class Health:
+class ServiceHealth:
     """Whether the service does its work now, and the facts behind it."""
 
     ready: bool
@@ -58,7 +58,7 @@ class OpsServer:
     `/healthz` is for whoever restarts: 503 when the service is stuck. It is no reason to restart that a server is away.
     """
 
-    def __init__(self, host: str, port: int, health: Callable[[], Health]) -> None:
+    def __init__(self, host: str, port: int, health: Callable[[], ServiceHealth]) -> None:
         self._host = host
         self._port = port
         self._health = health
@@ -115,7 +115,7 @@ class OpsServer:
         return _response("404 Not Found", b"", "text/plain")
 
 
-def _told(health: Health) -> bytes:
+def _told(health: ServiceHealth) -> bytes:
     concerns = {"concerns": list(health.concerns)} if health.concerns else {}
     return msgspec.json.encode({"ready": health.ready, **health.facts, **concerns})
 

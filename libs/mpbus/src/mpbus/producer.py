@@ -24,7 +24,7 @@ from nats.errors import Error as NatsError
 from nats.js.errors import APIError
 
 from mpbus.acked import AckedPublisher
-from mpbus.errors import Denied, OutcomeTimeout, Overloaded, Unavailable
+from mpbus.errors import BrokerUnavailable, IntakeFull, OutcomeTimeout, PermissionsViolation
 from mpbus.tasks import end, watched
 
 log = structlog.get_logger(__name__)
@@ -96,18 +96,18 @@ class CommandProducer:
         ]
 
     async def close(self) -> None:
-        """Stop. Whoever still waits gets `Unavailable`."""
+        """Stop. Whoever still waits gets `BrokerUnavailable`."""
         await end(*self._tasks)
-        self._give_up(Unavailable("the producer was closed"))
+        self._give_up(BrokerUnavailable("the producer was closed"))
         with contextlib.suppress(NatsError):
             await self._subscription.unsubscribe()
 
     def _end_with(self, error: BaseException) -> None:
         """Nobody waits in vain for a task of ours that has failed, and nobody begins to."""
         self._failed = f"the producer has failed: {type(error).__name__}: {error}"
-        self._give_up(Unavailable(self._failed))
+        self._give_up(BrokerUnavailable(self._failed))
 
-    def _give_up(self, error: Unavailable) -> None:
+    def _give_up(self, error: BrokerUnavailable) -> None:
         for waiting in self._waiting.values():
             if not waiting.future.done():
                 waiting.future.set_exception(error)
@@ -121,8 +121,8 @@ class CommandProducer:
     async def submit(self, envelope: CommandEnvelope, timeout_seconds: float = 10.0) -> Outcome:
         """Send a command and wait for its recorded outcome, acceptance or refusal.
 
-        Raises `Overloaded` (nothing was taken), `Denied` (NATS refuses this process the subject), and `Unavailable` or
-        `OutcomeTimeout` (repeat with the same key to learn).
+        Raises `IntakeFull` (nothing was taken), `PermissionsViolation` (NATS refuses this process the subject), and
+        `BrokerUnavailable` or `OutcomeTimeout` (repeat with the same key to learn).
         """
         line = codec.encode(envelope)
         asker = (envelope.workspace_id, envelope.principal, envelope.command_id)
@@ -150,7 +150,7 @@ class CommandProducer:
     async def enqueue(self, envelope: CommandEnvelope) -> None:
         """Send a command and return when it is durable in the command stream; its outcome is for later.
 
-        Raises `Overloaded`, `Denied` or `Unavailable`.
+        Raises `IntakeFull`, `PermissionsViolation` or `BrokerUnavailable`.
         """
         self._admit()
         stored: asyncio.Future[None] = self._loop.create_future()
@@ -160,9 +160,9 @@ class CommandProducer:
 
     def _admit(self) -> None:
         if self._failed:
-            raise Unavailable(self._failed)
+            raise BrokerUnavailable(self._failed)
         if len(self._waiting) + len(self._pending) >= self._in_flight_max:
-            raise Overloaded(f"{self._in_flight_max} commands are in flight here already")
+            raise IntakeFull(f"{self._in_flight_max} commands are in flight here already")
 
     async def _pump(self) -> None:
         while True:
@@ -215,12 +215,16 @@ class CommandProducer:
             await self._store(data, {REPLY_HEADER: f"{self._reply}.{number}"})
         except APIError as error:
             full = error.err_code in _FULL
-            self._fail(pack, Overloaded("the command stream is full, or busy") if full else Unavailable(str(error)))
-        except Denied as error:
+            self._fail(
+                pack, IntakeFull("the command stream is full, or busy") if full else BrokerUnavailable(str(error))
+            )
+        except PermissionsViolation as error:
             self._fail(pack, error)  # Sent again it would be refused again.
         except (NatsError, TimeoutError) as error:
             # Those who wait for an outcome are sent again by the watch; the others must know now.
-            self._fail_stored(pack, Unavailable(f"the stream server did not answer: {error or type(error).__name__}"))
+            self._fail_stored(
+                pack, BrokerUnavailable(f"the stream server did not answer: {error or type(error).__name__}")
+            )
         else:
             for send in pack:
                 if send.stored is not None and not send.stored.done():

@@ -5,6 +5,7 @@ Shared by the standby kernel, the projector and the gateway. A broken chain is n
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Protocol
 
 from mpschema import codec, subjects
 from mpschema.envelope import CommitHeader, EventRecord
@@ -82,6 +83,26 @@ def verify(after: LogPosition, stream_seq: int, subject: str, data: bytes, state
     if body.count(b"\n") != header.count:
         raise ChainBroken(stream_seq, f"holds {body.count(chr(10).encode())} events, not {header.count}")
     return Commit(stream_seq, subject, data, stated_hash, header, body)
+
+
+class Log(Protocol):
+    """The verified log, read: what kernel and relay need of it. `LogReader` is one."""
+
+    def follow(self, after: LogPosition) -> AsyncIterator[list[Commit]]:
+        """Commits after a position, for ever. Raises `ChainBroken`."""
+        ...
+
+    async def head(self) -> LogPosition:
+        """The place after the newest commit."""
+        ...
+
+    async def position_before(self, seq: int) -> LogPosition:
+        """The place before the commit that holds event `seq`."""
+        ...
+
+    async def commit_at(self, stream_seq: int) -> Commit | None:
+        """The commit at a stream position."""
+        ...
 
 
 class LogReader:

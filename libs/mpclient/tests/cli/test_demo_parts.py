@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import psutil
 import pytest
-from mpclient.demo.checks import ADVICE, CHECK, Check, checks_for, exit_code
+from mpclient.demo.checks import ADVICE, CHECK, DemoCheck, checks_for, exit_code
 from mpclient.demo.lead import packaged_blueprint
 from mpclient.demo.picture import Picture
 from mpclient.demo.repository import GitFailed, Repository
@@ -115,13 +115,13 @@ def test_the_owners_hooks_do_not_run(repository: Path) -> None:
     [((sys.executable, "-c", "print('fine')"), 0), ((sys.executable, "-c", "exit(3)"), 3), (("no-such-program",), 127)],
 )
 async def test_a_check_leaves_its_exit_code(tmp_path: Path, words: tuple[str, ...], code: int) -> None:
-    evidence = await Check(CHECK, words).run(tmp_path, "git:x@1:a.py")
+    evidence = await DemoCheck(CHECK, words).run(tmp_path, "git:x@1:a.py")
     assert exit_code(evidence) == code
     assert (evidence.kind, evidence.uri) == (CHECK, "git:x@1:a.py")
 
 
 async def test_a_check_leaves_the_digest_of_its_output(tmp_path: Path) -> None:
-    evidence = await Check(CHECK, (sys.executable, "-c", "print('fine')")).run(tmp_path, "here")
+    evidence = await DemoCheck(CHECK, (sys.executable, "-c", "print('fine')")).run(tmp_path, "here")
     assert evidence.sha256 == hashlib.sha256(b"fine\n").hexdigest()
     assert evidence.summary.splitlines()[1] == "fine"
 
@@ -129,7 +129,7 @@ async def test_a_check_leaves_the_digest_of_its_output(tmp_path: Path) -> None:
 async def test_who_stops_waiting_for_a_check_stops_all_it_has_started(tmp_path: Path) -> None:
     script = tmp_path / "check.sh"
     script.write_text("sleep 60 &\necho $! > started.part\nmv started.part started\nwait\n")
-    running = asyncio.create_task(Check(CHECK, ("sh", str(script))).run(tmp_path, "here"))
+    running = asyncio.create_task(DemoCheck(CHECK, ("sh", str(script))).run(tmp_path, "here"))
     await eventually((tmp_path / "started").exists)
     running.cancel()
     await asyncio.wait({running})

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from mpschema.system.rows import EventRow
 
-from mpviews.changes import Append, Change, Commit, Table, View
+from mpviews.changes import Append, Change, CommitLike, Table, View
 
 COMMITS = Table(
     "log_commits",
@@ -50,7 +50,7 @@ EVENTS = Table(
 )
 
 
-def changes(commit: Commit) -> Iterable[Change]:
+def changes(commit: CommitLike) -> Iterable[Change]:
     """A row for the commit and one for each of its events. The lines are stored as they stand in the log."""
     header, stream_seq, sha256 = commit.header, commit.stream_seq, hashlib.sha256
     yield Append(

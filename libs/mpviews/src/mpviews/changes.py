@@ -81,7 +81,7 @@ class Amend(msgspec.Struct, frozen=True, gc=False):
     key: Key
     values: Values
     column: str
-    step: "Step"
+    step: "ColumnUpdate"
 
 
 class Delete(msgspec.Struct, frozen=True, gc=False):
@@ -94,7 +94,7 @@ class Delete(msgspec.Struct, frozen=True, gc=False):
 Change = Append | Insert | Upsert | Patch | Amend | Delete
 
 
-class Step(msgspec.Struct, frozen=True, gc=False):
+class ColumnUpdate(msgspec.Struct, frozen=True, gc=False):
     """One change to a column that depends on what the column holds."""
 
     def apply(self, current: Any) -> Any:
@@ -109,7 +109,7 @@ class CannotApply(Exception):
     """
 
 
-class Commit(Protocol):
+class CommitLike(Protocol):
     """What a view reads of one commit of the log (`mpbus.reader.Commit` is one)."""
 
     @property
@@ -135,7 +135,7 @@ class View:
     name: str
     version: int
     tables: tuple[Table, ...]
-    changes: Callable[[Commit], Iterable[Change]]
+    changes: Callable[[CommitLike], Iterable[Change]]
     """What a commit changes, in order. Pure."""
 
 
@@ -158,7 +158,7 @@ class Cases:
         others = {spec.data: None for spec in EVENTS.values() if spec.aggregate not in aggregates}
         self._case_of: dict[type[Event], Case | None] = {**others, **cases}
 
-    def __call__(self, commit: Commit) -> Iterable[Change]:
+    def __call__(self, commit: CommitLike) -> Iterable[Change]:
         """The changes of each event, in order."""
         case_of = self._case_of
         for record in commit.records:

@@ -11,13 +11,13 @@ from mpschema.envelope import EventRecord, Status
 from mpschema.system import CommandRejected
 from mpschema.system.rows import CommandRow
 
-from mpviews.changes import Append, Change, Commit, View
+from mpviews.changes import Append, Change, CommitLike, View
 from mpviews.tables import table
 
 COMMANDS = table("commands", ("workspace_id", "id"), CommandRow, "first_seq", appended=True)
 
 
-def changes(commit: Commit) -> Iterable[Change]:
+def changes(commit: CommitLike) -> Iterable[Change]:
     """The outcomes a commit holds."""
     rows = []
     first: EventRecord | None = None

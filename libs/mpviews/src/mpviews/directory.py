@@ -8,7 +8,7 @@ from mpschema.principal.rows import KeyRow, PrincipalRow
 from mpschema.project.rows import ProjectRow
 from mpschema.workspace.rows import WorkspaceRow
 
-from mpviews.changes import Cases, Change, Insert, Patch, Step, Values, View
+from mpviews.changes import Cases, Change, ColumnUpdate, Insert, Patch, Values, View
 from mpviews.tables import aggregate_table, amend, created, key_of, patch, table
 
 _PRINCIPALS = aggregate_table("principals", PrincipalRow)
@@ -23,7 +23,7 @@ _PROJECTS = aggregate_table("projects", ProjectRow)
 _WORKSPACES = aggregate_table("workspaces", WorkspaceRow)
 
 
-class AddRole(Step, frozen=True):
+class AddRole(ColumnUpdate, frozen=True):
     """One more role, in alphabetic order."""
 
     role: str
@@ -32,7 +32,7 @@ class AddRole(Step, frozen=True):
         return sorted({*current, self.role})
 
 
-class RemoveRole(Step, frozen=True):
+class RemoveRole(ColumnUpdate, frozen=True):
     """One role less."""
 
     role: str
@@ -58,7 +58,7 @@ def _principal(record: EventRecord) -> Change:
     return patch("principals", record)
 
 
-def _role(record: EventRecord, step: Step) -> Sequence[Change]:
+def _role(record: EventRecord, step: ColumnUpdate) -> Sequence[Change]:
     if record.version == 1:
         return (Insert("principals", key_of(record), {"roles": step.apply([])} | created(record)),)
     return (amend("principals", record, "roles", step),)

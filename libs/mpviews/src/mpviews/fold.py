@@ -13,12 +13,12 @@ from mpviews.changes import (
     Append,
     CannotApply,
     Change,
-    Commit,
+    ColumnUpdate,
+    CommitLike,
     Delete,
     Insert,
     Key,
     Patch,
-    Step,
     Table,
     Upsert,
     Values,
@@ -31,7 +31,7 @@ class Steps:
 
     __slots__ = ("steps",)
 
-    def __init__(self, steps: tuple[Step, ...]) -> None:
+    def __init__(self, steps: tuple[ColumnUpdate, ...]) -> None:
         self.steps = steps
 
     def apply(self, current: Any) -> Any:
@@ -142,7 +142,7 @@ class Batch:
         self.view = view
         self.after = after
         self.position = after
-        self.commits: list[Commit] = []
+        self.commits: list[CommitLike] = []
         self.events = 0
         self.size = 0
         """Bytes of the commits."""
@@ -150,7 +150,7 @@ class Batch:
         """Time of the newest commit."""
         self.tables = {table.name: TableChanges(table) for table in view.tables}
 
-    def add(self, commit: Commit) -> None:
+    def add(self, commit: CommitLike) -> None:
         """Fold one more commit.
 
         Raises `CannotApply`, or `mpschema.codec.MalformedCommit` from decoding; the batch is then of no use.
@@ -171,7 +171,7 @@ class Batch:
         return fold(self.view, self.after, self.commits)
 
 
-def fold(view: View, after: LogPosition, commits: Iterable[Commit]) -> Batch:
+def fold(view: View, after: LogPosition, commits: Iterable[CommitLike]) -> Batch:
     """A batch of all these commits. Raises as `Batch.add` does."""
     batch = Batch(view, after)
     for commit in commits:

@@ -19,15 +19,15 @@ _BOOKKEEPING = frozenset({"version", "last_seq", "updated_at"})
 
 
 @dataclass(frozen=True)
-class Place:
+class ViewTable:
     """Where the rows of an aggregate are: the view that makes them, and their table."""
 
     view: View
     table: Table
 
 
-PLACES: dict[str, Place] = {
-    aggregate: Place(view, table)
+PLACES: dict[str, ViewTable] = {
+    aggregate: ViewTable(view, table)
     for aggregate, plural in AGGREGATES.items()
     for view in VIEWS.values()
     for table in view.tables
@@ -50,7 +50,7 @@ class _Own:
 
 
 @dataclass(frozen=True)
-class Step:
+class EventChange:
     """One event, and what it changed: column to its values before and after."""
 
     record: EventRecord
@@ -65,14 +65,14 @@ def row_after(aggregate: str, records: Sequence[EventRecord]) -> Values | None:
     return _row(aggregate, apply({}, _batch(aggregate, records))) if records else None
 
 
-def steps(aggregate: str, records: Sequence[EventRecord]) -> Iterator[Step]:
+def steps(aggregate: str, records: Sequence[EventRecord]) -> Iterator[EventChange]:
     """What each event of an aggregate changed, from the first on. Raises as `row_after` does."""
     rows: Rows = {}
     before: Values = {}
     for record in records:
         rows = apply(rows, _batch(aggregate, [record]))
         after = _row(aggregate, rows) or {}
-        yield Step(record, differing(before, after))
+        yield EventChange(record, differing(before, after))
         before = after
 
 

@@ -7,7 +7,7 @@ import msgspec
 from mpschema.positions import GENESIS
 
 from mpviews import VIEWS
-from mpviews.changes import CannotApply, Commit, Key, Table, Values
+from mpviews.changes import CannotApply, CommitLike, Key, Table, Values
 from mpviews.fold import Batch, Steps, TableChanges, fold
 
 Rows = dict[str, dict[Key, Values]]
@@ -22,7 +22,7 @@ def apply(rows: Rows, batch: Batch) -> Rows:
     return {**rows, **changed}
 
 
-def fresh_fold(commits: Iterable[Commit]) -> Dump:
+def fresh_fold(commits: Iterable[CommitLike]) -> Dump:
     """Every table of every view after these commits, from nothing. What `dump_tables` reads must equal this."""
     listed, result = list(commits), {}
     for view in VIEWS.values():

@@ -6,7 +6,7 @@ LIVE, CATCHING_UP, HALTED, UNOWNED, AS_OF = "live", "catching_up", "halted", "un
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class BuildStatus:
     """What is said of a build."""
 
     state: str
@@ -17,7 +17,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class BuildRow:
     """What the build's row says."""
 
     phase: str
@@ -31,12 +31,12 @@ class Told:
     """How long ago its owner last said how it fares."""
 
 
-def standing(told: Told, head: int | None) -> Standing:
+def standing(told: BuildRow, head: int | None) -> BuildStatus:
     """How it stands against the log's `head`; None where that is not known, and the row's own must do."""
     end = max(told.head if head is None else head, told.position)
     if told.phase == AS_OF and told.state != HALTED:
-        return Standing(AS_OF, end, 0, 0.0)
+        return BuildStatus(AS_OF, end, 0, 0.0)
     lag = end - told.position
     unowned = not told.owned and told.state != HALTED
     seconds = told.lag_seconds + (0.0 if told.owned else told.silent_seconds)
-    return Standing(UNOWNED if unowned else told.state, end, lag, round(seconds, 3) if lag else 0.0)
+    return BuildStatus(UNOWNED if unowned else told.state, end, lag, round(seconds, 3) if lag else 0.0)

@@ -10,7 +10,7 @@ import msgspec
 from mpschema.envelope import EventRecord
 from mpschema.rows import Moment, Row
 
-from mpviews.changes import Amend, Key, Patch, Step, Table, Values
+from mpviews.changes import Amend, ColumnUpdate, Key, Patch, Table, Values
 
 _KINDS: Mapping[object, str] = {
     str: "text",
@@ -100,7 +100,7 @@ def patch(table: str, record: EventRecord, **values: object) -> Patch:
     return Patch(table, (record.workspace_id, record.aggregate_id), values)
 
 
-def amend(table: str, record: EventRecord, column: str, step: Step) -> Amend:
+def amend(table: str, record: EventRecord, column: str, step: ColumnUpdate) -> Amend:
     """A step on one column of the aggregate's own row."""
     change = patch(table, record)
     return Amend(table, change.key, change.values, column, step)

@@ -14,10 +14,10 @@ from mpviews.changes import (
     CannotApply,
     Cases,
     Change,
+    ColumnUpdate,
     Delete,
     Insert,
     Patch,
-    Step,
     Upsert,
     Values,
     View,
@@ -37,7 +37,7 @@ def _json(value: object) -> str:
     return _encoder.encode(value).decode()
 
 
-class ColumnStep(Step, frozen=True):
+class ColumnStep(ColumnUpdate, frozen=True):
     """A change to a board's columns, which are stored as one document."""
 
     def apply(self, current: str) -> str:

@@ -144,7 +144,7 @@ def _said(url: str) -> bytes:
         return refused.read(_ANSWER_BYTES_MAX)
 
 
-class Task(ChildProcess):
+class JobProcess(ChildProcess):
     """`python -m module name`, which runs to its end: makes streams or tables what they should be."""
 
     def __init__(self, module: str, name: str, log_path: Path, environment: Mapping[str, str]) -> None:

@@ -23,7 +23,7 @@ from mpd.ports import HOST, PortBook
 from mpd.process import ChildProcess, ServerFailed
 from mpd.servers import NatsCluster, NatsServer, PostgresServer, ValkeyServer
 from mpd.servers.postgres import known_passwords
-from mpd.services import STOP_ORDER, ServiceProcess, Task, client_file, operator_file
+from mpd.services import STOP_ORDER, JobProcess, ServiceProcess, client_file, operator_file
 from mpd.starting import wait_settled
 
 HTTP_PORT = 8080
@@ -151,8 +151,10 @@ class Stack:
             "MP_WEBHOOKS_PASSWORD": self.postgres.passwords["mp_webhooks"],
         }
         tasks = [
-            Task("mpbus", "provision", self.log_path("provision"), common | {"MP_REPLICAS": str(len(self.nats_nodes))}),
-            Task("mpprojector", "migrate", self.log_path("migrate"), common | migration),
+            JobProcess(
+                "mpbus", "provision", self.log_path("provision"), common | {"MP_REPLICAS": str(len(self.nats_nodes))}
+            ),
+            JobProcess("mpprojector", "migrate", self.log_path("migrate"), common | migration),
         ]
         for task in tasks:
             task.spawn()

@@ -36,7 +36,7 @@ log = structlog.get_logger("mpd")
 
 
 @dataclass
-class Watch:
+class SupervisedProcess:
     """How one process fares: when it may be started again, and how often it was."""
 
     process: ChildProcess
@@ -127,7 +127,9 @@ class Supervisor:
         self._clock = clock
         self._stop = threading.Event()
         self._phase = "starting"
-        self._watches = [Watch(process, started_at=clock()) for process in stack.processes]  # Servers first.
+        self._watches = [
+            SupervisedProcess(process, started_at=clock()) for process in stack.processes
+        ]  # Servers first.
         self._askers = ThreadPoolExecutor(max(1, len(self._watches)), thread_name_prefix="asker")
 
     def stop(self) -> None:
@@ -205,14 +207,14 @@ class Supervisor:
                 self._write_state()
                 state_at = self._clock()
 
-    def _end_if_stuck(self, watch: Watch) -> None:
+    def _end_if_stuck(self, watch: SupervisedProcess) -> None:
         seconds, limit = watch.stuck_seconds(self._clock()), watch.patience_seconds
         if limit is not None and seconds > limit:
             said = watch.process.last_words(watch.failing_log)
             log.error("process is stuck", name=watch.process.name, seconds=round(seconds), said=said)
             watch.cut_off()
 
-    def _start_if_due(self, watch: Watch) -> None:
+    def _start_if_due(self, watch: SupervisedProcess) -> None:
         now, name = self._clock(), watch.process.name
         if watch.retry_at is None:
             watch.ended(now)
@@ -235,7 +237,7 @@ class Supervisor:
             "written_at_ms": int(time.time() * 1000),
             "written_uptime_seconds": round(time.monotonic(), 3),
             "url": self.stack.url,
-            "processes": list(self._askers.map(Watch.state, self._watches)),
+            "processes": list(self._askers.map(SupervisedProcess.state, self._watches)),
         }
         try:
             write_private(self.state_path, json.dumps(state, indent=2) + "\n")

@@ -18,7 +18,7 @@ from mpgateway.auth.refusals import Refusals
 from mpgateway.batch import Batches
 from mpgateway.commanding import Commanding
 from mpgateway.condition import Condition
-from mpgateway.credentials import Credentials
+from mpgateway.credentials import CredentialIssuer
 from mpgateway.database import ReadModels
 from mpgateway.gathering import Gathering
 from mpgateway.limits import Rate, RateLimiter
@@ -41,7 +41,7 @@ from mpgateway.tracing import Tracing
 
 
 @dataclass(frozen=True)
-class World:
+class GatewayDependencies:
     """What the gateway stands on, connected by `main`."""
 
     settings: GatewaySettings
@@ -58,7 +58,7 @@ class World:
     oidc: Oidc | None
 
 
-def build(world: World) -> tuple[Litestar, Clients]:
+def build(world: GatewayDependencies) -> tuple[Litestar, Clients]:
     """The application over a connected world, and the clients of its event streams."""
     settings, read_models = world.settings, world.read_models
     access, refusals = world.access, world.refusals
@@ -76,7 +76,7 @@ def build(world: World) -> tuple[Litestar, Clients]:
     clients = Clients(feed, access, authenticator, _stream_settings(settings))
     events = EventRoutes(clients, world.tail, refusals)
     routes: list[Route] = [
-        *command_routes(commanding, Credentials(commanding, keys, tokens, settings.webhook_key, feed)),
+        *command_routes(commanding, CredentialIssuer(commanding, keys, tokens, settings.webhook_key, feed)),
         *query_routes(Reader(read_models, Freshness(read_models), lambda: world.ring.cursor.seq)),
         batch_route(Batches(commanding), pipeline),
         events.sse(),

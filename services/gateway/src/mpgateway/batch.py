@@ -17,9 +17,9 @@ from mpschema.registry import COMMANDS
 from mpschema.rejections import Code
 
 from mpgateway.commanding import Commanding, canonical, check_path_id, is_json, traceparent
-from mpgateway.http import Answer, HttpRequest
+from mpgateway.http import HttpRequest, Response
 from mpgateway.metrics import BATCH_LINES
-from mpgateway.problems import Refused, of_outcome, problem, refusal_of
+from mpgateway.problems import RequestRefused, of_outcome, problem, refusal_of
 from mpgateway.strict import check_keys, check_media_type
 
 BODY_BYTES_MAX = 8 << 20
@@ -42,24 +42,24 @@ class Batches:
         self._commanding = commanding
 
     async def read(self, request: HttpRequest) -> list[bytes]:
-        """The lines of a request's body. Raises `Refused`."""
+        """The lines of a request's body. Raises `RequestRefused`."""
         check_path_id(request.params["workspace_id"])
         raw = await request.body(BODY_BYTES_MAX)
         told = "a batch is application/x-ndjson, or application/json"
         check_media_type(request, MEDIA_TYPES | {_ARRAY}, told)
         lines = _split(raw, _media_type(request))
         if len(lines) > BATCH_LINES_MAX:
-            raise Refused(Code.TOO_LARGE, f"a batch has at most {BATCH_LINES_MAX} lines")
+            raise RequestRefused(Code.TOO_LARGE, f"a batch has at most {BATCH_LINES_MAX} lines")
         if not lines:
-            raise Refused(EdgeCode.MALFORMED, "a batch has at least one line")
+            raise RequestRefused(EdgeCode.MALFORMED, "a batch has at least one line")
         return lines
 
-    async def run(self, request: HttpRequest, lines: list[bytes]) -> Answer:
+    async def run(self, request: HttpRequest, lines: list[bytes]) -> Response:
         """Send the commands of the lines and answer with their outcomes."""
         answers = await _Run(self._commanding, request, lines).answers()
         if _media_type(request) == _ARRAY:
-            return Answer(200, escaped(_encode(answers)))
-        return Answer(200, escaped(_encode_lines(answers)), ((b"content-type", b"application/x-ndjson"),))
+            return Response(200, escaped(_encode(answers)))
+        return Response(200, escaped(_encode_lines(answers)), ((b"content-type", b"application/x-ndjson"),))
 
 
 class _Run:
@@ -110,10 +110,10 @@ class _Run:
     def _envelope(self, wanted: BatchLine) -> CommandEnvelope:
         spec = COMMANDS.get(wanted.type)
         if spec is None:
-            raise Refused(Code.UNKNOWN_TYPE, f"command type {wanted.type!r} is not known")
+            raise RequestRefused(Code.UNKNOWN_TYPE, f"command type {wanted.type!r} is not known")
         target = wanted.target or (self._workspace_id if spec.aggregate == "workspace" else "")
         if (target or not spec.creates) and not is_id(target):
-            raise Refused(Code.SCHEMA_INVALID, f"{wanted.type} needs a target that is an id")
+            raise RequestRefused(Code.SCHEMA_INVALID, f"{wanted.type} needs a target that is an id")
         return CommandEnvelope(
             command_id=wanted.command_id or new_command_id(),
             type=wanted.type,
@@ -134,13 +134,13 @@ def _media_type(request: HttpRequest) -> bytes:
 
 
 def _split(raw: bytes, media_type: bytes) -> list[bytes]:
-    """The commands of a body, each still undecoded. Raises `Refused`."""
+    """The commands of a body, each still undecoded. Raises `RequestRefused`."""
     if media_type in MEDIA_TYPES:
         return [line for line in raw.split(b"\n") if line and not line.isspace()]
     try:
         return [bytes(item) for item in _items.decode(raw)]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused(EdgeCode.MALFORMED, "a batch in application/json is an array of commands") from error
+        raise RequestRefused(EdgeCode.MALFORMED, "a batch in application/json is an array of commands") from error
 
 
 def _decoded(line: bytes) -> BatchLine:
@@ -148,8 +148,8 @@ def _decoded(line: bytes) -> BatchLine:
         wanted = _line.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if not is_json(line):
-            raise Refused(EdgeCode.MALFORMED, "the line is not JSON") from error
-        raise Refused(Code.SCHEMA_INVALID, str(error)[:1_000]) from error
+            raise RequestRefused(EdgeCode.MALFORMED, "the line is not JSON") from error
+        raise RequestRefused(Code.SCHEMA_INVALID, str(error)[:1_000]) from error
     if (encoded := _encode(wanted)) != line:
         check_keys(line, encoded)
     return wanted

@@ -23,9 +23,9 @@ from mpviews.denials import Denial
 
 from mpgateway.auth.refusals import Refusals
 from mpgateway.conditions import expected_version
-from mpgateway.http import JSON, Answer, Headers, HttpRequest, trace_id
+from mpgateway.http import JSON, Headers, HttpRequest, Response, trace_id
 from mpgateway.metrics import IN_FLIGHT
-from mpgateway.problems import Refused, of_outcome, of_rejection, problem_answer
+from mpgateway.problems import RequestRefused, of_outcome, of_rejection, problem_answer
 from mpgateway.strict import check_media_type
 
 BODY_BYTES_MAX = 1 << 20
@@ -57,8 +57,8 @@ class Commanding:
         self._named: dict[tuple[str, str, str], str] = {}
         IN_FLIGHT.set_function(lambda: producer.in_flight)
 
-    async def command(self, spec: CommandSpec, request: HttpRequest) -> Answer:
-        """Answer a request for one command. Raises `Refused`, or what the producer raises."""
+    async def command(self, spec: CommandSpec, request: HttpRequest) -> Response:
+        """Answer a request for one command. Raises `RequestRefused`, or what the producer raises."""
         envelope = await self.read(spec, request)
         if _responds_async(request):
             self._refusals.check_denied(envelope.workspace_id, envelope.principal)
@@ -70,7 +70,7 @@ class Commanding:
         return answer_of_outcome(outcome, request, creates=spec.creates)
 
     async def submit(self, envelope: CommandEnvelope) -> Outcome:
-        """Send a command and wait for its recorded outcome. Raises `Refused`, or what the producer raises."""
+        """Send a command and wait for its recorded outcome. Raises `RequestRefused`, or what the producer raises."""
         self._refusals.check_denied(envelope.workspace_id, envelope.principal)
         if envelope.type in _NAMES_ENDPOINTS:
             self._check_endpoint(envelope)
@@ -84,19 +84,19 @@ class Commanding:
         name = (envelope.workspace_id, envelope.principal, envelope.command_id)
         request = f"{envelope.idempotency_key} {codec.request_digest(envelope)}"
         if self._named.setdefault(name, request) != request:
-            raise Refused(Code.IDEMPOTENCY_CONFLICT, "another command under this id waits for its outcome")
+            raise RequestRefused(Code.IDEMPOTENCY_CONFLICT, "another command under this id waits for its outcome")
         try:
             return await self.submit(envelope)
         finally:
             self._named.pop(name, None)
 
     async def read(self, spec: CommandSpec, request: HttpRequest) -> CommandEnvelope:
-        """The command a request stands for. Raises `Refused`."""
+        """The command a request stands for. Raises `RequestRefused`."""
         payload = await read_payload(spec, request)
         return self.envelope(spec, request, payload)
 
     def envelope(self, spec: CommandSpec, request: HttpRequest, payload: bytes) -> CommandEnvelope:
-        """The envelope around a payload: who asks, about what, under which conditions. Raises `Refused`."""
+        """The envelope around a payload: who asks, about what, under which conditions. Raises `RequestRefused`."""
         identity = request.identity
         command_id = new_command_id()
         key = idempotency_key(request)
@@ -119,16 +119,16 @@ class Commanding:
         )
 
     def _check_endpoint(self, envelope: CommandEnvelope) -> None:
-        """An endpoint to which nothing will ever be delivered is refused when it is named. Raises `Refused`."""
+        """An endpoint to which nothing will ever be delivered is refused when it is named. Raises `RequestRefused`."""
         endpoint = msgspec.json.decode(envelope.payload, type=_Endpoint).endpoint
         if endpoint is None:
             return
         if why := unusable(endpoint) or ("" if self._private_endpoints else not_public(endpoint)):
-            raise Refused(Code.SCHEMA_INVALID, why)
+            raise RequestRefused(Code.SCHEMA_INVALID, why)
 
 
 async def read_payload(spec: CommandSpec, request: HttpRequest) -> bytes:
-    """The canonical bytes of a command's arguments from a request's body. Raises `Refused`."""
+    """The canonical bytes of a command's arguments from a request's body. Raises `RequestRefused`."""
     raw = await request.body(BODY_BYTES_MAX)
     if raw:
         check_media_type(request, JSON_TYPE, JSON_WANTED)
@@ -136,12 +136,12 @@ async def read_payload(spec: CommandSpec, request: HttpRequest) -> bytes:
 
 
 def canonical(spec: CommandSpec, raw: bytes | msgspec.Raw) -> bytes:
-    """Arguments decoded strictly and encoded again, so that equal arguments are equal bytes. Raises `Refused`."""
+    """Arguments decoded strictly and encoded again: equal arguments are equal bytes. Raises `RequestRefused`."""
     payload = codec.canonical_payload(spec.decoder, raw)
     if not isinstance(payload, Rejection):
         return payload
     if payload.code is Code.SCHEMA_INVALID and not is_json(raw):
-        raise Refused(EdgeCode.MALFORMED, "the body is not JSON")
+        raise RequestRefused(EdgeCode.MALFORMED, "the body is not JSON")
     raise of_rejection(payload)
 
 
@@ -154,40 +154,40 @@ def is_json(raw: bytes | msgspec.Raw) -> bool:
     return True
 
 
-def answer_of_outcome(outcome: Outcome, request: HttpRequest, *, creates: bool = False) -> Answer:
+def answer_of_outcome(outcome: Outcome, request: HttpRequest, *, creates: bool = False) -> Response:
     """The HTTP answer of a recorded outcome."""
     headers: Headers = ((_POSITION, b"%d:%d" % (outcome.epoch, outcome.last_seq)),)
     if not outcome.accepted:
         return problem_answer(of_outcome(outcome, request.path, trace_id(request)), headers)
     if not creates:
-        return Answer(200, _encode(outcome), (*JSON, *headers))
+        return Response(200, _encode(outcome), (*JSON, *headers))
     location = (b"location", f"{request.path}/{outcome.target}".encode())
-    return Answer(201, _encode(outcome), (*JSON, location, *headers))
+    return Response(201, _encode(outcome), (*JSON, location, *headers))
 
 
 def check_path_id(value: str) -> None:
-    """What cannot be an id names nothing. Raises `Refused`."""
+    """What cannot be an id names nothing. Raises `RequestRefused`."""
     if not is_id(value):
-        raise Refused(Code.NOT_FOUND, "there is nothing at this path: a part of it is no id")
+        raise RequestRefused(Code.NOT_FOUND, "there is nothing at this path: a part of it is no id")
 
 
 def idempotency_key(request: HttpRequest) -> str:
-    """The key that names the intention, empty when none was given. Raises `Refused`."""
+    """The key that names the intention, empty when none was given. Raises `RequestRefused`."""
     if b"idempotency-key" not in request.headers:
         return ""
     key = request.header(b"idempotency-key")
     if not _KEY.match(key):
-        raise Refused(EdgeCode.MALFORMED, "Idempotency-Key is 1 to 200 visible ASCII characters")
+        raise RequestRefused(EdgeCode.MALFORMED, "Idempotency-Key is 1 to 200 visible ASCII characters")
     return key
 
 
 def traceparent(request: HttpRequest) -> str | None:
-    """The W3C trace context of the request. Raises `Refused`."""
+    """The W3C trace context of the request. Raises `RequestRefused`."""
     if b"traceparent" not in request.headers:
         return None
     value = request.header(b"traceparent")
     if not _TRACEPARENT.match(value):
-        raise Refused(EdgeCode.MALFORMED, "traceparent is not as W3C Trace Context writes it")
+        raise RequestRefused(EdgeCode.MALFORMED, "traceparent is not as W3C Trace Context writes it")
     return value
 
 
@@ -196,7 +196,7 @@ def _correlation_id(request: HttpRequest) -> str | None:
         return None
     value = request.header(b"x-correlation-id")
     if not is_id(value):
-        raise Refused(EdgeCode.MALFORMED, "X-Correlation-Id is 1 to 128 of letters, digits, _ : @ -")
+        raise RequestRefused(EdgeCode.MALFORMED, "X-Correlation-Id is 1 to 128 of letters, digits, _ : @ -")
     return value
 
 
@@ -216,7 +216,7 @@ def _given_id(spec: CommandSpec, request: HttpRequest) -> str:
         return given
     given = query.get("id", [""])[0]
     if "id" in query and not is_id(given):
-        raise Refused(Code.SCHEMA_INVALID, "id is 1 to 128 of letters, digits, _ : @ -")
+        raise RequestRefused(Code.SCHEMA_INVALID, "id is 1 to 128 of letters, digits, _ : @ -")
     return given
 
 
@@ -232,15 +232,15 @@ def _responds_async(request: HttpRequest) -> bool:
     if prefer is None:
         return False
     if prefer.strip().lower() != b"respond-async":
-        raise Refused(EdgeCode.MALFORMED, "Prefer knows respond-async alone")
+        raise RequestRefused(EdgeCode.MALFORMED, "Prefer knows respond-async alone")
     return True
 
 
-def _enqueued(envelope: CommandEnvelope) -> Answer:
+def _enqueued(envelope: CommandEnvelope) -> Response:
     commands = f"/v1/workspaces/{envelope.workspace_id}/commands"
     # A repeated request has an id of its own, under which nothing is recorded: by its key the outcome is found.
     key = envelope.idempotency_key
     by_key = f"idempotency_key={quote(key, safe='')}&actor={quote(envelope.principal, safe='')}"
     location = f"{commands}?{by_key}" if key else f"{commands}/{envelope.command_id}"
     body = _encode(Enqueued(command_id=envelope.command_id))
-    return Answer(202, body, (*JSON, (b"location", location.encode())))
+    return Response(202, body, (*JSON, (b"location", location.encode())))

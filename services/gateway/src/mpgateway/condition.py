@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from mpbus.ops import Health
+from mpbus.ops import ServiceHealth
 from mpbus.tasks import end, watched
 from mpbus.vitals import Trouble, Vital
 from mpviews.standing import HALTED, UNOWNED, standing
@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from mpgateway.auth.access import Access
 from mpgateway.database import OWNERSHIP, ReadModels, ReadModelsUnavailable, told
 from mpgateway.metrics import READ_MODEL_FOLDED, READ_MODEL_LAG
-from mpgateway.problems import Refused
+from mpgateway.problems import RequestRefused
 from mpgateway.streaming.ring import Ring
 from mpgateway.streaming.tail import Tail
 
@@ -53,7 +53,7 @@ class Condition:
         if self._looking is not None:
             await end(self._looking)
 
-    def health(self, *, bound: bool, strangers: Sequence[str] = ()) -> Health:
+    def health(self, *, bound: bool, strangers: Sequence[str] = ()) -> ServiceHealth:
         """Make the report of the ops door; `bound`: whether the public port is open.
 
         `strangers`: who forwards requests and is not known as a proxy.
@@ -72,7 +72,7 @@ class Condition:
             facts["waits_for"] = self._reason()
         # Who reads a read model that stands still sees what was, not nothing: no reason to send nobody here.
         concerns = (*self._concerns, *filter(None, (self._blind, self._door, _of_strangers(strangers))))
-        return Health(ready, facts, concerns=concerns)
+        return ServiceHealth(ready, facts, concerns=concerns)
 
     @property
     def ready(self) -> bool:
@@ -130,7 +130,7 @@ class Condition:
         """Look whether it can be told who may enter: for that the log is read to its end."""
         try:
             await self._access.settle()
-        except Refused:
+        except RequestRefused:
             at = f"what is known of the log ends at event {self._access.slice.seq:,}, which is not its end"
             lost = "nobody but operators may enter" if self._access.lost else "who was not known there may not enter"
             self._door = f"the door is closed: {at}, and {lost}"

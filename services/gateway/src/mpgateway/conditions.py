@@ -14,7 +14,7 @@ from mpschema.system import LOG
 from mpschema.vocabulary import CommandSpec
 
 from mpgateway.http import HttpRequest
-from mpgateway.problems import Refused
+from mpgateway.problems import RequestRefused
 
 _VERSION = re.compile(r'"(0|[1-9][0-9]{0,15})"')
 _TAG = r'(?:W/)?"[\x21\x23-\x7e]*"'
@@ -24,28 +24,30 @@ _EACH = re.compile(_TAG)
 
 
 def expected_version(spec: CommandSpec, request: HttpRequest) -> ExpectedVersion:
-    """The version that the request's conditions ask for. Raises `Refused`."""
+    """The version that the request's conditions ask for. Raises `RequestRefused`."""
     headers = request.headers
     if b"if-none-match" in headers:
         if not spec.creates or headers[b"if-none-match"].strip() != b"*":
-            raise Refused(EdgeCode.MALFORMED, "If-None-Match is * and goes with commands that create")
+            raise RequestRefused(EdgeCode.MALFORMED, "If-None-Match is * and goes with commands that create")
         return 0
     if b"if-match" not in headers:
         return "any"
     if spec.aggregate == LOG:
-        raise Refused(EdgeCode.MALFORMED, "the log has no version: leave If-Match out")
+        raise RequestRefused(EdgeCode.MALFORMED, "the log has no version: leave If-Match out")
     given = request.header(b"if-match").strip()
     if spec.creates or (given != "*" and not _TAGS.match(given)):
-        raise Refused(EdgeCode.MALFORMED, 'If-Match is a version in quotes, such as "4", of something that exists')
+        raise RequestRefused(
+            EdgeCode.MALFORMED, 'If-Match is a version in quotes, such as "4", of something that exists'
+        )
     return "any" if given == "*" else _version_of(_EACH.findall(given))
 
 
 def _version_of(tags: list[str]) -> int:
-    """The one version that a list of tags names. Raises `Refused` where it names none, or several."""
+    """The one version that a list of tags names. Raises `RequestRefused` where it names none, or several."""
     versions = {int(found[1]) for tag in tags if (found := _VERSION.fullmatch(tag)) and int(found[1]) <= INT_MAX}
     if len(versions) > 1:
-        raise Refused(EdgeCode.MALFORMED, "If-Match names several versions: a command is decided for one")
+        raise RequestRefused(EdgeCode.MALFORMED, "If-Match names several versions: a command is decided for one")
     if not versions:
         why = "a weak tag never matches in If-Match" if any(tag.startswith("W/") for tag in tags) else "no such version"
-        raise Refused(Code.STALE_VERSION, f'{why}: send the ETag as it came, such as "4"')
+        raise RequestRefused(Code.STALE_VERSION, f'{why}: send the ETag as it came, such as "4"')
     return versions.pop()

@@ -26,8 +26,8 @@ from mpgateway.commanding import (
     idempotency_key,
     is_json,
 )
-from mpgateway.http import Answer, HttpRequest
-from mpgateway.problems import Refused
+from mpgateway.http import HttpRequest, Response
+from mpgateway.problems import RequestRefused
 from mpgateway.streaming.feed import Feed
 from mpgateway.strict import check_keys, check_media_type
 
@@ -36,7 +36,7 @@ _new_key = msgspec.json.Decoder(NewKey)
 _encode = msgspec.json.Encoder().encode
 
 
-class Credentials:
+class CredentialIssuer:
     """Makes the secrets; the kernel decides whether they may be, and records their hash or id."""
 
     def __init__(
@@ -48,18 +48,18 @@ class Credentials:
         self._webhook_key = webhook_key
         self._feed = feed
 
-    async def issue_key(self, request: HttpRequest) -> Answer:
+    async def issue_key(self, request: HttpRequest) -> Response:
         """Make an API key for a principal. Under an `Idempotency-Key`, a repeated request gets the same key again.
 
         One that would have ended already is refused, in a repeat too: nobody could use it.
         """
         wanted = await _read_new_key(request)
         if wanted.expires_at_ms is not None and wanted.expires_at_ms <= time.time() * 1_000:
-            raise Refused(Code.SCHEMA_INVALID, ended_already(wanted.expires_at_ms))
+            raise RequestRefused(Code.SCHEMA_INVALID, ended_already(wanted.expires_at_ms))
         seed = self._seed(request)
         key_id = wanted.key_id or (self._keys.new_secret(seed + b"id")[:16] if seed else secrets.token_hex(8))
         if key_id == ROOT_KEY_ID:
-            raise Refused(Code.ALREADY_EXISTS, f"the key id {ROOT_KEY_ID!r} is taken by the installation")
+            raise RequestRefused(Code.ALREADY_EXISTS, f"the key id {ROOT_KEY_ID!r} is taken by the installation")
         key = f"{PREFIX}{key_id}_{self._keys.new_secret(seed)}"
         arguments = IssueKey(key_id=key_id, key_hash=self._keys.hash(key), expires_at_ms=wanted.expires_at_ms)
         envelope = self._commanding.envelope(ISSUE_KEY, request, _encode(arguments))
@@ -68,9 +68,9 @@ class Credentials:
         if not outcome.accepted:
             return answer
         issued = IssuedKey(**msgspec.structs.asdict(outcome), key_id=key_id, key=key)
-        return Answer(201, _encode(issued), answer.headers)
+        return Response(201, _encode(issued), answer.headers)
 
-    async def issue_token(self, spec: CommandSpec, request: HttpRequest) -> Answer:
+    async def issue_token(self, spec: CommandSpec, request: HttpRequest) -> Response:
         """Make an agent token for a session. Its id and expiry are those of the recorded event."""
         envelope = await self._commanding.read(spec, request)
         outcome = await self._commanding.submit(envelope)
@@ -91,7 +91,7 @@ class Credentials:
             expires_at_ms=issued.expires_at_ms,
         )
 
-    async def issue_secret(self, spec: CommandSpec, request: HttpRequest) -> Answer:
+    async def issue_secret(self, spec: CommandSpec, request: HttpRequest) -> Response:
         """Create a webhook, or give it a new secret. Which of its secrets it is says the recorded event."""
         envelope = await self._commanding.read(spec, request)
         outcome = await self._commanding.submit(envelope)
@@ -120,7 +120,7 @@ async def _read_new_key(request: HttpRequest) -> NewKey:
         wanted = _new_key.decode(raw or b"{}")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if not is_json(raw):
-            raise Refused(EdgeCode.MALFORMED, "the body is not JSON") from error
-        raise Refused(Code.SCHEMA_INVALID, str(error)[:1_000]) from error
+            raise RequestRefused(EdgeCode.MALFORMED, "the body is not JSON") from error
+        raise RequestRefused(Code.SCHEMA_INVALID, str(error)[:1_000]) from error
     check_keys(raw or b"{}", _encode(wanted))
     return wanted

@@ -12,7 +12,7 @@ import structlog
 from mpbus.database import DRIVER_ERRORS, Connector
 from mpbus.postgres import why_away
 from mpbus.vitals import Vital
-from mpviews.standing import Told
+from mpviews.standing import BuildRow
 
 _log = structlog.get_logger()
 COMMAND_SECONDS = 5.0
@@ -72,9 +72,9 @@ class ReadModels:
         return rows
 
 
-def told(record: asyncpg.Record) -> Told:
+def told(record: asyncpg.Record) -> BuildRow:
     """Read what the row of a projection says."""
-    return Told(**{field.name: record[field.name] for field in fields(Told)})
+    return BuildRow(**{field.name: record[field.name] for field in fields(BuildRow)})
 
 
 def scoped(setting: str, select: str) -> str:

@@ -43,7 +43,7 @@ class BadRequest(ValueError):
 
 
 @dataclass(slots=True)
-class Answer:
+class Response:
     """A whole answer: status, body and headers (content-length is added when it is sent)."""
 
     status: int
@@ -200,7 +200,7 @@ def retry_after(seconds: float) -> Headers:
     return ((b"retry-after", str(max(1, math.ceil(seconds))).encode()),)
 
 
-async def send_answer(send: Send, answer: Answer) -> None:
+async def send_answer(send: Send, answer: Response) -> None:
     """Send a whole answer."""
     headers = [*answer.headers]
     if answer.status != NO_CONTENT:

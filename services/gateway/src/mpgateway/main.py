@@ -20,7 +20,7 @@ from mpbus.tasks import end
 from mpbus.vitals import Vital
 from redis.asyncio import Redis
 
-from mpgateway.app import World, build
+from mpgateway.app import GatewayDependencies, build
 from mpgateway.auth.access import Access
 from mpgateway.auth.oidc import Oidc
 from mpgateway.auth.refusals import Refusals
@@ -28,7 +28,7 @@ from mpgateway.condition import Condition
 from mpgateway.cors import Cors
 from mpgateway.database import ReadModels
 from mpgateway.limits import REDIS_SECONDS
-from mpgateway.server import Server
+from mpgateway.server import GatewayServer
 from mpgateway.settings import GatewaySettings
 from mpgateway.streaming.feed import BACKFILL_BATCH, BACKFILL_BYTES
 from mpgateway.streaming.ring import Ring
@@ -56,7 +56,7 @@ async def run(settings: GatewaySettings, life: Lifecycle) -> int:
         world = await _connect(settings, life, stack)
         app, clients = build(world)
         origins = settings.cors_origin_names
-        server = Server(
+        server = GatewayServer(
             Cors(app, origins) if origins else app,
             settings.http_host,
             settings.http_port,
@@ -83,7 +83,7 @@ async def _first_of(*waits: Coroutine[Any, Any, Any]) -> None:
     await end(*waiting)
 
 
-async def _connect(settings: GatewaySettings, life: Lifecycle, stack: AsyncExitStack) -> World:
+async def _connect(settings: GatewaySettings, life: Lifecycle, stack: AsyncExitStack) -> GatewayDependencies:
     tracing = Tracing(settings.otlp_endpoint, settings.node) if settings.otlp_endpoint else None
     if tracing is not None:
         stack.callback(tracing.close)
@@ -115,7 +115,9 @@ async def _connect(settings: GatewaySettings, life: Lifecycle, stack: AsyncExitS
     await condition.start()
     stack.push_async_callback(condition.close)
     reader = LogReader(log_connection, settings.shard, batch=BACKFILL_BATCH, bytes_max=BACKFILL_BYTES)
-    return World(settings, condition, redis, producer, read_models, access, refusals, ring, reader, tail, tracing, oidc)
+    return GatewayDependencies(
+        settings, condition, redis, producer, read_models, access, refusals, ring, reader, tail, tracing, oidc
+    )
 
 
 def identity_provider(settings: GatewaySettings, ring: Ring, stack: AsyncExitStack) -> Oidc | None:

@@ -15,10 +15,10 @@ from mpschema.rejections import Code
 from mpgateway.auth.authenticator import Authenticator
 from mpgateway.auth.door import Door
 from mpgateway.gathering import Gathering
-from mpgateway.http import Answer, Disconnected, HttpRequest, Receive, Scope, Send, retry_after, send_answer, trace_id
+from mpgateway.http import Disconnected, HttpRequest, Receive, Response, Scope, Send, retry_after, send_answer, trace_id
 from mpgateway.limits import RateLimiter
 from mpgateway.metrics import RATE_LIMITED, OperationMetrics
-from mpgateway.problems import Refused, answer_of, refusal_of
+from mpgateway.problems import RequestRefused, answer_of, refusal_of
 from mpgateway.tracing import Tracing
 
 
@@ -29,7 +29,7 @@ class Streamed(Protocol):
         """Write the whole answer, until it ends or its reader leaves."""
 
 
-Handler = Callable[[HttpRequest], Awaitable[Answer | Streamed]]
+Handler = Callable[[HttpRequest], Awaitable[Response | Streamed]]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Operation:
     handler: Handler
     public: bool = False
     operators: bool = False
-    refuse: Callable[[HttpRequest, Refused], Awaitable[Answer | None]] | None = None
+    refuse: Callable[[HttpRequest, RequestRefused], Awaitable[Response | None]] | None = None
 
 
 class Pipeline:
@@ -78,10 +78,10 @@ class Pipeline:
             request = HttpRequest(scope, receive, time.perf_counter(), self._gathering)
             found = bound.get(request.method)
             if found is None and request.method == "OPTIONS":
-                await send_answer(send, Answer(204, b"", allowed))
+                await send_answer(send, Response(204, b"", allowed))
                 return
             if found is None:
-                refused = Refused(EdgeCode.METHOD_NOT_ALLOWED, "this path has no such method", headers=allowed)
+                refused = RequestRefused(EdgeCode.METHOD_NOT_ALLOWED, "this path has no such method", headers=allowed)
                 await send_answer(send, answer_of(refused, request.path))
                 return
             await self._handle(*found, request, receive, send)
@@ -102,14 +102,14 @@ class Pipeline:
         finally:
             if request.held:
                 request.let_go()
-        status = answer.status if isinstance(answer, Answer) else 200
+        status = answer.status if isinstance(answer, Response) else 200
         metrics.observe(status, time.perf_counter() - request.started)
-        if isinstance(answer, Answer):
+        if isinstance(answer, Response):
             await send_answer(send, answer)
         else:
             await answer.run(receive, send)
 
-    async def _answer(self, operation: Operation, request: HttpRequest) -> Answer | Streamed:
+    async def _answer(self, operation: Operation, request: HttpRequest) -> Response | Streamed:
         request.read_headers()
         if not operation.public:
             await self.admit(request)
@@ -121,7 +121,7 @@ class Pipeline:
             return await operation.handler(request)
 
     async def admit(self, request: HttpRequest, permits: int = 1) -> None:
-        """Establish who asks, take their permits, and let them into the workspace of the path. Raises `Refused`."""
+        """Establish who asks, take their permits, let them into the workspace of the path. Raises `RequestRefused`."""
         authorization = request.headers.get(b"authorization", b"")
         identity = self.authenticator.remembered(authorization)
         request.identity = identity or await self.authenticator.authenticate(request)
@@ -131,10 +131,10 @@ class Pipeline:
             await self._door.enter(request, workspace_id)
 
     async def charge(self, request: HttpRequest, permits: int) -> None:
-        """Take permits of the request's principal. Raises `Refused`."""
+        """Take permits of the request's principal. Raises `RequestRefused`."""
         subject = request.identity.subject
         if self._limiter.spend(subject, permits):
             return
         if seconds := await self._limiter.take(subject, permits):
             RATE_LIMITED.inc()
-            raise Refused(Code.OVERLOADED, "too many requests", headers=retry_after(seconds))
+            raise RequestRefused(Code.OVERLOADED, "too many requests", headers=retry_after(seconds))

@@ -6,7 +6,7 @@ Text of exceptions of unknown origin never leaves the house: it goes to the log,
 import msgspec
 import structlog
 from litestar.exceptions import HTTPException
-from mpbus.errors import BusError, Denied, OutcomeTimeout, Overloaded
+from mpbus.errors import BusError, IntakeFull, OutcomeTimeout, PermissionsViolation
 from mpschema.envelope import Outcome
 from mpschema.problems import STATUS, TYPE_URN, EdgeCode, Problem, title
 from mpschema.rejections import Code, Rejection
@@ -15,7 +15,7 @@ from nats.errors import Error as NatsError
 from mpgateway.auth.oidc import KeysUnavailable
 from mpgateway.database import ReadModelsUnavailable
 from mpgateway.gathering import TooMuchAtOnce
-from mpgateway.http import Answer, BadRequest, BodyTooLarge, Headers, TooSlow, retry_after
+from mpgateway.http import BadRequest, BodyTooLarge, Headers, Response, TooSlow, retry_after
 
 MEDIA_TYPE_HEADER = (b"content-type", b"application/problem+json")
 UNAVAILABLE_RETRY_SECONDS = 1
@@ -32,7 +32,7 @@ _LITESTAR: dict[int, Code | EdgeCode] = {
 }
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """A request that goes no further, with what its sender is told."""
 
     def __init__(self, code: Code | EdgeCode, detail: str, *, headers: Headers = (), command_id: str = "") -> None:
@@ -56,37 +56,37 @@ def of_outcome(outcome: Outcome, instance: str = "", trace_id: str = "") -> Prob
     return problem(outcome.code, outcome.detail, **place, instance=instance, trace_id=trace_id)
 
 
-def of_rejection(rejection: Rejection) -> Refused:
+def of_rejection(rejection: Rejection) -> RequestRefused:
     """A refusal made before anything was sent."""
-    return Refused(rejection.code, rejection.detail)
+    return RequestRefused(rejection.code, rejection.detail)
 
 
-def refusal_of(error: Exception) -> Refused:
+def refusal_of(error: Exception) -> RequestRefused:
     """What to tell the sender about an exception. What nobody foresaw is logged, and told as `internal`."""
     match error:
-        case Refused():
+        case RequestRefused():
             return error
         case HTTPException():
             return _of_litestar(error)
         case BadRequest():
-            return Refused(EdgeCode.MALFORMED, str(error))
+            return RequestRefused(EdgeCode.MALFORMED, str(error))
         case BodyTooLarge():
-            return Refused(Code.TOO_LARGE, str(error))
+            return RequestRefused(Code.TOO_LARGE, str(error))
         case TooSlow():
-            return Refused(EdgeCode.REQUEST_TIMEOUT, str(error))
+            return RequestRefused(EdgeCode.REQUEST_TIMEOUT, str(error))
         case TooMuchAtOnce():
-            return Refused(Code.OVERLOADED, str(error), headers=retry_after(1))
+            return RequestRefused(Code.OVERLOADED, str(error), headers=retry_after(1))
     return _of_the_world(error) or _bug(error)
 
 
-def _of_the_world(error: Exception) -> Refused | None:
+def _of_the_world(error: Exception) -> RequestRefused | None:
     match error:
-        case Overloaded():
-            return Refused(Code.OVERLOADED, str(error), headers=retry_after(error.retry_after_seconds))
+        case IntakeFull():
+            return RequestRefused(Code.OVERLOADED, str(error), headers=retry_after(error.retry_after_seconds))
         case OutcomeTimeout():
             detail = "the command is recorded or will be; repeat it with the same Idempotency-Key to learn its outcome"
-            return Refused(EdgeCode.OUTCOME_UNKNOWN, detail, command_id=error.command_id)
-        case Denied():
+            return RequestRefused(EdgeCode.OUTCOME_UNKNOWN, detail, command_id=error.command_id)
+        case PermissionsViolation():
             return _unavailable("NATS refuses this gateway the command stream: whoever operates it has to look")
         case BusError():
             return _unavailable("the command stream does not answer; repeating with the same Idempotency-Key is safe")
@@ -99,31 +99,31 @@ def _of_the_world(error: Exception) -> Refused | None:
     return None
 
 
-def _bug(error: Exception) -> Refused:
+def _bug(error: Exception) -> RequestRefused:
     log.error("gateway.bug", exc_info=error)
-    return Refused(EdgeCode.INTERNAL, "something went wrong here; it has been logged")
+    return RequestRefused(EdgeCode.INTERNAL, "something went wrong here; it has been logged")
 
 
-def answer_of(refused: Refused, instance: str, trace_id: str = "") -> Answer:
+def answer_of(refused: RequestRefused, instance: str, trace_id: str = "") -> Response:
     """The HTTP answer that carries a refusal."""
     fields = {"instance": instance, "trace_id": trace_id, "command_id": refused.command_id}
     body = problem(refused.code, refused.detail, **{name: value for name, value in fields.items() if value})
     return problem_answer(body, refused.headers)
 
 
-def problem_answer(body: Problem, headers: Headers = ()) -> Answer:
+def problem_answer(body: Problem, headers: Headers = ()) -> Response:
     """The HTTP answer of a problem that is made already."""
-    return Answer(body.status, _encode(body), (MEDIA_TYPE_HEADER, *headers))
+    return Response(body.status, _encode(body), (MEDIA_TYPE_HEADER, *headers))
 
 
-def _unavailable(detail: str) -> Refused:
-    return Refused(Code.UNAVAILABLE, detail, headers=retry_after(UNAVAILABLE_RETRY_SECONDS))
+def _unavailable(detail: str) -> RequestRefused:
+    return RequestRefused(Code.UNAVAILABLE, detail, headers=retry_after(UNAVAILABLE_RETRY_SECONDS))
 
 
-def _of_litestar(error: HTTPException) -> Refused:
+def _of_litestar(error: HTTPException) -> RequestRefused:
     code = _LITESTAR.get(error.status_code)
     if code is None:
         return _bug(error)
     detail = _LITESTAR_DETAILS.get(error.status_code, "the request is not one that HTTP allows here")
     allowed = (error.headers or {}).get("allow", "")
-    return Refused(code, detail, headers=((b"allow", allowed.encode()),) if allowed else ())
+    return RequestRefused(code, detail, headers=((b"allow", allowed.encode()),) if allowed else ())

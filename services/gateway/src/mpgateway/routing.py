@@ -11,7 +11,7 @@ from mpschema.rejections import Code
 
 from mpgateway.http import Receive, Scope, Send, send_answer
 from mpgateway.pipeline import Operation, Pipeline
-from mpgateway.problems import Refused, answer_of
+from mpgateway.problems import RequestRefused, answer_of
 from mpgateway.routes.domain import Route
 
 Handle = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -66,7 +66,7 @@ async def _answer_nothing(scope: Any, send: Send) -> None:
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008, "reason": told})
         return
-    refused = Refused(Code.NOT_FOUND, told)
+    refused = RequestRefused(Code.NOT_FOUND, told)
     await send_answer(send, answer_of(refused, scope["raw_path"].decode("ascii", "replace")))
 
 

@@ -26,7 +26,7 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 log = structlog.get_logger(__name__)
 
 
-class Server(uvicorn.Server):
+class GatewayServer(uvicorn.Server):
     """Serves until told to stop; `on_stop` is called first, to say goodbye to streams, and tells how many are left."""
 
     def __init__(

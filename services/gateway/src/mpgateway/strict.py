@@ -12,30 +12,30 @@ from mpschema.problems import EdgeCode
 from mpschema.rejections import Code
 
 from mpgateway.http import HttpRequest
-from mpgateway.problems import Refused
+from mpgateway.problems import RequestRefused
 
 _ENCODED = "bodies are not compressed here: send no Content-Encoding, or identity"
 _CHARSETS = {b"utf-8", b"utf8"}
 
 
 def check_media_type(request: HttpRequest, allowed: frozenset[bytes], told: str) -> None:
-    """Refuse a body of another type, charset or coding than we read. Raises `Refused`."""
+    """Refuse a body of another type, charset or coding than we read. Raises `RequestRefused`."""
     if request.headers.get(b"content-encoding", b"identity").strip().lower() != b"identity":
-        raise Refused(EdgeCode.UNSUPPORTED_MEDIA_TYPE, _ENCODED)
+        raise RequestRefused(EdgeCode.UNSUPPORTED_MEDIA_TYPE, _ENCODED)
     stated = request.headers.get(b"content-type", b"")
     if stated in allowed:
         return
     media_type, *parameters = (part.strip().lower() for part in stated.split(b";"))
     if media_type not in allowed:
-        raise Refused(EdgeCode.UNSUPPORTED_MEDIA_TYPE, told)
+        raise RequestRefused(EdgeCode.UNSUPPORTED_MEDIA_TYPE, told)
     for parameter in parameters:
         name, _, value = parameter.partition(b"=")
         if name.strip() == b"charset" and value.strip().strip(b'"') not in _CHARSETS:
-            raise Refused(EdgeCode.UNSUPPORTED_MEDIA_TYPE, "JSON is UTF-8: send no charset, or utf-8")
+            raise RequestRefused(EdgeCode.UNSUPPORTED_MEDIA_TYPE, "JSON is UTF-8: send no charset, or utf-8")
 
 
 def check_keys(raw: bytes | msgspec.Raw, encoded: bytes) -> None:
-    """Refuse JSON in which an object has a key twice. Raises `Refused`.
+    """Refuse JSON in which an object has a key twice. Raises `RequestRefused`.
 
     `encoded` is what it was decoded to, encoded again without defaults. Every key brings a colon, so with as many as
     before no key was lost on the way. Only where that is not so, or where a colon may be written as an escape, is it
@@ -55,5 +55,5 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise Refused(Code.SCHEMA_INVALID, f"the key {twice[:200]!r} stands twice in one object")
+        raise RequestRefused(Code.SCHEMA_INVALID, f"the key {twice[:200]!r} stands twice in one object")
     return found

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 import structlog
-from mpbus.reader import Commit
+from mpbus.reader import Commit, Log
 from mpbus.tasks import watched
 from mpcore.engine.recorded import conflict_outcome, recorded_outcome
 from mpcore.engine.turn import Repeat, Reply
@@ -16,7 +16,7 @@ from mpschema import codec
 from mpschema.envelope import Outcome
 from nats.errors import Error as NatsError
 
-from mpkernel.ports import Log, Replies
+from mpkernel.ports import Replies
 
 log = structlog.get_logger(__name__)
 COMMITS_KEPT = 64

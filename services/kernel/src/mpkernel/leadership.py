@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 import structlog
 from mpbus.errors import ConsumerLost
-from mpbus.ops import Health
-from mpbus.reader import GENESIS, LogPosition
+from mpbus.ops import ServiceHealth
+from mpbus.reader import GENESIS, Log, LogPosition
 from mpbus.tasks import end, watched
 from mpcore.engine.shard import Shard
 from mpviews.access import AccessSlice
@@ -24,21 +24,20 @@ from nats.js.errors import NotFoundError
 
 from mpkernel.answers import Places
 from mpkernel.loop import Leader
-from mpkernel.metrics import Metrics
+from mpkernel.metrics import KernelMetrics
 from mpkernel.ports import (
     ClockDistrusted,
     CommitTooLarge,
     Deposed,
     IntakeUnavailable,
-    Lease,
+    LeadershipLease,
     LeaseUnavailable,
-    Log,
     Snapshots,
     SnapshotsUnavailable,
     Unknown,
 )
 from mpkernel.sealing import open_access, open_snapshot
-from mpkernel.standing import Facts, Standing
+from mpkernel.standing import Facts, KernelStatus
 from mpkernel.timekeeping import LOOK_SECONDS, Timekeeper
 
 log = structlog.get_logger(__name__)
@@ -58,7 +57,7 @@ _CAUSES: dict[type[Exception], str] = {
 }
 
 
-class Role(enum.StrEnum):
+class KernelRole(enum.StrEnum):
     """What a kernel is at the moment."""
 
     STARTING = "starting"
@@ -84,15 +83,15 @@ class Kernel:
     def __init__(
         self,
         source: Log,
-        lease: Lease,
+        lease: LeadershipLease,
         snapshots: Snapshots,
         make_leader: Callable[[Memory], Leader],
         *,
         timekeeper: Timekeeper,
-        standing: Standing,
+        standing: KernelStatus,
         reducer_digest: str,
         renew_seconds: float,
-        metrics: Metrics,
+        metrics: KernelMetrics,
         lacking: Callable[[LogPosition], Awaitable[str]] | None = None,
     ) -> None:
         """`lacking` says why a log that ends there is not whole; it raises where that is not known."""
@@ -116,7 +115,7 @@ class Kernel:
         self._was_warm = False
         self._log_away = ""
         """Why the log did not say where it ends; empty while it does."""
-        self.role = Role.STARTING
+        self.role = KernelRole.STARTING
 
     def stop(self) -> None:
         """End gracefully: hand the lease over, once what is in flight is stored."""
@@ -124,7 +123,7 @@ class Kernel:
         if self._leader is not None:
             self._leader.step_down("stopped")
 
-    def health(self) -> Health:
+    def health(self) -> ServiceHealth:
         """Ready while it leads, or follows, has everything there was and could lead; with what an operator asks."""
         position = self._leader.position if self._leader else self._memory.position if self._memory else GENESIS
         epoch = self._leader.epoch if self._leader else self._memory.shard.world.epoch if self._memory else 0
@@ -136,7 +135,7 @@ class Kernel:
         if self._log_away:
             facts["waits_for"] = self._log_away
         hindered = bool(self._standing.hindrance or self._log_away)
-        return Health(self.role in (Role.STANDBY, Role.LEADER) and not hindered, facts)
+        return ServiceHealth(self.role in (KernelRole.STANDBY, KernelRole.LEADER) and not hindered, facts)
 
     async def run(self) -> None:
         """Until stopped. Raises `ChainBroken` or `MalformedCommit` when the log cannot be trusted or understood."""
@@ -152,7 +151,7 @@ class Kernel:
                 timing.result()
         finally:
             await end(timing)
-        self.role = Role.STOPPED
+        self.role = KernelRole.STOPPED
 
     async def _stand_by(self) -> Memory | None:
         """Follow the log until it is this kernel's turn to lead. None when stopped first."""
@@ -238,7 +237,7 @@ class Kernel:
             await self._folded_more()
         await self._timekeeper.look()  # Ready says that it could lead.
         self._was_warm = True
-        self.role = Role.STANDBY
+        self.role = KernelRole.STANDBY
 
     async def _head(self, seconds: float) -> LogPosition | None:
         """Where the log ends, as soon as it says so, and is whole. None when stopped first, or when it was not in time.
@@ -303,7 +302,7 @@ class Kernel:
             self._in_vain = 0 if leader.decided else self._in_vain + 1
             log.warning("leader.failed", cause=cause, reason=str(error), epoch=leader.epoch)
         finally:
-            self.role = Role.STARTING
+            self.role = KernelRole.STARTING
             self._memory = None  # It may hold what was never stored.
             self._leader = None
             self._timekeeper.tell(None)
@@ -316,7 +315,7 @@ class Kernel:
             log.info("leader.stepped_down", cause=cause, epoch=leader.epoch, seq=leader.position.seq)
 
     def _begins(self, leader: Leader) -> None:
-        self.role = Role.LEADER
+        self.role = KernelRole.LEADER
         self._metrics.leading(leader.epoch)
         self._count_elections(leader.epoch)
         self._standing.leads(True)

@@ -10,8 +10,8 @@ from typing import TypeVar
 
 import structlog
 
-from mpkernel.metrics import Metrics
-from mpkernel.ports import Lease, LeaseUnavailable
+from mpkernel.metrics import KernelMetrics
+from mpkernel.ports import LeadershipLease, LeaseUnavailable
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -26,9 +26,9 @@ _OUTLIVED_TTLS = 2
 
 
 class KeptLease:
-    """A `Lease`, with what is known of its keeper: for how long it has not answered, and why."""
+    """A `LeadershipLease`, with what is known of its keeper: for how long it has not answered, and why."""
 
-    def __init__(self, lease: Lease, keeper: str, metrics: Metrics, now: Callable[[], float]) -> None:
+    def __init__(self, lease: LeadershipLease, keeper: str, metrics: KernelMetrics, now: Callable[[], float]) -> None:
         self._lease = lease
         self._metrics = metrics
         self._now = now
@@ -87,12 +87,14 @@ class KeptLease:
 
 
 class PairedLease:
-    """One `Lease` of two: `turn` (Redis) says who tries first, `right` (JetStream) says who may.
+    """One `LeadershipLease` of two: `turn` (Redis) says who tries first, `right` (JetStream) says who may.
 
     Only the second is ever waited for, and only its silence is told to who asks.
     """
 
-    def __init__(self, right: Lease, turn: Lease, ttl_seconds: float, now: Callable[[], float]) -> None:
+    def __init__(
+        self, right: LeadershipLease, turn: LeadershipLease, ttl_seconds: float, now: Callable[[], float]
+    ) -> None:
         self._right = right
         self._turn = turn
         self._ttl_seconds = ttl_seconds

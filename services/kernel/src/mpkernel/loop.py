@@ -31,12 +31,12 @@ from mpschema.system import LOG, FeatureLevelRaised, LeaderElected
 
 from mpkernel.answers import Answers, pack, pack_beside
 from mpkernel.discarding import Discards
-from mpkernel.lane import Lane, decide_tried
-from mpkernel.metrics import Metrics
+from mpkernel.metrics import KernelMetrics
 from mpkernel.ports import CommandMessage, Intake, LogWriter, RecordedTime
+from mpkernel.quarantine import Quarantine, decide_tried
 from mpkernel.sealing import Sealing
 from mpkernel.telling import Telling
-from mpkernel.watch import Watch
+from mpkernel.watch import HeadWatch
 
 log = structlog.get_logger(__name__)
 TIMERS_MAX = 500
@@ -92,7 +92,7 @@ class Leader:
         answers: Answers,
         authorizer: Authorizer,
         sealing: Sealing,
-        metrics: Metrics,
+        metrics: KernelMetrics,
         wake: asyncio.Event,
     ) -> None:
         self._candidacy = candidacy
@@ -115,8 +115,8 @@ class Leader:
         """What the turn consists of, while the stream has not said it."""
         self._in_flight: asyncio.Task[None] | None = None
         self._discards = Discards(intake, shard.command_position)
-        self._watch = Watch(writer, wake)
-        self._lane = Lane(shard, candidacy.process)
+        self._watch = HeadWatch(writer, wake)
+        self._quarantine = Quarantine(shard, candidacy.process)
         self._alarm: asyncio.TimerHandle | None = None
         self._ended: str | None = None
         self.decided = False
@@ -147,8 +147,8 @@ class Leader:
         await self._intake.look(self._shard.command_position)  # Who could decide nothing adds no election to the log.
         await self._elect()
         await self._clock.confirm(self._position.stream_seq)
-        self._lane.begin(await self._intake.open(self._shard.command_position))
-        if self._lane.open:
+        self._quarantine.begin(await self._intake.open(self._shard.command_position))
+        if self._quarantine.open:
             log.warning("lane.begun", epoch=self._epoch, elections=self._shard.world.unmoved_elections)
         self._wake.set()
         try:
@@ -173,7 +173,7 @@ class Leader:
         turn.note(Fact(LOG, LOG, elected), f"election_{self._epoch}:0")
         if founding and levels.FEATURE_LEVEL > levels.FIRST_LEVEL:
             turn.note(Fact(LOG, LOG, FeatureLevelRaised(level=levels.FEATURE_LEVEL)), f"election_{self._epoch}:1")
-        if (survived := self._lane.survived()) is not None:
+        if (survived := self._quarantine.survived()) is not None:
             turn.note(Fact(LOG, LOG, survived), f"survived_{self._epoch}:0")
         await self._store(self._seal(turn))
         log.info("leader.elected", epoch=self._epoch, seq=self._position.seq)
@@ -196,7 +196,7 @@ class Leader:
         if self._ahead is not None:
             return max(0.0, self._ahead.until - asyncio.get_running_loop().time())
         soonest = next_due(self._shard.world)
-        stores_a_line = self._lane.open and self._in_flight is not None  # What is due meanwhile comes after it.
+        stores_a_line = self._quarantine.open and self._in_flight is not None  # What is due meanwhile comes after it.
         if soonest is None or self._turn is not None or stores_a_line:
             return _CHECK_SECONDS
         return min(_CHECK_SECONDS, max(0, soonest - self._clock.now_ms()) / 1000)
@@ -210,7 +210,7 @@ class Leader:
             taken = self._intake.take_nowait()
             self._backlog.extend(taken)
             self._discards.took(sum(len(message.data) for message in taken))
-        if self._lane.open:
+        if self._quarantine.open:
             self._go_line_by_line()
         else:
             self._go_on()
@@ -230,14 +230,14 @@ class Leader:
             self._wake.set()
 
     def _go_line_by_line(self) -> None:
-        """See `mpkernel.lane`. Nothing is decided while something is in flight, and nothing ahead."""
+        """See `mpkernel.quarantine`. Nothing is decided while something is in flight, and nothing ahead."""
         if self._in_flight is not None:
             return
         self._fire_timers()
         self._begin_commit()
         if self._in_flight is not None or not self._backlog:
             return
-        if self._lane.covers(self._backlog[0]):
+        if self._quarantine.covers(self._backlog[0]):
             self._launch(self._try_line(self._backlog[0]))
         else:
             log.info("lane.ended", epoch=self._epoch)
@@ -245,7 +245,7 @@ class Leader:
 
     async def _try_line(self, message: CommandMessage) -> None:
         """Say which line is next, and only then decide it: if this ends here, the next leader knows where."""
-        tried, tries = self._lane.trial(message)
+        tried, tries = self._quarantine.trial(message)
         turn = self._new_turn()
         turn.note(Fact(LOG, LOG, tried), f"try_{self._epoch}_{tried.position}_{tried.line}:0")
         await self._store(self._seal(turn))

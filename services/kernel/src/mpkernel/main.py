@@ -38,13 +38,13 @@ from mpkernel.answers import Answers
 from mpkernel.leadership import Kernel, Memory
 from mpkernel.leases import KeptLease, PairedLease
 from mpkernel.loop import Candidacy, Leader
-from mpkernel.metrics import Metrics
+from mpkernel.metrics import KernelMetrics
 from mpkernel.ports import Clock, CommandsRenumbered
 from mpkernel.reducers import reducer_digest
 from mpkernel.sealing import Sealing
 from mpkernel.settings import KernelSettings
 from mpkernel.signing import CheckpointSigner, UnusableKey, read_signing_key
-from mpkernel.standing import Standing
+from mpkernel.standing import KernelStatus
 from mpkernel.timekeeping import Timekeeper
 
 log = structlog.get_logger(__name__)
@@ -52,7 +52,7 @@ _REDIS_SECONDS = 0.25
 """Redis is asked beside the keeper that decides: it must answer quickly, or is done without."""
 
 
-def _keepers(settings: KernelSettings, nc: Client, metrics: Metrics) -> list[KeptLease]:
+def _keepers(settings: KernelSettings, nc: Client, metrics: KernelMetrics) -> list[KeptLease]:
     """Who keeps the lease: JetStream, and Redis where there is one."""
     name, holder = f"kernel-{settings.shard}", f"{settings.node}-{secrets.token_hex(4)}"
     ttl = settings.lease_ttl_seconds
@@ -80,7 +80,7 @@ def compose(settings: KernelSettings, nc: Client, clock: Clock) -> Kernel:
     source = LogReader(nc, settings.shard)
     snapshots = ObjectSnapshots(nc, settings.shard)
     writer = JetStreamLogWriter(nc, settings.shard)  # One for all leaderships: it listens for its acknowledgements.
-    authorizer, digest, metrics = RoleAuthorizer(), reducer_digest(), Metrics()
+    authorizer, digest, metrics = RoleAuthorizer(), reducer_digest(), KernelMetrics()
     right, *turn = _keepers(settings, nc, metrics)
     lease = PairedLease(right, turn[0], settings.lease_ttl_seconds, time.monotonic) if turn else right
     server_clock = JetStreamClock(nc, settings.shard)
@@ -117,7 +117,7 @@ def compose(settings: KernelSettings, nc: Client, clock: Clock) -> Kernel:
         snapshots,
         make_leader,
         timekeeper=timekeeper,
-        standing=Standing(lease, right, turn, timekeeper, metrics, patience_seconds=settings.lease_ttl_seconds),
+        standing=KernelStatus(lease, right, turn, timekeeper, metrics, patience_seconds=settings.lease_ttl_seconds),
         reducer_digest=digest,
         renew_seconds=settings.lease_ttl_seconds / 3,
         metrics=metrics,

@@ -38,7 +38,7 @@ _TRIED = Counter(
 _STEP_DOWNS = Counter("mp_kernel_step_downs_total", "Leaderships that ended, by cause.", ["cause"])
 
 
-class Metrics:
+class KernelMetrics:
     """The kernel's counters, as the loop and the leadership speak to them."""
 
     def __init__(self) -> None:

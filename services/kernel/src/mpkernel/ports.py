@@ -1,10 +1,9 @@
 """What the kernel asks of the world: small protocols with their promises. Each has a contract suite in the tests."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from mpbus.reader import Commit, LogPosition
+from mpbus.reader import LogPosition
 
 
 class Deposed(Exception):
@@ -124,26 +123,6 @@ class LogWriter(Protocol):
         ...
 
 
-class Log(Protocol):
-    """The verified log, read."""
-
-    def follow(self, after: LogPosition) -> AsyncIterator[list[Commit]]:
-        """Commits after a position, for ever. Raises `mpbus.errors.ChainBroken`."""
-        ...
-
-    async def head(self) -> LogPosition:
-        """The place after the newest commit."""
-        ...
-
-    async def position_before(self, seq: int) -> LogPosition:
-        """The place before the commit that holds event `seq`."""
-        ...
-
-    async def commit_at(self, stream_seq: int) -> Commit | None:
-        """The commit at a stream position."""
-        ...
-
-
 class Intake(Protocol):
     """The command stream, as its one reader sees it: in order, nothing twice, nothing skipped."""
 
@@ -187,7 +166,7 @@ class Replies(Protocol):
         ...
 
 
-class Lease(Protocol):
+class LeadershipLease(Protocol):
     """Who should try to lead. For liveness only: safety rests on the log."""
 
     @property

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from mpkernel.leases import KeptLease
-from mpkernel.metrics import Metrics
-from mpkernel.ports import Lease
+from mpkernel.metrics import KernelMetrics
+from mpkernel.ports import LeadershipLease
 from mpkernel.timekeeping import Timekeeper
 
 log = structlog.get_logger(__name__)
@@ -18,16 +18,16 @@ _LEADERLESS_SECONDS = 10.0
 Facts = dict[str, str | int | float | bool | None]
 
 
-class Standing:
+class KernelStatus:
     """What an operator asks of a kernel. `right` is the keeper without which nobody may lead."""
 
     def __init__(
         self,
-        lease: Lease,
+        lease: LeadershipLease,
         right: KeptLease,
         others: Sequence[KeptLease],
         timekeeper: Timekeeper,
-        metrics: Metrics,
+        metrics: KernelMetrics,
         *,
         patience_seconds: float,
         now: Callable[[], float] = time.monotonic,

@@ -10,7 +10,7 @@ import structlog
 from mpcore.engine.turn import Turn
 from mpcore.engine.unread import NOBODY
 
-from mpkernel.metrics import Metrics
+from mpkernel.metrics import KernelMetrics
 
 log = structlog.get_logger(__name__)
 DROPPED_EVERY_SECONDS = 10.0
@@ -21,7 +21,7 @@ _NOT_OURS = "nobody can read them, and no producer without a fault sends them"
 class Telling:
     """Counts and logs, for one leadership."""
 
-    def __init__(self, metrics: Metrics, epoch: int) -> None:
+    def __init__(self, metrics: KernelMetrics, epoch: int) -> None:
         self._metrics = metrics
         self._epoch = epoch
         self._dropped: Counter[str] = Counter()

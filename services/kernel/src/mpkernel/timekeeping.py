@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import structlog
 
-from mpkernel.metrics import Metrics
+from mpkernel.metrics import KernelMetrics
 from mpkernel.ports import Clock, ClockDistrusted, ServerClock, ServerClockUnavailable
 
 log = structlog.get_logger(__name__)
@@ -45,7 +45,7 @@ class Timekeeper:
         self,
         clock: Clock,
         server: ServerClock,
-        metrics: Metrics,
+        metrics: KernelMetrics,
         *,
         bound_seconds: float,
         settle_seconds: float = SETTLE_SECONDS,

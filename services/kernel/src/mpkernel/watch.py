@@ -17,7 +17,7 @@ _SHORT_LOOKS = 2
 """A server that leads its stream no more, and does not know it yet, may say once that there is less than there is."""
 
 
-class Watch:
+class HeadWatch:
     """Asks where the log ends, while nothing is being stored. One question at a time, and nobody waits for it."""
 
     def __init__(self, writer: LogWriter, wake: asyncio.Event) -> None:

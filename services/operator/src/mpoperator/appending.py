@@ -15,7 +15,7 @@ from nats.js.client import JetStreamContext
 from nats.js.errors import APIError
 
 from mpoperator.chain import Chain
-from mpoperator.errors import Disproved, Finding, Refused, ServerGone, said
+from mpoperator.errors import Disproved, Finding, ServerGone, ToolRefused, said
 from mpoperator.progress import meter
 from mpoperator.stream import LogStream, follow
 
@@ -39,7 +39,7 @@ class Appender:
         self._bytes = 0
 
     async def add(self, commit: Commit) -> None:
-        """One more commit. Raises `Refused` when something else stands there."""
+        """One more commit. Raises `ToolRefused` when something else stands there."""
         self._in_flight.append(asyncio.create_task(self._publish(commit)))
         self._bytes += len(commit.data)
         first = commit.header.previous_hash.strip("0") == ""
@@ -59,7 +59,7 @@ class Appender:
         try:
             ack = await self._js.publish(self._subject, commit.data, headers=headers)
         except APIError as error:
-            raise Refused(
+            raise ToolRefused(
                 f"commit {commit.stream_seq} was not taken: {error.description}. Does a kernel run?"
             ) from error
         except (NatsError, TimeoutError) as error:
@@ -70,7 +70,7 @@ class Appender:
 async def prepare(nc: Client, shard: str, replicas: int, *, resume: bool = False) -> LogStream:
     """The log stream, made if need be, and empty; with `resume` it may hold a beginning of the log, which is verified.
 
-    Raises `Refused` when it holds something else.
+    Raises `ToolRefused` when it holds something else.
     """
     stream = LogStream(nc, shard)
     state = await stream.state()
@@ -78,7 +78,7 @@ async def prepare(nc: Client, shard: str, replicas: int, *, resume: bool = False
         await provision(nc, shard, replicas, guarded=shows_who_it_is(nc))
     elif state.last_seq and not resume:
         detail = f"{stream.name} holds {state.messages} commits: a log is written into an empty stream alone"
-        raise Refused(f"{detail} (--resume goes on with one that was cut off)")
+        raise ToolRefused(f"{detail} (--resume goes on with one that was cut off)")
     elif state.last_seq:
         await _verified(stream, state.last_seq)
     return stream
@@ -87,7 +87,7 @@ async def prepare(nc: Client, shard: str, replicas: int, *, resume: bool = False
 async def append(nc: Client, stream: LogStream, batches: AsyncIterator[list[Commit]], end: LogPosition) -> int:
     """Write what the stream does not hold yet, then read all back and verify. Returns the events written a second.
 
-    Raises `Refused` when what it holds is no beginning of this.
+    Raises `ToolRefused` when what it holds is no beginning of this.
     """
     held = await stream.last()
     appender = Appender(nc, await log_ingest(nc.jetstream(timeout=_PUBLISH_SECONDS), stream.shard))
@@ -97,7 +97,9 @@ async def append(nc: Client, stream: LogStream, batches: AsyncIterator[list[Comm
                 if commit.stream_seq > held.stream_seq:
                     await appender.add(commit)
                 elif commit.stream_seq == held.stream_seq and commit.hash != held.hash:
-                    raise Refused(f"{stream.name} holds another log: the hashes of commit {commit.stream_seq} differ")
+                    raise ToolRefused(
+                        f"{stream.name} holds another log: the hashes of commit {commit.stream_seq} differ"
+                    )
             bar.advance(sum(commit.header.count for commit in commits))
         await appender.flush()
     found = await _verified(stream, end.stream_seq)

@@ -40,7 +40,7 @@ class Archived:
     """The first event whose row states another hash than that of its bytes, or another commit."""
 
 
-class Archive:
+class CommitArchive:
     """Reads the archive as it is."""
 
     def __init__(self, connection: asyncpg.Connection) -> None:

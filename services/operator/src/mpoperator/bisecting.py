@@ -19,11 +19,11 @@ from mpschema.envelope import EventRecord
 
 from mpoperator.chain import Chain
 from mpoperator.connections import bus
-from mpoperator.divergence import Divergence, Same, State, Watch, divergence, fields_apart
+from mpoperator.divergence import Divergence, DivergenceTracker, Same, State, divergence, fields_apart
 from mpoperator.dumping import (
     FORMAT_DUMP,
     FORMAT_TRACE,
-    Step,
+    TraceStep,
     events_until,
     fold_to,
     head_of,
@@ -31,11 +31,11 @@ from mpoperator.dumping import (
     step_of,
     stepped,
 )
-from mpoperator.errors import Disproved, Finding, NotConfigured, Refused
+from mpoperator.errors import Disproved, Finding, NotConfigured, ToolRefused
 from mpoperator.progress import meter
 from mpoperator.replaying import checkpoints_of, folded, load_snapshot
 from mpoperator.settings import OperatorSettings
-from mpoperator.states import LOG, OUTCOME, Key, Line, digest, digests, key_of, lines, state_of
+from mpoperator.states import LOG, OUTCOME, StateKey, StateLine, digest, digests, key_of, lines, state_of
 from mpoperator.stream import LogStream
 
 _WATCHED_MAX = 10_000
@@ -49,16 +49,16 @@ class Other:
     seq: int
     commit_seq: int
     hash: str
-    states: dict[Key, dict[str, Any]]
+    states: dict[StateKey, dict[str, Any]]
 
 
-Pairs = dict[Key, tuple[State, State]]
+Pairs = dict[StateKey, tuple[State, State]]
 """What differs: the state here, and the state there."""
 
 
 def read_dump(path: Path) -> Other:
     """A dump's state. Raises `NotConfigured`."""
-    decode = msgspec.json.Decoder(Line).decode
+    decode = msgspec.json.Decoder(StateLine).decode
     try:
         with opened(path) as file:
             head = head_of(path, file, FORMAT_DUMP)
@@ -69,14 +69,14 @@ def read_dump(path: Path) -> Other:
 
 
 async def read_snapshot(settings: OperatorSettings) -> Other:
-    """The stored snapshot's state, whichever reducers made it. Raises `Refused` when this build cannot read it."""
+    """The stored snapshot's state, whichever reducers made it. Raises `ToolRefused` when this build cannot read it."""
     async with bus(settings.nats()) as nc:
         data = await load_snapshot(nc, settings.shard)
     try:
         header, body, _ = split_snapshot(data)
         states = {each.key: each.state for each in lines(thaw(body))}
     except (msgspec.DecodeError, ValueError, KeyError) as error:
-        raise Refused(f"the stored snapshot cannot be read by this build: {error}") from error
+        raise ToolRefused(f"the stored snapshot cannot be read by this build: {error}") from error
     return Other("the stored snapshot", header.seq, header.seq, header.hash, states)
 
 
@@ -88,7 +88,9 @@ async def bisect_states(settings: OperatorSettings, others: list[Other]) -> Same
         for other in sorted(others, key=lambda other: other.seq):
             shard, position = await fold_to(stream, other.seq)
             if (position.seq, position.hash) != (other.commit_seq, other.hash):
-                raise Refused(f"{other.name} is of another log: at event {other.commit_seq} the chain's hashes differ")
+                raise ToolRefused(
+                    f"{other.name} is of another log: at event {other.commit_seq} the chain's hashes differ"
+                )
             apart = _apart(shard, other)
             if apart:
                 return await _narrowed(stream, other, apart, agreed)
@@ -108,7 +110,7 @@ def _apart(shard: Shard, other: Other) -> Pairs:
 
 async def _narrowed(stream: LogStream, other: Other, apart: Pairs, agreed: int) -> Divergence:
     """Fold once more, watching what differs in the end."""
-    watches = {key: Watch(theirs) for key, (_, theirs) in apart.items() if key.kind != OUTCOME}
+    watches = {key: DivergenceTracker(theirs) for key, (_, theirs) in apart.items() if key.kind != OUTCOME}
     outcomes = {key: _first_seq(pair) for key, pair in apart.items() if key.kind == OUTCOME}
     suspects = {*outcomes.values()}
     seen: dict[int, EventRecord] = {}
@@ -137,7 +139,7 @@ def _first_seq(pair: tuple[State, State]) -> int:
 
 async def bisect_trace(settings: OperatorSettings, path: Path) -> Same | Divergence:
     """Compare with the state after every event: the first line that differs is the answer."""
-    decode = msgspec.json.Decoder(Step).decode
+    decode = msgspec.json.Decoder(TraceStep).decode
     async with bus(settings.nats()) as nc:
         stream = LogStream(nc, settings.shard)
         last, shard, compared, final = (await stream.existing()).last_seq, Shard(), 0, 0
@@ -151,7 +153,7 @@ async def bisect_trace(settings: OperatorSettings, path: Path) -> Same | Diverge
                     break
                 ours, theirs = step_of(shard, record), decode(line)
                 if (theirs.seq, theirs.id) != (ours.seq, ours.id):
-                    raise Refused(f"{path} is of another log: it has {theirs.id} where this has {ours.id}")
+                    raise ToolRefused(f"{path} is of another log: it has {theirs.id} where this has {ours.id}")
                 compared, final = compared + 1, record.seq
                 if ours.state != theirs.state:
                     sides = (ours.state, theirs.state)
@@ -197,6 +199,6 @@ async def bisect_checkpoints(settings: OperatorSettings) -> Same | Divergence:
 async def _snapshot_at(settings: OperatorSettings, seq: int) -> Other | None:
     try:
         other = await read_snapshot(settings)
-    except Refused:
+    except ToolRefused:
         return None  # There is none, or none this build can read: the root alone must do.
     return other if other.seq == seq else None

@@ -17,22 +17,22 @@ from mpbus.reader import LogReader
 from mpclient.cli.exits import Exit
 from mpprojector import rebuild
 from mpprojector.adapters.builds import Build, builds, drop
-from mpprojector.adapters.comparing import TableCompared, common, compare_table
+from mpprojector.adapters.comparing import TableComparison, common, compare_table
 from mpprojector.adapters.postgres_ledger import PostgresLedger
 from mpprojector.adapters.switching import Switched, rollback, switch
-from mpprojector.metrics import Metrics
-from mpprojector.ports import Lease
-from mpprojector.worker import Worker
+from mpprojector.metrics import ProjectorMetrics
+from mpprojector.ports import ProjectionLease
+from mpprojector.worker import ProjectionWorker
 from mpschema.codec import MalformedCommit
 from mpviews import VIEWS
 from mpviews.changes import View
-from mpviews.standing import HALTED, UNOWNED, Told, standing
+from mpviews.standing import HALTED, UNOWNED, BuildRow, standing
 from nats.errors import Error as NatsError
 
 from mpoperator.connections import bus
-from mpoperator.errors import Refused, ServerGone
+from mpoperator.errors import ServerGone, ToolRefused
 from mpoperator.owning import owner
-from mpoperator.running import Answer
+from mpoperator.running import ToolResult
 from mpoperator.settings import OperatorSettings
 
 _TAKE_SECONDS = 20.0
@@ -58,7 +58,7 @@ class BuildShown(msgspec.Struct, frozen=True, kw_only=True):
     halted_at: str | None
 
 
-class Builds(Answer, frozen=True, kw_only=True):
+class Builds(ToolResult, frozen=True, kw_only=True):
     """Every build there is."""
 
     builds: list[BuildShown]
@@ -87,7 +87,7 @@ class Builds(Answer, frozen=True, kw_only=True):
 
 
 async def list_builds(settings: OperatorSettings) -> Builds:
-    """Every build. Raises `Refused` and `ServerGone`."""
+    """Every build. Raises `ToolRefused` and `ServerGone`."""
     async with owner(settings) as (connection, _):
         found = await builds(connection)
     head = await _head(settings)
@@ -105,7 +105,7 @@ async def _head(settings: OperatorSettings) -> int | None:
 
 def _shown(build: Build, head: int | None) -> BuildShown:
     halted = build.halted_at.isoformat(timespec="seconds") if build.halted_at else None
-    told = Told(**{field.name: getattr(build, field.name) for field in fields(Told)})
+    told = BuildRow(**{field.name: getattr(build, field.name) for field in fields(BuildRow)})
     stands = standing(told, head)
     return BuildShown(
         title=build.title,
@@ -123,7 +123,7 @@ def _shown(build: Build, head: int | None) -> BuildShown:
     )
 
 
-class Switches(Answer, frozen=True, kw_only=True):
+class Switches(ToolResult, frozen=True, kw_only=True):
     """What serves now instead of what."""
 
     switched: list[Switched]
@@ -146,19 +146,19 @@ class Switches(Answer, frozen=True, kw_only=True):
 async def switch_builds(
     settings: OperatorSettings, names: Sequence[str], number: int | None, *, behind: bool
 ) -> Switches:
-    """Let the newest build of each, or build `number`, serve. Raises `Refused` and `ServerGone`."""
+    """Let the newest build of each, or build `number`, serve. Raises `ToolRefused` and `ServerGone`."""
     async with owner(settings) as (connection, _):
         chosen = [await _candidate(connection, name, number) for name in names]
         return Switches(switched=[await switch(connection, each.name, each.build, behind=behind) for each in chosen])
 
 
 async def roll_back(settings: OperatorSettings, names: Sequence[str], *, behind: bool) -> Switches:
-    """Let the build of each serve again that was replaced last. Raises `Refused` and `ServerGone`."""
+    """Let the build of each serve again that was replaced last. Raises `ToolRefused` and `ServerGone`."""
     async with owner(settings) as (connection, _):
         return Switches(switched=[await rollback(connection, name, behind=behind) for name in names])
 
 
-class Dropped(Answer, frozen=True, kw_only=True):
+class Dropped(ToolResult, frozen=True, kw_only=True):
     """What is gone."""
 
     dropped: list[str]
@@ -169,7 +169,7 @@ class Dropped(Answer, frozen=True, kw_only=True):
 
 
 async def drop_builds(settings: OperatorSettings, what: str) -> Dropped:
-    """Remove builds that do not serve. Raises `Refused` and `ServerGone`."""
+    """Remove builds that do not serve. Raises `ToolRefused` and `ServerGone`."""
     name, _, number = what.partition("@")
     async with owner(settings) as (connection, _):
         found = [
@@ -179,14 +179,14 @@ async def drop_builds(settings: OperatorSettings, what: str) -> Dropped:
             or (not number and build.tables == f"mp_as_of_{name}")
         ]
         if not found:
-            raise Refused(f"nothing to drop: {what} names no build that does not serve")
+            raise ToolRefused(f"nothing to drop: {what} names no build that does not serve")
         for build in found:
             await drop(connection, build)
         return Dropped(dropped=[f"{build.name}@{build.build}" for build in found])
 
 
 async def _candidate(connection: asyncpg.Connection, name: str, number: int | None) -> Build:
-    """The build that is meant: the newest one that follows the log, unless a number is given. Raises `Refused`."""
+    """The build that is meant: the newest one that follows the log, unless a number is given. Raises `ToolRefused`."""
     found = [build for build in await builds(connection) if build.name == name]
     if number is not None:
         found = [build for build in found if build.build == number]
@@ -194,11 +194,11 @@ async def _candidate(connection: asyncpg.Connection, name: str, number: int | No
         found = [build for build in found if build.phase == "following"]
     if not found:
         what = f"build {number} of {name}" if number else f"build of {name} that is filled and waits"
-        raise Refused(f"there is no {what}: mpctl projection rebuild {name}")
+        raise ToolRefused(f"there is no {what}: mpctl projection rebuild {name}")
     return found[-1]
 
 
-class Compared(msgspec.Struct, frozen=True, kw_only=True):
+class BuildComparison(msgspec.Struct, frozen=True, kw_only=True):
     """One build against the one that serves."""
 
     name: str
@@ -206,7 +206,7 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
     serving: int
     position: int
     """The event both stand after."""
-    tables: list[TableCompared]
+    tables: list[TableComparison]
     columns_differ: list[str]
     """Columns that only one of the two has; they were not compared."""
 
@@ -216,10 +216,10 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
         return sum(table.different for table in self.tables)
 
 
-class Comparisons(Answer, frozen=True, kw_only=True):
+class Comparisons(ToolResult, frozen=True, kw_only=True):
     """What a comparison found."""
 
-    compared: list[Compared]
+    compared: list[BuildComparison]
 
     @property
     def ending(self) -> Exit:
@@ -257,18 +257,20 @@ async def compare_builds(
         for name in names:
             build = await _candidate(connection, name, number)
             if build.version != VIEWS[name].version:
-                raise Refused(f"{build.title} has version {build.version} of the view, these tools have another")
+                raise ToolRefused(f"{build.title} has version {build.version} of the view, these tools have another")
             done.append(await _compare(reader, connection, dsn, build, first))
         return Comparisons(compared=done)
 
 
-async def _compare(reader: LogReader, connection: asyncpg.Connection, dsn: str, build: Build, first: int) -> Compared:
+async def _compare(
+    reader: LogReader, connection: asyncpg.Connection, dsn: str, build: Build, first: int
+) -> BuildComparison:
     """Own the build for a while, bring it to the event at which a snapshot shows the serving tables, and compare."""
     ledger = PostgresLedger(dsn, lease_seconds=_LEASE_SECONDS)
     node = f"mpctl-compare-{os.getpid()}-{secrets.token_hex(2)}"
     (serving,) = (each for each in await builds(connection) if each.name == build.name and each.phase == "serving")
     other = await Connector(dsn, "mpctl").connect()
-    lease: Lease | None = None
+    lease: ProjectionLease | None = None
     try:
         lease = await ledger.take(node, build.name, build.build, from_anyone=True)
         assert lease is not None, "it was there a moment ago"
@@ -296,14 +298,14 @@ async def _compared(
     build: Build,
     position: int,
     first: int,
-) -> Compared:
+) -> BuildComparison:
     both, tables, apart = (serving.tables, build.tables), [], []
     for table in VIEWS[build.name].tables:
         shared, differing = await common(connection, other, table, both)
         apart += differing
         if shared is not None:
             tables.append(await compare_table(connection, other, shared, both, first))
-    return Compared(
+    return BuildComparison(
         name=build.name,
         build=build.build,
         serving=serving.build,
@@ -317,13 +319,15 @@ async def _serving_reaches(connection: asyncpg.Connection, serving: Build, seq: 
     deadline = time.monotonic() + _TAKE_SECONDS
     while await connection.fetchval(_AT, serving.name, serving.build) < seq:
         if time.monotonic() > deadline:
-            raise Refused(f"the tables of {serving.name} that serve do not come to event {seq}: are they halted?")
+            raise ToolRefused(f"the tables of {serving.name} that serve do not come to event {seq}: are they halted?")
         await asyncio.sleep(0.05)
 
 
-async def _brought_to(reader: LogReader, ledger: PostgresLedger, lease: Lease, view: View, seq: int) -> Lease:
-    worker = Worker(lease, view, await ledger.open(lease, view), rebuild.LIMITS, Metrics())
-    await rebuild.fill(rebuild.Stretch(reader, seq), [worker])
+async def _brought_to(
+    reader: LogReader, ledger: PostgresLedger, lease: ProjectionLease, view: View, seq: int
+) -> ProjectionLease:
+    worker = ProjectionWorker(lease, view, await ledger.open(lease, view), rebuild.LIMITS, ProjectorMetrics())
+    await rebuild.fill(rebuild.BoundedLog(reader, seq), [worker])
     if worker.written.seq != seq:
-        raise Refused(f"{lease.title} does not come to event {seq}: {worker.error or 'it was taken over'}")
+        raise ToolRefused(f"{lease.title} does not come to event {seq}: {worker.error or 'it was taken over'}")
     return replace(lease, position=worker.written)

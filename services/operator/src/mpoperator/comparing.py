@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from mpbus.reader import GENESIS, Commit, LogPosition
 
-from mpoperator.archive import Archive, Archived
+from mpoperator.archive import Archived, CommitArchive
 from mpoperator.chain import Chain
 from mpoperator.connections import archive as open_archive
 from mpoperator.connections import bus
@@ -25,7 +25,7 @@ from mpoperator.verifying import Verified
 _POLL_SECONDS = 0.2
 
 
-class Compared(Verified, frozen=True, kw_only=True):
+class LogComparison(Verified, frozen=True, kw_only=True):
     """Stream and archive hold the same bytes between two positions."""
 
     def told(self) -> str:
@@ -42,13 +42,13 @@ class Compared(Verified, frozen=True, kw_only=True):
 
 async def compare(
     settings: OperatorSettings, first: int, last: int | None, *, deep: bool, wait_seconds: float
-) -> Compared:
+) -> LogComparison:
     """Compare the stream with the archive. Raises `Disproved` at the first difference on either side.
 
     An archive that is behind gets `wait_seconds` to reach the head of the stream as it is now.
     """
     async with bus(settings.nats()) as nc, open_archive(settings.dsn) as connection:
-        stream, archive = LogStream(nc, settings.shard), Archive(connection)
+        stream, archive = LogStream(nc, settings.shard), CommitArchive(connection)
         start = await stream.position_before(first) if first > 1 else GENESIS
         whole = last is None
         until = await stream.commit_of(last)
@@ -68,8 +68,8 @@ async def compare(
         return _compared(settings.shard, start, chain, bar.seconds)
 
 
-def _compared(shard: str, start: LogPosition, chain: Chain, seconds: float) -> Compared:
-    return Compared(
+def _compared(shard: str, start: LogPosition, chain: Chain, seconds: float) -> LogComparison:
+    return LogComparison(
         shard=shard,
         commits=chain.commits,
         events=chain.events,
@@ -81,7 +81,7 @@ def _compared(shard: str, start: LogPosition, chain: Chain, seconds: float) -> C
     )
 
 
-async def _caught_up(archive: Archive, until: int, wait_seconds: float) -> None:
+async def _caught_up(archive: CommitArchive, until: int, wait_seconds: float) -> None:
     deadline = time.monotonic() + wait_seconds
     while time.monotonic() < deadline:
         reached, _ = await archive.head()
@@ -93,7 +93,7 @@ async def _caught_up(archive: Archive, until: int, wait_seconds: float) -> None:
 class Side:
     """The archive's side of the comparison: follows the stream's, commit by commit."""
 
-    def __init__(self, archive: Archive, subject: str, after: LogPosition, until: int) -> None:
+    def __init__(self, archive: CommitArchive, subject: str, after: LogPosition, until: int) -> None:
         self._archive = archive
         self._chain = Chain("archive", subject, after)
         self._pages = archive.read(after.stream_seq, until)

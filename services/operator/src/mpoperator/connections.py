@@ -9,14 +9,14 @@ import asyncpg
 from mpbus.connect import REFUSES
 from mpbus.connect import connect as connect_bus
 from mpbus.database import Connector
-from mpbus.errors import Denied, Unusable
+from mpbus.errors import PermissionsViolation, Unusable
 from mpbus.options import NatsOptions
 from mpbus.values import redacted
 from mpbus.vitals import Vital
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
-from mpoperator.errors import NoArchive, Refused, ServerGone, said
+from mpoperator.errors import NoArchive, ServerGone, ToolRefused, said
 
 _CONNECT_SECONDS = 5.0
 _LISTEN_SECONDS = 1.0
@@ -37,17 +37,17 @@ SELECT NOT row_security_active('mp.log_events') OR pg_has_role(current_user, 'mp
 
 @contextlib.asynccontextmanager
 async def bus(options: NatsOptions) -> AsyncIterator[Client]:
-    """A connection to NATS. Raises `ServerGone`, and `Refused` where NATS does not let us."""
+    """A connection to NATS. Raises `ServerGone`, and `ToolRefused` where NATS does not let us."""
     try:
         nc = await answering(options, _CONNECT_SECONDS)
     except Unusable as error:
-        raise Refused(str(error)) from error
+        raise ToolRefused(str(error)) from error
     try:
         with as_gone("NATS", NatsError):
             try:
                 yield nc
-            except Denied as error:
-                raise Refused(str(error)) from error
+            except PermissionsViolation as error:
+                raise ToolRefused(str(error)) from error
     finally:
         with contextlib.suppress(NatsError, OSError):
             await nc.close()
@@ -94,7 +94,7 @@ async def _listened(options: NatsOptions) -> None:
 
 @contextlib.asynccontextmanager
 async def archive(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection to the archive in PostgreSQL, as a role that sees all of it. Raises `ServerGone` or `Refused`."""
+    """A connection to the archive in PostgreSQL, as a role that sees all of it. Raises `ServerGone`, `ToolRefused`."""
     with as_gone("PostgreSQL", *_WORLD):
         connection = await _connected(dsn)
         try:
@@ -120,7 +120,7 @@ async def _check_sight(connection: asyncpg.Connection) -> None:
     except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError) as error:
         raise NoArchive("this database holds no archive: is it migrated?") from error
     if not sees_all:
-        raise Refused("this role does not see every row of the archive: use the DSN of mp_projector")
+        raise ToolRefused("this role does not see every row of the archive: use the DSN of mp_projector")
 
 
 @contextlib.contextmanager

@@ -9,14 +9,14 @@ from mpclient.cli.exits import Exit
 from mpclient.cli.output import plain as shown
 from mpschema.envelope import EventRecord
 
-from mpoperator.running import Answer
-from mpoperator.states import Key
+from mpoperator.running import ToolResult
+from mpoperator.states import StateKey
 
 ABSENT = "absent"
 State = dict[str, Any] | None
 
 
-class Same(Answer, frozen=True, kw_only=True):
+class Same(ToolResult, frozen=True, kw_only=True):
     """Both folds agree."""
 
     at_seq: int
@@ -27,7 +27,7 @@ class Same(Answer, frozen=True, kw_only=True):
         return f"both folds agree up to event {self.at_seq:,} ({self.compared:,} comparisons)"
 
 
-class Divergence(Answer, frozen=True, kw_only=True):
+class Divergence(ToolResult, frozen=True, kw_only=True):
     """The first event after which the two folds differ."""
 
     seq: int
@@ -59,7 +59,7 @@ class Divergence(Answer, frozen=True, kw_only=True):
         """See the base class."""
         return [
             ["event", f"{self.event_id} {self.event_type}"],
-            ["aggregate", str(Key(self.kind, self.workspace, self.aggregate_id))],
+            ["aggregate", str(StateKey(self.kind, self.workspace, self.aggregate_id))],
             ["field", self.field],
             ["here", shown(self.ours)],
             ["there", shown(self.theirs)],
@@ -69,7 +69,14 @@ class Divergence(Answer, frozen=True, kw_only=True):
 
 
 def divergence(
-    record: EventRecord, key: Key, field: str, sides: tuple[State, State], *, exact: bool, agreed: int, differing: int
+    record: EventRecord,
+    key: StateKey,
+    field: str,
+    sides: tuple[State, State],
+    *,
+    exact: bool,
+    agreed: int,
+    differing: int,
 ) -> Divergence:
     """The answer, from an event and the two states after it."""
     ours, theirs = sides
@@ -96,7 +103,7 @@ def fields_apart(ours: State, theirs: State) -> list[str]:
     return sorted(apart, key=lambda name: (name == "version", name))
 
 
-class Watch:
+class DivergenceTracker:
     """Follows one aggregate through this fold, against the state it has on the other side in the end."""
 
     def __init__(self, theirs: State) -> None:

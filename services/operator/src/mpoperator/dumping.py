@@ -18,7 +18,7 @@ from mpschema.envelope import EventRecord
 
 from mpoperator.chain import Chain
 from mpoperator.connections import bus
-from mpoperator.errors import NotConfigured, Refused
+from mpoperator.errors import NotConfigured, ToolRefused
 from mpoperator.progress import Meter, meter
 from mpoperator.replaying import folded
 from mpoperator.settings import OperatorSettings
@@ -28,7 +28,7 @@ from mpoperator.stream import LogStream, follow
 FORMAT_DUMP, FORMAT_TRACE = "moduprompt/state-dump/v1", "moduprompt/state-trace/v1"
 
 
-class Head(msgspec.Struct, frozen=True, kw_only=True):
+class DumpHeader(msgspec.Struct, frozen=True, kw_only=True):
     """The first line: of which log, at which event, by which reducers. `hash` is of the last whole commit before."""
 
     format: str
@@ -40,7 +40,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     state_root: str | None = None
 
 
-class Step(msgspec.Struct, frozen=True, kw_only=True):
+class TraceStep(msgspec.Struct, frozen=True, kw_only=True):
     """One event of a trace, and the state of its aggregate after it."""
 
     seq: int
@@ -58,7 +58,7 @@ async def dump(settings: OperatorSettings, at: int | None, out: Path | None) -> 
         stream = LogStream(nc, settings.shard)
         shard, position = await fold_to(stream, at)
     whole = position.seq == shard.world.seq
-    head = Head(
+    head = DumpHeader(
         format=FORMAT_DUMP,
         shard=settings.shard,
         seq=shard.world.seq,
@@ -79,7 +79,7 @@ async def trace(settings: OperatorSettings, first: int, last: int | None, out: P
         until = await stream.commit_of(last)
         shard, chain = Shard(), Chain("stream", stream.subject)
         with _sink(out) as sink, meter("tracing", await events_until(stream, until)) as bar:
-            head = Head(
+            head = DumpHeader(
                 format=FORMAT_TRACE,
                 shard=settings.shard,
                 seq=first,
@@ -93,10 +93,10 @@ async def trace(settings: OperatorSettings, first: int, last: int | None, out: P
                     sink.write(encoded(step_of(shard, record)) + b"\n")
 
 
-def step_of(shard: Shard, record: EventRecord) -> Step:
+def step_of(shard: Shard, record: EventRecord) -> TraceStep:
     """What an event left behind, directly after it was folded."""
     key = key_of(record)
-    return Step(
+    return TraceStep(
         seq=record.seq,
         id=record.id,
         type=record.event_type,
@@ -117,7 +117,7 @@ async def fold_to(stream: LogStream, at: int | None) -> tuple[Shard, LogPosition
     if at is not None and chain.position.seq < at:
         stored = await stream.next_at(until + 1)
         if stored is None:
-            raise Refused(f"the log ends with event {chain.position.seq}")
+            raise ToolRefused(f"the log ends with event {chain.position.seq}")
         for record in Chain("stream", stream.subject, chain.position).take(stored).records:
             if record.seq <= at:
                 shard.fold_record(record)
@@ -170,10 +170,10 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         raise NotConfigured(f"{path} cannot be read: {error}") from error
 
 
-def head_of(path: Path, file: IO[bytes], wanted: str) -> Head:
+def head_of(path: Path, file: IO[bytes], wanted: str) -> DumpHeader:
     """The first line of a dump or trace. Raises `NotConfigured` for anything else."""
     try:
-        head = msgspec.json.decode(file.readline(), type=Head)
+        head = msgspec.json.decode(file.readline(), type=DumpHeader)
     except msgspec.DecodeError as error:
         raise NotConfigured(f"{path} is no {wanted}: {error}") from error
     if head.format != wanted:

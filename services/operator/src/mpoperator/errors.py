@@ -2,7 +2,7 @@
 
 ToolError
 ├── Disproved      a proof failed; carries what was found first
-├── Refused        the tool will not do this here, because it would harm or prove nothing
+├── ToolRefused    the tool will not do this here, because it would harm or prove nothing
 │   ├── Led        a kernel leads, and none may
 │   └── NoArchive  a database without the tables of an archive
 ├── NotConfigured  it is not known where the servers are
@@ -49,15 +49,15 @@ class Disproved(ToolError):
         self.finding = finding
 
 
-class Refused(ToolError):
+class ToolRefused(ToolError):
     """The tool will not do this here; the message says why, and what to do instead."""
 
 
-class NoArchive(Refused):
+class NoArchive(ToolRefused):
     """A database without the tables of an archive."""
 
 
-class Led(Refused):
+class Led(ToolRefused):
     """A kernel leads, and what is asked for needs that none does."""
 
 

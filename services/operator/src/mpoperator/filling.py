@@ -18,30 +18,30 @@ import msgspec
 from mpbus.reader import LogPosition, LogReader
 from mpprojector import rebuild
 from mpprojector.adapters.postgres_model import PostgresReadModel
-from mpprojector.metrics import Metrics
-from mpprojector.ports import Lease
-from mpprojector.worker import Worker
+from mpprojector.metrics import ProjectorMetrics
+from mpprojector.ports import ProjectionLease
+from mpprojector.worker import ProjectionWorker
 from mpviews import VIEWS
 
 from mpoperator.connections import bus
-from mpoperator.errors import NotConfigured, Refused, ServerGone, ToolError
+from mpoperator.errors import NotConfigured, ServerGone, ToolError, ToolRefused
 from mpoperator.running import fast_loop, say_nothing
 from mpoperator.settings import read_settings
 
 _TELL_SECONDS = 0.1
-_FAILURES: dict[str, type[ToolError]] = {kind.__name__: kind for kind in (Refused, NotConfigured, ServerGone)}
+_FAILURES: dict[str, type[ToolError]] = {kind.__name__: kind for kind in (ToolRefused, NotConfigured, ServerGone)}
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """What to fill: owned builds, from where each stands to one event."""
 
-    leases: list[Lease]
+    leases: list[ProjectionLease]
     until: int
     events_per_second: float | None = None
     """None: as fast as it goes."""
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class FillProgress(msgspec.Struct, frozen=True, kw_only=True):
     """How far one build is: what stands here is written."""
 
     name: str
@@ -55,29 +55,29 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 class _Said(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A line from beside: how far it is, or how it failed."""
 
-    standings: list[Standing] = []
+    standings: list[FillProgress] = []
     failure: str | None = None
     detail: str = ""
 
 
-Told = Callable[[Sequence[Standing]], None]
+Told = Callable[[Sequence[FillProgress]], None]
 _said = msgspec.json.Decoder(_Said)
 _order = msgspec.json.Decoder(Order)
 
 
 async def fill_here(reader: LogReader, dsn: str, order: Order, told: Told) -> None:
     """Fill, and tell now and then how far it is, and at the end. Raises what reading the log raises."""
-    metrics, workers = Metrics(), []
+    metrics, workers = ProjectorMetrics(), []
     for lease in order.leases:
         view = VIEWS[lease.name]
-        workers.append(Worker(lease, view, PostgresReadModel(dsn, lease, view), rebuild.LIMITS, metrics))
-    stretch = rebuild.Stretch(reader, order.until, order.events_per_second or math.inf)
+        workers.append(ProjectionWorker(lease, view, PostgresReadModel(dsn, lease, view), rebuild.LIMITS, metrics))
+    stretch = rebuild.BoundedLog(reader, order.until, order.events_per_second or math.inf)
     async with _telling(workers, told):
         await rebuild.fill(stretch, workers)
 
 
 async def fill_beside(order: Order, told: Told) -> None:
-    """The same in another process. Raises what a tool ends with, and `Refused` where the process was ended."""
+    """The same in another process. Raises what a tool ends with, and `ToolRefused` where the process was ended."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "mpoperator.filling", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
@@ -93,7 +93,7 @@ async def fill_beside(order: Order, told: Told) -> None:
             told(said.standings)
         if code := await process.wait():
             names = ", ".join(lease.title for lease in order.leases)
-            raise Refused(f"the process that filled {names} ended with {code}: rebuild again, and it goes on")
+            raise ToolRefused(f"the process that filled {names} ended with {code}: rebuild again, and it goes on")
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
@@ -107,7 +107,7 @@ def spare_garbage_collection() -> None:
 
 
 @contextlib.asynccontextmanager
-async def _telling(workers: Sequence[Worker], told: Told) -> AsyncIterator[None]:
+async def _telling(workers: Sequence[ProjectionWorker], told: Told) -> AsyncIterator[None]:
     def tell() -> None:
         told([_standing(worker) for worker in workers])
 
@@ -125,8 +125,8 @@ async def _telling(workers: Sequence[Worker], told: Told) -> AsyncIterator[None]
         tell()
 
 
-def _standing(worker: Worker) -> Standing:
-    return Standing(name=worker.lease.name, position=worker.written, error=worker.error, deposed=worker.deposed)
+def _standing(worker: ProjectionWorker) -> FillProgress:
+    return FillProgress(name=worker.lease.name, position=worker.written, error=worker.error, deposed=worker.deposed)
 
 
 async def _serve() -> None:

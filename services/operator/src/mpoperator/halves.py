@@ -43,7 +43,7 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 @dataclass(frozen=True)
-class Stretch:
+class CommitRange:
     """Commits up to a stream position, and who else saw which of them."""
 
     until: int
@@ -78,7 +78,7 @@ async def second_half(stream: LogStream, chain: Chain, last: int) -> Chain | Non
 class Child:
     """A process of our own that checks a stretch, over a connection of its own, and says what came of it."""
 
-    def __init__(self, options: NatsOptions, shard: str, chain: Chain, stretch: Stretch) -> None:
+    def __init__(self, options: NatsOptions, shard: str, chain: Chain, stretch: CommitRange) -> None:
         self._read, write = os.pipe()
         self._pid = os.fork()
         if self._pid == 0:
@@ -111,7 +111,7 @@ class Child:
         return b"".join(parts)
 
 
-def _work(write: int, options: NatsOptions, shard: str, chain: Chain, stretch: Stretch) -> NoReturn:
+def _work(write: int, options: NatsOptions, shard: str, chain: Chain, stretch: CommitRange) -> NoReturn:
     """The child's whole life. It must never return into what its parent was doing."""
     try:
         with asyncio.Runner(loop_factory=fast_loop) as runner:
@@ -123,7 +123,7 @@ def _work(write: int, options: NatsOptions, shard: str, chain: Chain, stretch: S
         os._exit(1)
 
 
-async def _checked(options: NatsOptions, shard: str, chain: Chain, stretch: Stretch) -> Checked:
+async def _checked(options: NatsOptions, shard: str, chain: Chain, stretch: CommitRange) -> Checked:
     try:
         async with bus(options) as nc:
             await stretch.check(LogStream(nc, shard), chain)

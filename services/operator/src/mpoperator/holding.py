@@ -16,7 +16,7 @@ from mpkernel.adapters.jetstream_lease import JetStreamLease
 from mpkernel.ports import LeaseUnavailable
 from nats.aio.client import Client
 
-from mpoperator.errors import Led, Refused, ServerGone, said
+from mpoperator.errors import Led, ServerGone, ToolRefused, said
 
 LEASE_SECONDS = 3_600.0
 """Longer than an operator needs to see that the tool was cut off."""
@@ -69,8 +69,8 @@ async def holding(nc: Client, shard: str, holder: str, lease_seconds: float = LE
             error = failed.exceptions[0] if isinstance(failed, BaseExceptionGroup) else failed
             if not held.changed:
                 await _give_back(lease)
-            if taken_over and isinstance(error, Refused):
-                raise Refused(f"{error}. {_KEPT}") from None
+            if taken_over and isinstance(error, ToolRefused):
+                raise ToolRefused(f"{error}. {_KEPT}") from None
             raise error from None
         await _give_back(lease)
     except LeaseUnavailable as error:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mpkernel.adapters.jetstream_lease import JetStreamLease
 from mpkernel.adapters.redis_lease import RedisLease
-from mpkernel.ports import Lease, LeaseUnavailable
+from mpkernel.ports import LeadershipLease, LeaseUnavailable
 
 from mpoperator.cluster import Cluster
 
@@ -44,7 +44,7 @@ def _name(cluster: Cluster) -> str:
     return f"kernel-{cluster.shard}"
 
 
-async def _seen(keeper: str, lease: Lease) -> Holder:
+async def _seen(keeper: str, lease: LeadershipLease) -> Holder:
     try:
         await lease.free()
     except LeaseUnavailable as error:

@@ -14,7 +14,7 @@ from mpbus.reader import LogPosition
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
-from mpoperator.errors import Refused, ServerGone, said
+from mpoperator.errors import ServerGone, ToolRefused, said
 from mpoperator.segments import MANIFEST
 
 _GONE_SECONDS = "1"
@@ -64,7 +64,7 @@ async def must_not_be_marked(nc: Client, shard: str, end: LogPosition) -> None:
     """Raise `Refused` where a log is being put back that goes further than what is to be put back now, `end`."""
     mark = await read_mark(nc, shard)
     if mark is not None and end.seq < mark.seq:
-        raise Refused(
+        raise ToolRefused(
             f"a log is being put back that goes on to event {mark.seq}: `{mark.told()}` loses nothing, and this ends "
             f"with event {end.seq}. Where that copy is lost take its mark away: nats pub {mark_subject(shard)} ''"
         )

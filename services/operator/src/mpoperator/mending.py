@@ -27,11 +27,11 @@ from mpoperator.chain import Chain
 from mpoperator.checkpoints import Collector, PublicKeys
 from mpoperator.connections import bus
 from mpoperator.continuing import go_on
-from mpoperator.errors import Disproved, Finding, Led, Refused
+from mpoperator.errors import Disproved, Finding, Led, ToolRefused
 from mpoperator.marks import Mark, is_of, leave_mark, mark_of, read_mark, take_mark_away
 from mpoperator.moving import batches
 from mpoperator.progress import meter
-from mpoperator.running import Answer
+from mpoperator.running import ToolResult
 from mpoperator.segments import CONTENT, DRAFT, MANIFEST, Manifest, Writer, read_commits, read_manifest
 from mpoperator.settings import OperatorSettings
 from mpoperator.stream import LogStream, follow
@@ -45,7 +45,7 @@ _NEXT = (
 _RESTORE = "mpctl backup restore DIR, or mpctl log restore --from archive"
 
 
-class Mended(Answer, frozen=True, kw_only=True):
+class Mended(ToolResult, frozen=True, kw_only=True):
     """A log that verifies again."""
 
     shard: str
@@ -82,7 +82,7 @@ class _Found:
 
 
 async def mend(settings: OperatorSettings, folder: Path) -> Mended:
-    """Keep what is good in `folder`, and write it into a stream made anew. Raises `Refused` where nothing is wrong.
+    """Keep what is good in `folder`, and write it into a stream made anew. Raises `ToolRefused` where nothing is wrong.
 
     A mending that was begun is gone on with, from the folder that it began with and from no other.
     """
@@ -94,7 +94,7 @@ async def mend(settings: OperatorSettings, folder: Path) -> Mended:
 
 
 async def _must_be_hurt(settings: OperatorSettings) -> None:
-    """Raise `Refused` where there is nothing to mend: then no kernel has to stop for it."""
+    """Raise `ToolRefused` where there is nothing to mend: then no kernel has to stop for it."""
     async with bus(settings.nats(RESTORE)) as nc:
         found = await _look(LogStream(nc, settings.shard))
         if found.finding is None and await read_mark(nc, settings.shard) is None:
@@ -105,14 +105,14 @@ async def _refuse(settings: OperatorSettings, nc: Client, found: _Found) -> NoRe
     """Say why there is nothing to mend: all verifies, or the log is not there, or not all of it."""
     name = subjects.log_stream(settings.shard)
     if not found.there:
-        raise Refused(f"there is no stream {name}, so nothing in it can be mended. Put the log back: {_RESTORE}")
+        raise ToolRefused(f"there is no stream {name}, so nothing in it can be mended. Put the log back: {_RESTORE}")
     for witness in await all_witnesses(settings, nc, found.good):
         if witness.seq > found.good.seq:
-            raise Refused(
+            raise ToolRefused(
                 f"all commits of {name} verify, and end with event {found.good.seq}; but {witness.name} saw event "
                 f"{witness.seq}: its tail is lost, and nothing in it can be mended. Put the log back: {_RESTORE}"
             )
-    raise Refused(f"all commits of {name} verify: there is nothing to mend")
+    raise ToolRefused(f"all commits of {name} verify: there is nothing to mend")
 
 
 async def _mended(settings: OperatorSettings, folder: Path) -> Mended:
@@ -159,9 +159,9 @@ def _rules(mark: Mark, found: _Found) -> bool:
 
 
 def _resumed(settings: OperatorSettings, folder: Path, mark: Mark) -> Manifest:
-    """The folder of the mending that was begun. Raises `Refused` for any other."""
+    """The folder of the mending that was begun. Raises `ToolRefused` for any other."""
     if not is_of(folder, mark):
-        raise Refused(
+        raise ToolRefused(
             f"the log is being put back as far as event {mark.seq}: go on with `{mark.told()}`. "
             f"{folder} is another folder. Where that one is lost: {_RESTORE}"
         )
@@ -169,7 +169,7 @@ def _resumed(settings: OperatorSettings, folder: Path, mark: Mark) -> Manifest:
 
 
 async def _kept(settings: OperatorSettings, nc: Client, stream: LogStream, found: _Found, folder: Path) -> Manifest:
-    """What is good, sealed in the folder by us or by a run that was cut off. Raises `Refused` for another's folder."""
+    """All that is good, sealed by us or by a run that was cut off. Raises `ToolRefused` for another's folder."""
     sealed = (folder / MANIFEST).exists()
     if found.finding is None:
         manifest = _checked(settings, folder) if sealed else None
@@ -179,24 +179,24 @@ async def _kept(settings: OperatorSettings, nc: Client, stream: LogStream, found
             await _refuse(settings, nc, found)
         return manifest  # A run was cut off when all was done.
     if found.good == GENESIS:
-        raise Refused(f"{found.finding}; nothing good is before it: {_RESTORE}")
+        raise ToolRefused(f"{found.finding}; nothing good is before it: {_RESTORE}")
     if not sealed:
         await _witnesses(settings, nc, found.good, found)
         _clear(folder)
         await _seal(settings, stream, found, folder)
     manifest = _checked(settings, folder)
     if found.good != manifest.end:
-        raise Refused(f"{folder} keeps another log than what is good in {stream.name}: name a new folder")
+        raise ToolRefused(f"{folder} keeps another log than what is good in {stream.name}: name a new folder")
     return manifest
 
 
 async def _witnesses(settings: OperatorSettings, nc: Client, end: LogPosition, found: _Found) -> list[Witness]:
-    """All of them. Raises `Refused` where one saw more than goes back into the stream."""
+    """All of them. Raises `ToolRefused` where one saw more than goes back into the stream."""
     seen = await all_witnesses(settings, nc, end)
     for witness in seen:
         if witness.seq > end.seq:
             what = found.finding or f"the copy ends with event {end.seq}"
-            raise Refused(
+            raise ToolRefused(
                 f"{what}; but {witness.name} saw the log as far as event {witness.seq}, behind it: "
                 f"this is damage, and mending would lose what follows. Put the log back whole: {_RESTORE}. "
                 "See context/operations/prove-the-log.md"
@@ -239,7 +239,7 @@ async def _must_be_as_found(stream: LogStream, found: _Found) -> None:
     """Raise `Refused` where somebody wrote meanwhile: what we looked at is not what would be deleted."""
     state = await stream.state()
     if state is None or state.last_seq != found.last:
-        raise Refused(f"{stream.name} is not what it was when we looked: somebody else puts it back, or writes to it")
+        raise ToolRefused(f"{stream.name} is not what it was when we looked: somebody else works on it")
 
 
 async def _deleted(nc: Client, stream: LogStream) -> None:
@@ -292,7 +292,7 @@ def _checked(settings: OperatorSettings, folder: Path) -> Manifest:
     """The segment, read back and verified: nothing is deleted before."""
     manifest = read_manifest(folder)
     if manifest.shard != settings.shard or manifest.start != GENESIS:
-        raise Refused(f"{folder} holds another stretch than the log of shard {settings.shard} from its beginning")
+        raise ToolRefused(f"{folder} holds another stretch than the log of shard {settings.shard} from its beginning")
     for _ in read_commits(folder, manifest):
         pass
     return manifest

@@ -12,17 +12,17 @@ from nats.aio.client import Client
 
 from mpoperator.access import restoring
 from mpoperator.appending import append, prepare
-from mpoperator.archive import Archive
+from mpoperator.archive import CommitArchive
 from mpoperator.chain import Chain
 from mpoperator.checkpoints import Collector, PublicKeys
 from mpoperator.connections import archive as open_archive
 from mpoperator.connections import bus
 from mpoperator.continuing import Continued, go_on
-from mpoperator.errors import Refused
+from mpoperator.errors import ToolRefused
 from mpoperator.holding import Holding
 from mpoperator.marks import Mark, leave_mark, mark_of, must_not_be_marked
 from mpoperator.progress import meter
-from mpoperator.running import Answer
+from mpoperator.running import ToolResult
 from mpoperator.segments import Manifest, Writer, read_commits, read_manifest
 from mpoperator.settings import OperatorSettings
 from mpoperator.signatures import judge
@@ -30,7 +30,7 @@ from mpoperator.stream import LogStream, follow
 from mpoperator.witnesses import all_witnesses
 
 
-class Exported(Answer, frozen=True, kw_only=True):
+class Exported(ToolResult, frozen=True, kw_only=True):
     """A sealed segment."""
 
     folder: str
@@ -52,7 +52,7 @@ class Exported(Answer, frozen=True, kw_only=True):
         ]
 
 
-class Written(Answer, frozen=True, kw_only=True):
+class Written(ToolResult, frozen=True, kw_only=True):
     """A log that stands in a stream again, read back and verified."""
 
     origin: str
@@ -113,9 +113,9 @@ async def bring_in(settings: OperatorSettings, folder: Path, *, resume: bool, ne
     manifest = read_manifest(folder)
     if manifest.subject != subjects.log_subject(settings.shard):
         detail = f"the segment is of shard {manifest.shard}, and this is shard {settings.shard}"
-        raise Refused(f"{detail}: its hashes hold nowhere else")
+        raise ToolRefused(f"{detail}: its hashes hold nowhere else")
     if manifest.start != GENESIS:
-        raise Refused(
+        raise ToolRefused(
             f"the segment begins with event {manifest.first_seq}: only one that begins with event 1 can stand alone"
         )
     with meter("verifying", manifest.commits, "commits") as bar:
@@ -136,10 +136,10 @@ async def bring_in(settings: OperatorSettings, folder: Path, *, resume: bool, ne
 async def restore(settings: OperatorSettings, *, resume: bool, new_epoch: bool) -> Written:
     """Rebuild a lost log stream from the archive, whose chain is verified first."""
     async with open_archive(settings.dsn) as connection, restoring(settings) as (nc, held):
-        archive = Archive(connection)
+        archive = CommitArchive(connection)
         last, _ = await archive.head()
         if not last:
-            raise Refused("the archive is empty: there is nothing to restore")
+            raise ToolRefused("the archive is empty: there is nothing to restore")
         subject = subjects.log_subject(settings.shard)
         chain = Chain("archive", subject)
         with meter("verifying the archive", last, "commits") as bar:
@@ -164,7 +164,7 @@ async def _begin(nc: Client, held: Holding, stream: LogStream, mark: Mark) -> No
     """
     state = await stream.state()
     if state is not None and state.last_seq > mark.stream_seq:
-        raise Refused(
+        raise ToolRefused(
             f"{stream.name} goes on to commit {state.last_seq}, behind commit {mark.stream_seq} with which this ends: "
             "a kernel led there. See context/operations/prove-the-log.md"
         )
@@ -194,6 +194,6 @@ async def batches(folder: Path, manifest: Manifest) -> AsyncIterator[list[Commit
         await asyncio.sleep(0)
 
 
-async def _archived(archive: Archive, chain: Chain, last: int) -> AsyncGenerator[list[Commit], None]:
+async def _archived(archive: CommitArchive, chain: Chain, last: int) -> AsyncGenerator[list[Commit], None]:
     async for page in archive.read(0, last):
         yield [chain.take(archived.stored) for archived in page]

@@ -44,7 +44,7 @@ class Wrong(Exception):
     """The first thing that is not what it should be."""
 
 
-class Chain:
+class SegmentChain:
     """Follows the commits of a segment, and the checkpoints among their events."""
 
     def __init__(self, manifest: dict[str, Any]) -> None:
@@ -123,9 +123,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def check_content(folder: Path, manifest: dict[str, Any]) -> Chain:
+def check_content(folder: Path, manifest: dict[str, Any]) -> SegmentChain:
     """Check every commit; returns the chain at its end."""
-    chain, digest, size = Chain(manifest), hashlib.sha256(), 0
+    chain, digest, size = SegmentChain(manifest), hashlib.sha256(), 0
     try:
         with gzip.open(str(folder / "commits.jsonl.gz"), "rb") as file:
             for raw in file:
@@ -151,7 +151,7 @@ def check_content(folder: Path, manifest: dict[str, Any]) -> Chain:
     return chain
 
 
-def check_checkpoints(chain: Chain, manifest: dict[str, Any]) -> None:
+def check_checkpoints(chain: SegmentChain, manifest: dict[str, Any]) -> None:
     """Check that the checkpoints name the chain's hashes, and that the manifest lists the same ones."""
     for each in chain.checkpoints:
         if each["at_seq"] > chain.start and chain.heads.get(each["at_seq"]) != each["head"]:
@@ -189,7 +189,7 @@ def check_signature(shard: str, each: dict[str, Any], keys: dict[str, bytes]) ->
         raise Wrong(f"{place} does not verify") from None
 
 
-def check_signatures(chain: Chain, manifest: dict[str, Any], trusted: bytes | None) -> tuple[str, str]:
+def check_signatures(chain: SegmentChain, manifest: dict[str, Any], trusted: bytes | None) -> tuple[str, str]:
     """What can be said of the signatures: a word for programs, and a sentence."""
     signed = [each for each in chain.checkpoints if each["signature"]]
     raws = [trusted] if trusted else [bytes.fromhex(each["ed25519"]) for each in manifest.get("public_keys", [])]

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 from mpprojector.adapters.builds import BuildRefused
-from mpprojector.ports import Unavailable
+from mpprojector.ports import ProjectionsUnavailable
 
 from mpoperator.connections import archive
-from mpoperator.errors import Refused, ServerGone, said
+from mpoperator.errors import ServerGone, ToolRefused, said
 from mpoperator.settings import OperatorSettings
 
 _IS_CURRENT = "SELECT to_regclass('mp.projections_serving') IS NOT NULL"
@@ -18,16 +18,16 @@ _IS_CURRENT = "SELECT to_regclass('mp.projections_serving') IS NOT NULL"
 
 @contextlib.asynccontextmanager
 async def owner(settings: OperatorSettings) -> AsyncIterator[tuple[asyncpg.Connection, str]]:
-    """A connection and its DSN. Raises `NotConfigured`, `ServerGone`, and `Refused` for what builds refuse."""
+    """A connection and its DSN. Raises `NotConfigured`, `ServerGone`, and `ToolRefused` for what builds refuse."""
     dsn = settings.owner_dsn
     async with archive(dsn) as connection:
         if not await connection.fetchval(_IS_CURRENT):
-            raise Refused("the database is older than this build: run `python -m mpprojector migrate`")
+            raise ToolRefused("the database is older than this build: run `python -m mpprojector migrate`")
         try:
             yield connection, dsn
         except BuildRefused as error:
-            raise Refused(str(error)) from error
-        except Unavailable as error:
+            raise ToolRefused(str(error)) from error
+        except ProjectionsUnavailable as error:
             raise ServerGone(f"PostgreSQL does not answer: {said(error)}") from error
         except asyncpg.InsufficientPrivilegeError as error:
-            raise Refused(f"this role is not the owner of the tables: {error}") from error
+            raise ToolRefused(f"this role is not the owner of the tables: {error}") from error

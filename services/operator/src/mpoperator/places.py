@@ -6,7 +6,7 @@ import datetime as dt
 
 from mpbus.reader import LogReader
 
-from mpoperator.errors import Refused
+from mpoperator.errors import ToolRefused
 
 
 def milliseconds(moment: dt.datetime) -> int:
@@ -15,13 +15,13 @@ def milliseconds(moment: dt.datetime) -> int:
 
 
 def read_moment(text: str) -> dt.datetime:
-    """A moment in RFC 3339. Raises `Refused`, saying how it is written."""
+    """A moment in RFC 3339. Raises `ToolRefused`, saying how it is written."""
     try:
         moment = dt.datetime.fromisoformat(text)
     except ValueError as error:
-        raise Refused(f"{text!r} is no time: write 2026-07-30T12:00:00Z") from error
+        raise ToolRefused(f"{text!r} is no time: write 2026-07-30T12:00:00Z") from error
     if moment.tzinfo is None:
-        raise Refused(f"{text!r} names no time zone: write {text}Z for UTC")
+        raise ToolRefused(f"{text!r} names no time zone: write {text}Z for UTC")
     return moment
 
 

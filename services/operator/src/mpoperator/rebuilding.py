@@ -21,18 +21,18 @@ from mpbus.reader import LogPosition, LogReader
 from mpclient.cli.exits import Exit
 from mpprojector.adapters.builds import Build, builds, finish, make
 from mpprojector.adapters.postgres_ledger import PostgresLedger
-from mpprojector.ports import Lease, Report
+from mpprojector.ports import ProjectionLease, ProjectionStatus
 from mpviews import VIEWS
 from mpviews.changes import View
 from mpviews.standing import CATCHING_UP, HALTED
 
 from mpoperator.connections import bus
-from mpoperator.errors import Refused
-from mpoperator.filling import Order, Standing, fill_beside, fill_here, spare_garbage_collection
+from mpoperator.errors import ToolRefused
+from mpoperator.filling import FillProgress, Order, fill_beside, fill_here, spare_garbage_collection
 from mpoperator.owning import owner
 from mpoperator.places import seq_at
 from mpoperator.progress import Meter, meter
-from mpoperator.running import Answer
+from mpoperator.running import ToolResult
 from mpoperator.settings import OperatorSettings
 
 _BEAT_SECONDS = 1.0
@@ -47,7 +47,7 @@ _PROCESSES_MAX = 4
 """More only wait for PostgreSQL, and each reads the whole log."""
 
 
-class Rebuilt(Answer, frozen=True, kw_only=True):
+class Rebuilt(ToolResult, frozen=True, kw_only=True):
     """What a rebuild made."""
 
     builds: list[BuildMade]
@@ -71,7 +71,7 @@ class Rebuilt(Answer, frozen=True, kw_only=True):
         return [[build.title, build.next] for build in self.builds]
 
 
-class BuildMade(Answer, frozen=True, kw_only=True):
+class BuildMade(ToolResult, frozen=True, kw_only=True):
     """One build that was filled."""
 
     title: str
@@ -114,7 +114,7 @@ class _Job:
 
     view: View
     build: Build
-    lease: Lease
+    lease: ProjectionLease
     written: LogPosition
     error: str | None = None
     deposed: bool = False
@@ -123,14 +123,14 @@ class _Job:
 async def rebuild_projections(
     settings: OperatorSettings, names: Sequence[str], goal: Goal, to_time_ms: int | None = None
 ) -> Rebuilt:
-    """Fill a new build of each projection, or go on with one that was begun. Raises `Refused` and `ServerGone`."""
+    """Fill a new build of each projection, or go on with one that was begun. Raises `ToolRefused` and `ServerGone`."""
     async with bus(settings.nats()) as nc, owner(settings) as (connection, dsn):
         reader = LogReader(nc, settings.shard)
         if to_time_ms is not None:
             goal = replace(goal, until=await seq_at(reader, to_time_ms))
         head = (await reader.head()).seq
         if goal.until is not None and goal.until > head:
-            raise Refused(f"the log ends with event {head}: there is no state as of event {goal.until} yet")
+            raise ToolRefused(f"the log ends with event {head}: there is no state as of event {goal.until} yet")
         spare_garbage_collection()
         ledger = PostgresLedger(dsn, lease_seconds=_LEASE_SECONDS)
         run = _Run(reader, ledger, connection, dsn, goal)
@@ -184,7 +184,7 @@ class _Run:
         deadline = time.monotonic() + _TAKE_SECONDS
         while (lease := await self._ledger.take(self._node, build.name, build.build)) is None:
             if time.monotonic() > deadline:
-                raise Refused(f"{build.title} is being filled by {build.owner}")
+                raise ToolRefused(f"{build.title} is being filled by {build.owner}")
             await asyncio.sleep(0.2)
         return _Job(view, build, lease, lease.position)
 
@@ -196,7 +196,7 @@ class _Run:
             if label and build.tables == f"mp_as_of_{label}":
                 if build.until == until and build.position < (until or 0) and build.version == view.version:
                     return build
-                raise Refused(f"{label} exists, as of event {build.until}: mpctl projection drop {label}")
+                raise ToolRefused(f"{label} exists, as of event {build.until}: mpctl projection drop {label}")
             if not label and build.phase == "filling" and build.version == view.version:
                 return build
         return None
@@ -205,7 +205,7 @@ class _Run:
         """Fill up to an event. Returns whether the log has moved on so far that another round is due."""
         by_name = {job.view.name: job for job in jobs}
 
-        def told(standings: Sequence[Standing]) -> None:
+        def told(standings: Sequence[FillProgress]) -> None:
             for standing in standings:
                 job = by_name[standing.name]
                 job.written, job.error, job.deposed = standing.position, standing.error, standing.deposed
@@ -214,7 +214,7 @@ class _Run:
         await _all_of(fill_here(self._reader, self._dsn, here, told), *(fill_beside(each, told) for each in beside))
         for job in jobs:
             if job.deposed:
-                raise Refused(f"{job.build.title} was taken over by another rebuild")
+                raise ToolRefused(f"{job.build.title} was taken over by another rebuild")
             job.lease = replace(job.lease, position=job.written)
         if any(job.error for job in jobs):
             return False
@@ -282,8 +282,8 @@ async def _all_of(*work: Coroutine[None, None, None]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _report(job: _Job, rate: float) -> Report:
-    return Report(job.lease, HALTED if job.error else CATCHING_UP, job.error, 0, 0.0, rate)
+def _report(job: _Job, rate: float) -> ProjectionStatus:
+    return ProjectionStatus(job.lease, HALTED if job.error else CATCHING_UP, job.error, 0, 0.0, rate)
 
 
 def _made(job: _Job, start: int) -> BuildMade:

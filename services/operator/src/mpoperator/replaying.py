@@ -17,14 +17,14 @@ from nats.aio.client import Client
 from mpoperator.chain import Chain
 from mpoperator.checkpoints import Checkpoint, Collector
 from mpoperator.connections import bus
-from mpoperator.errors import Disproved, Finding, Refused, ServerGone, said
+from mpoperator.errors import Disproved, Finding, ServerGone, ToolRefused, said
 from mpoperator.progress import Meter, meter
-from mpoperator.running import Answer
+from mpoperator.running import ToolResult
 from mpoperator.settings import OperatorSettings
 from mpoperator.stream import LogStream, follow
 
 
-class Replayed(Answer, frozen=True, kw_only=True):
+class Replayed(ToolResult, frozen=True, kw_only=True):
     """The fold of the log reached every recorded root."""
 
     shard: str
@@ -101,13 +101,13 @@ async def folded(
 
 
 async def load_snapshot(nc: Client, shard: str) -> bytes:
-    """The stored snapshot's bytes. Raises `Refused` where there is none."""
+    """The stored snapshot's bytes. Raises `ToolRefused` where there is none."""
     try:
         data = await ObjectSnapshots(nc, shard).load()
     except SnapshotsUnavailable as error:
         raise ServerGone(f"the stored snapshot cannot be read: {said(error)}") from error
     if data is None:
-        raise Refused("there is no stored snapshot: fold from the first event, without --from-snapshot")
+        raise ToolRefused("there is no stored snapshot: fold from the first event, without --from-snapshot")
     return data
 
 
@@ -116,7 +116,7 @@ async def _beginning(nc: Client, shard: str, *, from_snapshot: bool) -> tuple[Sh
         return Shard(), GENESIS
     opened = open_snapshot(await load_snapshot(nc, shard), reducer_digest())
     if opened is None:
-        raise Refused("the stored snapshot is damaged or by other reducers: fold from the first event instead")
+        raise ToolRefused("the stored snapshot is damaged or by other reducers: fold from the first event instead")
     return opened
 
 
@@ -125,7 +125,7 @@ async def _must_stand(stream: LogStream, start: LogPosition, until: int) -> None
     if start == GENESIS:
         return
     if start.stream_seq > until:
-        raise Refused(f"the stored snapshot is at event {start.seq}, after the end of what should be folded")
+        raise ToolRefused(f"the stored snapshot is at event {start.seq}, after the end of what should be folded")
     stored = await stream.next_at(start.stream_seq)
     if stored is None or (stored.stream_seq, stored.hash) != (start.stream_seq, start.hash):
         detail = "the stored snapshot is of another log than this: the chain's hashes differ"

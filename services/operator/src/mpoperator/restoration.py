@@ -25,7 +25,7 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js.errors import APIError
 
-from mpoperator.errors import Refused, ServerGone, said
+from mpoperator.errors import ServerGone, ToolRefused, said
 
 EPOCHS_APART = 1_000
 """More elections than a cluster has between two backups, in case this machine's clock is far behind."""
@@ -80,7 +80,7 @@ def restoration(shard: Shard, position: LogPosition, origin: Origin, now_ms: int
 async def begin_epoch(nc: Client, name: str, shard: Shard, position: LogPosition, origin: Origin) -> LogPosition:
     """Append the commit that begins the new epoch to the log of the shard `name`, and return the log's new head.
 
-    Raises `Refused` when somebody else has written meanwhile, `ServerGone` when NATS does not answer.
+    Raises `ToolRefused` when somebody else has written meanwhile, `ServerGone` when NATS does not answer.
     """
     sealed = restoration(shard, position, origin, time.time_ns() // 1_000_000)
     subject = subjects.log_subject(name)
@@ -90,7 +90,7 @@ async def begin_epoch(nc: Client, name: str, shard: Shard, position: LogPosition
         js = nc.jetstream(timeout=10)
         ack = await js.publish(await log_ingest(js, name), sealed.data, headers=headers)
     except APIError as error:
-        raise Refused(f"the new epoch was not taken: {error.description}. Does a kernel run?") from error
+        raise ToolRefused(f"the new epoch was not taken: {error.description}. Does a kernel run?") from error
     except (NatsError, TimeoutError) as error:
         raise ServerGone(f"the new epoch could not be stored: {said(error)}") from error
     return LogPosition(int(ack.seq), sealed.last_seq, found)

@@ -15,17 +15,17 @@ from mpclient.cli.exits import Exit
 from mpclient.cli.invocation import ExampleCommand
 from mpschema.codec import LevelTooHigh
 
-from mpoperator.errors import Disproved, NotConfigured, Refused, ServerGone, ToolError
+from mpoperator.errors import Disproved, NotConfigured, ServerGone, ToolError, ToolRefused
 
 _ENDINGS: dict[type[ToolError], tuple[str, Exit]] = {
     Disproved: ("disproved", Exit.DISPROVED),
-    Refused: ("refused", Exit.REJECTED),
+    ToolRefused: ("refused", Exit.REJECTED),
     NotConfigured: ("misconfigured", Exit.USAGE),
     ServerGone: ("unreachable", Exit.UNREACHABLE),
 }
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class ToolResult(msgspec.Struct, frozen=True, kw_only=True):
     """What a tool found out. The JSON is the whole of it."""
 
     @property
@@ -48,7 +48,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
             output.print_aligned(lines)
 
 
-Tool = Callable[..., Awaitable[Answer | None]]
+Tool = Callable[..., Awaitable[ToolResult | None]]
 
 
 def command(
@@ -77,7 +77,7 @@ def perform(tool: Tool, as_json: bool, given: dict[str, Any]) -> Exit:
     except ToolError as error:
         return _failed(error, as_json)
     except LevelTooHigh as error:
-        return _failed(Refused(str(error)), as_json)
+        return _failed(ToolRefused(str(error)), as_json)
     if answer is None:
         return Exit.OK
     if as_json:
@@ -101,7 +101,7 @@ def fast_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-async def _awaited(tool: Awaitable[Answer | None]) -> Answer | None:
+async def _awaited(tool: Awaitable[ToolResult | None]) -> ToolResult | None:
     return await tool
 
 

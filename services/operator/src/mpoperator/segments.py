@@ -19,7 +19,7 @@ from mpkernel.signing import raw_public_key
 
 from mpoperator.chain import Chain, Stored
 from mpoperator.checkpoints import Checkpoint, PublicKeys
-from mpoperator.errors import Disproved, Finding, NotConfigured, Refused
+from mpoperator.errors import Disproved, Finding, NotConfigured, ToolRefused
 from mpoperator.private import create, make_folder
 
 FORMAT = "moduprompt/segment/v1"
@@ -28,7 +28,7 @@ DRAFT = f"{MANIFEST}.new"
 _BATCH = 256
 
 
-class Key(msgspec.Struct, frozen=True):
+class CheckpointKey(msgspec.Struct, frozen=True):
     """A public key that signed checkpoints: its id, and its 32 bytes in hex."""
 
     key_id: str
@@ -53,7 +53,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     content_sha256: str
     content_bytes: int
     checkpoints: tuple[Checkpoint, ...] = ()
-    public_keys: tuple[Key, ...] = ()
+    public_keys: tuple[CheckpointKey, ...] = ()
 
     @property
     def start(self) -> LogPosition:
@@ -66,7 +66,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return LogPosition(self.last_stream_seq, self.last_seq, self.last_hash)
 
 
-class Line(msgspec.Struct, frozen=True):
+class SegmentLine(msgspec.Struct, frozen=True):
     """One commit in the content."""
 
     stream_seq: int
@@ -76,7 +76,7 @@ class Line(msgspec.Struct, frozen=True):
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Line).decode
+_decode = msgspec.json.Decoder(SegmentLine).decode
 
 
 class Writer:
@@ -95,11 +95,11 @@ class Writer:
         self._file: gzip.GzipFile | None = None
 
     def __enter__(self) -> Writer:
-        """Make the folder. Raises `Refused` when it holds something, `NotConfigured` when it cannot be made."""
+        """Make the folder. Raises `ToolRefused` when it holds something, `NotConfigured` when it cannot be made."""
         make_folder(self._folder)
         try:
             if any(self._folder.iterdir()):
-                raise Refused(f"{self._folder} is not empty: a segment gets a folder of its own")
+                raise ToolRefused(f"{self._folder} is not empty: a segment gets a folder of its own")
             self._raw = create(self._folder / CONTENT)
         except OSError as error:
             raise NotConfigured(f"{self._folder} cannot be written: {error}") from error
@@ -115,13 +115,15 @@ class Writer:
             self._raw.close()
 
     def add(self, commit: Commit) -> None:
-        """One more commit, verified. Raises `Refused` for bytes that are no text."""
+        """One more commit, verified. Raises `ToolRefused` for bytes that are no text."""
         assert self._file is not None, "the segment is open"
         try:
             text = commit.data.decode()
         except UnicodeDecodeError as error:
-            raise Refused(f"commit {commit.stream_seq} is no text and cannot stand in a segment: {error}") from error
-        line = _encode(Line(commit.stream_seq, commit.subject, commit.hash, text)) + b"\n"
+            raise ToolRefused(
+                f"commit {commit.stream_seq} is no text and cannot stand in a segment: {error}"
+            ) from error
+        line = _encode(SegmentLine(commit.stream_seq, commit.subject, commit.hash, text)) + b"\n"
         self._digest.update(line)
         self._file.write(line)
         self._bytes += len(line)
@@ -131,7 +133,7 @@ class Writer:
     def seal(self, checkpoints: list[Checkpoint], keys: PublicKeys) -> Manifest:
         """Write the manifest, last of all: a folder without it is no segment."""
         if self._first is None or self._last is None:
-            raise Refused("there is nothing to export between these positions")
+            raise ToolRefused("there is nothing to export between these positions")
         self.__exit__()
         manifest = Manifest(
             shard=self._shard,
@@ -148,7 +150,9 @@ class Writer:
             content_sha256=self._digest.hexdigest(),
             content_bytes=self._bytes,
             checkpoints=tuple(checkpoints),
-            public_keys=tuple(Key(name, raw_public_key(key).hex()) for name, key in sorted(keys.by_id.items())),
+            public_keys=tuple(
+                CheckpointKey(name, raw_public_key(key).hex()) for name, key in sorted(keys.by_id.items())
+            ),
         )
         draft = self._folder / DRAFT
         with create(draft) as file:
@@ -158,17 +162,17 @@ class Writer:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a segment. Raises `Refused` where there is none, `Disproved` where it is damaged."""
+    """The manifest of a segment. Raises `ToolRefused` where there is none, `Disproved` where it is damaged."""
     try:
         data = (folder / MANIFEST).read_bytes()
     except OSError as error:
-        raise Refused(f"{folder} is no segment: it has no readable {MANIFEST}") from error
+        raise ToolRefused(f"{folder} is no segment: it has no readable {MANIFEST}") from error
     try:
         manifest = msgspec.json.decode(data, type=Manifest)
     except msgspec.DecodeError as error:
         raise Disproved(Finding(where="segment", detail=f"its manifest cannot be read: {error}")) from error
     if manifest.format != FORMAT:
-        raise Refused(f"{folder} is a {manifest.format}, which this build does not know")
+        raise ToolRefused(f"{folder} is a {manifest.format}, which this build does not know")
     return manifest
 
 

@@ -9,7 +9,7 @@ from mpoperator.checkpoints import INVALID, UNKNOWN_KEY, UNSIGNED, Checkpoint, C
 from mpoperator.connections import bus
 from mpoperator.errors import Disproved, Finding
 from mpoperator.progress import meter
-from mpoperator.running import Answer
+from mpoperator.running import ToolResult
 from mpoperator.settings import OperatorSettings
 from mpoperator.stream import LogStream, follow
 
@@ -20,7 +20,7 @@ class Judged(Checkpoint, frozen=True, kw_only=True):
     verdict: str
 
 
-class Listed(Answer, frozen=True, kw_only=True):
+class Listed(ToolResult, frozen=True, kw_only=True):
     """Every checkpoint of the log, each in agreement with the chain."""
 
     shard: str

@@ -13,15 +13,15 @@ from mpbus.database import Connector
 from mpclient.cli.exits import Exit
 
 from mpoperator.connections import as_gone
-from mpoperator.errors import Refused
-from mpoperator.running import Answer, perform
+from mpoperator.errors import ToolRefused
+from mpoperator.running import ToolResult, perform
 from mpoperator.settings import read_settings
 
 _USAGE = "usage: python -m mpoperator.sql STATEMENT\n"
 _CONNECT_SECONDS, _STATEMENT_SECONDS = 5.0, 600.0
 
 
-class Ran(Answer, frozen=True, kw_only=True):
+class Ran(ToolResult, frozen=True, kw_only=True):
     """A statement that was run: what PostgreSQL calls it, and the rows it gave, each value as JSON."""
 
     status: str
@@ -34,7 +34,7 @@ class Ran(Answer, frozen=True, kw_only=True):
 
 
 async def run(statement: str) -> Ran:
-    """Run it. Raises `Refused` with PostgreSQL's words, `ServerGone` or `NotConfigured`."""
+    """Run it. Raises `ToolRefused` with PostgreSQL's words, `ServerGone` or `NotConfigured`."""
     dsn = read_settings().owner_dsn
     with as_gone("PostgreSQL", OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError):
         connector = Connector(dsn, "mpctl", connect_seconds=_CONNECT_SECONDS, command_seconds=_STATEMENT_SECONDS)
@@ -51,7 +51,7 @@ async def run(statement: str) -> Ran:
         except asyncpg.PostgresConnectionError:
             raise
         except asyncpg.PostgresError as error:
-            raise Refused(f"PostgreSQL refuses it: {error}") from error
+            raise ToolRefused(f"PostgreSQL refuses it: {error}") from error
 
 
 def _shown(value: object) -> str:

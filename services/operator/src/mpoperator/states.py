@@ -19,7 +19,7 @@ LOG, OUTCOME = "log", "outcome"
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
-class Key(NamedTuple):
+class StateKey(NamedTuple):
     """Names one line: an aggregate of a workspace, the log itself, or the outcome of a request."""
 
     kind: str
@@ -31,7 +31,7 @@ class Key(NamedTuple):
         return " ".join(filter(None, self))
 
 
-class Line(msgspec.Struct, frozen=True, kw_only=True):
+class StateLine(msgspec.Struct, frozen=True, kw_only=True):
     """One aggregate's state."""
 
     kind: str
@@ -40,22 +40,22 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     state: dict[str, Any]
 
     @property
-    def key(self) -> Key:
+    def key(self) -> StateKey:
         """What the line is about."""
-        return Key(self.kind, self.workspace, self.id)
+        return StateKey(self.kind, self.workspace, self.id)
 
 
-def lines(shard: Shard) -> Iterator[Line]:
+def lines(shard: Shard) -> Iterator[StateLine]:
     """The whole state: first the log's own line, then aggregates and outcomes in the order they came to be."""
-    yield Line(kind=LOG, workspace="", id="", state=log_state(shard))
+    yield StateLine(kind=LOG, workspace="", id="", state=log_state(shard))
     for tenant in shard.world.tenants.values():
         for kind, index in tenant.indexes.items():
             for name, state in index.by_id.items():
-                yield Line(kind=kind, workspace=tenant.id, id=name, state=plain(state))
+                yield StateLine(kind=kind, workspace=tenant.id, id=name, state=plain(state))
     for request, place in shard.outcomes.copy().items():
         workspace, name = named(request)
         found = {"first_seq": first_seq(place), "digest": f"{digest_of(place):016x}"}
-        yield Line(kind=OUTCOME, workspace=workspace, id=name, state=found)
+        yield StateLine(kind=OUTCOME, workspace=workspace, id=name, state=found)
 
 
 def log_state(shard: Shard) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def log_state(shard: Shard) -> dict[str, Any]:
     return known | {name: value for name, value in newer.items() if value}  # Earlier builds do not know them.
 
 
-def state_of(shard: Shard, key: Key) -> dict[str, Any] | None:
+def state_of(shard: Shard, key: StateKey) -> dict[str, Any] | None:
     """One aggregate's state now; None if there is none."""
     if key.kind == LOG:
         return log_state(shard)
@@ -86,11 +86,11 @@ def state_of(shard: Shard, key: Key) -> dict[str, Any] | None:
     return None if state is None else plain(state)
 
 
-def key_of(record: EventRecord) -> Key:
+def key_of(record: EventRecord) -> StateKey:
     """The one aggregate that an event changes."""
     if record.aggregate == LOG:
-        return Key(LOG, "", "")
-    return Key(record.aggregate, record.workspace_id, record.aggregate_id)
+        return StateKey(LOG, "", "")
+    return StateKey(record.aggregate, record.workspace_id, record.aggregate_id)
 
 
 def plain(value: Any) -> Any:
@@ -111,7 +111,7 @@ def encoded(line: object) -> bytes:
     return _encode(line)
 
 
-def digests(whole: Iterable[Line]) -> dict[Key, bytes]:
+def digests(whole: Iterable[StateLine]) -> dict[StateKey, bytes]:
     """What each line's state hashes to."""
     return {line.key: digest(line.state) for line in whole}
 

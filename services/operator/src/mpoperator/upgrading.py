@@ -20,15 +20,15 @@ from mpschema.envelope import Outcome
 from nats.aio.client import Client
 
 from mpoperator.connections import bus
-from mpoperator.errors import NotConfigured, Refused, ServerGone, said
-from mpoperator.running import Answer
+from mpoperator.errors import NotConfigured, ServerGone, ToolRefused, said
+from mpoperator.running import ToolResult
 from mpoperator.settings import OperatorSettings
 
 _DOOR_SECONDS = 3.0
 _NOT_THIS_ONE = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
-class Service(msgspec.Struct, frozen=True, kw_only=True):
+class ServiceFeatureLevel(msgspec.Struct, frozen=True, kw_only=True):
     """One service: what it says of itself."""
 
     name: str
@@ -48,14 +48,14 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
         return ""
 
 
-class UpgradeStatus(Answer, frozen=True, kw_only=True):
+class UpgradeStatus(ToolResult, frozen=True, kw_only=True):
     """Where an upgrade stands."""
 
     shard: str
     log_level: int
     newest_level: int
     """The newest feature level this mpctl knows."""
-    services: tuple[Service, ...]
+    services: tuple[ServiceFeatureLevel, ...]
     obstacles: tuple[str, ...]
     """What keeps the log from the newest level."""
 
@@ -75,7 +75,7 @@ class UpgradeStatus(Answer, frozen=True, kw_only=True):
         return [*lines, *(["obstacle", text, ""] for text in self.obstacles)]
 
 
-class Finalized(Answer, frozen=True, kw_only=True):
+class Finalized(ToolResult, frozen=True, kw_only=True):
     """The log is at the level."""
 
     shard: str
@@ -110,7 +110,7 @@ async def look_at_upgrade(settings: OperatorSettings) -> UpgradeStatus:
 async def finalize_upgrade(settings: OperatorSettings, level: int, without: frozenset[str], asked: Asked) -> Finalized:
     """Raise the log, once everybody reads the level: by a gateway, as whom `asked` or the environment says.
 
-    Raises `Refused` with every obstacle there is.
+    Raises `ToolRefused` with every obstacle there is.
     """
     async with bus(settings.nats()) as nc:
         was = await _log_level(nc, settings.shard)
@@ -119,35 +119,35 @@ async def finalize_upgrade(settings: OperatorSettings, level: int, without: froz
         services = await _ask_all(settings)
         needed = [each for each in services if each.answers or each.name not in without]
         if obstacles := [text for each in needed if (text := each.obstacle(level))]:
-            raise Refused(f"the log stays at feature level {was}: {'; '.join(obstacles)}")
+            raise ToolRefused(f"the log stays at feature level {was}: {'; '.join(obstacles)}")
     outcome = await _raise(level, was, asked)
     return Finalized(shard=settings.shard, level=level, was=was, seq=outcome.first_seq)
 
 
 async def _log_level(nc: Client, shard: str) -> int:
-    """What the newest commit says. Raises `Refused` where there is none, `LevelTooHigh` where it is beyond us."""
+    """What the newest commit says. Raises `ToolRefused` where there is none, `LevelTooHigh` where it is beyond us."""
     reader = LogReader(nc, shard)
     commit = await reader.commit_at((await reader.head()).stream_seq)
     if commit is None:
-        raise Refused("the log is empty: the first kernel that leads begins it at the newest level it knows")
+        raise ToolRefused("the log is empty: the first kernel that leads begins it at the newest level it knows")
     return commit.header.feature_level
 
 
-async def _ask_all(settings: OperatorSettings) -> list[Service]:
-    """Every service that is known. Raises `Refused` where none is: nobody would be missed."""
+async def _ask_all(settings: OperatorSettings) -> list[ServiceFeatureLevel]:
+    """Every service that is known. Raises `ToolRefused` where none is: nobody would be missed."""
     if not settings.services:
-        raise Refused("which services run is not known: set MP_SERVICES to their operations addresses, by name")
+        raise ToolRefused("which services run is not known: set MP_SERVICES to their operations addresses, by name")
     async with httpx.AsyncClient(timeout=_DOOR_SECONDS, **bounded_async()) as http:
         return list(await asyncio.gather(*(_ask(http, name, url) for name, url in settings.services.items())))
 
 
-async def _ask(http: httpx.AsyncClient, name: str, url: str) -> Service:
+async def _ask(http: httpx.AsyncClient, name: str, url: str) -> ServiceFeatureLevel:
     try:
         facts = msgspec.json.decode((await http.get(f"{url.rstrip('/')}/readyz")).content, type=dict[str, object])
     except (httpx.HTTPError, UnexpectedAnswer, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return Service(name=name, answers=False)
+        return ServiceFeatureLevel(name=name, answers=False)
     reads = facts.get(READS_LEVEL, levels.FIRST_LEVEL)  # Builds of the first level do not speak of levels.
-    return Service(
+    return ServiceFeatureLevel(
         name=name,
         answers=True,
         reads_level=reads if isinstance(reads, int) else None,
@@ -165,7 +165,7 @@ async def _raise(level: int, was: int, asked: Asked) -> Outcome:
         async with AsyncClient(context.url, context.token) as client:
             return await client.log.raise_feature_level(level=level)
     except (Rejected, Unauthenticated) as refused:
-        raise Refused(f"the log stays at feature level {was}: {_why(refused)}") from refused
+        raise ToolRefused(f"the log stays at feature level {was}: {_why(refused)}") from refused
     except ClientError as error:
         raise ServerGone(f"{said(error)}; `mpctl upgrade status` tells whether the log was raised") from error
 
@@ -176,7 +176,7 @@ def _why(refused: ProblemError) -> str:
     return f"{refused.detail} ({refused.code}){needed}"
 
 
-def _reads(service: Service) -> str:
+def _reads(service: ServiceFeatureLevel) -> str:
     if service.reads_level is None:
         return "does not answer"
     return f"reads level {service.reads_level}" + ("" if service.ready else ", not ready")

@@ -7,15 +7,15 @@ from mpbus.reader import GENESIS, LogPosition
 from mpoperator.chain import Chain
 from mpoperator.connections import bus
 from mpoperator.errors import Disproved, Finding
-from mpoperator.halves import Child, Stretch, second_half
+from mpoperator.halves import Child, CommitRange, second_half
 from mpoperator.progress import Meter, meter
-from mpoperator.running import Answer
+from mpoperator.running import ToolResult
 from mpoperator.settings import OperatorSettings
 from mpoperator.stream import LogStream
 from mpoperator.witnesses import must_have_kept_all, must_reach, witnesses
 
 
-class Verified(Answer, frozen=True, kw_only=True):
+class Verified(ToolResult, frozen=True, kw_only=True):
     """The log is whole between two positions."""
 
     shard: str
@@ -56,7 +56,7 @@ async def verify_stream(settings: OperatorSettings, first: int, last: int | None
         until = await stream.commit_of(last)
         chain = Chain("stream", stream.subject, start, deep=deep)
         with meter("verifying", until - start.stream_seq, "commits") as bar:
-            end = await _check(settings, stream, chain, Stretch(until, seen), bar)
+            end = await _check(settings, stream, chain, CommitRange(until, seen), bar)
         if last is None:
             must_reach(seen, end)
             must_have_kept_all(await stream.existing(), seen, end)
@@ -75,7 +75,7 @@ async def verify_stream(settings: OperatorSettings, first: int, last: int | None
 
 
 async def _check(
-    settings: OperatorSettings, stream: LogStream, chain: Chain, stretch: Stretch, bar: Meter
+    settings: OperatorSettings, stream: LogStream, chain: Chain, stretch: CommitRange, bar: Meter
 ) -> LogPosition:
     """Where the chain ends, by two processes where that pays. Raises `Disproved` at the first wrong commit."""
     beyond = await second_half(stream, chain, stretch.until)
@@ -85,7 +85,7 @@ async def _check(
     believed = beyond.position
     child = Child(settings.nats(), settings.shard, beyond, stretch)
     try:
-        await Stretch(believed.stream_seq, stretch.seen).check(stream, chain, bar)
+        await CommitRange(believed.stream_seq, stretch.seen).check(stream, chain, bar)
         if chain.position != believed:
             detail = "it read differently when it was read again"
             raise Disproved(Finding(where="stream", detail=detail, stream_seq=believed.stream_seq, seq=believed.seq))

@@ -19,7 +19,7 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
 
-from mpoperator.archive import Archive
+from mpoperator.archive import CommitArchive
 from mpoperator.connections import archive as open_archive
 from mpoperator.errors import Disproved, Finding, NoArchive, ServerGone
 from mpoperator.settings import OperatorSettings
@@ -109,7 +109,7 @@ async def _archive(settings: OperatorSettings) -> Witness | None:
         return None
     try:
         async with open_archive(settings.known_dsn) as connection:
-            newest = await Archive(connection).newest()
+            newest = await CommitArchive(connection).newest()
             return Witness(_ARCHIVE, *newest) if newest else None
     except ServerGone:
         return None

@@ -14,9 +14,9 @@ from mpbus.vitals import Vital
 from mpviews import VIEWS
 
 from mpprojector.adapters.postgres_ledger import PostgresLedger
-from mpprojector.projector import Pace, Projector
+from mpprojector.projector import Projector, ProjectorTiming
 from mpprojector.settings import ProjectorSettings
-from mpprojector.worker import Limits
+from mpprojector.worker import BatchLimits
 
 
 async def serve(settings: ProjectorSettings, life: Lifecycle) -> int:
@@ -24,10 +24,10 @@ async def serve(settings: ProjectorSettings, life: Lifecycle) -> int:
     nats = Vital("nats")
     nc = await life.reach(nats, connect(settings.nats(PROJECTOR), f"projector-{settings.node}", vital=nats))
     ledger = PostgresLedger(settings.dsn, lease_seconds=settings.projection_lease_seconds)
-    pace = Pace(
+    pace = ProjectorTiming(
         beat_seconds=min(1.0, settings.projection_lease_seconds / 4),
         stall_seconds=settings.projection_stall_seconds,
-        limits=Limits(events_max=settings.projection_batch_events),
+        limits=BatchLimits(events_max=settings.projection_batch_events),
     )
     node = f"{settings.node}-{secrets.token_hex(4)}"
     projector = Projector(LogReader(nc, settings.shard), ledger, list(VIEWS.values()), node, pace)

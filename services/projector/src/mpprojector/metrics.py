@@ -21,7 +21,7 @@ _WRITE = Histogram(
 )
 
 
-class Metrics:
+class ProjectorMetrics:
     """The projector's metrics, bound once to each build, by its title."""
 
     def __init__(self) -> None:

@@ -1,9 +1,9 @@
 """What the loop asks of the world, with its promises; and what can go wrong there.
 
 ProjectorError
-├── Unavailable     the database did not answer, or not us, or has no tables for us yet; trying again is safe
-├── Deposed         another projector owns the projection now: stop writing it
-└── NotWritable     the database refuses the rows (a row that is there already, or is not there)
+├── ProjectionsUnavailable  the database did not answer, or not us, or has no tables for us yet; trying again is safe
+├── OwnershipLost           another projector owns the projection now: stop writing it
+└── NotWritable             the database refuses the rows (a row that is there already, or is not there)
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mpbus.reader import LogPosition
-from mpviews.changes import Commit, View
+from mpviews.changes import CommitLike, View
 from mpviews.fold import Batch
 
 
@@ -19,11 +19,11 @@ class ProjectorError(Exception):
     """The root of what the world does to a projector."""
 
 
-class Unavailable(ProjectorError):
+class ProjectionsUnavailable(ProjectorError):
     """The database did not answer. What was sent may have been written: the position tells."""
 
 
-class Deposed(ProjectorError):
+class OwnershipLost(ProjectorError):
     """The fence: this owner's epoch is not the projection's any more."""
 
 
@@ -36,7 +36,7 @@ SERVING = "mp"
 
 
 @dataclass(frozen=True, slots=True)
-class Lease:
+class ProjectionLease:
     """One build of a projection, owned: nobody else writes it while `epoch` stands."""
 
     name: str
@@ -59,10 +59,10 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ProjectionStatus:
     """How one owned projection fares, for whoever watches."""
 
-    lease: Lease
+    lease: ProjectionLease
     state: str
     """`live`, `catching_up` or `halted`."""
     error: str | None
@@ -75,7 +75,7 @@ class Report:
 class LogSource(Protocol):
     """The log, verified (`mpbus.reader.LogReader` is one)."""
 
-    def follow(self, after: LogPosition) -> AsyncIterator[Sequence[Commit]]:
+    def follow(self, after: LogPosition) -> AsyncIterator[Sequence[CommitLike]]:
         """Commits after a position, gapless and in order, for ever.
 
         Raises `mpbus.errors.ChainBroken` or `mpschema.codec.MalformedCommit`.
@@ -93,8 +93,8 @@ class ReadModel(Protocol):
     async def write(self, batch: Batch) -> None:
         """All rows of the batch and the position after it, or nothing.
 
-        Done once it returns; a batch that was written before, by this owner, is not written again. Raises `Deposed`,
-        `NotWritable`, `CannotApply`, `Unavailable`.
+        Done once it returns; a batch that was written before, by this owner, is not written again. Raises
+        `OwnershipLost`, `NotWritable`, `CannotApply`, `ProjectionsUnavailable`.
         """
         ...
 
@@ -103,26 +103,26 @@ class ReadModel(Protocol):
         ...
 
 
-class Ledger(Protocol):
+class ProjectionLedger(Protocol):
     """Who owns which projection, and how each fares."""
 
     async def register(self, views: Sequence[View]) -> None:
-        """These are the views this node folds. Raises `Unavailable` while there are no tables for one of them."""
+        """These are the views this node folds. Raises `ProjectionsUnavailable` while one of them has no tables."""
         ...
 
     async def strangers(self) -> dict[str, int]:
         """Projections whose serving build is of a version this node does not fold, with that version."""
         ...
 
-    async def claim(self, node: str, holding: int) -> list[Lease]:
+    async def claim(self, node: str, holding: int) -> list[ProjectionLease]:
         """Own what nobody owns any more, up to this node's fair share; silent owners are cut off first."""
         ...
 
-    async def renew(self, node: str, reports: Sequence[Report]) -> set[str]:
+    async def renew(self, node: str, reports: Sequence[ProjectionStatus]) -> set[str]:
         """Hold the leases on, and say how each projection fares. Returns the titles still owned."""
         ...
 
-    async def release(self, node: str, leases: Sequence[Lease]) -> None:
+    async def release(self, node: str, leases: Sequence[ProjectionLease]) -> None:
         """Give leases back, so that others need not wait for their end."""
         ...
 
@@ -134,7 +134,7 @@ class Ledger(Protocol):
         """This node works no more: the others' shares grow."""
         ...
 
-    async def open(self, lease: Lease, view: View) -> ReadModel:
+    async def open(self, lease: ProjectionLease, view: View) -> ReadModel:
         """The projection's tables, for their owner."""
         ...
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import structlog
 from mpbus.errors import BusError, ChainBroken
 from mpbus.lifecycle import LOOK_AGAIN_SECONDS
-from mpbus.ops import Health
+from mpbus.ops import ServiceHealth
 from mpbus.reader import LogPosition
 from mpbus.tasks import watched
 from mpbus.vitals import Vital
@@ -20,10 +20,10 @@ from mpviews.changes import View
 from mpviews.standing import CATCHING_UP, HALTED, LIVE
 from nats.errors import Error as NatsError
 
-from mpprojector.lane import Lane
-from mpprojector.metrics import Metrics
-from mpprojector.ports import Lease, Ledger, LogSource, Report, Unavailable
-from mpprojector.worker import Limits, Worker
+from mpprojector.group import WorkerGroup
+from mpprojector.metrics import ProjectorMetrics
+from mpprojector.ports import LogSource, ProjectionLease, ProjectionLedger, ProjectionStatus, ProjectionsUnavailable
+from mpprojector.worker import BatchLimits, ProjectionWorker
 
 log = structlog.get_logger(__name__)
 _TOGETHER_EVENTS = 200_000
@@ -47,29 +47,31 @@ class _Progress:
 
 
 @dataclass(frozen=True)
-class Pace:
+class ProjectorTiming:
     """How often and how patiently."""
 
     beat_seconds: float = 1.0
     stall_seconds: float = 15.0
     patience_seconds: float = 5.0
     """How long the projections that read together wait for one whose writes hang."""
-    limits: Limits = field(default_factory=Limits)
+    limits: BatchLimits = field(default_factory=BatchLimits)
 
 
 class Projector:
     """Folds the log into the projections it owns, until it is stopped."""
 
-    def __init__(self, source: LogSource, ledger: Ledger, views: Sequence[View], node: str, pace: Pace) -> None:
-        self.workers: dict[str, Worker] = {}
+    def __init__(
+        self, source: LogSource, ledger: ProjectionLedger, views: Sequence[View], node: str, pace: ProjectorTiming
+    ) -> None:
+        self.workers: dict[str, ProjectionWorker] = {}
         """What this node owns, by the build's title."""
         self._source = source
         self._ledger = ledger
         self._views = {(view.name, view.version): view for view in views}
         self._node = node
         self._pace = pace
-        self._metrics = Metrics()
-        self._lanes: dict[Lane, asyncio.Task[None]] = {}
+        self._metrics = ProjectorMetrics()
+        self._groups: dict[WorkerGroup, asyncio.Task[None]] = {}
         self._writing: dict[str, asyncio.Task[None]] = {}
         self._progress: dict[str, _Progress] = {}
         self._head = 0
@@ -98,13 +100,13 @@ class Projector:
         finally:
             await self._leave()
 
-    def health(self) -> Health:
+    def health(self) -> ServiceHealth:
         """Ready: it hears from the database, nothing it owns and that serves is halted, and what lags moves."""
         now = time.monotonic()
         facts: dict[str, str | int | float | bool | None] = {"node": self._node, "head": self._head}
         facts |= {vital.name: vital.state for vital in (self._heard, self._database)}
         if not self._registered:
-            return Health(False, {"waits_for": self._database.state, **facts}, self._stuck(now))
+            return ServiceHealth(False, {"waits_for": self._database.state, **facts}, self._stuck(now))
         ready = self._database.ok and self._heard.ok
         if self._unreadable:
             facts["halted_by"] = self._unreadable
@@ -119,14 +121,14 @@ class Projector:
                 ready = ready and worker.error is None and not stalled
         for name, version in self._strangers.items():
             facts[name] = f"version {version} serves and is not folded here: `mpctl projection switch {name}`"
-        return Health(ready, facts, self._stuck(now))
+        return ServiceHealth(ready, facts, self._stuck(now))
 
     async def _register(self) -> None:
         """Wait for a database whose tables are those of this build: somebody migrates it, soon or late."""
         while not self._stopping.is_set():
             try:
                 await self._ledger.register(list(self._views.values()))
-            except Unavailable as error:
+            except ProjectionsUnavailable as error:
                 self._database.away(str(error))
                 self._beat_at = time.monotonic()
                 await self._rest()
@@ -139,7 +141,7 @@ class Projector:
         """Until the next beat, or until something ended that must not."""
         waiting = asyncio.create_task(self._stopping.wait())
         try:
-            running = [*self._writing.values(), *self._lanes.values()]
+            running = [*self._writing.values(), *self._groups.values()]
             await asyncio.wait(
                 [waiting, *(task for task in running if not task.done())],
                 timeout=self._pace.beat_seconds,
@@ -167,7 +169,7 @@ class Projector:
             await self._keep()
             await self._take()
             self._strangers = await self._ledger.strangers()
-        except Unavailable as error:
+        except ProjectionsUnavailable as error:
             self._database.away(str(error))
         else:
             self._database.answered()
@@ -175,7 +177,7 @@ class Projector:
         if not (self._database.ok and self._heard.ok):
             for seen in self._progress.values():
                 seen.moved_at = self._beat_at  # Nobody moves while a server is away.
-        self._tidy_lanes()
+        self._tidy_groups()
 
     async def _keep(self) -> None:
         owned = await self._ledger.renew(self._node, [self._report(worker) for worker in self.workers.values()])
@@ -197,11 +199,11 @@ class Projector:
         leases = await self._ledger.claim(self._node, len(self.workers))
         taken = [await self._start(lease) for lease in leases]
         for group in _together(taken):
-            self._open_lane(group)
+            self._open_group(group)
 
-    async def _start(self, lease: Lease) -> Worker:
+    async def _start(self, lease: ProjectionLease) -> ProjectionWorker:
         view, title = self._views[lease.name, lease.version], lease.title
-        worker = Worker(lease, view, await self._ledger.open(lease, view), self._pace.limits, self._metrics)
+        worker = ProjectionWorker(lease, view, await self._ledger.open(lease, view), self._pace.limits, self._metrics)
         self.workers[title] = worker
         self._writing[title] = watched(worker.run(), f"projection {title}", self._fail)
         now = time.monotonic()
@@ -218,31 +220,31 @@ class Projector:
         self._progress.pop(name)
         self._metrics.lost(name)
 
-    def _open_lane(self, workers: list[Worker]) -> None:
-        lane = Lane(
+    def _open_group(self, workers: list[ProjectionWorker]) -> None:
+        group = WorkerGroup(
             self._source,
             workers,
-            lambda slow: self._open_lane([slow]),
+            lambda slow: self._open_group([slow]),
             patience_seconds=self._pace.patience_seconds,
         )
-        self._lanes[lane] = watched(lane.run(), "lane", self._fail)
+        self._groups[group] = watched(group.run(), "lane", self._fail)
 
-    def _tidy_lanes(self) -> None:
-        """Lanes that ended or have nobody left go; lanes that stand at the same place become one."""
-        for lane, task in list(self._lanes.items()):
-            lane.workers = [worker for worker in lane.workers if worker.active]
-            if task.done() or not lane.workers:
-                self._lanes.pop(lane)
+    def _tidy_groups(self) -> None:
+        """Groups that ended or have nobody left go; groups that stand at the same place become one."""
+        for group, task in list(self._groups.items()):
+            group.workers = [worker for worker in group.workers if worker.active]
+            if task.done() or not group.workers:
+                self._groups.pop(group)
                 task.cancel()
-        meeting: dict[LogPosition, Lane] = {}
-        for lane in [lane for lane in self._lanes if lane.idle]:
-            first = meeting.setdefault(lane.position, lane)
-            if first is not lane:
-                first.workers.extend(lane.workers)
-                lane.workers = []
-                self._lanes.pop(lane).cancel()
+        meeting: dict[LogPosition, WorkerGroup] = {}
+        for group in [group for group in self._groups if group.idle]:
+            first = meeting.setdefault(group.position, group)
+            if first is not group:
+                first.workers.extend(group.workers)
+                group.workers = []
+                self._groups.pop(group).cancel()
 
-    def _report(self, worker: Worker) -> Report:
+    def _report(self, worker: ProjectionWorker) -> ProjectionStatus:
         name, now = worker.lease.title, time.monotonic()
         seen = self._progress[name]
         seq = worker.written.seq
@@ -257,9 +259,11 @@ class Projector:
         late = lag and (not known or lag_seconds > _LIVE_SECONDS)
         state = HALTED if worker.error else CATCHING_UP if late else LIVE
         self._metrics.lag(name, head=self._head, events=lag, seconds=lag_seconds, halted=worker.error is not None)
-        return Report(worker.lease, state, worker.error, self._head, round(lag_seconds, 3), round(seen.rate, 1))
+        return ProjectionStatus(
+            worker.lease, state, worker.error, self._head, round(lag_seconds, 3), round(seen.rate, 1)
+        )
 
-    def _stalled(self, name: str, worker: Worker, now: float) -> bool:
+    def _stalled(self, name: str, worker: ProjectionWorker, now: float) -> bool:
         behind = self._head > worker.written.seq
         if not behind:
             self._progress[name].moved_at = now
@@ -280,9 +284,9 @@ class Projector:
         return f"nothing was folded for {self._pace.stall_seconds:g} s: {', '.join(stuck)}" if stuck else ""
 
     async def _leave(self) -> None:
-        for task in self._lanes.values():
+        for task in self._groups.values():
             task.cancel()
-        await asyncio.gather(*self._lanes.values(), return_exceptions=True)
+        await asyncio.gather(*self._groups.values(), return_exceptions=True)
         leases = [worker.lease for worker in self.workers.values()]
         for worker in self.workers.values():
             worker.finish()
@@ -293,14 +297,14 @@ class Projector:
         try:
             await self._ledger.release(self._node, leases)
             await self._ledger.leave(self._node)
-        except Unavailable as error:
+        except ProjectionsUnavailable as error:
             log.warning("projector.leases_run_out", reason=str(error))  # Others wait for their end.
         await self._ledger.close()
 
 
-def _together(workers: list[Worker]) -> list[list[Worker]]:
+def _together(workers: list[ProjectionWorker]) -> list[list[ProjectionWorker]]:
     """Workers grouped so that those who stand close to each other read the log once."""
-    groups: list[list[Worker]] = []
+    groups: list[list[ProjectionWorker]] = []
     for worker in sorted(workers, key=lambda worker: worker.position.seq):
         if groups and worker.position.seq - groups[-1][0].position.seq < _TOGETHER_EVENTS:
             groups[-1].append(worker)

@@ -10,17 +10,17 @@ from dataclasses import dataclass
 
 from mpschema.envelope import CommitHeader, EventRecord
 from mpschema.positions import LogPosition
-from mpviews.changes import Commit
+from mpviews.changes import CommitLike
 
-from mpprojector.lane import Lane
+from mpprojector.group import WorkerGroup
 from mpprojector.ports import LogSource
-from mpprojector.worker import Limits, Worker
+from mpprojector.worker import BatchLimits, ProjectionWorker
 
-LIMITS = Limits(events_max=30_000, bytes_max=24 << 20, pause_seconds=0.0)
+LIMITS = BatchLimits(events_max=30_000, bytes_max=24 << 20, pause_seconds=0.0)
 """Larger transactions than live ones: more changes of a row meet before it is written."""
 
 
-class Stretch:
+class BoundedLog:
     """A log that ends after an event, and comes no faster than asked (`ports.LogSource`)."""
 
     def __init__(self, source: LogSource, until: int, events_per_second: float = math.inf) -> None:
@@ -28,7 +28,7 @@ class Stretch:
         self._until = until
         self._rate = events_per_second
 
-    async def follow(self, after: LogPosition) -> AsyncIterator[Sequence[Commit]]:
+    async def follow(self, after: LogPosition) -> AsyncIterator[Sequence[CommitLike]]:
         """Commits after a position up to the end; the last one is cut where the end lies within it."""
         if after.seq >= self._until:
             return
@@ -49,14 +49,14 @@ class Stretch:
         return await self._source.head()
 
 
-async def fill(source: LogSource, workers: Sequence[Worker]) -> None:
+async def fill(source: LogSource, workers: Sequence[ProjectionWorker]) -> None:
     """Give the workers everything the source has, and wait until it is written. A worker that cannot go on has halted.
 
     Raises whatever a bug raises; cancelled, it leaves what was written.
     """
     writing = [asyncio.create_task(worker.run()) for worker in workers]
-    lane = Lane(source, workers, lambda _: None, patience_seconds=math.inf)
-    feeding = asyncio.create_task(lane.run())
+    group = WorkerGroup(source, workers, lambda _: None, patience_seconds=math.inf)
+    feeding = asyncio.create_task(group.run())
     try:
         while not feeding.done():
             running = [task for task in writing if not task.done()]
@@ -74,9 +74,9 @@ async def fill(source: LogSource, workers: Sequence[Worker]) -> None:
 
 @dataclass(frozen=True)
 class _Cut:
-    """The first events of a commit (`mpviews.changes.Commit`)."""
+    """The first events of a commit (`mpviews.changes.CommitLike`)."""
 
-    whole: Commit
+    whole: CommitLike
     header: CommitHeader
 
     @property
@@ -104,7 +104,7 @@ class _Cut:
         return self.whole.lines[: self.header.count]
 
 
-def cut(commit: Commit, until: int) -> Commit:
+def cut(commit: CommitLike, until: int) -> CommitLike:
     """The commit without its events after `until`."""
     header = commit.header
     if header.first_seq + header.count - 1 <= until:

@@ -12,18 +12,18 @@ import structlog
 from mpbus.reader import LogPosition
 from mpschema import codec
 from mpschema.envelope import CommitHeader, EventRecord
-from mpviews.changes import Commit, View
+from mpviews.changes import CommitLike, View
 from mpviews.fold import Batch, fold
 
-from mpprojector.metrics import Metrics
-from mpprojector.ports import Deposed, Lease, ReadModel, Unavailable
+from mpprojector.metrics import ProjectorMetrics
+from mpprojector.ports import OwnershipLost, ProjectionLease, ProjectionsUnavailable, ReadModel
 
 log = structlog.get_logger(__name__)
 _RETRY_SECONDS_MAX = 2.0
 
 
 @dataclass(frozen=True)
-class Limits:
+class BatchLimits:
     """How much one transaction holds, and how soon after another the next may begin."""
 
     events_max: int = 8_000
@@ -36,10 +36,12 @@ class Limits:
         return batch.events >= self.events_max or batch.size >= self.bytes_max
 
 
-class Worker:
+class ProjectionWorker:
     """Folds and writes one projection, in its own task, until it is told to finish, halts, or is deposed."""
 
-    def __init__(self, lease: Lease, view: View, model: ReadModel, limits: Limits, metrics: Metrics) -> None:
+    def __init__(
+        self, lease: ProjectionLease, view: View, model: ReadModel, limits: BatchLimits, metrics: ProjectorMetrics
+    ) -> None:
         self.lease = lease
         self.view = view
         self.error: str | None = None
@@ -72,7 +74,7 @@ class Worker:
         """Whether it takes commits."""
         return not (self._failure or self.error or self.deposed or self._finishing)
 
-    def offer(self, commit: Commit) -> None:
+    def offer(self, commit: CommitLike) -> None:
         """Fold one commit; those it has already are passed over. Halts the projection where that is not possible."""
         at = self.position
         if not self.active:
@@ -121,7 +123,7 @@ class Worker:
         """Write what is due, for as long as the projection is ours and goes on."""
         try:
             await self._write_what_is_due()
-        except Deposed as error:
+        except OwnershipLost as error:
             log.warning("projection.deposed", projection=self.lease.title, reason=str(error))
             self.deposed = True
         finally:
@@ -154,7 +156,7 @@ class Worker:
     async def _write(self, batch: Batch) -> None:
         try:
             await self._persist(batch)
-        except Deposed:
+        except OwnershipLost:
             raise
         except Exception as error:  # Whatever the database says about these rows concerns this projection alone.
             log.warning("projection.batch_refused", projection=self.lease.title, error=str(error))
@@ -167,7 +169,7 @@ class Worker:
             single = fold(self.view, after, [commit])
             try:
                 await self._persist(single)
-            except Deposed:
+            except OwnershipLost:
                 raise
             except Exception as error:
                 self._pending = Batch(self.view, after)
@@ -183,11 +185,13 @@ class Worker:
             try:
                 with self._metrics.writing(self.lease.title):
                     await self._model.write(batch)
-            except Unavailable as error:
+            except ProjectionsUnavailable as error:
                 self.database_away = True
                 log.debug("projection.database_away", projection=self.lease.title, reason=str(error))
                 if self._finishing:
-                    raise Deposed("stopped while the database was away; the batch will be folded again") from error
+                    raise OwnershipLost(
+                        "stopped while the database was away; the batch will be folded again"
+                    ) from error
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _RETRY_SECONDS_MAX)
             else:
@@ -200,7 +204,7 @@ class Worker:
         self.error = why
         log.error("projection.halted", projection=self.lease.title, position=self.written.seq, error=why)
 
-    def _event_of(self, commit: Commit) -> str:
+    def _event_of(self, commit: CommitLike) -> str:
         """Which event of a commit cannot be folded."""
         probe = self._pending.refold()
         for number, part in enumerate(_parts(commit)):
@@ -227,7 +231,7 @@ class _Part:
         return codec.decode_records(self.data)
 
 
-def _parts(commit: Commit) -> Iterator[_Part]:
+def _parts(commit: CommitLike) -> Iterator[_Part]:
     header = commit.header
     for number, line in enumerate(commit.lines):
         alone = CommitHeader(

@@ -5,7 +5,7 @@ import contextlib
 
 import uvloop
 from mpbus.connect import connect
-from mpbus.errors import Denied, Unavailable, Unusable
+from mpbus.errors import BrokerUnavailable, PermissionsViolation, Unusable
 from mpbus.identities import PROVISION, RELAY
 from mpbus.lifecycle import UNREADABLE, Lifecycle, live
 from mpbus.oneshot import run_once
@@ -49,14 +49,14 @@ async def drop_feed(settings: ProvisionSettings) -> str:
         async with asyncio.timeout(WAIT_SECONDS):
             nc = await connect(settings.nats(PROVISION), "feed-rebuild", writer=True, vital=nats)
     except TimeoutError:
-        raise Unavailable(f"no NATS server for {WAIT_SECONDS:g} s: {nats.state}") from None
+        raise BrokerUnavailable(f"no NATS server for {WAIT_SECONDS:g} s: {nats.state}") from None
     js, name = nc.jetstream(timeout=10), subjects.feed_stream(settings.shard)
     try:
         with contextlib.suppress(NotFoundError):
             await js.delete_stream(name)
         await js.add_stream(feed_stream(settings.shard, settings.replicas))
-    except Denied as error:
-        raise Unavailable(f"{error}. The feed is made anew with the seed of {PROVISION}") from error
+    except PermissionsViolation as error:
+        raise BrokerUnavailable(f"{error}. The feed is made anew with the seed of {PROVISION}") from error
     finally:
         await nc.close()
     return f"{name} is empty; a running relay fills it from the log"
@@ -64,7 +64,7 @@ async def drop_feed(settings: ProvisionSettings) -> str:
 
 def rebuild() -> int:
     """Empty the feed for the relay that runs. Returns the exit code."""
-    maker, failures = read_settings(ProvisionSettings), (Unavailable, Unusable, NatsError, OSError, TimeoutError)
+    maker, failures = read_settings(ProvisionSettings), (BrokerUnavailable, Unusable, NatsError, OSError, TimeoutError)
     return run_once("relay --rebuild", lambda: drop_feed(maker), *failures)
 
 

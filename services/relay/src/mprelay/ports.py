@@ -1,30 +1,8 @@
 """What the relay needs of the world: the log, read, and the feed, written."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
-
-from mpbus.reader import Commit, LogPosition
-
-
-class Log(Protocol):
-    """The verified log, read."""
-
-    def follow(self, after: LogPosition) -> AsyncIterator[list[Commit]]:
-        """Commits after a position, for ever. Raises `mpbus.errors.ChainBroken`."""
-        ...
-
-    async def head(self) -> LogPosition:
-        """The place after the newest commit."""
-        ...
-
-    async def position_before(self, seq: int) -> LogPosition:
-        """The place before the commit that holds event `seq`."""
-        ...
-
-    async def commit_at(self, stream_seq: int) -> Commit | None:
-        """The commit at a stream position."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

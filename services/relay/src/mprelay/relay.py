@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import structlog
 from mpbus.errors import ChainBroken
-from mpbus.ops import Health, Progress
-from mpbus.reader import GENESIS, Commit, LogPosition
+from mpbus.ops import Progress, ServiceHealth
+from mpbus.reader import GENESIS, Commit, Log, LogPosition
 from mpbus.tasks import end
 from mpbus.vitals import Vital
 from mpschema import subjects
@@ -20,7 +20,7 @@ from mpschema.codec import MalformedCommit
 from nats.errors import Error as NatsError
 from prometheus_client import Counter, Gauge
 
-from mprelay.ports import FeedConflict, FeedMessage, FeedTail, FeedUnavailable, FeedWriter, Log
+from mprelay.ports import FeedConflict, FeedMessage, FeedTail, FeedUnavailable, FeedWriter
 
 log = structlog.get_logger(__name__)
 BATCH_MAX = 1_000
@@ -59,7 +59,7 @@ class Relay:
         """End: what is not in the feed is relayed by the next one."""
         self._stopping.set()
 
-    def health(self) -> Health:
+    def health(self) -> ServiceHealth:
         """Ready while the feed answers, and follows the log."""
         stalled = self._progress.stalled
         facts: dict[str, str | int | float | bool | None] = {"seq": self._seq, "head": self._head, "stalled": stalled}
@@ -68,7 +68,7 @@ class Relay:
         facts |= {vital.name: vital.state for vital in vitals}
         away = [vital.state for vital in vitals if not vital.ok]
         facts |= {"waits_for": away[0]} if away else {}
-        return Health(not away and not stalled, facts, stuck)
+        return ServiceHealth(not away and not stalled, facts, stuck)
 
     async def run(self) -> None:
         """Until stopped. Raises `FeedDiverged`, or `ChainBroken` when the log does not verify."""

@@ -15,18 +15,18 @@ import structlog
 
 from mpwebhooks.metrics import DELIVERIES, SECONDS
 from mpwebhooks.ports import (
-    Answer,
-    Head,
-    Lease,
+    ArchiveHead,
+    DeliveryPosition,
+    DeliveryResult,
     Message,
     Parked,
-    Place,
     Policy,
     Recorder,
     Sender,
     Store,
     Waiting,
-    Webhook,
+    WebhookLease,
+    WebhookSubscription,
 )
 
 READ_MAX = 256
@@ -40,13 +40,13 @@ log = structlog.get_logger(__name__)
 _dice = random.SystemRandom()
 
 
-class Lane:
+class DeliveryLane:
     """Delivers one webhook while its lease lasts. `refresh` and `wake` tell it what is new."""
 
     def __init__(
         self,
-        lease: Lease,
-        webhook: Webhook,
+        lease: WebhookLease,
+        webhook: WebhookSubscription,
         parked: Iterable[Parked],
         *,
         store: Store,
@@ -56,14 +56,14 @@ class Lane:
     ) -> None:
         self.lease = lease
         self.webhook = webhook
-        self.place = Place(0, 0, webhook.started_seq)
+        self.place = DeliveryPosition(0, 0, webhook.started_seq)
         self.waiting: dict[str, Waiting] = {}
         self.paused_seq: int | None = None
         """The event by which this lane had the webhook paused; 0 where that is not recorded."""
         self._parked = {each.key: each for each in parked}
         self._settled: dict[str, int] = {}
         self._store, self._sender, self._recorder, self._policy = store, sender, recorder, policy
-        self._head = Head()
+        self._head = ArchiveHead()
         self._buffer: deque[Message] = deque()
         self._moving = asyncio.Lock()
         """Held by a wave, from its choice to its commit."""
@@ -71,7 +71,7 @@ class Lane:
         self._stopping = False
 
     async def run(self) -> None:
-        """Until stopped. Raises `LeaseLost`, `Unavailable`, or what makes an event unreadable."""
+        """Until stopped. Raises `LeaseLost`, `DeliveriesUnavailable`, or what makes an event unreadable."""
         try:
             await self._load()
             async with asyncio.TaskGroup() as group:
@@ -83,7 +83,7 @@ class Lane:
     async def _load(self) -> None:
         self.place = await self._store.place(self.lease)
         if self.webhook.started_seq > self.place.started_seq:
-            self.place = Place(self.webhook.after_seq, self.place.epoch, self.webhook.started_seq)
+            self.place = DeliveryPosition(self.webhook.after_seq, self.place.epoch, self.webhook.started_seq)
             await self._store.begin(self.lease, self.place)
         self.waiting = {each.key: each for each in await self._store.waiting(self.lease)}
         self._reconcile()
@@ -94,15 +94,15 @@ class Lane:
         self._news.set()
         self._stirred.set()
 
-    def wake(self, head: Head, quiet_since: int | None = None) -> None:
+    def wake(self, head: ArchiveHead, quiet_since: int | None = None) -> None:
         """The archive holds everything up to here, and after `quiet_since` nothing of the webhook's workspace."""
         self._head = head
         if quiet_since is None or self.place.position < quiet_since or self._moving.locked():
             self._news.set()
         else:  # What a busy neighbour does costs no question.
-            self.place = Place(max(self.place.position, head.seq), head.epoch, self.place.started_seq)
+            self.place = DeliveryPosition(max(self.place.position, head.seq), head.epoch, self.place.started_seq)
 
-    def refresh(self, webhook: Webhook, parked: Iterable[Parked]) -> None:
+    def refresh(self, webhook: WebhookSubscription, parked: Iterable[Parked]) -> None:
         """The webhook was changed, or something of it was requeued."""
         self.webhook = webhook
         self._parked = {each.key: each for each in parked}
@@ -153,7 +153,7 @@ class Lane:
         if self._buffer:
             await self._wave()
         else:  # Nothing of what is archived is the webhook's: the next beat of the lease saves that.
-            self.place = Place(max(self.place.position, head.seq), head.epoch, self.place.started_seq)
+            self.place = DeliveryPosition(max(self.place.position, head.seq), head.epoch, self.place.started_seq)
 
     async def _wave(self) -> None:
         wave: dict[str, Message] = {}
@@ -165,7 +165,7 @@ class Lane:
         answers = await asyncio.gather(*(self._attempt(message) for message in wave.values()))
         pairs = zip(wave.values(), answers, strict=True)
         failed = [self._first_failure(message, answer) for message, answer in pairs if not answer.delivered]
-        place = Place(last.seq, max(last.epoch, self.place.epoch), self.place.started_seq)
+        place = DeliveryPosition(last.seq, max(last.epoch, self.place.epoch), self.place.started_seq)
         await self._store.advance(self.lease, place, len(wave) - len(failed), failed)
         self.place = place
         for each in failed:
@@ -174,7 +174,7 @@ class Lane:
         if final := next((answer for answer in answers if answer.final), None):
             await self._pause(final.reason)
 
-    def _first_failure(self, message: Message, answer: Answer) -> Waiting:
+    def _first_failure(self, message: Message, answer: DeliveryResult) -> Waiting:
         pause = self._policy.pause_after(1, _dice.random(), answer.retry_after)
         return Waiting(message.key, message.seq - 1, 1, time.time() + pause, answer.reason)
 
@@ -229,7 +229,7 @@ class Lane:
                 self.waiting.pop(key, None)
         self._news.set()
 
-    async def _failed(self, waiting: Waiting, message: Message, answer: Answer) -> None:
+    async def _failed(self, waiting: Waiting, message: Message, answer: DeliveryResult) -> None:
         waiting.attempts += 1
         waiting.reason = answer.reason
         pause = self._policy.pause_after(waiting.attempts, _dice.random(), answer.retry_after)
@@ -257,7 +257,7 @@ class Lane:
         log.warning("webhook.paused", webhook=self.webhook.id, reason=reason)
         self.stop()
 
-    async def _attempt(self, message: Message) -> Answer:
+    async def _attempt(self, message: Message) -> DeliveryResult:
         with SECONDS.time():
             answer = await self._sender.send(self.webhook, message)
         DELIVERIES.labels("delivered" if answer.delivered else "failed").inc()

@@ -21,9 +21,9 @@ from mpwebhooks.adapters.names import Names
 from mpwebhooks.adapters.positions import Positions
 from mpwebhooks.adapters.postgres import Database
 from mpwebhooks.adapters.recorder import KernelRecorder
-from mpwebhooks.lane import Lane
-from mpwebhooks.ports import Lease, Parked, Webhook
-from mpwebhooks.service import MakeLane, Service
+from mpwebhooks.lane import DeliveryLane
+from mpwebhooks.ports import Parked, WebhookLease, WebhookSubscription
+from mpwebhooks.service import DeliveryService, MakeLane
 from mpwebhooks.settings import WebhooksSettings
 
 log = structlog.get_logger(__name__)
@@ -44,7 +44,7 @@ async def serve(settings: WebhooksSettings, life: Lifecycle) -> int:
         await database.start()
         stack.push_async_callback(database.close)
         store = Positions(database, settings.webhooks_lease_seconds)
-        service = Service(
+        service = DeliveryService(
             store,
             lanes(settings, store, KernelRecorder(producer)),
             f"{settings.node}-{secrets.token_hex(4)}",
@@ -63,7 +63,7 @@ def lanes(settings: WebhooksSettings, store: Positions, recorder: KernelRecorder
     trust: ssl.SSLContext = httpx.create_ssl_context(trust_env=False)
     names = Names()
 
-    def make(lease: Lease, webhook: Webhook, parked: list[Parked]) -> Lane:
+    def make(lease: WebhookLease, webhook: WebhookSubscription, parked: list[Parked]) -> DeliveryLane:
         sender = EndpointSender(
             settings.webhook_key,
             trust,
@@ -73,7 +73,9 @@ def lanes(settings: WebhooksSettings, store: Positions, recorder: KernelRecorder
             connections=2 * settings.webhooks_concurrency,
             allow_private=settings.webhooks_allow_private,
         )
-        return Lane(lease, webhook, parked, store=store, sender=sender, recorder=recorder, policy=settings.policy)
+        return DeliveryLane(
+            lease, webhook, parked, store=store, sender=sender, recorder=recorder, policy=settings.policy
+        )
 
     return make
 

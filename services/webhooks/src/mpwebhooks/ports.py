@@ -7,11 +7,11 @@ from typing import Protocol
 from mpschema.envelope import Outcome
 
 
-class Unavailable(Exception):
+class DeliveriesUnavailable(Exception):
     """The database does not answer now: what was under way is done again later."""
 
 
-class NotAnswerable(Unavailable):
+class NotAnswerable(DeliveriesUnavailable):
     """The database refuses a statement of ours: somebody has to see to it first."""
 
 
@@ -39,7 +39,7 @@ class Policy:
 
 
 @dataclass(frozen=True)
-class Webhook:
+class WebhookSubscription:
     """A webhook as its row says."""
 
     workspace_id: str
@@ -71,7 +71,7 @@ class Parked:
 
 
 @dataclass(frozen=True)
-class Head:
+class ArchiveHead:
     """The end of what is archived."""
 
     seq: int = 0
@@ -87,7 +87,7 @@ class Restoration:
 
 
 @dataclass(frozen=True)
-class Lease:
+class WebhookLease:
     """The right to deliver one webhook, as its `epoch` proves."""
 
     workspace_id: str
@@ -101,7 +101,7 @@ class Lease:
 
 
 @dataclass(frozen=True)
-class Place:
+class DeliveryPosition:
     """How far a webhook has come, and by which of its beginnings."""
 
     position: int = 0
@@ -138,7 +138,7 @@ class Message:
 
 
 @dataclass(frozen=True)
-class Answer:
+class DeliveryResult:
     """What an endpoint made of a message."""
 
     delivered: bool
@@ -149,10 +149,10 @@ class Answer:
     """Whether asking again is pointless: nothing may be sent there, or it is gone for good."""
 
 
-class Ledger(Protocol):
-    """Which webhooks there are, and who delivers them. Every method raises `Unavailable`."""
+class WebhookLedger(Protocol):
+    """Which webhooks there are, and who delivers them. Every method raises `DeliveriesUnavailable`."""
 
-    async def head(self) -> Head:
+    async def head(self) -> ArchiveHead:
         """The last event that is archived."""
         ...
 
@@ -172,7 +172,7 @@ class Ledger(Protocol):
         """
         ...
 
-    async def changed(self, after_seq: int) -> list[tuple[Webhook, list[Parked]]]:
+    async def changed(self, after_seq: int) -> list[tuple[WebhookSubscription, list[Parked]]]:
         """Webhooks that an event after this one changed, oldest change first, with all that is parked of each."""
         ...
 
@@ -180,15 +180,15 @@ class Ledger(Protocol):
         """This worker is here. Returns how many webhooks are its share."""
         ...
 
-    async def claim(self, node: str, room: int) -> list[Lease]:
+    async def claim(self, node: str, room: int) -> list[WebhookLease]:
         """Own what nobody owns any more, so many at most."""
         ...
 
-    async def renew(self, leases: Sequence[tuple[Lease, Place]]) -> set[tuple[str, str]]:
+    async def renew(self, leases: Sequence[tuple[WebhookLease, DeliveryPosition]]) -> set[tuple[str, str]]:
         """Keep these leases and save how far each has come. Returns the names of those that were still ours."""
         ...
 
-    async def release(self, leases: Sequence[Lease]) -> None:
+    async def release(self, leases: Sequence[WebhookLease]) -> None:
         """Give leases back."""
         ...
 
@@ -198,37 +198,39 @@ class Ledger(Protocol):
 
 
 class Store(Protocol):
-    """Positions, and what waits, each fenced by the lease. Methods raise `Unavailable`, fenced ones `LeaseLost`."""
+    """Positions, and what waits, fenced by leases. Methods raise `DeliveriesUnavailable`, fenced ones `LeaseLost`."""
 
-    async def place(self, lease: Lease) -> Place:
+    async def place(self, lease: WebhookLease) -> DeliveryPosition:
         """How far it has come."""
         ...
 
-    async def waiting(self, lease: Lease) -> list[Waiting]:
+    async def waiting(self, lease: WebhookLease) -> list[Waiting]:
         """The keys that wait."""
         ...
 
-    async def begin(self, lease: Lease, place: Place) -> None:
+    async def begin(self, lease: WebhookLease, place: DeliveryPosition) -> None:
         """Begin at another place: nothing waits any more."""
         ...
 
-    async def advance(self, lease: Lease, place: Place, delivered: int, failed: Sequence[Waiting]) -> None:
+    async def advance(
+        self, lease: WebhookLease, place: DeliveryPosition, delivered: int, failed: Sequence[Waiting]
+    ) -> None:
         """Everything up to the place is delivered, so many now, but for the keys that failed. In one transaction."""
         ...
 
-    async def save(self, lease: Lease, waiting: Waiting, delivered: int) -> None:
+    async def save(self, lease: WebhookLease, waiting: Waiting, delivered: int) -> None:
         """How a key fares, after so many more of its events were delivered."""
         ...
 
-    async def forget(self, lease: Lease, key: str) -> None:
+    async def forget(self, lease: WebhookLease, key: str) -> None:
         """The key waits no more."""
         ...
 
-    async def messages(self, webhook: Webhook, after: int, limit: int) -> list[Message]:
+    async def messages(self, webhook: WebhookSubscription, after: int, limit: int) -> list[Message]:
         """What the webhook is told after an event, in order."""
         ...
 
-    async def next_of(self, webhook: Webhook, key: str, after: int, upto: int) -> Message | None:
+    async def next_of(self, webhook: WebhookSubscription, key: str, after: int, upto: int) -> Message | None:
         """The first thing it is told about one key after one event and up to another."""
         ...
 
@@ -236,7 +238,7 @@ class Store(Protocol):
 class Sender(Protocol):
     """Sends to one webhook's endpoint."""
 
-    async def send(self, webhook: Webhook, message: Message) -> Answer:
+    async def send(self, webhook: WebhookSubscription, message: Message) -> DeliveryResult:
         """One attempt. Raises nothing for what an endpoint or the way to it does."""
         ...
 
@@ -248,14 +250,14 @@ class Sender(Protocol):
 class Recorder(Protocol):
     """Has the kernel record what people must know. Each returns None where the outcome is not known."""
 
-    async def park(self, webhook: Webhook, waiting: Waiting, seq: int) -> Outcome | None:
+    async def park(self, webhook: WebhookSubscription, waiting: Waiting, seq: int) -> Outcome | None:
         """The key waits until somebody requeues it."""
         ...
 
-    async def clear(self, webhook: Webhook, key: str) -> Outcome | None:
+    async def clear(self, webhook: WebhookSubscription, key: str) -> Outcome | None:
         """A key that was requeued has caught up."""
         ...
 
-    async def pause(self, webhook: Webhook, reason: str) -> Outcome | None:
+    async def pause(self, webhook: WebhookSubscription, reason: str) -> Outcome | None:
         """Deliver nothing more until somebody resumes the webhook."""
         ...

@@ -7,12 +7,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
-from mpbus.ops import Health
+from mpbus.ops import ServiceHealth
 from mpbus.vitals import Vital
 
 from mpwebhooks import metrics
-from mpwebhooks.lane import Lane
-from mpwebhooks.ports import Head, Lease, LeaseLost, Ledger, NotAnswerable, Parked, Place, Unavailable, Webhook
+from mpwebhooks.lane import DeliveryLane
+from mpwebhooks.ports import (
+    ArchiveHead,
+    DeliveriesUnavailable,
+    DeliveryPosition,
+    LeaseLost,
+    NotAnswerable,
+    Parked,
+    WebhookLease,
+    WebhookLedger,
+    WebhookSubscription,
+)
 
 RESTART_SECONDS = 2.0
 HALTED_SECONDS = 30.0
@@ -20,13 +30,13 @@ HALTED_SECONDS = 30.0
 NEAR_MAX = 50_000
 """Beyond so many events at once every lane looks for itself."""
 Name = tuple[str, str]
-MakeLane = Callable[[Lease, Webhook, list[Parked]], Lane]
+MakeLane = Callable[[WebhookLease, WebhookSubscription, list[Parked]], DeliveryLane]
 log = structlog.get_logger(__name__)
 
 
 @dataclass
 class _Running:
-    lane: Lane
+    lane: DeliveryLane
     task: "asyncio.Task[None]"
 
 
@@ -39,12 +49,12 @@ class _Rest:
     halted: bool = False
 
 
-class Service:
+class DeliveryService:
     """Runs until stopped. One lane a webhook; one poll of the archive serves all of them."""
 
     def __init__(
         self,
-        ledger: Ledger,
+        ledger: WebhookLedger,
         make_lane: MakeLane,
         node: str,
         *,
@@ -56,12 +66,12 @@ class Service:
         self._make_lane = make_lane
         self._node = node
         self._poll_seconds, self._beat_seconds, self._grace_seconds = poll_seconds, beat_seconds, grace_seconds
-        self._known: dict[Name, tuple[Webhook, list[Parked]]] = {}
+        self._known: dict[Name, tuple[WebhookSubscription, list[Parked]]] = {}
         self._seen_seq = 0
-        self._leases: dict[Name, Lease] = {}
+        self._leases: dict[Name, WebhookLease] = {}
         self._running: dict[Name, _Running] = {}
         self._resting: dict[Name, _Rest] = {}
-        self._head = Head()
+        self._head = ArchiveHead()
         self._restored_epoch = 0
         self._surplus: set[Name] = set()
         self._next_beat = 0.0
@@ -72,7 +82,7 @@ class Service:
         """Come to an end in order."""
         self._stopped.set()
 
-    def health(self) -> Health:
+    def health(self) -> ServiceHealth:
         """Ready while the database answers."""
         lanes = [running.lane for running in self._running.values()]
         waiting = [each for lane in lanes for each in lane.waiting.values()]
@@ -86,14 +96,14 @@ class Service:
         metrics.HALTED.set(halted)
         facts = {"webhooks": len(lanes), "waiting": len(waiting) - parked, "parked": parked, "lag_events": lag}
         waits = {} if self._database.ok else {"waits_for": self._database.state}
-        return Health(self._database.ok, {**waits, "postgres": self._database.state, **facts, "halted": halted})
+        return ServiceHealth(self._database.ok, {**waits, "postgres": self._database.state, **facts, "halted": halted})
 
     async def run(self) -> None:
         """Until stopped."""
         while not self._stopped.is_set():
             try:
                 await self._turn()
-            except Unavailable as error:
+            except DeliveriesUnavailable as error:
                 self._database.away(str(error))
             else:
                 self._database.answered()
@@ -117,7 +127,7 @@ class Service:
             self._attend(name, lease)
         await self._wake(before)
 
-    async def _wake(self, before: Head) -> None:
+    async def _wake(self, before: ArchiveHead) -> None:
         """Tell the lanes how far the archive is now. At the start, and after a jump, nobody asks whom it concerns."""
         head, near = self._head, 0 < before.seq <= self._head.seq <= before.seq + NEAR_MAX
         busy = await self._ledger.busy(before.seq, head.seq) if near and head.seq > before.seq else set()
@@ -143,7 +153,7 @@ class Service:
         self._restored_epoch, self._seen_seq, self._next_beat = epoch, 0, 0.0
         log.info("webhooks.log_restored", epoch=epoch, moved=moved)
 
-    def _learn(self, webhook: Webhook, parked: list[Parked]) -> None:
+    def _learn(self, webhook: WebhookSubscription, parked: list[Parked]) -> None:
         self._seen_seq = max(self._seen_seq, webhook.last_seq)
         self._known[webhook.name] = (webhook, parked)
         running = self._running.get(webhook.name)
@@ -178,7 +188,7 @@ class Service:
                 self._leases[lease.name] = lease
         self._surplus = set(surplus)
 
-    def _attend(self, name: Name, lease: Lease) -> None:
+    def _attend(self, name: Name, lease: WebhookLease) -> None:
         """A lane for a webhook that is ours, active, and has none."""
         known, rest = self._known.get(name), self._resting.get(name)
         if known is None or known[0].state != "active" or name in self._running or name in self._surplus:
@@ -205,7 +215,8 @@ class Service:
             return
         causes = error.exceptions if isinstance(error, BaseExceptionGroup) else (error,)
         expected = all(
-            isinstance(cause, LeaseLost | Unavailable) and not isinstance(cause, NotAnswerable) for cause in causes
+            isinstance(cause, LeaseLost | DeliveriesUnavailable) and not isinstance(cause, NotAnswerable)
+            for cause in causes
         )
         wait = RESTART_SECONDS if expected else HALTED_SECONDS
         self._resting[name] = _Rest(time.monotonic() + wait, halted=not expected)
@@ -214,10 +225,12 @@ class Service:
         said = "; ".join(f"{type(cause).__name__}: {cause}" for cause in causes)
         (log.warning if expected else log.error)("webhook.lane_ended", webhook=name[1], workspace=name[0], reason=said)
 
-    def _places(self) -> list[tuple[Lease, Place]]:
+    def _places(self) -> list[tuple[WebhookLease, DeliveryPosition]]:
         """Every lease with how far its lane has come; a webhook that rests stays where it is."""
         lanes = {name: running.lane for name, running in self._running.items()}
-        return [(lease, lanes[name].place if name in lanes else Place()) for name, lease in self._leases.items()]
+        return [
+            (lease, lanes[name].place if name in lanes else DeliveryPosition()) for name, lease in self._leases.items()
+        ]
 
     async def _end(self) -> None:
         for running in self._running.values():
@@ -228,7 +241,7 @@ class Service:
             for task in late:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        with contextlib.suppress(Unavailable):
+        with contextlib.suppress(DeliveriesUnavailable):
             await self._ledger.renew(self._places())
             await self._ledger.release(list(self._leases.values()))
             await self._ledger.leave(self._node)

@@ -18,7 +18,7 @@ from mpschema.problems import Problem
 from mpclient.cli import output
 from mpclient.cli.exits import Exit, exit_of
 from mpclient.cli.invocation import Invocation, command
-from mpclient.cli.server import Server
+from mpclient.cli.server import RemoteServer
 from mpclient.errors import ClientError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def add_batch(root: click.Group) -> None:
 
         key = idempotency_key or new_key()
         lines = keyed(read_lines(sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()), key)
-        with Server.of(invocation.context, invocation.workspace) as server, _progress(len(lines)) as progress:
+        with RemoteServer.of(invocation.context, invocation.workspace) as server, _progress(len(lines)) as progress:
             bar = progress.add_task("commands", total=len(lines))
             answers: list[Answer] = []
             for chunk in chunks(lines):
@@ -91,7 +91,7 @@ def keyed(lines: Sequence[BatchLine], key: str) -> list[BatchLine]:
     ]
 
 
-def _answers(server: Server, chunk: list[BatchLine], key: str, answered: int, total: int) -> list[Answer]:
+def _answers(server: RemoteServer, chunk: list[BatchLine], key: str, answered: int, total: int) -> list[Answer]:
     try:
         return server.batch(chunk)
     except ClientError as error:

@@ -16,7 +16,7 @@ from mpclient.cli import output, requeueing, spawning
 from mpclient.cli.examples import command_examples
 from mpclient.cli.fields import FieldOption, field_options, payload
 from mpclient.cli.invocation import ExampleCommand, Invocation, common_options
-from mpclient.cli.server import Flags, Server
+from mpclient.cli.server import Flags, RemoteServer
 
 
 def add_commands(groups: Mapping[str, click.Group]) -> None:
@@ -78,7 +78,7 @@ def _run(spec: CommandSpec, options: Sequence[FieldOption], **given: Any) -> Non
     invocation = Invocation.of(given)
     workspace, target = _addressed(spec, invocation, given["named"])
     flags = Flags(given["idempotency_key"], given["expected_version"], given["enqueue"])
-    with Server.of(invocation.context, workspace) as server:
+    with RemoteServer.of(invocation.context, workspace) as server:
         if spec.aggregate == "project" and target and not spec.creates:
             target = server.project_id(target)
         if spec.command_type == "webhook.requeue" and requeueing.is_rehearsal(given):

@@ -20,7 +20,7 @@ from mpclient.cli.fields import field_options
 from mpclient.cli.invocation import Invocation, command
 from mpclient.cli.kanban import kanban, kanban_lines
 from mpclient.cli.lineage import tree
-from mpclient.cli.server import Server
+from mpclient.cli.server import RemoteServer
 
 
 def add_details(root: click.Group, groups: dict[str, click.Group]) -> None:
@@ -48,7 +48,7 @@ def _add_key(group: click.Group) -> None:
     )
     def issue(invocation: Invocation, principal: str, key_id: str | None, expires_at_ms: int | None) -> None:
         """Make an API key for a principal. The key is shown this once and stored nowhere."""
-        with Server.of(invocation.context, invocation.workspace) as server:
+        with RemoteServer.of(invocation.context, invocation.workspace) as server:
             issued = server.issue_key(principal, key_id, expires_at_ms)
         _show_secret(issued, issued.key, f"key {issued.key_id} of {principal}", invocation.as_json)
 
@@ -72,14 +72,14 @@ def _add_session(group: click.Group) -> None:
     )
     def token(invocation: Invocation, session: str, ttl_seconds: int | None) -> None:
         """Make a short-lived token for the agent that runs a session. It is shown this once and stored nowhere."""
-        with Server.of(invocation.context, invocation.workspace) as server:
+        with RemoteServer.of(invocation.context, invocation.workspace) as server:
             issued = server.issue_token(session, ttl_seconds)
         _show_secret(issued, issued.token, f"token of session {session}", invocation.as_json)
 
     @command(group, "tree", click.Argument(["session"], metavar="ID"), examples=["mpctl session tree lead-1"])
     def show_tree(invocation: Invocation, session: str) -> None:
         """Show a session and everything below it as a tree."""
-        with Server.of(invocation.context, invocation.workspace) as server:
+        with RemoteServer.of(invocation.context, invocation.workspace) as server:
             top = server.row(QUERIES["session.get"], session)
             below = server.rows(QUERIES["session.descendants"], session)
         assert isinstance(top, SessionRow)
@@ -93,7 +93,7 @@ def _add_board(group: click.Group) -> None:
     @command(group, "show", click.Argument(["board"], metavar="ID"), examples=["mpctl board show flow"])
     def show(invocation: Invocation, board: str) -> None:
         """Show a board with its tasks, column by column, with the limits on work in progress."""
-        with Server.of(invocation.context, invocation.workspace) as server:
+        with RemoteServer.of(invocation.context, invocation.workspace) as server:
             row = server.row(QUERIES["board.get"], board)
             tasks = server.rows(QUERIES["task.list"], "", {"board_id": board})
         assert isinstance(row, BoardRow)
@@ -114,7 +114,7 @@ def _add_status(root: click.Group) -> None:
         Whether it is ready, its version, the leader's epoch, the head of the log, how far the read models are. Exit
         code 0 when it is ready, 6 when it is not.
         """
-        with Server.of(invocation.context, invocation.context.workspace or "") as server:
+        with RemoteServer.of(invocation.context, invocation.context.workspace or "") as server:
             found = server.status()
         if invocation.as_json:
             output.print_json(found)
@@ -163,7 +163,7 @@ def _add_whoami(root: click.Group) -> None:
             "folder": str(context.folder) if context.folder else None,
             "credential": kind,
         }
-        refusal = Server.of(context, "").refusal() if token else None
+        refusal = RemoteServer.of(context, "").refusal() if token else None
         accepted = None if refusal is None else not refusal
         if invocation.as_json:
             output.print_json(found | {"accepted": accepted} | ({"refusal": refusal} if refusal else {}))

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 
-class Moment(click.ParamType[dt.datetime]):
+class MomentParam(click.ParamType[dt.datetime]):
     """A moment, such as 2026-07-30T12:00:00Z."""
 
     name = "time"
@@ -26,5 +26,5 @@ class Moment(click.ParamType[dt.datetime]):
         return moment
 
 
-MOMENT = Moment()
+MOMENT = MomentParam()
 """The one there is."""

@@ -18,7 +18,7 @@ from mpclient.cli.examples import query_examples
 from mpclient.cli.fields import FieldOption, field_options
 from mpclient.cli.invocation import ExampleCommand, Invocation, common_options
 from mpclient.cli.moments import MOMENT
-from mpclient.cli.server import Server
+from mpclient.cli.server import RemoteServer
 
 
 def add_queries(groups: Mapping[str, click.Group]) -> None:
@@ -99,7 +99,7 @@ def _after_seq_option() -> click.Option:
 def _run(spec: QuerySpec, **given: Any) -> None:
     invocation = Invocation.of(given)
     workspace = invocation.workspace if spec.scoped else ""
-    with Server.of(invocation.context, workspace) as server:
+    with RemoteServer.of(invocation.context, workspace) as server:
         filters = {name: given[name] for name in spec.filters if given.get(name) is not None}
         if "project_id" in filters:
             filters["project_id"] = server.project_id(filters["project_id"])

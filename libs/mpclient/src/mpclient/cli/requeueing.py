@@ -13,7 +13,7 @@ from mpschema.system.rows import EventRow
 from mpschema.webhook.rows import ParkedKeyRow, WebhookRow
 
 from mpclient.cli import output
-from mpclient.cli.server import Server
+from mpclient.cli.server import RemoteServer
 
 
 class Resend(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +40,7 @@ def is_rehearsal(given: Mapping[str, Any]) -> bool:
     return bool(given["dry_run"])
 
 
-def rehearse(server: Server, webhook_id: str, key: str | None, as_json: bool) -> None:
+def rehearse(server: RemoteServer, webhook_id: str, key: str | None, as_json: bool) -> None:
     """Show which events would be sent again."""
     events = list(_events(server, webhook_id, key))
     if as_json:
@@ -51,7 +51,7 @@ def rehearse(server: Server, webhook_id: str, key: str | None, as_json: bool) ->
     output.hint(f"{count} would be sent again; nothing was sent")
 
 
-def _events(server: Server, webhook_id: str, key: str | None) -> Iterator[Resend]:
+def _events(server: RemoteServer, webhook_id: str, key: str | None) -> Iterator[Resend]:
     """What would be sent again: of each key that is parked, what the webhook is told since the event that failed."""
     webhook = server.row(QUERIES["webhook.get"], webhook_id)
     assert isinstance(webhook, WebhookRow)

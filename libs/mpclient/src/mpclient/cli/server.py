@@ -68,7 +68,7 @@ class ServerStatus:
     projections: list[ProjectionRow] = field(default_factory=list)
 
 
-class Server:
+class RemoteServer:
     """One server, and the workspace that is meant ("": none)."""
 
     def __init__(self, client: Client, context: Context) -> None:
@@ -77,7 +77,7 @@ class Server:
         self._token = context.token
 
     @classmethod
-    def of(cls, context: Context, workspace: str) -> Server:
+    def of(cls, context: Context, workspace: str) -> RemoteServer:
         """The server of a context."""
         from mpclient.sync import Client
         from mpclient.transport import Retries

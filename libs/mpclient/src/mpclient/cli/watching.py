@@ -15,7 +15,7 @@ from rich.text import Text
 
 from mpclient.cli import output
 from mpclient.cli.invocation import Invocation, command
-from mpclient.cli.server import Server
+from mpclient.cli.server import RemoteServer
 from mpclient.errors import ResyncRequired
 
 BEGINNING = "0:0"
@@ -56,7 +56,7 @@ def add_events(group: click.Group) -> None:
         """
         filters = _filters(given)
         after = BEGINNING if given["from_start"] else after
-        with suppress(KeyboardInterrupt), Server.of(invocation.context, invocation.workspace) as server:
+        with suppress(KeyboardInterrupt), RemoteServer.of(invocation.context, invocation.workspace) as server:
             show(itertools.islice(forever(server, after, filters), count), invocation.as_json)
 
     @command(
@@ -69,7 +69,7 @@ def add_events(group: click.Group) -> None:
     )
     def tail(invocation: Invocation, count: int, **given: object) -> None:
         """Show the last events, oldest first."""
-        with Server.of(invocation.context, invocation.workspace) as server:
+        with RemoteServer.of(invocation.context, invocation.workspace) as server:
             rows = server.last_events(count, {name: value for name, value in given.items() if value})
         if invocation.as_json:
             for row in rows:
@@ -78,7 +78,7 @@ def add_events(group: click.Group) -> None:
             output.print_rows(rows, ("seq", "recorded_at", "event_type", "aggregate_id", "actor"))
 
 
-def forever(server: Server, after: str | None, filters: Mapping[str, object]) -> Iterator[CloudEvent]:
+def forever(server: RemoteServer, after: str | None, filters: Mapping[str, object]) -> Iterator[CloudEvent]:
     """Every event after a position; goes on at the head, and says so, where the server's log has become another one."""
     while True:
         try:

@@ -15,7 +15,7 @@ from mpclient.cli import output
 from mpclient.cli.context import MARKER, Misconfigured, Remembered, local_path, read_folder, recall, remember
 from mpclient.cli.folders import workspace_id, write_files
 from mpclient.cli.invocation import Invocation, command
-from mpclient.cli.server import Flags, Server
+from mpclient.cli.server import Flags, RemoteServer
 from mpclient.errors import Rejected
 
 _INIT_EXAMPLES = ["mpctl workspace init ./my-workspace", "mpctl workspace init . --id acme --name 'Acme Labs'"]
@@ -66,7 +66,7 @@ def add_use(root: click.Group) -> None:
 
         With --url and --token these are remembered too. They are kept in your home folder, readable by you alone.
         """
-        with Server.of(invocation.context, invocation.workspace) as server:
+        with RemoteServer.of(invocation.context, invocation.workspace) as server:
             server.row(QUERIES["workspace.get"], "")
         path = _make_current(invocation, invocation.workspace, invocation.context.folder)
         if invocation.as_json:
@@ -89,7 +89,7 @@ def _chosen_id(folder: Path, chosen: str | None) -> str:
 
 def _create(invocation: Invocation, workspace: str, name: str) -> bool:
     """Create it on the server, unless it is there and open to us. Returns whether it was created."""
-    with Server.of(invocation.context, workspace) as server:
+    with RemoteServer.of(invocation.context, workspace) as server:
         try:
             outcome = server.command("workspace.create", workspace, {"name": name}, Flags())
         except Rejected as refusal:
@@ -101,7 +101,7 @@ def _create(invocation: Invocation, workspace: str, name: str) -> bool:
         return True
 
 
-def _is_readable(server: Server) -> bool:
+def _is_readable(server: RemoteServer) -> bool:
     """Whether the workspace is there and open to us: who may not create one may still work in it."""
     try:
         server.row(QUERIES["workspace.get"], "")

@@ -27,7 +27,7 @@ _SUMMARY = re.compile(r"exit (-?\d+): ")
 
 
 @dataclass(frozen=True)
-class Check:
+class DemoCheck:
     """One command to run on the file of a task."""
 
     kind: str
@@ -85,23 +85,23 @@ def _stop(process: Process) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def checks_for(path: str, command: str | None) -> list[Check]:
+def checks_for(path: str, command: str | None) -> list[DemoCheck]:
     """What to run on a file: the command asked for, in which `{file}` stands for the path, else what suits its kind."""
     if command:
         words = [word.replace("{file}", path) for word in shlex.split(command)]
-        return [Check(CHECK, tuple(words))]
+        return [DemoCheck(CHECK, tuple(words))]
     if path.endswith(".py"):
-        found = [Check(CHECK, (sys.executable, "-m", "py_compile", path))]
+        found = [DemoCheck(CHECK, (sys.executable, "-m", "py_compile", path))]
         if ruff := shutil.which("ruff", path=_search_path()):
-            found.append(Check(ADVICE, (ruff, "check", "--no-cache", "--output-format", "concise", path)))
+            found.append(DemoCheck(ADVICE, (ruff, "check", "--no-cache", "--output-format", "concise", path)))
         return found
     if path.endswith(".json"):
-        return [Check(CHECK, (sys.executable, "-m", "json.tool", path, "/dev/null"))]
+        return [DemoCheck(CHECK, (sys.executable, "-m", "json.tool", path, "/dev/null"))]
     if path.endswith(".toml"):
-        return [Check(CHECK, (sys.executable, "-c", f"import tomllib; tomllib.load(open({path!r}, 'rb'))"))]
+        return [DemoCheck(CHECK, (sys.executable, "-c", f"import tomllib; tomllib.load(open({path!r}, 'rb'))"))]
     if path.endswith(".sh"):
-        return [Check(CHECK, ("sh", "-n", path))]
-    return [Check(CHECK, ("git", "log", "--stat", "-1", "--format=%h %an %ad: %s", "--date=short", "--", path))]
+        return [DemoCheck(CHECK, ("sh", "-n", path))]
+    return [DemoCheck(CHECK, ("git", "log", "--stat", "-1", "--format=%h %an %ad: %s", "--date=short", "--", path))]
 
 
 def exit_code(evidence: Evidence) -> int | None:

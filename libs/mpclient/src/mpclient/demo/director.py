@@ -25,7 +25,7 @@ from mpclient.client import AsyncClient
 from mpclient.demo.assignment import Assignment
 from mpclient.demo.lead import packaged_blueprint
 from mpclient.demo.processes import Agents
-from mpclient.demo.repository import Finding, Repository
+from mpclient.demo.repository import DemoFinding, Repository
 from mpclient.errors import Rejected, error_of
 
 SECONDS_MAX = 900
@@ -37,7 +37,7 @@ class Plan:
     """What the demo is to be."""
 
     repository: Repository
-    findings: list[Finding]
+    findings: list[DemoFinding]
     url: str
     workspace: str
     workers: int

@@ -30,7 +30,7 @@ class GitFailed(Exception):
 
 
 @dataclass(frozen=True)
-class Finding:
+class DemoFinding:
     """Something real in the repository: where it is, and what is to be done about it."""
 
     path: str
@@ -68,11 +68,11 @@ class Repository:
         """What the folder is called."""
         return self.root.name.removesuffix(".git") or "repository"
 
-    def findings(self, count_max: int) -> list[Finding]:
+    def findings(self, count_max: int) -> list[DemoFinding]:
         """At most `count_max` things to do: marked comments, else the files that changed most recently."""
         return self._marked(count_max) or self._recently_changed(count_max)
 
-    def _marked(self, count_max: int) -> list[Finding]:
+    def _marked(self, count_max: int) -> list[DemoFinding]:
         pattern = rf"\b({'|'.join(MARKERS)})\b"
         lines = _git(self.root, "grep", "-n", "-z", "-I", "-E", pattern, self.commit, allowed=(0, 1)).splitlines()
         found = [finding for line in lines if (finding := _marked_finding(line))]
@@ -85,17 +85,17 @@ class Repository:
         ranked.sort(key=lambda pair: pair[0])
         return [finding for _, finding in ranked[:count_max]]
 
-    def _recently_changed(self, count_max: int) -> list[Finding]:
+    def _recently_changed(self, count_max: int) -> list[DemoFinding]:
         log = _git(
             self.root, "log", f"-{_REVIEWED_COMMITS_MAX}", "--format=%x01%h%x00%s", "--name-only", "-z", self.commit
         )
         tracked = set(_git(self.root, "ls-tree", "-r", "-z", "--name-only", self.commit).split("\0"))
-        found: dict[str, Finding] = {}
+        found: dict[str, DemoFinding] = {}
         for short, subject, paths in _commits(log):
             for path in paths:
                 if path in tracked and path not in found and _SOURCE.search(path):
                     description = f"Last changed by {short}: {subject}"
-                    found[path] = Finding(path, 1, shown(f"Review {path}")[:200], description[:2_000], "review")
+                    found[path] = DemoFinding(path, 1, shown(f"Review {path}")[:200], description[:2_000], "review")
         return list(found.values())[:count_max]
 
     def add_worktree(self, folder: Path) -> None:
@@ -125,7 +125,7 @@ class Repository:
             folder.rmdir()
 
 
-def _marked_finding(line: str) -> Finding | None:
+def _marked_finding(line: str) -> DemoFinding | None:
     """A line of `git grep -n -z COMMIT`: `COMMIT:PATH`, line and text, parted by NUL. None where no comment says it."""
     where, number, text = [*line.split("\0", 2), "", ""][:3]
     path = where.partition(":")[2]
@@ -134,7 +134,9 @@ def _marked_finding(line: str) -> Finding | None:
         return None
     marker, rest = said.group(1), said.group(2).strip().rstrip("*/->").strip()
     title = f"{marker} {path}:{number}" + (f" {rest}" if rest else "")
-    return Finding(path, int(number), shown(title)[:120], f"{path}:{number}\n{text.strip()}"[:2_000], marker.lower())
+    return DemoFinding(
+        path, int(number), shown(title)[:120], f"{path}:{number}\n{text.strip()}"[:2_000], marker.lower()
+    )
 
 
 def _commits(log: str) -> Iterator[tuple[str, str, list[str]]]:

@@ -26,7 +26,7 @@ _TAKEN = {Code.INVALID_STATE, Code.BLOCKED}
 """Refusals of a claim that are part of the game: another was faster."""
 
 
-class Worker:
+class DemoWorker:
     """One worker at work."""
 
     def __init__(self, client: AsyncClient, job: Assignment) -> None:
@@ -140,7 +140,7 @@ async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 async def work(client: AsyncClient, job: Assignment) -> None:
     """The whole life of a worker."""
-    await Worker(client, job).run()
+    await DemoWorker(client, job).run()
 
 
 if __name__ == "__main__":

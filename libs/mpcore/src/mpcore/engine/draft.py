@@ -22,7 +22,7 @@ WAY_BACK_EVENTS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class TurnLimits:
     """When a turn is full: it takes no further line. What one line becomes may go beyond all but `commit_bytes`."""
 
     commands: int = COMMANDS_MAX
@@ -35,10 +35,10 @@ class Limits:
     """What the events of a commit may take at most: the log stores no larger ones."""
 
 
-def limits_of(commit_bytes: int, seconds: float, look_bytes: int = 0) -> Limits:
+def limits_of(commit_bytes: int, seconds: float, look_bytes: int = 0) -> TurnLimits:
     """The limits where the log takes commits of so many bytes: half of that at most before the last line or timer."""
     size = min(SIZE_MAX, commit_bytes // 2)
-    return Limits(size=size, seconds=seconds, look_bytes=look_bytes, commit_bytes=commit_bytes)
+    return TurnLimits(size=size, seconds=seconds, look_bytes=look_bytes, commit_bytes=commit_bytes)
 
 
 class NoRoom(Exception):
@@ -56,7 +56,7 @@ class Draft:
     shard: Shard
     epoch: int
     now_ms: int
-    limits: Limits = field(default=Limits(), kw_only=True)
+    limits: TurnLimits = field(default=TurnLimits(), kw_only=True)
     lines: list[bytes] = field(default_factory=list, init=False)
     size: int = field(default=0, init=False)
     access: list[EventRecord] = field(default_factory=list, init=False)

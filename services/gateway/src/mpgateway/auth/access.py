@@ -20,7 +20,7 @@ from nats.errors import Error as NatsError
 from mpgateway.auth.identity import Identity
 from mpgateway.auth.refusals import Refusals
 from mpgateway.http import retry_after
-from mpgateway.problems import Refused
+from mpgateway.problems import RequestRefused
 
 SETTLE_SECONDS = 2.0
 """The wait of an unknown sender until the slice has reached the end of the log."""
@@ -119,9 +119,9 @@ class Access:
         return bool(self.slice.roles_of(workspace_id, identity.principal)) or self.is_operator(identity.principal)
 
     async def settle(self) -> None:
-        """Wait until the slice holds everything that is in the log now. Raises `Refused` when it does not come so far.
+        """Wait until the slice holds everything that is in the log now.
 
-        However many wait, the log is asked once at a time.
+        Raises `RequestRefused` when it does not come so far. However many wait, the log is asked once at a time.
         """
         if self._next is None:
             self._next = asyncio.create_task(self._settle(self._asking))
@@ -130,7 +130,7 @@ class Access:
         except AWAY as error:
             log.warning("access.not_settled", error=f"{type(error).__name__}: {error}", seq=self.slice.seq)
             detail = "who may enter cannot be told now: the log is not read to its end"
-            raise Refused(Code.UNAVAILABLE, detail, headers=retry_after(1)) from error
+            raise RequestRefused(Code.UNAVAILABLE, detail, headers=retry_after(1)) from error
 
     async def _settle(self, before: "asyncio.Task[None] | None") -> None:
         if before is not None:

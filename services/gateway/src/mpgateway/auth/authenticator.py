@@ -14,7 +14,7 @@ from mpgateway.auth.identity import Identity, UnfitClaim
 from mpgateway.auth.oidc import Oidc
 from mpgateway.auth.refusals import Refusals
 from mpgateway.http import HttpRequest, retry_after
-from mpgateway.problems import Refused
+from mpgateway.problems import RequestRefused
 
 REMEMBERED_MAX = 20_000
 """Each is a digest and an identity, whose parts are ids of bounded length: together about 20 MB."""
@@ -71,7 +71,7 @@ class Authenticator:
     async def authenticate(self, request: HttpRequest) -> Identity:
         """The identity behind a request.
 
-        Raises `Refused`: `unauthenticated`, or `overloaded` for an address that guesses.
+        Raises `RequestRefused`: `unauthenticated`, or `overloaded` for an address that guesses.
         """
         token = _bearer(request.headers.get(b"authorization", b""))
         digest = _digest(token)
@@ -88,8 +88,8 @@ class Authenticator:
             return identity
         if seconds := await self._refusals.count_address(request.address):
             slow = "too many failed attempts from this address"
-            raise Refused(Code.OVERLOADED, slow, headers=retry_after(seconds))
-        raise Refused(EdgeCode.UNAUTHENTICATED, detail, headers=_CHALLENGE)
+            raise RequestRefused(Code.OVERLOADED, slow, headers=retry_after(seconds))
+        raise RequestRefused(EdgeCode.UNAUTHENTICATED, detail, headers=_CHALLENGE)
 
     async def _identify(self, token: str, address: str) -> Identity | None:
         if token.startswith(api_keys.PREFIX):

@@ -13,7 +13,7 @@ from mpgateway.auth.access import Access
 from mpgateway.auth.refusals import Refusals
 from mpgateway.http import HttpRequest
 from mpgateway.metrics import TURNED_AWAY
-from mpgateway.problems import Refused
+from mpgateway.problems import RequestRefused
 
 log = structlog.get_logger(__name__)
 
@@ -31,25 +31,27 @@ class Door:
         return self._access.may_enter(identity, workspace_id) and (identity.operator or not self._access.lost)
 
     async def enter(self, request: HttpRequest, workspace_id: str) -> None:
-        """Let the sender enter once all is known. Raises `Refused`."""
+        """Let the sender enter once all is known. Raises `RequestRefused`."""
         if not is_id(workspace_id):
-            raise Refused(Code.NOT_FOUND, "there is nothing at this path: a part of it is no id")
+            raise RequestRefused(Code.NOT_FOUND, "there is nothing at this path: a part of it is no id")
         self._refusals.check(request)
         await self._access.settle()
         if not self.open_to(request, workspace_id):
             await self._turn_away(request, "no_role", workspace_id)
             bound = request.identity.workspace_id not in (None, workspace_id)
             here = "this credential belongs to another workspace"
-            raise Refused(Code.DENIED, here if bound else "there is no such workspace, or you have no role in it")
+            raise RequestRefused(
+                Code.DENIED, here if bound else "there is no such workspace, or you have no role in it"
+            )
 
     async def operate(self, request: HttpRequest) -> None:
-        """Let operators of the installation pass, and nobody else. Raises `Refused`."""
+        """Let operators of the installation pass, and nobody else. Raises `RequestRefused`."""
         identity = request.identity
         if identity.operator or (identity.workspace_id is None and self._access.is_operator(identity.principal)):
             return
         self._refusals.check(request)
         await self._turn_away(request, "no_operator", "")
-        raise Refused(Code.DENIED, f"{identity.principal} is no operator of this installation")
+        raise RequestRefused(Code.DENIED, f"{identity.principal} is no operator of this installation")
 
     async def _turn_away(self, request: HttpRequest, why: str, workspace_id: str) -> None:
         TURNED_AWAY.labels(why).inc()

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from mpgateway.http import HttpRequest, retry_after
 from mpgateway.limits import Rate, RateLimiter
 from mpgateway.metrics import RATE_LIMITED
-from mpgateway.problems import Refused
+from mpgateway.problems import RequestRefused
 
 ADDRESS = Rate(per_second=5, burst=50)
 """Refusals of an address: unknown credentials, and doors that were not open."""
@@ -51,13 +51,13 @@ class Refusals:
         return await self._addresses.take(address)
 
     def check(self, request: HttpRequest) -> None:
-        """Raises `Refused` (`overloaded`) for who is refused too often. Asked where the door is not open at once."""
+        """Raises `RequestRefused` (`overloaded`) for who is refused too often. Asked where the door is not yet open."""
         blocked = (self._addresses.blocked(request.address), self._principals.blocked(request.identity.subject))
         if (seconds := max(blocked)) > 0:
             raise _too_many(seconds, "too many requests were refused")
 
     async def count(self, request: HttpRequest) -> None:
-        """Count a door that was not open. Raises `Refused` (`overloaded`) for one too many of those asked at once."""
+        """Count a door that was not open. Raises `RequestRefused` (`overloaded`) for one too many at once."""
         taken = (await self._addresses.take(request.address), await self._principals.take(request.identity.subject))
         if (seconds := max(taken)) > 0:
             raise _too_many(seconds, "too many requests were refused")
@@ -69,7 +69,7 @@ class Refusals:
         return await self._openings.take(subject) > 0
 
     def check_denied(self, workspace_id: str, principal: str) -> None:
-        """Raises `Refused` (`overloaded`) for whose commands the kernel denies again and again."""
+        """Raises `RequestRefused` (`overloaded`) for whose commands the kernel denies again and again."""
         if (seconds := self._denied.blocked(f"{workspace_id}/{principal}")) > 0:
             raise _too_many(seconds, "too many commands were denied")
 
@@ -94,6 +94,6 @@ class Refusals:
             self._read_to = commit.position.seq
 
 
-def _too_many(seconds: float, detail: str) -> Refused:
+def _too_many(seconds: float, detail: str) -> RequestRefused:
     RATE_LIMITED.inc()
-    return Refused(Code.OVERLOADED, f"{detail}: come again later", headers=retry_after(seconds))
+    return RequestRefused(Code.OVERLOADED, f"{detail}: come again later", headers=retry_after(seconds))

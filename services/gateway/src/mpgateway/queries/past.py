@@ -15,7 +15,7 @@ from mpviews.changes import CannotApply, Values
 from mpviews.past import PLACES, row_after
 
 from mpgateway.database import scoped
-from mpgateway.problems import Refused
+from mpgateway.problems import RequestRefused
 
 PARAMETERS = frozenset({"at_seq", "at"})
 _EVENTS_MAX = 50_000
@@ -32,7 +32,7 @@ _EVENTS = (
 _OUTCOME_COLUMN = {"seq": "last_seq", "recorded_at": "decided_at"}
 
 
-class Moment(msgspec.Struct, frozen=True):
+class AsOf(msgspec.Struct, frozen=True):
     """As of when: the column of an event it is about, and the last value that counts."""
 
     column: str
@@ -44,16 +44,16 @@ class Moment(msgspec.Struct, frozen=True):
         return self.last if isinstance(self.last, int) else 0
 
 
-def asked(query: dict[str, str]) -> Moment | None:
-    """What the parameters `at_seq` and `at` ask for; None without them. Raises `Refused`."""
+def asked(query: dict[str, str]) -> AsOf | None:
+    """What the parameters `at_seq` and `at` ask for; None without them. Raises `RequestRefused`."""
     at_seq, at = query.get("at_seq"), query.get("at")
     if at_seq is not None and at is not None:
-        raise Refused(Code.SCHEMA_INVALID, "give one of at_seq and at")
+        raise RequestRefused(Code.SCHEMA_INVALID, "give one of at_seq and at")
     if at_seq is not None:
         if not at_seq.isascii() or not at_seq.isdigit() or len(at_seq) > _DIGITS_MAX or not 1 <= int(at_seq) <= INT_MAX:
-            raise Refused(Code.SCHEMA_INVALID, f"at_seq is a whole number from 1 to {INT_MAX}")
-        return Moment("seq", int(at_seq))
-    return None if at is None else Moment("recorded_at", _moment(at))
+            raise RequestRefused(Code.SCHEMA_INVALID, f"at_seq is a whole number from 1 to {INT_MAX}")
+        return AsOf("seq", int(at_seq))
+    return None if at is None else AsOf("recorded_at", _moment(at))
 
 
 def _moment(text: str) -> dt.datetime:
@@ -62,10 +62,10 @@ def _moment(text: str) -> dt.datetime:
     except msgspec.ValidationError as error:
         if _PLUS_LOST.search(text):
             detail = "a raw + in a query stands for a space: write the offset of at as %2B, or the time in UTC with Z"
-            raise Refused(Code.SCHEMA_INVALID, detail) from error
-        raise Refused(Code.SCHEMA_INVALID, f"at is a time in RFC 3339: {error}") from error
+            raise RequestRefused(Code.SCHEMA_INVALID, detail) from error
+        raise RequestRefused(Code.SCHEMA_INVALID, f"at is a time in RFC 3339: {error}") from error
     if moment.tzinfo is None:
-        raise Refused(Code.SCHEMA_INVALID, "at names no time zone: end it with Z for UTC")
+        raise RequestRefused(Code.SCHEMA_INVALID, "at names no time zone: end it with Z for UTC")
     try:
         return moment.astimezone(dt.UTC)
     except OverflowError:  # the first or the last hours of all years: before, or after, everything
@@ -80,7 +80,7 @@ class Past:
         self._fields = spec.row.__struct_fields__
         self._place = PLACES.get(spec.aggregate)
 
-    def statement(self, moment: Moment, current: str) -> tuple[str, tuple[object, ...]]:
+    def statement(self, moment: AsOf, current: str) -> tuple[str, tuple[object, ...]]:
         """The statement that reads what is to be folded, and its parameters after the setting and the id.
 
         `current` is the statement for the row as it is now: an outcome never changes, it only comes to be.
@@ -90,7 +90,7 @@ class Past:
         select = _EVENTS.format(self._spec.aggregate, moment.column, _EVENTS_MAX + 1)
         return scoped("mp.workspace", select), (moment.last,)
 
-    async def row(self, moment: Moment, found: list[Any]) -> tuple[dict[str, Any], str] | None:
+    async def row(self, moment: AsOf, found: list[Any]) -> tuple[dict[str, Any], str] | None:
         """The row, as the query answers it, and its position `EPOCH:SEQ`; None where there was none."""
         if not found:
             return None
@@ -99,7 +99,7 @@ class Past:
             position = f"{row['epoch']}:{row['last_seq']}"
             return (row, position) if row[_OUTCOME_COLUMN[moment.column]] <= moment.last else None
         if len(found) > _EVENTS_MAX:
-            raise Refused(
+            raise RequestRefused(
                 Code.TOO_LARGE, f"it had more than {_EVENTS_MAX} events by then: too many to fold for an answer"
             )
         lines = [record["event"] for record in found]
@@ -112,7 +112,7 @@ class Past:
         try:
             values = row_after(self._spec.aggregate, records)
         except CannotApply as error:
-            raise Refused(Code.UNAVAILABLE, f"its events do not fit each other: {error}") from error
+            raise RequestRefused(Code.UNAVAILABLE, f"its events do not fit each other: {error}") from error
         if values is None:
             return None
         return self._shown(values), f"{records[-1].epoch}:{records[-1].seq}"

@@ -21,8 +21,8 @@ from mpviews.standing import standing
 
 from mpgateway.commanding import check_path_id
 from mpgateway.database import ReadModels, told
-from mpgateway.http import JSON, Answer, Headers, HttpRequest, retry_after
-from mpgateway.problems import Refused
+from mpgateway.http import JSON, Headers, HttpRequest, Response, retry_after
+from mpgateway.problems import RequestRefused
 from mpgateway.queries import past
 from mpgateway.queries.freshness import Freshness
 from mpgateway.queries.past import Past
@@ -61,7 +61,7 @@ class Reader:
         projections = {projection} - {""}
         if not await self._freshness.reach(projections, after_seq, AFTER_SEQ_WAIT_SECONDS):
             detail = f"the read models have not come to event {after_seq} yet"
-            raise Refused(Code.UNAVAILABLE, detail, headers=retry_after(1))
+            raise RequestRefused(Code.UNAVAILABLE, detail, headers=retry_after(1))
 
 
 class Query:
@@ -81,8 +81,8 @@ class Query:
         self._parameters = (_LIST_PARAMETERS | set(spec.filters)) if spec.many else single
         self._one = "" if spec.many else self._statement.one()
 
-    async def answer(self, request: HttpRequest) -> Answer:
-        """Answer a request. Raises `Refused`, `ReadModelsUnavailable`."""
+    async def answer(self, request: HttpRequest) -> Response:
+        """Answer a request. Raises `RequestRefused`, `ReadModelsUnavailable`."""
         query = {name: values[0] for name, values in request.query(self._parameters).items()}
         after_seq = _integer(query, "after_seq", 0, 0, INT_MAX)
         if self._statement.has_id:
@@ -92,35 +92,35 @@ class Query:
         moment = past.asked(query)
         return await (self._get(request, after_seq) if moment is None else self._as_of(request, after_seq, moment))
 
-    async def _as_of(self, request: HttpRequest, after_seq: int, moment: past.Moment) -> Answer:
+    async def _as_of(self, request: HttpRequest, after_seq: int, moment: past.AsOf) -> Response:
         assert self._past is not None, "only single things have a past here"
         opened = await self._reader.open(_ARCHIVE, request, max(after_seq, moment.seq))
         sql, more = self._past.statement(moment, self._one)
         found = await self._past.row(moment, await self._reader.rows(sql, opened, *self._named(request, more)))
         if found is None:
-            raise Refused(Code.NOT_FOUND, f"there was no such {self.spec.aggregate} then")
+            raise RequestRefused(Code.NOT_FOUND, f"there was no such {self.spec.aggregate} then")
         row, position = found
         headers: Headers = ((b"etag", b'"%d"' % row["version"]),) if "version" in row else ()
-        return Answer(200, _encode(row), (*JSON, (POSITION_HEADER.lower().encode(), position.encode()), *headers))
+        return Response(200, _encode(row), (*JSON, (POSITION_HEADER.lower().encode(), position.encode()), *headers))
 
     def _named(self, request: HttpRequest, more: tuple[object, ...]) -> tuple[object, ...]:
         """The parameters that name the thing: a workspace is named by the path as a whole."""
         return (*(self._path_id(request) or ((request.params["workspace_id"],) if more else ())), *more)
 
-    async def _get(self, request: HttpRequest, after_seq: int) -> Answer:
+    async def _get(self, request: HttpRequest, after_seq: int) -> Response:
         opened = await self._reader.open(self.projection, request, after_seq)
         found = await self._reader.rows(self._one, opened, *self._path_id(request))
         if not found:
-            raise Refused(Code.NOT_FOUND, f"there is no such {self.spec.aggregate}")
+            raise RequestRefused(Code.NOT_FOUND, f"there is no such {self.spec.aggregate}")
         row = self._row(found[0])
         headers: Headers = ((b"etag", b'"%d"' % row["version"]),) if "version" in row else ()
-        return Answer(200, _encode(row), (*JSON, *headers))
+        return Response(200, _encode(row), (*JSON, *headers))
 
-    async def _list(self, request: HttpRequest, query: dict[str, str], after_seq: int) -> Answer:
+    async def _list(self, request: HttpRequest, query: dict[str, str], after_seq: int) -> Response:
         limit = _integer(query, "limit", PAGE_ITEMS_DEFAULT, 1, PAGE_ITEMS_MAX)
         order = query.get("order", ORDERS[0])
         if order not in ORDERS:
-            raise Refused(Code.SCHEMA_INVALID, f"order is one of {', '.join(ORDERS)}")
+            raise RequestRefused(Code.SCHEMA_INVALID, f"order is one of {', '.join(ORDERS)}")
         filters = tuple(name for name in self._filters if name in query)
         values = [self._filter(name, query[name]) for name in filters]
         bound = request.identity.workspace_id
@@ -136,7 +136,7 @@ class Query:
         if self.spec.row is EventRow and request.accepts(BATCH_MEDIA_TYPE.encode()):
             return _cloud_events(page, f"{request.path}?{urlencode({**query, 'cursor': more})}" if more else "")
         items = [self._row(record) for record in page]
-        return Answer(200, _encode({"items": items, "next_cursor": more}))
+        return Response(200, _encode({"items": items, "next_cursor": more}))
 
     def _row(self, record: asyncpg.Record) -> dict[str, Any]:
         row = {name: record[name] for name in self._columns}
@@ -154,11 +154,13 @@ class Query:
     def _filter(self, name: str, value: str) -> object:
         known = self.spec.values.get(name)
         if known is not None and value not in known:
-            raise Refused(Code.SCHEMA_INVALID, f"{name}: {value[:200]!r} is none of {', '.join(sorted(known))}"[:1_000])
+            raise RequestRefused(
+                Code.SCHEMA_INVALID, f"{name}: {value[:200]!r} is none of {', '.join(sorted(known))}"[:1_000]
+            )
         try:
             return str(msgspec.convert(value, self._filters[name]))
         except msgspec.ValidationError as error:
-            raise Refused(Code.SCHEMA_INVALID, f"{name}: {error}") from error
+            raise RequestRefused(Code.SCHEMA_INVALID, f"{name}: {error}") from error
 
     def _write_cursor(self, key: object, order: str) -> str:
         text = f"{self._list_of(order)}\n{key}"
@@ -174,18 +176,18 @@ class Query:
             list_of, _, key = text.partition("\n")
             value = self._statement.cursor_type(key)
         except (binascii.Error, ValueError) as error:
-            raise Refused(EdgeCode.MALFORMED, "the cursor is not one of ours") from error
+            raise RequestRefused(EdgeCode.MALFORMED, "the cursor is not one of ours") from error
         if list_of != self._list_of(order) or (isinstance(value, int) and abs(value) > INT_MAX) or "\x00" in key:
-            raise Refused(EdgeCode.MALFORMED, "the cursor is not one of this list in this order")
+            raise RequestRefused(EdgeCode.MALFORMED, "the cursor is not one of this list in this order")
         return value
 
 
-def _cloud_events(page: Iterable[asyncpg.Record], more: str) -> Answer:
+def _cloud_events(page: Iterable[asyncpg.Record], more: str) -> Response:
     """A page of history in CloudEvents' batched mode, and in its `Link` where the next one is."""
     events = (cloudevent_bytes(codec.decode_record(bytes(row["event"])), "", "") for row in page)
     link: Headers = ((b"link", f'<{more}>; rel="next"'.encode()),) if more else ()
     media_type = (b"content-type", BATCH_MEDIA_TYPE.encode())
-    return Answer(200, b"[" + b",".join(events) + b"]", (media_type, (b"vary", b"accept"), *link))
+    return Response(200, b"[" + b",".join(events) + b"]", (media_type, (b"vary", b"accept"), *link))
 
 
 def _integer(query: dict[str, str], name: str, default: int, least: int, most: int) -> int:
@@ -193,5 +195,5 @@ def _integer(query: dict[str, str], name: str, default: int, least: int, most: i
     if text is None:
         return default
     if not text.isascii() or not text.isdigit() or len(text) > 16 or not least <= int(text) <= most:
-        raise Refused(Code.SCHEMA_INVALID, f"{name} is a whole number from {least} to {most}")
+        raise RequestRefused(Code.SCHEMA_INVALID, f"{name} is a whole number from {least} to {most}")
     return int(text)

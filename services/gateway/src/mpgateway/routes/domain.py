@@ -10,8 +10,8 @@ from mpschema.system import LOG
 
 from mpgateway.batch import Batches
 from mpgateway.commanding import Commanding
-from mpgateway.credentials import Credentials
-from mpgateway.http import Answer, HttpRequest
+from mpgateway.credentials import CredentialIssuer
+from mpgateway.http import HttpRequest, Response
 from mpgateway.pipeline import Operation, Pipeline
 from mpgateway.queries.reading import Query, Reader
 
@@ -19,7 +19,7 @@ Route = tuple[str, str, Operation]
 """Path, method, and what happens there."""
 
 
-def command_routes(commanding: Commanding, credentials: Credentials) -> Iterator[Route]:
+def command_routes(commanding: Commanding, credentials: CredentialIssuer) -> Iterator[Route]:
     """A route for each command, and the one that makes API keys."""
     secretive = {
         "session.issue_token": credentials.issue_token,
@@ -37,7 +37,7 @@ def command_routes(commanding: Commanding, credentials: Credentials) -> Iterator
 def batch_route(batches: Batches, pipeline: Pipeline) -> Route:
     """The route of batches. A batch costs a permit a line; the first is taken at the door."""
 
-    async def answer(request: HttpRequest) -> Answer:
+    async def answer(request: HttpRequest) -> Response:
         lines = await batches.read(request)
         if len(lines) > 1:
             await pipeline.charge(request, len(lines) - 1)

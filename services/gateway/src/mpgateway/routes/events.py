@@ -9,11 +9,11 @@ from mpschema.rejections import Code
 
 from mpgateway.auth.refusals import Refusals
 from mpgateway.commanding import check_path_id
-from mpgateway.http import Answer, HttpRequest, Receive, Scope, Send, retry_after, send_answer
+from mpgateway.http import HttpRequest, Receive, Response, Scope, Send, retry_after, send_answer
 from mpgateway.pipeline import Operation, Pipeline
-from mpgateway.problems import Refused, answer_of, refusal_of
+from mpgateway.problems import RequestRefused, answer_of, refusal_of
 from mpgateway.routes.domain import Route
-from mpgateway.streaming.clients import CROWDED_SECONDS, Client, Clients
+from mpgateway.streaming.clients import CROWDED_SECONDS, Clients, Subscriber
 from mpgateway.streaming.cursor import Cursor
 from mpgateway.streaming.filters import FILTERS, wanted
 from mpgateway.streaming.shares import Who
@@ -53,7 +53,7 @@ class EventRoutes:
             try:
                 request.read_headers()
                 if scope["type"] != "websocket":
-                    raise Refused(EdgeCode.MALFORMED, "this path speaks WebSocket")
+                    raise RequestRefused(EdgeCode.MALFORMED, "this path speaks WebSocket")
                 await pipeline.admit(request)
                 client = await self._client(request)
             except Exception as error:
@@ -69,7 +69,7 @@ class EventRoutes:
         client = await self._client(request)
         return SseStream(self._clients, client, client.after or self._clients.feed.ring.cursor, request.abort)
 
-    async def _refuse(self, request: HttpRequest, refused: Refused) -> Answer | None:
+    async def _refuse(self, request: HttpRequest, refused: RequestRefused) -> Response | None:
         """The answer to an event source that will be served another time; None where the refusal is for good."""
         away = AWAY_SECONDS if await self._slow_down(request, refused) else 1.0
         if refused.code not in PASSING or not request.accepts(b"text/event-stream"):
@@ -77,27 +77,27 @@ class EventRoutes:
         asked = [float(value) for name, value in refused.headers if name == b"retry-after"]
         return farewell(str(refused.code), max([away, *asked]))
 
-    async def _slow_down(self, request: HttpRequest, refused: Refused) -> bool:
+    async def _slow_down(self, request: HttpRequest, refused: RequestRefused) -> bool:
         """Let who is refused again and again wait for the answer. Returns whether that is so."""
         often = refused.code not in OURS and await self._refusals.count_opening(request)
         if often:
             await asyncio.sleep(HELD_SECONDS)
         return often
 
-    async def _client(self, request: HttpRequest) -> Client:
+    async def _client(self, request: HttpRequest) -> Subscriber:
         workspace_id = request.params["workspace_id"]
         check_path_id(workspace_id)
         query = request.query(_PARAMETERS, repeatable=FILTERS)
         want, after = wanted(query), _after(request, query)
         if not self._tail.ready or self._clients.feed.ring.ending is not None:
-            raise Refused(Code.UNAVAILABLE, "event streams are not open now", headers=retry_after(1))
+            raise RequestRefused(Code.UNAVAILABLE, "event streams are not open now", headers=retry_after(1))
         who = Who(workspace_id, request.identity.subject)
         if (why := self._clients.refusal(who)) is not None:
-            raise Refused(Code.OVERLOADED, why, headers=retry_after(CROWDED_SECONDS))
-        return Client(request, who, want, after)
+            raise RequestRefused(Code.OVERLOADED, why, headers=retry_after(CROWDED_SECONDS))
+        return Subscriber(request, who, want, after)
 
 
-async def _refuse(scope: Scope, answer: Answer, send: Send) -> None:
+async def _refuse(scope: Scope, answer: Response, send: Send) -> None:
     if scope["type"] == "websocket":
         await refuse_socket(scope, answer, send)
     else:
@@ -111,5 +111,5 @@ def _after(request: HttpRequest, query: dict[str, list[str]]) -> Cursor | None:
         return None
     cursor = Cursor.parse(text)
     if cursor is None:
-        raise Refused(Code.SCHEMA_INVALID, "a position is EPOCH:SEQ, such as 3:1042")
+        raise RequestRefused(Code.SCHEMA_INVALID, "a position is EPOCH:SEQ, such as 3:1042")
     return cursor

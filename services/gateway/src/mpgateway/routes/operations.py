@@ -9,7 +9,7 @@ from mpschema import asyncapi, openapi
 from mpschema.api import Health
 
 from mpgateway.condition import Condition
-from mpgateway.http import JSON, Answer, HttpRequest
+from mpgateway.http import JSON, HttpRequest, Response
 from mpgateway.pipeline import Operation
 from mpgateway.routes.domain import Route
 
@@ -30,24 +30,24 @@ class Operations:
         yield "/v1/openapi.json", "GET", Operation("openapi", _openapi, public=True)
         yield "/v1/asyncapi.json", "GET", Operation("asyncapi", _asyncapi, public=True)
 
-    async def _healthz(self, request: HttpRequest) -> Answer:
+    async def _healthz(self, request: HttpRequest) -> Response:
         request.query(_NOTHING)
-        return Answer(200, _encode(Health(status="ok")))
+        return Response(200, _encode(Health(status="ok")))
 
-    async def _readyz(self, request: HttpRequest) -> Answer:
+    async def _readyz(self, request: HttpRequest) -> Response:
         request.query(_NOTHING)
         ready = self._condition.ready
-        return Answer(200 if ready else 503, _encode(Health(status="ok" if ready else "failing")))
+        return Response(200 if ready else 503, _encode(Health(status="ok" if ready else "failing")))
 
 
-async def _openapi(request: HttpRequest) -> Answer:
+async def _openapi(request: HttpRequest) -> Response:
     request.query(_NOTHING)
-    return Answer(200, _document(openapi.document), JSON)
+    return Response(200, _document(openapi.document), JSON)
 
 
-async def _asyncapi(request: HttpRequest) -> Answer:
+async def _asyncapi(request: HttpRequest) -> Response:
     request.query(_NOTHING)
-    return Answer(200, _document(asyncapi.document), JSON)
+    return Response(200, _document(asyncapi.document), JSON)
 
 
 @functools.cache

@@ -14,9 +14,9 @@ import swagger_ui_bundle
 from mpschema import openapi
 from mpschema.rejections import Code
 
-from mpgateway.http import JSON, Answer, HttpRequest
+from mpgateway.http import JSON, HttpRequest, Response
 from mpgateway.pipeline import Operation
-from mpgateway.problems import Refused
+from mpgateway.problems import RequestRefused
 from mpgateway.routes.domain import Route
 
 _NOTHING: frozenset[str] = frozenset()
@@ -35,19 +35,19 @@ def page_routes() -> Iterator[Route]:
     yield "/docs/{file}", "GET", Operation("docs.file", _file, public=True)
 
 
-async def _page(request: HttpRequest) -> Answer:
+async def _page(request: HttpRequest) -> Response:
     request.query(_NOTHING)
     page = files("mpgateway.routes").joinpath("docs.html").read_bytes()
-    return Answer(200, page, ((b"content-type", b"text/html; charset=utf-8"), _CACHED))
+    return Response(200, page, ((b"content-type", b"text/html; charset=utf-8"), _CACHED))
 
 
-async def _file(request: HttpRequest) -> Answer:
+async def _file(request: HttpRequest) -> Response:
     name = request.params["file"]
     if name == _DOCUMENT:
-        return Answer(200, _document(), JSON)
+        return Response(200, _document(), JSON)
     if name not in _FILES:
-        raise Refused(Code.NOT_FOUND, "there is nothing at this path")
-    return Answer(200, _content(name), ((b"content-type", _FILES[name]), _CACHED))
+        raise RequestRefused(Code.NOT_FOUND, "there is nothing at this path")
+    return Response(200, _content(name), ((b"content-type", _FILES[name]), _CACHED))
 
 
 @functools.cache

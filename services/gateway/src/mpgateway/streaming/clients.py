@@ -78,7 +78,7 @@ class Clients:
         self._settings = settings
         self._seats = Seats(settings.seats)
         self._writing: Counter[str] = Counter()
-        self._writes: dict[Client, asyncio.Timeout] = {}
+        self._writes: dict[Subscriber, asyncio.Timeout] = {}
         self._look_at: asyncio.TimerHandle | None = None
 
     @property
@@ -90,7 +90,7 @@ class Clients:
         """Say why somebody cannot have a stream now; None when there is room."""
         return self._seats.refusal(who)
 
-    async def serve(self, client: "Client", transport: str, receive: Receive, write: Write) -> str:
+    async def serve(self, client: "Subscriber", transport: str, receive: Receive, write: Write) -> str:
         """Serve one client until it leaves or the stream ends. Returns the reason, as counted."""
         if self.refusal(client.who) is not None:  # Since it was admitted, others came.
             await write(Bye(OVERLOADED, CROWDED_SECONDS))
@@ -123,7 +123,7 @@ class Clients:
             STREAMS_ENDED.labels(reason).inc()
         return reason
 
-    async def _steps(self, client: "Client", transport: str, write: Write, watch: "asyncio.Task[None]") -> str:
+    async def _steps(self, client: "Subscriber", transport: str, write: Write, watch: "asyncio.Task[None]") -> str:
         settings, events = self._settings, STREAM_EVENTS.labels(transport)
         written = time.monotonic()
         async with aclosing(self.feed.follow(client.who, client.wanted, client.after)) as steps:
@@ -146,7 +146,7 @@ class Clients:
                     return "resync" if isinstance(step, Resync) else step.reason
         return "ended"
 
-    async def _write(self, client: "Client", write: Write, step: Step) -> None:
+    async def _write(self, client: "Subscriber", write: Write, step: Step) -> None:
         """Write within a bounded time, which is short for whom already many writes wait.
 
         Raises `TimeoutError`, also soon after the client may read no more.
@@ -175,7 +175,7 @@ class Clients:
                 deadline.reschedule(loop.time())
         self._look_at = loop.call_later(LOOK_SECONDS, self._look) if self._writes else None
 
-    def _ended(self, client: "Client") -> str | None:
+    def _ended(self, client: "Subscriber") -> str | None:
         """Say why the client may not go on; None while it may.
 
         What ends it is in the log, in its workspace: the commit that says so wakes the stream, after it was folded.
@@ -185,7 +185,7 @@ class Clients:
             return reason
         return None if self._access.may_enter(identity, client.who.workspace_id) else "denied"
 
-    def _at_expiry(self, client: "Client") -> asyncio.TimerHandle | None:
+    def _at_expiry(self, client: "Subscriber") -> asyncio.TimerHandle | None:
         """Wakes the stream at the moment its credential expires by itself."""
         expires_at = client.request.identity.expires_at
         if expires_at is None:
@@ -195,7 +195,7 @@ class Clients:
 
 
 @dataclass(eq=False)
-class Client:
+class Subscriber:
     """One client: who it is, and what it wants."""
 
     request: HttpRequest

@@ -18,7 +18,7 @@ from nats.errors import Error as NatsError
 
 from mpgateway.streaming.cursor import START, Cursor
 from mpgateway.streaming.ring import ANY, Frame, FramedCommit, Ring
-from mpgateway.streaming.shares import Pace, Turns, Who
+from mpgateway.streaming.shares import ReadRateLimiter, ReadTurns, Who
 
 BACKFILLS_MAX = 16
 """The number of clients that read the log at once; the others wait for their turn."""
@@ -71,9 +71,9 @@ class Feed:
     def __init__(self, ring: Ring, reader: LogReader, read_bytes_per_second: int = READ_BYTES_PER_SECOND) -> None:
         """`read_bytes_per_second`: of the log, for all streams of a principal that are behind."""
         self.ring = ring
-        self._pace = Pace(read_bytes_per_second)
+        self._pace = ReadRateLimiter(read_bytes_per_second)
         self._reader = reader
-        self._turns = Turns(BACKFILLS_MAX)
+        self._turns = ReadTurns(BACKFILLS_MAX)
 
     async def follow(self, who: Who, wanted: Wanted | None, after: Cursor | None) -> AsyncGenerator[Step, None]:
         """Steps for one client, for ever; `after` None begins now. Yields empty deliveries when the ring ticks.

@@ -5,7 +5,7 @@ from mpschema.ids import is_id
 from mpschema.registry import EVENTS
 from mpschema.rejections import Code
 
-from mpgateway.problems import Refused
+from mpgateway.problems import RequestRefused
 from mpgateway.streaming.feed import Wanted
 
 FILTERS = frozenset({"type", "aggregate", "aggregate_id", "session"})
@@ -14,11 +14,11 @@ _AGGREGATES = {spec.aggregate for spec in EVENTS.values()}
 
 
 def wanted(query: dict[str, list[str]]) -> Wanted | None:
-    """The filter of a query; several values of one parameter mean any of them. None: everything. Raises `Refused`."""
+    """The filter of a query; several values of a parameter mean any of them. None: all. Raises `RequestRefused`."""
     types, aggregates = set(query.get("type", ())), set(query.get("aggregate", ()))
     ids, sessions = set(query.get("aggregate_id", ())), set(query.get("session", ()))
     for unknown in types - _TYPES | aggregates - _AGGREGATES | {value for value in ids | sessions if not is_id(value)}:
-        raise Refused(Code.SCHEMA_INVALID, f"{unknown[:200]!r} is no event type, aggregate or id known here")
+        raise RequestRefused(Code.SCHEMA_INVALID, f"{unknown[:200]!r} is no event type, aggregate or id known here")
     if not (types or aggregates or ids or sessions):
         return None
 

@@ -70,7 +70,7 @@ class Seats:
                 del self._held[key]
 
 
-class Turns:
+class ReadTurns:
     """A number of turns at once. The next goes to the workspace, then the principal, that has the fewest now."""
 
     def __init__(self, slots: int) -> None:
@@ -85,7 +85,7 @@ class Turns:
         return bool(self._waiting)
 
     @asynccontextmanager
-    async def turn(self, who: Who) -> AsyncIterator["Turn"]:
+    async def turn(self, who: Who) -> AsyncIterator["ReadTurn"]:
         """Wait for a turn, and have it."""
         ticket, granted = next(self._tickets), asyncio.get_running_loop().create_future()
         self._waiting[ticket] = who, granted
@@ -96,7 +96,7 @@ class Turns:
             if self._waiting.pop(ticket, None) is None:
                 self._end(who)
             raise
-        turn = Turn(self, who)
+        turn = ReadTurn(self, who)
         try:
             yield turn
         finally:
@@ -127,7 +127,7 @@ class Turns:
                 del self._used[key]
 
 
-class Pace:
+class ReadRateLimiter:
     """The speed at which a principal's streams read the log together. Reading too fast makes a debt to wait for."""
 
     def __init__(self, bytes_per_second: int, ahead_seconds: float = AHEAD_SECONDS) -> None:
@@ -147,10 +147,10 @@ class Pace:
         return max(0.0, self._paid_at.get(subject, 0.0) - time.monotonic() - self._ahead_seconds)
 
 
-class Turn:
+class ReadTurn:
     """One turn. It ends when its owner is done, has had its time while others wait, or waits for a client itself."""
 
-    def __init__(self, turns: Turns, who: Who) -> None:
+    def __init__(self, turns: ReadTurns, who: Who) -> None:
         self._turns = turns
         self._who = who
         self._began = time.monotonic()

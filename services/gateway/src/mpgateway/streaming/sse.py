@@ -5,8 +5,8 @@ from collections.abc import Callable
 import msgspec
 from mpschema.api import POSITION_HEADER
 
-from mpgateway.http import Answer, Receive, Send
-from mpgateway.streaming.clients import ByeData, Client, Clients, ResyncData, retry_ms
+from mpgateway.http import Receive, Response, Send
+from mpgateway.streaming.clients import ByeData, Clients, ResyncData, Subscriber, retry_ms
 from mpgateway.streaming.cursor import Cursor
 from mpgateway.streaming.feed import Bye, Delivery, Resync, Step
 
@@ -21,7 +21,7 @@ _HEADERS = (
 class SseStream:
     """One client's stream, as an answer."""
 
-    def __init__(self, clients: Clients, client: Client, begins: Cursor, abort: Callable[[], None]) -> None:
+    def __init__(self, clients: Clients, client: Subscriber, begins: Cursor, abort: Callable[[], None]) -> None:
         self._clients = clients
         self._client = client
         self._begins = begins
@@ -63,9 +63,9 @@ def sse_bytes(step: Step) -> bytes:
             return b"retry: %d\nevent: bye\ndata: %b\n\n" % (retry, _encode(ByeData(reason, retry)))
 
 
-def farewell(reason: str, pause_seconds: float) -> Answer:
+def farewell(reason: str, pause_seconds: float) -> Response:
     """A stream that only says goodbye.
 
     A standard event source ends for good on every status but 200; after this one it comes back.
     """
-    return Answer(200, sse_bytes(Bye(reason, pause_seconds)), _HEADERS)
+    return Response(200, sse_bytes(Bye(reason, pause_seconds)), _HEADERS)

@@ -22,7 +22,7 @@ PROGRESS_EVENTS = 100_000
 log = structlog.get_logger(__name__)
 
 
-class Follower(Protocol):
+class CommitConsumer(Protocol):
     """A part that takes in all commits from a place of its own on, before any stream is told of them."""
 
     async def begin(self) -> LogPosition:
@@ -39,7 +39,7 @@ class Tail:
     `failed` in a way that nobody foresaw.
     """
 
-    def __init__(self, ring: Ring, reader: LogReader, tick_seconds: float, follower: Follower) -> None:
+    def __init__(self, ring: Ring, reader: LogReader, tick_seconds: float, follower: CommitConsumer) -> None:
         self._ring = ring
         self._follower = follower
         self._reader = reader

@@ -2,8 +2,8 @@
 
 import msgspec
 
-from mpgateway.http import Answer, Receive, Scope, Send
-from mpgateway.streaming.clients import ByeData, Client, Clients, ResyncData, retry_ms
+from mpgateway.http import Receive, Response, Scope, Send
+from mpgateway.streaming.clients import ByeData, Clients, ResyncData, Subscriber, retry_ms
 from mpgateway.streaming.feed import Bye, Delivery, Resync, Step
 
 SERVICE_RESTART = 1012
@@ -19,7 +19,7 @@ class SocketFrame(msgspec.Struct, frozen=True, omit_defaults=True):
     data: msgspec.Raw | ByeData | ResyncData | None = None
 
 
-async def serve_socket(clients: Clients, client: Client, receive: Receive, send: Send) -> None:
+async def serve_socket(clients: Clients, client: Subscriber, receive: Receive, send: Send) -> None:
     """Accept the socket and write to it until the client leaves or the server says goodbye."""
     await receive()
     await send({"type": "websocket.accept"})
@@ -36,7 +36,7 @@ async def serve_socket(clients: Clients, client: Client, receive: Receive, send:
         await send({"type": "websocket.close", "code": code, "reason": reason})
 
 
-async def refuse_socket(scope: Scope, answer: Answer, send: Send) -> None:
+async def refuse_socket(scope: Scope, answer: Response, send: Send) -> None:
     """Refuse before the handshake, with the problem as the HTTP answer where the server can send one."""
     if "websocket.http.response" not in scope.get("extensions", {}):
         await send({"type": "websocket.close", "code": 1008})

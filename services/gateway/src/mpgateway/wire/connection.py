@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from mpgateway.http import BadRequest, TooSlow
 from mpgateway.metrics import CONNECTIONS_CUT
-from mpgateway.problems import Refused, answer_of, refusal_of
+from mpgateway.problems import RequestRefused, answer_of, refusal_of
 from mpgateway.wire.exchange import CLOSE, Exchange
 from mpgateway.wire.limits import NEVER, WireLimits
 
@@ -247,9 +247,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what never became a request, and close."""
-        self._refusal(Refused(EdgeCode.MALFORMED, msg))
+        self._refusal(RequestRefused(EdgeCode.MALFORMED, msg))
 
-    def _refusal(self, refused: Refused) -> None:
+    def _refusal(self, refused: RequestRefused) -> None:
         answer = answer_of(refused, "")
         length = (b"content-length", b"%d" % len(answer.body))
         headers = [b"%b: %b\r\n" % header for header in (CLOSE, length, *answer.headers)]

@@ -20,7 +20,7 @@ _RELEASED = b"released"
 
 
 class JetStreamLease:
-    """A `Lease` in one subject of JetStream. The server counts lifetimes in whole seconds."""
+    """A `LeadershipLease` in one subject of JetStream. The server counts lifetimes in whole seconds."""
 
     def __init__(self, nc: Client, name: str, holder: str, ttl_seconds: float) -> None:
         self._js = nc.jetstream(timeout=1)

@@ -239,7 +239,7 @@ class MemoryLeases:
 
 
 class MemoryLease:
-    """The `Lease` kept by a `MemoryLeases`."""
+    """The `LeadershipLease` kept by a `MemoryLeases`."""
 
     def __init__(self, leases: MemoryLeases, name: str, holder: str, ttl_seconds: float) -> None:
         self._leases = leases

@@ -25,7 +25,7 @@ def _heed_cancellation() -> None:
 
 
 class RedisLease:
-    """A `Lease` in one key of Redis. A flush frees it; the holder's next renewal takes it again.
+    """A `LeadershipLease` in one key of Redis. A flush frees it; the holder's next renewal takes it again.
 
     A key without a time to live is no lease: no kernel writes one, and it would be held for ever.
     """

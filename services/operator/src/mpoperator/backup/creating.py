@@ -18,17 +18,17 @@ from mpoperator.backup.folding import Folded, fold_segment
 from mpoperator.backup.keys import save_keys
 from mpoperator.backup.manifest import LOG, Backup
 from mpoperator.connections import bus
-from mpoperator.errors import Refused
+from mpoperator.errors import ToolRefused
 from mpoperator.moving import export
 from mpoperator.private import make_folder
-from mpoperator.running import Answer
+from mpoperator.running import ToolResult
 from mpoperator.settings import OperatorSettings
 from mpoperator.stream import LogStream
 
 _OURS = ("mpoperator", "mpkernel", "mpschema")
 
 
-class Created(Answer, frozen=True, kw_only=True):
+class Created(ToolResult, frozen=True, kw_only=True):
     """A backup that was read back and folded."""
 
     folder: str
@@ -59,13 +59,13 @@ def shown(backup: Backup) -> list[list[str]]:
 
 
 async def create(settings: OperatorSettings, folder: Path, keys_file: Path | None) -> Created:
-    """Back up a shard. Raises `Refused` when the folder is not empty or the log is, `Disproved` when it is damaged."""
+    """Back up a shard. Raises `ToolRefused` when the folder is not empty or the log is, `Disproved` for damage."""
     started = time.monotonic()
     _must_be_new(folder)
     taken_at_ms = time.time_ns() // 1_000_000
     async with bus(settings.nats()) as nc:
         if not (await LogStream(nc, settings.shard).existing()).last_seq:
-            raise Refused("the log is empty: there is nothing to back up")
+            raise ToolRefused("the log is empty: there is nothing to back up")
         waiting, server = await _waiting(nc, settings.shard), str(nc.connected_server_version)
     make_folder(folder)
     exported = await export(settings, 1, None, folder / LOG, [])
@@ -83,7 +83,7 @@ async def create(settings: OperatorSettings, folder: Path, keys_file: Path | Non
 
 def _must_be_new(folder: Path) -> None:
     if folder.exists() and any(folder.iterdir()):
-        raise Refused(f"{folder} is not empty: a backup gets a folder of its own")
+        raise ToolRefused(f"{folder} is not empty: a backup gets a folder of its own")
 
 
 def _manifest(shard: str, folder: Path, folded: Folded, taken_at_ms: int, waiting: int, server: str) -> Backup:

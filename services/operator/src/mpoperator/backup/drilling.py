@@ -22,7 +22,7 @@ from mpd.process import ServerFailed
 from mpd.servers.wheels import WheelMissing
 from mpd.stack import Stack
 from mpprojector.adapters.dump import dump_tables
-from mpprojector.ports import Unavailable
+from mpprojector.ports import ProjectionsUnavailable
 from mpviews.rows import Dump, fresh_fold
 from nats.aio.client import Client
 
@@ -32,8 +32,8 @@ from mpoperator.backup.manifest import Backup
 from mpoperator.backup.restoring import Restored, restore
 from mpoperator.cluster import GONE, cluster
 from mpoperator.connections import archive
-from mpoperator.errors import Disproved, Finding, Refused, ServerGone, said
-from mpoperator.running import Answer
+from mpoperator.errors import Disproved, Finding, ServerGone, ToolRefused, said
+from mpoperator.running import ToolResult
 from mpoperator.settings import OperatorSettings
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ _FOLD_SECONDS_MAX = 600.0
 _POLL_SECONDS = 0.2
 
 
-class Drilled(Answer, frozen=True, kw_only=True):
+class Drilled(ToolResult, frozen=True, kw_only=True):
     """A restoration that was rehearsed and holds."""
 
     backup: str
@@ -109,7 +109,7 @@ async def _source(settings: OperatorSettings, folder: Path | None, place: Path) 
         return taken
     found = files.newest(folder)
     if found is None:
-        raise Refused(f"there is no backup in {folder}: mpctl backup create {folder}/first")
+        raise ToolRefused(f"there is no backup in {folder}: mpctl backup create {folder}/first")
     return found
 
 
@@ -212,7 +212,7 @@ async def _compare(stack: Stack) -> Dump:
     wanted = await asyncio.to_thread(fresh_fold, commits)
     try:
         found = await dump_tables(stack.postgres.dsn())
-    except Unavailable as error:
+    except ProjectionsUnavailable as error:
         raise ServerGone(f"the throw-away cluster's PostgreSQL: {said(error)}") from error
     if wrong := [name for name, rows in wanted.items() if found[name] != rows]:
         raise Disproved(Finding(where="read models", detail=f"{', '.join(wrong)} are not what a fresh fold gives"))

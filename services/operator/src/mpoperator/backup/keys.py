@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from mpoperator.errors import Disproved, Finding, NotConfigured, Refused
-from mpoperator.running import Answer
+from mpoperator.errors import Disproved, Finding, NotConfigured, ToolRefused
+from mpoperator.running import ToolResult
 
 FORMAT = "moduprompt/keys/v1"
 
@@ -20,7 +20,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     files: dict[str, str]
 
 
-class KeysRestored(Answer, frozen=True, kw_only=True):
+class KeysRestored(ToolResult, frozen=True, kw_only=True):
     """Keys that are back in a secrets folder."""
 
     folder: str
@@ -34,30 +34,30 @@ class KeysRestored(Answer, frozen=True, kw_only=True):
 
 
 def save_keys(secrets: Path | None, destination: Path, backup: Path) -> Path:
-    """Copy the secrets folder into one new file with mode 0600. Never into the backup itself. Raises `Refused`."""
+    """Copy the secrets folder into one new file with mode 0600. Never into the backup itself. Raises `ToolRefused`."""
     if secrets is None or not secrets.is_dir():
         raise NotConfigured("where the secrets are is not known: set MP_SECRETS_DIR")
     if destination.absolute().is_relative_to(backup.absolute()):
-        raise Refused("keys kept beside the log they open protect nothing: name a file outside of the backup")
+        raise ToolRefused("keys kept beside the log they open protect nothing: name a file outside of the backup")
     kept = Kept(files={path.name: path.read_text() for path in sorted(secrets.iterdir()) if path.is_file()})
     _write_private(destination, msgspec.json.format(msgspec.json.encode(kept)).decode() + "\n")
     return destination
 
 
 def restore_keys(source: Path, secrets: Path) -> KeysRestored:
-    """Write the keys of a file into a secrets folder. Raises `Refused` where another key is there already."""
+    """Write the keys of a file into a secrets folder. Raises `ToolRefused` where another key is there already."""
     try:
         kept = msgspec.json.decode(source.read_bytes(), type=Kept)
     except OSError as error:
-        raise Refused(f"{source} cannot be read: {error.strerror}") from error
+        raise ToolRefused(f"{source} cannot be read: {error.strerror}") from error
     except msgspec.DecodeError as error:
         raise Disproved(Finding(where="file of keys", detail=f"{source} holds no keys: {error}")) from error
     strange = [name for name in kept.files if Path(name).name != name]
     if kept.format != FORMAT or strange:
-        raise Refused(f"{source} is a {kept.format} with the files {', '.join(kept.files)}: not taken")
+        raise ToolRefused(f"{source} is a {kept.format} with the files {', '.join(kept.files)}: not taken")
     same = [name for name in kept.files if (secrets / name).exists()]
     if other := [name for name in same if (secrets / name).read_text() != kept.files[name]]:
-        raise Refused(f"{secrets} holds another {', '.join(other)}: move it away first")
+        raise ToolRefused(f"{secrets} holds another {', '.join(other)}: move it away first")
     secrets.mkdir(parents=True, exist_ok=True, mode=0o700)
     written = [name for name in kept.files if name not in same]
     for name in written:
@@ -69,7 +69,7 @@ def _write_private(path: Path, text: str) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:
-        raise Refused(f"{path} exists already: keys are never written over") from error
+        raise ToolRefused(f"{path} exists already: keys are never written over") from error
     except OSError as error:
         raise NotConfigured(f"{path} cannot be written: {error.strerror}") from error
     with os.fdopen(descriptor, "w") as file:

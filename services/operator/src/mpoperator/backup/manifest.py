@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from mpoperator.errors import Disproved, Finding, Refused
+from mpoperator.errors import Disproved, Finding, ToolRefused
 from mpoperator.private import create
 from mpoperator.segments import CONTENT
 from mpoperator.segments import MANIFEST as SEGMENT_MANIFEST
@@ -65,17 +65,17 @@ def write(folder: Path, backup: Backup) -> None:
 
 
 def read(folder: Path) -> Backup:
-    """The manifest of a backup. Raises `Refused` where there is none, `Disproved` where it is damaged."""
+    """The manifest of a backup. Raises `ToolRefused` where there is none, `Disproved` where it is damaged."""
     try:
         data = (folder / MANIFEST).read_bytes()
     except OSError as error:
-        raise Refused(f"{folder} is no backup: it has no readable {MANIFEST}") from error
+        raise ToolRefused(f"{folder} is no backup: it has no readable {MANIFEST}") from error
     try:
         backup = msgspec.json.decode(data, type=Backup)
     except msgspec.DecodeError as error:
         raise Disproved(Finding(where="backup", detail=f"its manifest cannot be read: {error}")) from error
     if backup.format != FORMAT:
-        raise Refused(f"{folder} is a {backup.format}, which this build does not know")
+        raise ToolRefused(f"{folder} is a {backup.format}, which this build does not know")
     return backup
 
 

@@ -25,14 +25,14 @@ from mpoperator.marks import leave_mark, mark_of, must_not_be_marked, take_mark_
 from mpoperator.moving import batches
 from mpoperator.progress import meter
 from mpoperator.restoration import Origin, begin_epoch, commands_decided
-from mpoperator.running import Answer
+from mpoperator.running import ToolResult
 from mpoperator.segments import Manifest, read_commits
 from mpoperator.settings import OperatorSettings
 from mpoperator.stream import LogStream, follow
 from mpoperator.witnesses import all_witnesses, epoch_of
 
 
-class Restored(Answer, frozen=True, kw_only=True):
+class Restored(ToolResult, frozen=True, kw_only=True):
     """A log that stands again, with the same head and the same state root, in a new epoch."""
 
     folder: str
@@ -63,8 +63,8 @@ class Restored(Answer, frozen=True, kw_only=True):
 async def restore(settings: OperatorSettings, folder: Path, *, drop: bool, resume: bool) -> Restored:
     """Put a backup back into an empty cluster.
 
-    Raises `Refused` where the cluster is not empty or the read models would not fit, `Disproved` where the backup, or
-    what was written, is not what it should be.
+    Raises `ToolRefused` where the cluster is not empty or the read models would not fit, `Disproved` where the backup,
+    or what was written, is not what it should be.
     """
     started = time.monotonic()
     backup, segment = read_whole(folder)

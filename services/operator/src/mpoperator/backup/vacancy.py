@@ -14,7 +14,7 @@ from mpoperator.access import HOLDER, must_not_be_led
 from mpoperator.backup.manifest import Backup
 from mpoperator.checkpoints import Heads
 from mpoperator.cluster import Cluster
-from mpoperator.errors import Refused, ServerGone, said
+from mpoperator.errors import ServerGone, ToolRefused, said
 
 _PLACES = "SELECT name, position, hash FROM mp.projections WHERE position > 0 ORDER BY position DESC"
 _BUILDS = """
@@ -23,14 +23,14 @@ SELECT DISTINCT quote_ident(n.nspname) FROM mp.projections AS p JOIN pg_namespac
 
 
 async def must_be_vacant(cluster: Cluster, backup: Backup, *, resume: bool) -> None:
-    """Raise `Refused` unless nothing of another log is in the streams, and no kernel leads.
+    """Raise `ToolRefused` unless nothing of another log is in the streams, and no kernel leads.
 
     With `resume` the log stream may hold something: it is looked at when it is gone on with.
     """
     if cluster.nc is None:
         raise ServerGone(cluster.errors["nats"])
     if cluster.shard != backup.shard:
-        raise Refused(f"the backup is of shard {backup.shard}, and this is shard {cluster.shard}: set MP_SHARD")
+        raise ToolRefused(f"the backup is of shard {backup.shard}, and this is shard {cluster.shard}: set MP_SHARD")
     if not resume:
         why = "restore only into an empty cluster (--resume goes on with a restoration that was cut off)"
         await _must_be_empty(cluster, subjects.log_stream(backup.shard), why)
@@ -39,11 +39,11 @@ async def must_be_vacant(cluster: Cluster, backup: Backup, *, resume: bool) -> N
     await _must_be_empty(cluster, feed, f"it is of another log; delete it: nats stream rm -f {feed}")
     await must_not_be_led(cluster, HOLDER)
     if await _has_snapshot(cluster.nc, backup.shard):
-        raise Refused(f"a snapshot of another log is stored; delete it: nats object rm -f {SNAPSHOT_BUCKET}")
+        raise ToolRefused(f"a snapshot of another log is stored; delete it: nats object rm -f {SNAPSHOT_BUCKET}")
 
 
 async def must_fit(cluster: Cluster, backup: Backup, heads: Heads) -> None:
-    """Raise `Refused` where read models are of another log, or further than the backup: they would never fit again."""
+    """Raise `ToolRefused` where read models are of another log, or further than the backup: they would never fit."""
     if cluster.database is None:
         if cluster.settings.known_dsn is None:
             return
@@ -56,12 +56,12 @@ async def must_fit(cluster: Cluster, backup: Backup, heads: Heads) -> None:
         raise ServerGone(f"PostgreSQL does not answer: {said(error)}") from error
     for row in rows:
         if row["position"] > backup.seq:
-            raise Refused(
+            raise ToolRefused(
                 f"the archive in PostgreSQL knows of event {row['position']}, the backup ends with {backup.seq}. "
                 "`mpctl log restore --from archive` loses less. To go on with the backup: --drop-read-models"
             )
         if heads.at(row["position"]) != row["hash"]:
-            raise Refused(f"the projection {row['name']} has folded another log: --drop-read-models makes all anew")
+            raise ToolRefused(f"the projection {row['name']} has folded another log: --drop-read-models makes all anew")
 
 
 async def drop_read_models(cluster: Cluster) -> None:
@@ -80,7 +80,7 @@ async def drop_read_models(cluster: Cluster) -> None:
 async def _must_be_empty(cluster: Cluster, name: str, why: str) -> None:
     info = await cluster.stream(name)
     if info is not None and info["state"]["messages"]:
-        raise Refused(f"{name} holds {info['state']['messages']} messages: {why}")
+        raise ToolRefused(f"{name} holds {info['state']['messages']} messages: {why}")
 
 
 async def _has_snapshot(nc: Client, shard: str) -> bool:

@@ -13,11 +13,11 @@ from mpoperator.backup.creating import shown
 from mpoperator.backup.folding import Folded, fold_segment
 from mpoperator.backup.manifest import LOG, Backup
 from mpoperator.errors import Disproved, Finding
-from mpoperator.running import Answer
+from mpoperator.running import ToolResult
 from mpoperator.segments import Manifest, read_manifest
 
 
-class BackupVerified(Answer, frozen=True, kw_only=True):
+class BackupVerified(ToolResult, frozen=True, kw_only=True):
     """A backup from which a cluster can be made again."""
 
     folder: str
@@ -34,7 +34,7 @@ class BackupVerified(Answer, frozen=True, kw_only=True):
 
 
 async def verify(folder: Path) -> BackupVerified:
-    """Verify a backup without a server. Raises `Refused` where there is none, `Disproved` for what is wrong first."""
+    """Verify a backup without a server. Raises `ToolRefused` if there is none, `Disproved` for what is wrong first."""
     started = time.monotonic()
     backup, segment = read_whole(folder)
     must_equal(backup, await asyncio.to_thread(fold_segment, folder / LOG, segment))

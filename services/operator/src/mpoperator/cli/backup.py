@@ -11,7 +11,7 @@ from mpoperator.backup.drilling import drill as drill_backup
 from mpoperator.backup.keys import restore_keys
 from mpoperator.backup.restoring import restore as restore_backup
 from mpoperator.backup.verifying import verify as verify_backup
-from mpoperator.running import Answer, command
+from mpoperator.running import ToolResult, command
 from mpoperator.settings import read_settings
 
 
@@ -34,7 +34,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
         "mpctl backup create ./monday --with-keys /safe/keys.json --json",
     ],
 )
-async def create(folder: Path, keys_file: Path | None) -> Answer:
+async def create(folder: Path, keys_file: Path | None) -> ToolResult:
     """Back up the log into a new folder: every commit with its bytes and hash, and what its fold must be.
 
     The log is all there is to back up: read models, snapshots and the feed are made from it again. Commands that wait
@@ -48,7 +48,7 @@ async def create(folder: Path, keys_file: Path | None) -> Answer:
 
 
 @command(backup, "verify", _FOLDER, examples=["mpctl backup verify ./backups/monday"])
-async def verify(folder: Path) -> Answer:
+async def verify(folder: Path) -> ToolResult:
     """Verify a backup, without any server: checksums, the chain, the fold's state root.
 
     Exits with 8 when something is wrong.
@@ -64,7 +64,7 @@ async def verify(folder: Path) -> Answer:
     click.Option(["--resume"], is_flag=True, help="Go on with a restoration that was cut off."),
     examples=["mpctl backup restore ./backups/monday", "mpctl backup restore ./backups/monday --drop-read-models"],
 )
-async def restore(folder: Path, drop_read_models: bool, resume: bool) -> Answer:
+async def restore(folder: Path, drop_read_models: bool, resume: bool) -> ToolResult:
     """Put a backup back into an empty cluster, with no kernel running: same bytes, same head, same state root.
 
     A new epoch begins with it. Whoever saw more than the backup holds is told so: cursors get a `resync`, old fencing
@@ -82,7 +82,7 @@ async def restore(folder: Path, drop_read_models: bool, resume: bool) -> Answer:
     click.Argument(["folder"], metavar="DIR", type=click.Path(file_okay=False, path_type=Path)),
     examples=["mpctl backup restore-keys /safe/keys.json /run/secrets/moduprompt"],
 )
-async def keys(source: Path, folder: Path) -> Answer:
+async def keys(source: Path, folder: Path) -> ToolResult:
     """Write the keys that `create --with-keys` kept into a secrets folder. Never replaces one that differs."""
     return restore_keys(source, folder)
 
@@ -95,7 +95,7 @@ async def keys(source: Path, folder: Path) -> Answer:
     click.Option(["--keep"], is_flag=True, help="Leave the rehearsal's folder, with its logs, where it is."),
     examples=["mpctl backup drill ./backups", "mpctl backup drill --json"],
 )
-async def drill(folder: Path | None, no_read_models: bool, keep: bool) -> Answer:
+async def drill(folder: Path | None, no_read_models: bool, keep: bool) -> ToolResult:
     """Rehearse a restoration: put the newest backup into a throw-away cluster on this machine, and look at everything.
 
     DIR is a backup or a folder of backups; without it one is taken now. Checked are the head, the state root, the read

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from mpoperator.doctor.examining import examine
-from mpoperator.running import Answer, command
+from mpoperator.running import ToolResult, command
 from mpoperator.settings import read_settings
 
 _alone = click.Group()
@@ -17,7 +17,7 @@ _alone = click.Group()
     click.Option(["--strict"], is_flag=True, help="Count warnings, and what cannot be looked at, as problems."),
     examples=["mpctl doctor", "mpctl doctor --json | jq '.checks[] | select(.state == \"problem\")'"],
 )
-async def examination(strict: bool) -> Answer:
+async def examination(strict: bool) -> ToolResult:
     """Look at every server and service; say what is wrong, and the command that mends it.
 
     Changes nothing. What cannot be looked at is said to be unknown, never guessed. Exits with 1 when there is a

@@ -11,12 +11,12 @@ import msgspec
 from mpclient.cli import output
 from mpclient.cli.exits import Exit
 from mpclient.cli.invocation import ExampleCommand, Invocation, common_options
-from mpclient.cli.server import Server
+from mpclient.cli.server import RemoteServer
 from mpschema import codec
 from mpschema.envelope import EventRecord
-from mpviews.past import PLACES, Step, differing, row_after, steps
+from mpviews.past import PLACES, EventChange, differing, row_after, steps
 
-from mpoperator.errors import Refused
+from mpoperator.errors import ToolRefused
 from mpoperator.places import milliseconds, read_moment
 
 _AGGREGATE = click.Argument(["aggregate"], type=click.Choice(list(PLACES)), metavar="AGGREGATE")
@@ -24,7 +24,7 @@ _ID = click.Argument(["named"], metavar="ID")
 _LONG = 60
 
 
-class Told(msgspec.Struct, frozen=True, kw_only=True):
+class HistoryEvent(msgspec.Struct, frozen=True, kw_only=True):
     """One event of a thing's history."""
 
     seq: int
@@ -37,7 +37,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     """Field to its values before and after."""
 
 
-class Difference(msgspec.Struct, frozen=True, kw_only=True):
+class AggregateDifference(msgspec.Struct, frozen=True, kw_only=True):
     """A thing at two places of the log."""
 
     aggregate: str
@@ -45,7 +45,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     between: list[int]
     """The last of its events that counts on each side; 0: it was not there."""
     changed: dict[str, list[Any]]
-    events: list[Told]
+    events: list[HistoryEvent]
     """What happened in between."""
 
 
@@ -70,7 +70,7 @@ def _diff(aggregate: str, named: str, first: str, second: str, **given: Any) -> 
     invocation = Invocation.of(given)
     try:
         before, after = _Until(first), _Until(second)
-    except Refused as error:
+    except ToolRefused as error:
         raise click.UsageError(str(error)) from error
     records = _events(invocation, aggregate, named)
     if not records:
@@ -78,7 +78,7 @@ def _diff(aggregate: str, named: str, first: str, second: str, **given: Any) -> 
     old, new = before.of(records), after.of(records)
     pairs = differing(row_after(aggregate, old) or {}, row_after(aggregate, new) or {})
     between = [_told(aggregate, step) for step in steps(aggregate, records) if step.record in new[len(old) :]]
-    found = Difference(
+    found = AggregateDifference(
         aggregate=aggregate,
         id=named,
         between=[old[-1].seq if old else 0, new[-1].seq if new else 0],
@@ -110,14 +110,14 @@ class _Until:
 
 def _events(invocation: Invocation, aggregate: str, named: str) -> list[EventRecord]:
     """Every event of one thing, as the server tells them."""
-    with Server.of(invocation.context, invocation.workspace) as server:
+    with RemoteServer.of(invocation.context, invocation.workspace) as server:
         rows = server.client.history.iterate(limit=500, aggregate=aggregate, aggregate_id=named)
         return [codec.decode_record(bytes(row.event)) for row in rows]
 
 
-def _told(aggregate: str, step: Step) -> Told:
+def _told(aggregate: str, step: EventChange) -> HistoryEvent:
     record = step.record
-    return Told(
+    return HistoryEvent(
         seq=record.seq,
         event_type=record.event_type,
         recorded_at=_time(record.time_ms),
@@ -145,7 +145,7 @@ def _time(time_ms: int) -> dt.datetime:
     return dt.datetime.fromtimestamp(time_ms / 1_000, dt.UTC)
 
 
-def _print_event(told: Told) -> None:
+def _print_event(told: HistoryEvent) -> None:
     when = told.recorded_at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     output.done(f"{told.seq}  {when}  {told.event_type}  by {told.actor}, command {told.command_id}")
     _print_changes(told.changed)

@@ -12,7 +12,7 @@ from mpoperator.mending import mend
 from mpoperator.moving import bring_in as import_segment
 from mpoperator.moving import export as export_segment
 from mpoperator.moving import restore as restore_log
-from mpoperator.running import Answer, command
+from mpoperator.running import ToolResult, command
 from mpoperator.settings import read_settings
 from mpoperator.signatures import list_checkpoints
 from mpoperator.verifying import verify_stream
@@ -48,7 +48,7 @@ _KEYS = click.Option(
         "mpctl log verify --against archive",
     ],
 )
-async def verify(first: int, last: int | None, deep: bool, against: str | None, wait: float) -> Answer:
+async def verify(first: int, last: int | None, deep: bool, against: str | None, wait: float) -> ToolResult:
     """Check hash, link, position and count of every commit; name the first that is wrong.
 
     With --from the commit before is taken as believed. Exits with 8 when something is wrong.
@@ -65,7 +65,7 @@ async def verify(first: int, last: int | None, deep: bool, against: str | None, 
     click.Option(["--signed"], is_flag=True, help="Accept no checkpoint without a signature."),
     examples=["mpctl log checkpoints", "mpctl log checkpoints --public-key kept-elsewhere.pub --signed --json"],
 )
-async def checkpoints(key_files: tuple[Path, ...], signed: bool) -> Answer:
+async def checkpoints(key_files: tuple[Path, ...], signed: bool) -> ToolResult:
     """List the checkpoints, check that each agrees with the chain, and verify its signature.
 
     Exits with 8 when a checkpoint is wrong or its signature does not verify.
@@ -89,7 +89,7 @@ _FOLDER = click.Argument(["folder"], metavar="DIR", type=click.Path(file_okay=Fa
     _FOLDER,
     examples=["mpctl log export ./segment", "mpctl log export --from 1 --to 1000000 ./segment-1 --json"],
 )
-async def export(first: int, last: int | None, key_files: tuple[Path, ...], folder: Path) -> Answer:
+async def export(first: int, last: int | None, key_files: tuple[Path, ...], folder: Path) -> ToolResult:
     """Seal a stretch of the log in a folder: its commits, compressed, and a manifest that says what they must be.
 
     Whole commits are exported: those that hold the events asked for. Exits with 8 when they do not verify.
@@ -98,7 +98,7 @@ async def export(first: int, last: int | None, key_files: tuple[Path, ...], fold
 
 
 @command(log, "import", _RESUME, _AS_IT_WAS, _FOLDER, examples=["mpctl log import ./segment"])
-async def bring_in(folder: Path, resume: bool, as_it_was: bool) -> Answer:
+async def bring_in(folder: Path, resume: bool, as_it_was: bool) -> ToolResult:
     """Write a segment into an empty shard, after everything in it is verified. Stop the kernels first.
 
     The log goes on in a new epoch: cursors and fencing tokens of what came after the segment are refused.
@@ -116,7 +116,7 @@ async def bring_in(folder: Path, resume: bool, as_it_was: bool) -> Answer:
     _AS_IT_WAS,
     examples=["mpctl log restore --from archive", "mpctl log restore --from archive --resume"],
 )
-async def restore(origin: str, resume: bool, as_it_was: bool) -> Answer:
+async def restore(origin: str, resume: bool, as_it_was: bool) -> ToolResult:
     """Rebuild a lost log stream, bit by bit, from the archive in PostgreSQL. Stop the kernels first.
 
     What the archive had not seen yet is lost. So the log goes on in a new epoch: cursors and fencing tokens from the
@@ -129,7 +129,7 @@ async def restore(origin: str, resume: bool, as_it_was: bool) -> Answer:
 
 
 @command(log, "mend", _FOLDER, examples=["mpctl log mend ./kept"])
-async def mend_(folder: Path) -> Answer:
+async def mend_(folder: Path) -> ToolResult:
     """Put back a log in which something stands that no kernel wrote. Services may go on: they halted, and wait.
 
     Seals everything before it in DIR, writes down beside it what stood behind, makes the stream anew from the seal, and

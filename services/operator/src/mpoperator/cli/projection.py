@@ -10,7 +10,7 @@ from mpviews import VIEWS
 from mpoperator.building import compare_builds, drop_builds, list_builds, roll_back, switch_builds
 from mpoperator.places import milliseconds, read_moment
 from mpoperator.rebuilding import Goal, rebuild_projections
-from mpoperator.running import Answer, command
+from mpoperator.running import ToolResult, command
 from mpoperator.settings import read_settings
 
 
@@ -30,7 +30,7 @@ def _names(name: str) -> Sequence[str]:
 
 
 @command(projection, "builds", examples=["mpctl projection builds", "mpctl projection builds --json"])
-async def builds_() -> Answer:
+async def builds_() -> ToolResult:
     """List every build of every projection: what serves, is filled, is kept; and what halted, where and why."""
     return await list_builds(read_settings())
 
@@ -57,7 +57,7 @@ async def builds_() -> Answer:
 )
 async def rebuild(
     name: str, rate: float | None, processes: int | None, to_seq: int | None, to_time: str | None, label: str | None
-) -> Answer:
+) -> ToolResult:
     """Fill new tables from the log while the old ones serve. Stopped half-way, it goes on where it was.
 
     Once filled, projectors keep them up to date until you switch. With --to-seq or --to-time: how things were then.
@@ -81,7 +81,7 @@ async def rebuild(
     click.Option(["--first"], type=click.IntRange(0), default=10, help="Differences to tell in full.  [default: 10]"),
     examples=["mpctl projection compare work", "mpctl projection compare all --json"],
 )
-async def compare(name: str, build: int | None, first: int) -> Answer:
+async def compare(name: str, build: int | None, first: int) -> ToolResult:
     """Compare a build with the one that serves, row by row, at the same event. Exits with 8 when they differ.
 
     The build is brought to exactly the event at which the serving tables are read; nobody is held up.
@@ -97,13 +97,13 @@ async def compare(name: str, build: int | None, first: int) -> Answer:
     _BEHIND,
     examples=["mpctl projection switch work", "mpctl projection switch all"],
 )
-async def switch(name: str, build: int | None, behind: bool) -> Answer:
+async def switch(name: str, build: int | None, behind: bool) -> ToolResult:
     """Let a build serve: one transaction, in which no query fails. What served before is kept for going back."""
     return await switch_builds(read_settings(), _names(name), build, behind=behind)
 
 
 @command(projection, "rollback", _ONE, _BEHIND, examples=["mpctl projection rollback work"])
-async def rollback(name: str, behind: bool) -> Answer:
+async def rollback(name: str, behind: bool) -> ToolResult:
     """Let the build serve again that was replaced last."""
     return await roll_back(read_settings(), _names(name), behind=behind)
 
@@ -114,6 +114,6 @@ async def rollback(name: str, behind: bool) -> Answer:
     click.Argument(["what"], metavar="NAME[@BUILD]|LABEL"),
     examples=["mpctl projection drop work@2", "mpctl projection drop work", "mpctl projection drop half_year"],
 )
-async def drop(what: str) -> Answer:
+async def drop(what: str) -> ToolResult:
     """Remove builds that do not serve: one, all of a projection, or all that were made under a label."""
     return await drop_builds(read_settings(), what)

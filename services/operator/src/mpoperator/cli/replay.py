@@ -10,7 +10,7 @@ from mpoperator.bisecting import bisect_checkpoints, bisect_states, bisect_trace
 from mpoperator.dumping import dump as dump_state
 from mpoperator.dumping import trace as trace_states
 from mpoperator.replaying import replay as replay_log
-from mpoperator.running import Answer, command
+from mpoperator.running import ToolResult, command
 from mpoperator.settings import read_settings
 
 
@@ -29,7 +29,7 @@ _SEQ = click.IntRange(1)
     click.Option(["--to", "last"], type=_SEQ, metavar="SEQ", help="Last event.  [default: the head]"),
     examples=["mpctl replay verify", "mpctl replay verify --from-snapshot --json"],
 )
-async def verify(from_snapshot: bool, last: int | None) -> Answer:
+async def verify(from_snapshot: bool, last: int | None) -> ToolResult:
     """Fold the log with the kernel's own core; at every checkpoint the recorded state root must be reached.
 
     Exits with 8 and names the checkpoint when it is not.
@@ -87,7 +87,7 @@ async def trace(first: int, last: int | None, out: Path | None) -> None:
         "mpctl replay bisect --trace trace.jsonl.gz --json",
     ],
 )
-async def bisect(dumps: tuple[Path, ...], traced: Path | None, snapshot: bool) -> Answer:
+async def bisect(dumps: tuple[Path, ...], traced: Path | None, snapshot: bool) -> ToolResult:
     """Find the first event after which this build's fold differs from another's: the field and both values.
 
     The other side is a trace, dumps or the stored snapshot; without any, the state roots recorded at checkpoints.

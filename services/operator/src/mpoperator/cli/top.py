@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from mpclient.cli.output import out
 
-from mpoperator.running import Answer, command
+from mpoperator.running import ToolResult, command
 from mpoperator.settings import read_settings
 from mpoperator.top.watching import look, watch
 
@@ -25,7 +25,7 @@ _alone = click.Group()
     ),
     examples=["mpctl top", "mpctl top --once", "mpctl top --json | jq .projections"],
 )
-async def watching(once: bool, interval: float) -> Answer | None:
+async def watching(once: bool, interval: float) -> ToolResult | None:
     """Show what happens now: who leads, what is decided, what lags, what waits, who listens. Ctrl-C ends it.
 
     Rates are between two samples. What cannot be reached is shown as a dash, and said to be unknown. With --json, or

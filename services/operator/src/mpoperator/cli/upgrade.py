@@ -6,7 +6,7 @@ import click
 from mpclient.cli.context import Asked
 from mpschema import levels
 
-from mpoperator.running import Answer, command
+from mpoperator.running import ToolResult, command
 from mpoperator.settings import read_settings
 from mpoperator.upgrading import finalize_upgrade, look_at_upgrade
 
@@ -17,7 +17,7 @@ def upgrade() -> None:
 
 
 @command(upgrade, "status", examples=["mpctl upgrade status", "mpctl upgrade status --json | jq .obstacles"])
-async def status() -> Answer:
+async def status() -> ToolResult:
     """Show the log's feature level, which level each service reads, and what keeps the log from being raised.
 
     Every service whose operations address is known is asked (MP_SERVICES, or what mpd wrote). Changes nothing.
@@ -46,7 +46,7 @@ async def status() -> Answer:
         "mpctl upgrade finalize --without kernel-3",
     ],
 )
-async def finalize(to: int, without: tuple[str, ...], url: str | None, token: str | None) -> Answer:
+async def finalize(to: int, without: tuple[str, ...], url: str | None, token: str | None) -> ToolResult:
     """Raise the log's feature level: from then on what came with it may be recorded. There is no way back.
 
     Refused while a service reads less, or does not answer. A build that reads less halts at the log from then on.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mpoperator.cluster import Cluster
-from mpoperator.doctor.report import Check, ok, unknown, warning
+from mpoperator.doctor.report import DoctorCheck, ok, unknown, warning
 from mpoperator.top.sampling import Figures
 
 _REPEATS_WARN, _REPEATS_SHARE = 1_000, 0.5
@@ -13,7 +13,7 @@ _FAULT = "grep turn.fault in that kernel's log, and report what it shows: the li
 _OVERSIZED = "the client splits it: context/operations/limits.md names the sizes"
 
 
-async def count_checks(cluster: Cluster) -> list[Check]:
+async def count_checks(cluster: Cluster) -> list[DoctorCheck]:
     """Of every kernel and gateway whose operations address is known."""
     checks = []
     for name, url in cluster.settings.services.items():
@@ -27,7 +27,7 @@ async def count_checks(cluster: Cluster) -> list[Check]:
     return checks
 
 
-def judge_kernel(name: str, figures: Figures) -> Check:
+def judge_kernel(name: str, figures: Figures) -> DoctorCheck:
     """Faults of the kernel, and repeats that are more than a client's lost answers."""
     faults, repeats = figures.total("mp_kernel_faults_total"), figures.total("mp_kernel_repeats_total")
     decided = figures.total("mp_kernel_commands_total")
@@ -39,7 +39,7 @@ def judge_kernel(name: str, figures: Figures) -> Check:
     return ok(name, f"{detail}, no fault")
 
 
-def judge_gateway(name: str, figures: Figures) -> Check:
+def judge_gateway(name: str, figures: Figures) -> DoctorCheck:
     """Commands and bodies that were refused because no commit could hold them."""
     lines = figures.values.get("mp_gateway_batch_lines_total{code=too_large}", 0.0)
     requests = sum(v for k, v in figures.values.items() if k.startswith("mp_gateway_requests_total") and "=413" in k)

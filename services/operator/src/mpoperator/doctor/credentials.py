@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError
 
 from mpoperator.cluster import WAIT_SECONDS, Cluster
-from mpoperator.doctor.report import Check, ok, problem, unknown
+from mpoperator.doctor.report import DoctorCheck, ok, problem, unknown
 
 _PAGE = "see context/operations/credentials.md"
 _OPEN = "asks for a credential: no: whoever reaches it may do everything"
@@ -28,13 +28,13 @@ _MENDS = {
 }
 
 
-async def credential_checks(cluster: Cluster) -> list[Check]:
+async def credential_checks(cluster: Cluster) -> list[DoctorCheck]:
     """Of each server that answers us: what it answers a stranger."""
     asked = await asyncio.gather(_nats(cluster), _redis(cluster), _postgres(cluster))
     return [_judged(name, found) for name, found in zip(_MENDS, asked, strict=True)]
 
 
-def _judged(name: str, found: bool | None) -> Check:
+def _judged(name: str, found: bool | None) -> DoctorCheck:
     label = f"credential {name}"
     if found is None:
         return unknown(label, "the server does not answer us; whether it asks is not known", because=name)

@@ -9,7 +9,7 @@ from mpbus.database import is_direct
 from mpprojector.adapters.migrations import GATEWAY, PROJECTOR, WEBHOOKS, SchemaMismatch, migrations, require_current
 
 from mpoperator.cluster import Cluster
-from mpoperator.doctor.report import Check, ok, problem, unknown
+from mpoperator.doctor.report import DoctorCheck, ok, problem, unknown
 
 _APPLIED = "SELECT number, name, sha256 FROM mp.schema_migrations ORDER BY number"
 _ROLES = """
@@ -43,7 +43,7 @@ _ARCHIVE = ("log_commits", "log_events")
 _DURABLE = ("fsync", "full_page_writes")
 
 
-async def database_checks(cluster: Cluster) -> list[Check]:
+async def database_checks(cluster: Cluster) -> list[DoctorCheck]:
     """Everything about the database; later checks are left out where an earlier one makes them void."""
     if cluster.database is None:
         dsn = cluster.settings.postgres_owner_dsn or cluster.settings.postgres_dsn
@@ -53,13 +53,13 @@ async def database_checks(cluster: Cluster) -> list[Check]:
     checks = [await _durable(cluster, cluster.database), await _schema(cluster, cluster.database)]
     if checks[-1].state == "problem":
         return checks
-    looks: tuple[Callable[[Cluster, asyncpg.Connection], Awaitable[list[Check]]], ...] = (_roles, _rows, _grants)
+    looks: tuple[Callable[[Cluster, asyncpg.Connection], Awaitable[list[DoctorCheck]]], ...] = (_roles, _rows, _grants)
     for look in looks:
         checks += await look(cluster, cluster.database)
     return checks
 
 
-async def _durable(cluster: Cluster, database: asyncpg.Connection) -> Check:
+async def _durable(cluster: Cluster, database: asyncpg.Connection) -> DoctorCheck:
     off = [name for name in _DURABLE if await database.fetchval("SELECT current_setting($1)", name) != "on"]
     version = await database.fetchval("SELECT current_setting('server_version')")
     if off:
@@ -69,7 +69,7 @@ async def _durable(cluster: Cluster, database: asyncpg.Connection) -> Check:
     return ok("postgres", f"answers {way}, version {version}")
 
 
-async def _schema(cluster: Cluster, database: asyncpg.Connection) -> Check:
+async def _schema(cluster: Cluster, database: asyncpg.Connection) -> DoctorCheck:
     mend = cluster.migrate
     try:
         await require_current(database)
@@ -85,7 +85,7 @@ async def _schema(cluster: Cluster, database: asyncpg.Connection) -> Check:
     return ok("schema", f"{len(ours)} migrations, the newest {max(ours.values(), key=lambda m: m.number).name}")
 
 
-async def _roles(cluster: Cluster, database: asyncpg.Connection) -> list[Check]:
+async def _roles(cluster: Cluster, database: asyncpg.Connection) -> list[DoctorCheck]:
     rows = {row["rolname"]: row for row in await database.fetch(_ROLES, [PROJECTOR, GATEWAY, WEBHOOKS])}
     checks = []
     for role in (PROJECTOR, GATEWAY, WEBHOOKS):
@@ -106,7 +106,7 @@ async def _roles(cluster: Cluster, database: asyncpg.Connection) -> list[Check]:
     return checks
 
 
-async def _rows(cluster: Cluster, database: asyncpg.Connection) -> list[Check]:
+async def _rows(cluster: Cluster, database: asyncpg.Connection) -> list[DoctorCheck]:
     """Row-level security on every table that holds tenants' rows."""
     tables = [row for row in await database.fetch(_TABLES) if row["tenant"]]
     policies = await database.fetch(_POLICIES)
@@ -125,7 +125,7 @@ async def _rows(cluster: Cluster, database: asyncpg.Connection) -> list[Check]:
     return checks or [ok("rows", f"row-level security is forced on {len(tables)} tables")]
 
 
-async def _grants(cluster: Cluster, database: asyncpg.Connection) -> list[Check]:
+async def _grants(cluster: Cluster, database: asyncpg.Connection) -> list[DoctorCheck]:
     checks = []
     for row in await database.fetch(_WRITES, GATEWAY):
         statement = f"REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON mp.{row['relname']} FROM {GATEWAY}, PUBLIC"

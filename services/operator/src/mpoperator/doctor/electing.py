@@ -7,12 +7,11 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from mpbus.reader import Commit, LogReader
-from mpkernel.ports import Log
+from mpbus.reader import Commit, Log, LogReader
 from mpschema.system import LeaderElected, LineSurvived, LineTried
 
 from mpoperator.cluster import Cluster
-from mpoperator.doctor.report import Check, follows, ok, problem, warning
+from mpoperator.doctor.report import DoctorCheck, follows, ok, problem, warning
 
 WINDOW_MINUTES = 10
 WARNS, FAILS = 6, 30
@@ -35,7 +34,7 @@ class Election:
     silence_ms: int
 
 
-async def election_checks(cluster: Cluster, head: Commit) -> list[Check]:
+async def election_checks(cluster: Cluster, head: Commit) -> list[DoctorCheck]:
     """Elections of late, the time that is recorded, and each kernel's own word on its clock and its lease."""
     assert cluster.nc is not None
     now = time.time()
@@ -51,7 +50,7 @@ async def election_checks(cluster: Cluster, head: Commit) -> list[Check]:
     return checks + await _own_words(cluster)
 
 
-async def tried_line(log: Log, head: Commit) -> Check | None:
+async def tried_line(log: Log, head: Commit) -> DoctorCheck | None:
     """The line that leaders came no further than, while it has no outcome; None where there is none."""
     last: LineTried | None = None
     processes: set[str] = set()
@@ -107,7 +106,7 @@ async def _first_of(log: Log, last: Commit) -> Commit:
     return found
 
 
-def judge_elections(shard: str, recent: list[Election]) -> Check:
+def judge_elections(shard: str, recent: list[Election]) -> DoctorCheck:
     """How many there were in the window."""
     count = len(recent)
     detail = f"{count} in the last {WINDOW_MINUTES} minutes"
@@ -117,7 +116,7 @@ def judge_elections(shard: str, recent: list[Election]) -> Check:
     return warning("elections", detail, why) if count >= WARNS else ok("elections", detail)
 
 
-def judge_jump(election: Election) -> Check:
+def judge_jump(election: Election) -> DoctorCheck:
     """Everything that was due in a long silence passed at its end."""
     when = dt.datetime.fromtimestamp(election.time_ms / 1_000, dt.UTC).isoformat(timespec="seconds")
     days = election.silence_ms / 1_000 / 86_400
@@ -133,7 +132,7 @@ def _jumped(election: Election, now: float) -> bool:
     return election.silence_ms > JUMP_SECONDS * 1_000 and _age(election, now) < _JUMP_SHOWN_SECONDS
 
 
-async def _own_words(cluster: Cluster) -> list[Check]:
+async def _own_words(cluster: Cluster) -> list[DoctorCheck]:
     """What kernels say of their clocks and of the lease's keepers; nothing where both are well."""
     checks = []
     for name, url in cluster.settings.services.items():

@@ -12,11 +12,11 @@ from redis.exceptions import RedisError
 
 from mpoperator.cluster import GONE, Cluster, cluster
 from mpoperator.doctor import counting, credentials, database, folding, leading, log, machine, servers, streams, tail
-from mpoperator.doctor.report import Check, Report, State, follows, unknown
+from mpoperator.doctor.report import DoctorCheck, DoctorReport, State, follows, unknown
 from mpoperator.errors import said
 from mpoperator.settings import OperatorSettings
 
-_LOOKS: tuple[tuple[str, str, Callable[[Cluster], Awaitable[list[Check]]]], ...] = (
+_LOOKS: tuple[tuple[str, str, Callable[[Cluster], Awaitable[list[DoctorCheck]]]], ...] = (
     ("nats", "nats", servers.nats_checks),
     ("redis", "redis", servers.redis_checks),
     ("credential servers", "nats", credentials.credential_checks),
@@ -39,20 +39,20 @@ _DOOR_CLOSED = "the door is closed"
 """How a gateway's concern begins that lets nobody in whom it does not know."""
 
 
-async def examine(settings: OperatorSettings, *, strict: bool) -> Report:
+async def examine(settings: OperatorSettings, *, strict: bool) -> DoctorReport:
     """Look at everything. With `strict`, warnings and what is not known count as problems."""
-    checks: list[Check] = []
+    checks: list[DoctorCheck] = []
     async with cluster(settings) as found:
         for name, server, look in _LOOKS:
             checks += await _looked(name, server, look, found)
         checks += machine.disk_checks(found) + machine.secret_checks(found)
-    report = Report.of(deduced(checks))
+    report = DoctorReport.of(deduced(checks))
     return report if not strict or not (report.warnings or report.unknown) else _strict(report.checks)
 
 
 async def _looked(
-    name: str, server: str, look: Callable[[Cluster], Awaitable[list[Check]]], found: Cluster
-) -> list[Check]:
+    name: str, server: str, look: Callable[[Cluster], Awaitable[list[DoctorCheck]]], found: Cluster
+) -> list[DoctorCheck]:
     """One look. A server that goes away meanwhile is itself a finding, and so is a log that nobody can read."""
     try:
         return await look(found)
@@ -62,7 +62,7 @@ async def _looked(
         return [unknown(name, f"could not be looked at: {said(error)}", because=server)]
 
 
-def deduced(checks: list[Check]) -> list[Check]:
+def deduced(checks: list[DoctorCheck]) -> list[DoctorCheck]:
     """The same, where what no kernel does follows from the line of a kernel: where none of them is well.
 
     A gateway's door is closed while it cannot read the log to its end, as without NATS. What rests on the whole log
@@ -78,7 +78,7 @@ def deduced(checks: list[Check]) -> list[Check]:
     return [follows(check, check.because or causes.get(check.name, "")) for check in checks]
 
 
-def _waiting(checks: list[Check]) -> list[Check]:
+def _waiting(checks: list[DoctorCheck]) -> list[DoctorCheck]:
     """The same, where nobody is told to mend by itself what follows from a log that is not whole."""
     states = {check.name: check.state for check in checks}
     mending, log_state = states.get(tail.MENDING, State.OK), states.get(tail.LOG, State.OK)
@@ -90,16 +90,16 @@ def _waiting(checks: list[Check]) -> list[Check]:
     return [_waits(check, half) if half and _would_lead(check) else check for check in waiting]
 
 
-def _would_lead(check: Check) -> bool:
+def _would_lead(check: DoctorCheck) -> bool:
     """Whether what mends it has a kernel lead, which on half a log goes on where something is missing."""
     of_kernels = check.name == "leader" or check.name.startswith("service kernel-")
     return of_kernels and check.state is State.PROBLEM and not check.because
 
 
-def _waits(check: Check, cause: str) -> Check:
+def _waits(check: DoctorCheck, cause: str) -> DoctorCheck:
     return replace(check, because=cause, mend=tail.waits_for(cause) if cause and check.mend else check.mend)
 
 
-def _strict(checks: list[Check]) -> Report:
+def _strict(checks: list[DoctorCheck]) -> DoctorReport:
     lenient = {State.WARNING, State.UNKNOWN}
-    return Report.of(replace(c, state=State.PROBLEM) if c.state in lenient else c for c in checks)
+    return DoctorReport.of(replace(c, state=State.PROBLEM) if c.state in lenient else c for c in checks)

@@ -10,7 +10,7 @@ from mpschema.registry import EVENTS
 from mpviews import VIEWS
 
 from mpoperator.cluster import Cluster
-from mpoperator.doctor.report import Check, follows, ok, problem, unknown, warning
+from mpoperator.doctor.report import DoctorCheck, follows, ok, problem, unknown, warning
 from mpoperator.doctor.tail import LOG, newest, only_then
 
 _PROJECTIONS = """
@@ -28,7 +28,7 @@ _MOVING = ("filling", "following")
 """Phases of builds that do not serve yet."""
 
 
-async def projection_checks(cluster: Cluster) -> list[Check]:
+async def projection_checks(cluster: Cluster) -> list[DoctorCheck]:
     """Of each projection that serves."""
     if cluster.database is None:
         return [unknown("projections", "PostgreSQL does not answer", because="postgres")]
@@ -55,7 +55,7 @@ async def _head(cluster: Cluster) -> Commit | None:
         return None
 
 
-async def event_type_checks(cluster: Cluster) -> list[Check]:
+async def event_type_checks(cluster: Cluster) -> list[DoctorCheck]:
     """The event types that stand in the archive."""
     if cluster.database is None:
         return [unknown("event types", "PostgreSQL, where the archive is, does not answer", because="postgres")]
@@ -70,7 +70,7 @@ async def event_type_checks(cluster: Cluster) -> list[Check]:
     return [ok("event types", f"this build knows all {len(rows)} that are archived")]
 
 
-async def _one(cluster: Cluster, row: asyncpg.Record, end: int | None, filled: set[int]) -> Check:
+async def _one(cluster: Cluster, row: asyncpg.Record, end: int | None, filled: set[int]) -> DoctorCheck:
     name, at = f"projection {row['name']}", row["position"]
     if row["state"] == "halted":
         return judge_halt(row["name"], at, str(row["error"]))
@@ -95,7 +95,7 @@ async def _one(cluster: Cluster, row: asyncpg.Record, end: int | None, filled: s
     return ok(name, detail)
 
 
-def judge_halt(projection: str, at: int, error: str) -> Check:
+def judge_halt(projection: str, at: int, error: str) -> DoctorCheck:
     """What a projection that halted needs: by the kind of its error it is the log, and not the projection."""
     name, detail = f"projection {projection}", f"halted after event {at:,}: {error}"
     rebuild = f"mpctl projection rebuild {projection}"
@@ -125,7 +125,7 @@ def _being_filled(rows: list[asyncpg.Record], name: str) -> set[int]:
     return {row["version"] for row in rows if row["name"] == name and row["phase"] in _MOVING}
 
 
-def _build(row: asyncpg.Record) -> Check:
+def _build(row: asyncpg.Record) -> DoctorCheck:
     """A build that does not serve yet: it hurts nobody, and must not be forgotten."""
     name, at = f"build {row['name']} {row['build']}", row["position"]
     if row["state"] == "halted":

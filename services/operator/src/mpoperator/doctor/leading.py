@@ -14,7 +14,7 @@ from nats.js.errors import NotFoundError
 from mpoperator.access import HOLDER
 from mpoperator.cluster import Cluster
 from mpoperator.doctor.electing import election_checks
-from mpoperator.doctor.report import Check, follows, ok, problem, unknown, warning
+from mpoperator.doctor.report import DoctorCheck, follows, ok, problem, unknown, warning
 from mpoperator.doctor.tail import LOG, MENDING, beyond, ends_seen, judge_tail
 from mpoperator.leases import Holder, deciding_holder, holder_in_redis
 
@@ -27,7 +27,7 @@ _TOOL = (
 )
 
 
-async def leader_checks(cluster: Cluster) -> list[Check]:
+async def leader_checks(cluster: Cluster) -> list[DoctorCheck]:
     """Who holds the lease, and what the newest commit says."""
     checks = _judge(cluster, await deciding_holder(cluster), await holder_in_redis(cluster))
     if cluster.nc is None:
@@ -52,7 +52,7 @@ async def leader_checks(cluster: Cluster) -> list[Check]:
     return checks
 
 
-def _judge(cluster: Cluster, right: Holder, turn: Holder | None) -> list[Check]:
+def _judge(cluster: Cluster, right: Holder, turn: Holder | None) -> list[DoctorCheck]:
     """Who leads is who holds the lease in JetStream. Another's key in Redis only slows a change down."""
     if cluster.nc is None:
         return [unknown("leader", "nobody says who holds the lease: NATS does not answer", because="nats")]
@@ -70,7 +70,7 @@ def _judge(cluster: Cluster, right: Holder, turn: Holder | None) -> list[Check]:
     return checks
 
 
-def judge_holder(holder: str) -> Check:
+def judge_holder(holder: str) -> DoctorCheck:
     """Whether who holds the lease can lead: a tool of ours holds it so that nobody does."""
     if not holder.startswith(HOLDER):
         return ok("leader", f"{holder} holds the lease")
@@ -78,7 +78,7 @@ def judge_holder(holder: str) -> Check:
     return follows(warning("leader", detail, _TOOL), MENDING)
 
 
-async def _progress(cluster: Cluster) -> Check:
+async def _progress(cluster: Cluster) -> DoctorCheck:
     """Commands that wait while nothing moves are a leader that hangs. What only waits for its discard moves."""
     before = await _work(cluster)
     for _ in range(_LOOKS):

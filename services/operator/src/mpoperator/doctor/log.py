@@ -8,7 +8,7 @@ from mpschema import subjects
 from mpschema.codec import LevelTooHigh
 
 from mpoperator.cluster import Cluster
-from mpoperator.doctor.report import Check, follows, ok, problem, unknown
+from mpoperator.doctor.report import DoctorCheck, follows, ok, problem, unknown
 from mpoperator.doctor.tail import MENDING
 
 _LOOKED_AT = 64
@@ -16,7 +16,7 @@ _LOOKED_AT = 64
 _MEND = "mpctl log mend ./kept (see context/operations/foreign-message.md)"
 
 
-async def log_checks(cluster: Cluster) -> list[Check]:
+async def log_checks(cluster: Cluster) -> list[DoctorCheck]:
     """The newest commits, each against the one before it."""
     if cluster.nc is None:
         return [unknown("log chain", "NATS does not answer", because="nats")]

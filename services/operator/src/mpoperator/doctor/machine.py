@@ -13,7 +13,7 @@ from mpbus.vitals import OK
 from mpd.shapes import flaws_in, remedy
 
 from mpoperator.cluster import Cluster
-from mpoperator.doctor.report import Check, follows, ok, problem, unknown, warning
+from mpoperator.doctor.report import DoctorCheck, follows, ok, problem, unknown, warning
 from mpoperator.doctor.tail import LOG, only_then
 
 _SECRETS = ("pepper", "token_key", "webhook_key")
@@ -28,7 +28,7 @@ _FREE_WARNS_BYTES = 2 << 30
 _FREE_FAILS_BYTES = 256 << 20
 
 
-async def service_checks(cluster: Cluster) -> list[Check]:
+async def service_checks(cluster: Cluster) -> list[DoctorCheck]:
     """Whether each service is ready, by its own word."""
     services = cluster.settings.services
     if not services:
@@ -40,7 +40,7 @@ async def service_checks(cluster: Cluster) -> list[Check]:
     return checks
 
 
-def judge_service(cluster: Cluster, name: str, url: str, facts: dict[str, object] | None) -> Check:
+def judge_service(cluster: Cluster, name: str, url: str, facts: dict[str, object] | None) -> DoctorCheck:
     """What a service's own word means; None where it says nothing."""
     label = f"service {name}"
     if facts is None:
@@ -80,7 +80,7 @@ def _mend_of(cluster: Cluster, name: str, facts: dict[str, object]) -> str:
     )
 
 
-def _concerns(name: str, facts: dict[str, object] | None) -> list[Check]:
+def _concerns(name: str, facts: dict[str, object] | None) -> list[DoctorCheck]:
     """What a service that does its work wants somebody to see to."""
     told = {} if facts is None or "halted_by" in facts else facts.get("concerns")
     mend = "see the line of that name here, and context/operations/readiness.md"
@@ -95,7 +95,7 @@ def _repeats(concern: str) -> str:
     return " ".join(concern.split()[:2]) if concern.startswith("projection ") else ""
 
 
-def disk_checks(cluster: Cluster) -> list[Check]:
+def disk_checks(cluster: Cluster) -> list[DoctorCheck]:
     """Room on the disk, where it is this machine's."""
     folder = cluster.settings.data_dir
     if folder is None or not folder.exists():
@@ -109,7 +109,7 @@ def disk_checks(cluster: Cluster) -> list[Check]:
     ]
 
 
-def secret_checks(cluster: Cluster) -> list[Check]:
+def secret_checks(cluster: Cluster) -> list[DoctorCheck]:
     """Files with secrets, where they are on this machine."""
     folder = cluster.settings.secrets_dir
     if folder is None or not folder.exists():
@@ -141,7 +141,7 @@ def _files(secrets: Path, data: Path | None) -> Iterator[Path]:
             yield data / name
 
 
-def _open_to_others(path: Path, mode: int) -> Iterator[Check]:
+def _open_to_others(path: Path, mode: int) -> Iterator[DoctorCheck]:
     found = stat.S_IMODE(path.stat().st_mode)
     if found & 0o077 and not _mounted_read_only(path):
         detail = f"{path} has mode {found:04o}: others may use it"

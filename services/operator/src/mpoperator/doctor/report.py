@@ -11,7 +11,7 @@ from mpclient.cli.exits import Exit
 from rich.table import Table
 from rich.text import Text
 
-from mpoperator.running import Answer
+from mpoperator.running import ToolResult
 
 
 class State(enum.StrEnum):
@@ -26,7 +26,7 @@ class State(enum.StrEnum):
 _STYLES = {State.OK: "green", State.WARNING: "yellow", State.PROBLEM: "bold red", State.UNKNOWN: "magenta"}
 
 
-class Check(msgspec.Struct, frozen=True, omit_defaults=True):
+class DoctorCheck(msgspec.Struct, frozen=True, omit_defaults=True):
     """One thing looked at."""
 
     name: str
@@ -38,32 +38,32 @@ class Check(msgspec.Struct, frozen=True, omit_defaults=True):
     """The line that says why, where this one only follows from it."""
 
 
-def ok(name: str, detail: str) -> Check:
+def ok(name: str, detail: str) -> DoctorCheck:
     """As it should be."""
-    return Check(name, State.OK, detail)
+    return DoctorCheck(name, State.OK, detail)
 
 
-def warning(name: str, detail: str, mend: str = "") -> Check:
+def warning(name: str, detail: str, mend: str = "") -> DoctorCheck:
     """Works, and will not for ever."""
-    return Check(name, State.WARNING, detail, mend)
+    return DoctorCheck(name, State.WARNING, detail, mend)
 
 
-def problem(name: str, detail: str, mend: str) -> Check:
+def problem(name: str, detail: str, mend: str) -> DoctorCheck:
     """Not as it should be."""
-    return Check(name, State.PROBLEM, detail, mend)
+    return DoctorCheck(name, State.PROBLEM, detail, mend)
 
 
-def unknown(name: str, why: str, mend: str = "", *, because: str = "") -> Check:
+def unknown(name: str, why: str, mend: str = "", *, because: str = "") -> DoctorCheck:
     """Could not be looked at."""
-    return Check(name, State.UNKNOWN, why, mend, because)
+    return DoctorCheck(name, State.UNKNOWN, why, mend, because)
 
 
-def follows(check: Check, cause: str) -> Check:
+def follows(check: DoctorCheck, cause: str) -> DoctorCheck:
     """The same line, which follows from another."""
     return msgspec.structs.replace(check, because=cause)
 
 
-class Report(Answer, frozen=True, kw_only=True):
+class DoctorReport(ToolResult, frozen=True, kw_only=True):
     """Everything that was looked at. What follows from another line is counted as that, and as nothing else."""
 
     healthy: bool
@@ -71,10 +71,10 @@ class Report(Answer, frozen=True, kw_only=True):
     warnings: int
     unknown: int
     following: int
-    checks: list[Check]
+    checks: list[DoctorCheck]
 
     @classmethod
-    def of(cls, checks: Iterable[Check]) -> Report:
+    def of(cls, checks: Iterable[DoctorCheck]) -> DoctorReport:
         """A report of these checks, in their order."""
         listed = _reasoned(list(checks))
         causes = [check for check in listed if not check.because]
@@ -110,7 +110,7 @@ class Report(Answer, frozen=True, kw_only=True):
         output.out().print(Text(self.told(), style="bold"))
 
 
-def folded(checks: list[Check]) -> list[Check]:
+def folded(checks: list[DoctorCheck]) -> list[DoctorCheck]:
     """As told to a person: behind a cause one line, which names everything that follows from it."""
     told = []
     for check in checks:
@@ -122,7 +122,7 @@ def folded(checks: list[Check]) -> list[Check]:
     return told
 
 
-def _reasoned(checks: list[Check]) -> list[Check]:
+def _reasoned(checks: list[DoctorCheck]) -> list[DoctorCheck]:
     """Lines with their first cause. It is one only where it stands here and is not well: else a line is its own."""
     bad = {check.name: check.because for check in checks if check.state is not State.OK}
     roots = [(check, _root(bad, check.because)) for check in checks]
@@ -136,7 +136,7 @@ def _root(bad: dict[str, str], name: str) -> str:
     return found
 
 
-def _table(checks: list[Check]) -> Table:
+def _table(checks: list[DoctorCheck]) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False)
     for column in ("state", "name"):
         table.add_column(column, no_wrap=True)
@@ -150,7 +150,7 @@ def _table(checks: list[Check]) -> Table:
     return table
 
 
-def _text(check: Check) -> str:
+def _text(check: DoctorCheck) -> str:
     return check.detail + (f"  -> {check.mend}" if check.mend else "")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from mpoperator.cluster import Cluster, Stopwatch
-from mpoperator.doctor.report import Check, ok, problem, unknown, warning
+from mpoperator.doctor.report import DoctorCheck, ok, problem, unknown, warning
 
 NATS_NEEDED = (2, 14)
 """Taking over resets a consumer, which 2.14 brought."""
@@ -25,7 +25,7 @@ _SYNC = "set `jetstream { sync_interval: always }` in nats-server's configuratio
 _CLOCK = "timedatectl set-ntp true"
 
 
-async def nats_checks(cluster: Cluster) -> list[Check]:
+async def nats_checks(cluster: Cluster) -> list[DoctorCheck]:
     """Of nats-server."""
     if cluster.nc is None:
         return [problem("nats", cluster.errors["nats"], cluster.mend_server("nats"))]
@@ -41,7 +41,7 @@ async def nats_checks(cluster: Cluster) -> list[Check]:
     return found
 
 
-async def redis_checks(cluster: Cluster) -> list[Check]:
+async def redis_checks(cluster: Cluster) -> list[DoctorCheck]:
     """Of Redis, which keeps the lease where there is one."""
     if cluster.settings.redis_url is None:
         return [unknown("redis", cluster.errors["redis"])]
@@ -50,7 +50,7 @@ async def redis_checks(cluster: Cluster) -> list[Check]:
     return [ok("redis", "answers")]
 
 
-async def clock_checks(cluster: Cluster) -> list[Check]:
+async def clock_checks(cluster: Cluster) -> list[DoctorCheck]:
     """How far the servers' clocks are from this machine's."""
     checks = []
     for name, read in (("nats", _nats_time), ("postgres", _postgres_time), ("redis", _redis_time)):
@@ -64,7 +64,7 @@ async def clock_checks(cluster: Cluster) -> list[Check]:
     return checks
 
 
-def judge_skew(name: str, seconds: float) -> Check:
+def judge_skew(name: str, seconds: float) -> DoctorCheck:
     """What a clock that is so far ahead of this machine's means."""
     detail = f"{seconds:+.3f} s from this machine's"
     if abs(seconds) > SKEW_FAILS_SECONDS:
@@ -74,7 +74,7 @@ def judge_skew(name: str, seconds: float) -> Check:
     return ok(name, detail)
 
 
-def judge_room(name: str, used: int, limit: int, what: str, mend: str) -> Check:
+def judge_room(name: str, used: int, limit: int, what: str, mend: str) -> DoctorCheck:
     """How full something is, in bytes."""
     share = used / limit if limit else 1.0
     detail = f"{used / 1e6:,.0f} of {limit / 1e6:,.0f} MB {what} ({share:.0%})"
@@ -83,7 +83,7 @@ def judge_room(name: str, used: int, limit: int, what: str, mend: str) -> Check:
     return warning(name, detail, mend) if share > FULL_WARNS else ok(name, detail)
 
 
-def _version(version: object) -> Check:
+def _version(version: object) -> DoctorCheck:
     numbers = re.search(r"(\d+)\.(\d+)[.\w-]*", str(version))
     if numbers is None:
         return unknown("nats", f"says it is version {version}")
@@ -95,7 +95,7 @@ def _version(version: object) -> Check:
     return ok("nats", f"answers, version {numbers[0]}")
 
 
-def _sync(varz: dict[str, Any]) -> Iterator[Check]:
+def _sync(varz: dict[str, Any]) -> Iterator[DoctorCheck]:
     config = varz.get("jetstream", {}).get("config")
     if config is None:
         yield problem("nats sync", "JetStream is not enabled", "add `jetstream {}` to nats-server's configuration")
@@ -106,7 +106,7 @@ def _sync(varz: dict[str, Any]) -> Iterator[Check]:
         yield problem("nats sync", f"every {seconds:g} s: answered commands can be lost in a crash", _SYNC)
 
 
-def _storage(varz: dict[str, Any]) -> Iterator[Check]:
+def _storage(varz: dict[str, Any]) -> Iterator[DoctorCheck]:
     jetstream = varz.get("jetstream", {})
     limit = jetstream.get("config", {}).get("max_storage", 0)
     used = jetstream.get("stats", {}).get("storage", 0)
@@ -115,7 +115,7 @@ def _storage(varz: dict[str, Any]) -> Iterator[Check]:
         yield judge_room("nats storage", used, limit, "of JetStream's storage are used", mend)
 
 
-async def _account_limit(cluster: Cluster) -> Check:
+async def _account_limit(cluster: Cluster) -> DoctorCheck:
     info = await cluster.api("INFO")
     limit, used = info.get("limits", {}).get("max_storage", -1), info.get("storage", 0)
     if limit <= 0:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from mpbus.accounts import ABOUT_US, NOBODYS_ACCOUNT, STREAMS_ACCOUNT
 from mpbus.connect import shows_who_it_is
-from mpbus.errors import Denied
+from mpbus.errors import PermissionsViolation
 from mpbus.ingest import ingest_of
 from mpbus.streams import COMMAND_BYTES_MAX, COMMAND_MESSAGES_MAX, INTAKE_CONSUMER, SNAPSHOT_STREAM, intake_consumer
 from mpbus.streams import command_stream as command_config
@@ -19,7 +19,7 @@ from nats.aio.client import Client
 from nats.js import api
 
 from mpoperator.cluster import WAIT_SECONDS, Cluster
-from mpoperator.doctor.report import Check, follows, ok, problem, unknown, warning
+from mpoperator.doctor.report import DoctorCheck, follows, ok, problem, unknown, warning
 from mpoperator.doctor.tail import LOG, MENDING, newest, only_then
 
 _PAGE = "see context/operations/credentials.md"
@@ -45,7 +45,7 @@ _BACKLOG_WARNS = 0.5
 _FEED_LAG_WARNS = 10_000
 
 
-async def stream_checks(cluster: Cluster) -> list[Check]:
+async def stream_checks(cluster: Cluster) -> list[DoctorCheck]:
     """Of every stream of the shard, and of the intake's consumer."""
     if cluster.nc is None:
         return [unknown("streams", "NATS does not answer", because="nats")]
@@ -75,7 +75,7 @@ async def _consumers_of(cluster: Cluster, name: str) -> int:
     return int(info["state"]["consumer_count"]) if info else 0
 
 
-def judge_readers(counts: dict[str, int], mend: str) -> Check:
+def judge_readers(counts: dict[str, int], mend: str) -> DoctorCheck:
     """How many consumers streams have: NATS gives each no more than so many, and whoever comes then reads nothing."""
     many = {name: count for name, count in counts.items() if count >= _CONSUMERS_MAX * _CONSUMERS_WARN}
     each = ", ".join(f"{count:,} consumers of {name}" for name, count in (many or counts).items())
@@ -87,14 +87,14 @@ def judge_readers(counts: dict[str, int], mend: str) -> Check:
     return told("readers", f"{detail}: beyond that {', and '.join(lost)}", mend)
 
 
-async def _apart(nc: Client) -> Check:
+async def _apart(nc: Client) -> DoctorCheck:
     """Whether the streams are in another account than we are: in the same one, who may read may delete."""
     name, mend = "streams apart", f"let nats-server read the accounts that `mpd keys --dir DIR` makes; {_PAGE}"
     if not shows_who_it_is(nc):
         return ok(name, "NATS asks nobody who they are")
     try:
         answer = msgspec.json.decode((await nc.request(ABOUT_US, b"", timeout=WAIT_SECONDS)).data)
-    except Denied:
+    except PermissionsViolation:
         return problem(name, f"NATS refuses {ABOUT_US}: its users are older than this release", mend)
     account = str(answer["data"].get("account", NOBODYS_ACCOUNT))
     if account in (NOBODYS_ACCOUNT, STREAMS_ACCOUNT):
@@ -102,7 +102,7 @@ async def _apart(nc: Client) -> Check:
     return ok(name, f"we are in the account {account}, the streams in another")
 
 
-async def intake_checks(cluster: Cluster) -> list[Check]:
+async def intake_checks(cluster: Cluster) -> list[DoctorCheck]:
     """Of the command stream's consumer, and of what waits there."""
     name = subjects.command_stream(cluster.shard)
     info = await cluster.stream(name) if cluster.nc else None
@@ -114,7 +114,7 @@ async def intake_checks(cluster: Cluster) -> list[Check]:
     return [_consumer(cluster, consumer), _backlog(info)]
 
 
-async def feed_checks(cluster: Cluster) -> list[Check]:
+async def feed_checks(cluster: Cluster) -> list[DoctorCheck]:
     """How far the feed is behind the log."""
     name = subjects.feed_stream(cluster.shard)
     info = await cluster.stream(name) if cluster.nc else None
@@ -144,7 +144,7 @@ def _log_config(shard: str, info: dict[str, Any] | None) -> api.StreamConfig:
     return log_config(shard, 1, ingest, also_plain=subjects.log_subject(shard) in heard)
 
 
-def _ingest(cluster: Cluster, config: api.StreamConfig) -> Check:
+def _ingest(cluster: Cluster, config: api.StreamConfig) -> DoctorCheck:
     """Whether the log listens where nobody can guess. The place itself is shown to nobody."""
     name, plain = "log ingest", subjects.log_subject(cluster.shard)
     if plain not in (config.subjects or ()):
@@ -156,7 +156,7 @@ def _ingest(cluster: Cluster, config: api.StreamConfig) -> Check:
     return warning(name, detail, f"`{mend}`, once the log is at feature level 3 (`mpctl upgrade finalize`)")
 
 
-def _missing(cluster: Cluster, name: str) -> Check:
+def _missing(cluster: Cluster, name: str) -> DoctorCheck:
     mend = cluster.module("mpbus provision")
     lost = name == subjects.log_stream(cluster.shard)
     if lost:
@@ -164,7 +164,7 @@ def _missing(cluster: Cluster, name: str) -> Check:
     return follows(problem(f"stream {name}", "does not exist", mend), MENDING if lost else "")
 
 
-def _settings(cluster: Cluster, config: api.StreamConfig, info: dict[str, Any]) -> Check:
+def _settings(cluster: Cluster, config: api.StreamConfig, info: dict[str, Any]) -> DoctorCheck:
     name, found = str(config.name), info["config"]
     wanted = _UNLIMITED | {key: _plain(value) for key, value in config.as_dict().items() if key != "num_replicas"}
     wrong = [key for key, value in sorted(wanted.items()) if not _same(found.get(key), value)]
@@ -184,7 +184,7 @@ def _mend_settings(cluster: Cluster, name: str, wrong: set[str], replicas: int) 
     return f"stop the kernels and gateways, then: `nats stream rm -f {name} && {again}`"
 
 
-async def _copies(cluster: Cluster, name: str, info: dict[str, Any]) -> Check:
+async def _copies(cluster: Cluster, name: str, info: dict[str, Any]) -> DoctorCheck:
     """A log of several copies wants them all; several nodes want several copies."""
     label, copies = f"copies {name}", int(info["config"]["num_replicas"])
     peers = (info.get("cluster") or {}).get("replicas") or []
@@ -197,7 +197,7 @@ async def _copies(cluster: Cluster, name: str, info: dict[str, Any]) -> Check:
     return judge_copies(label, copies, await _nodes(cluster, info), mend)
 
 
-def judge_copies(name: str, copies: int, nodes: int | None, mend: str) -> Check:
+def judge_copies(name: str, copies: int, nodes: int | None, mend: str) -> DoctorCheck:
     """Whether a stream has the copies that so many nodes allow."""
     if nodes is None:
         return unknown(name, f"{copies}; how many nodes there are is not known: set MP_NATS_MONITOR_URL")
@@ -214,7 +214,7 @@ async def _nodes(cluster: Cluster, info: dict[str, Any]) -> int | None:
     return int(size) if size else None
 
 
-def _consumer(cluster: Cluster, info: dict[str, Any]) -> Check:
+def _consumer(cluster: Cluster, info: dict[str, Any]) -> DoctorCheck:
     wanted = {key: value for key, value in intake_consumer().as_dict().items() if value}
     found = info["config"]
     wrong = [key for key, value in sorted(wanted.items()) if not _same(found.get(key), _plain(value))]
@@ -228,7 +228,7 @@ def _consumer(cluster: Cluster, info: dict[str, Any]) -> Check:
     )
 
 
-def _backlog(info: dict[str, Any]) -> Check:
+def _backlog(info: dict[str, Any]) -> DoctorCheck:
     messages, size = info["state"]["messages"], info["state"]["bytes"]
     share = max(messages / COMMAND_MESSAGES_MAX, size / COMMAND_BYTES_MAX)
     detail = f"{messages:,} messages wait ({share:.0%} of what fits)"

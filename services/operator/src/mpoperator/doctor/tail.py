@@ -16,9 +16,9 @@ from mpschema import subjects
 from mpschema.codec import MalformedCommit
 from nats.js.errors import NotFoundError
 
-from mpoperator.archive import Archive
+from mpoperator.archive import CommitArchive
 from mpoperator.cluster import Cluster
-from mpoperator.doctor.report import Check, follows, ok, problem, unknown
+from mpoperator.doctor.report import DoctorCheck, follows, ok, problem, unknown
 from mpoperator.errors import ServerGone
 from mpoperator.marks import Mark, read_mark
 
@@ -49,7 +49,7 @@ def waits_for(line: str) -> str:
     return f"wait for the line `{line}` here: what the log lost may stand here alone"
 
 
-async def mending_checks(cluster: Cluster) -> list[Check]:
+async def mending_checks(cluster: Cluster) -> list[DoctorCheck]:
     """Of a mending that was begun."""
     if cluster.nc is None:
         return [unknown(MENDING, "NATS does not answer", because="nats")]
@@ -66,7 +66,7 @@ async def mending_checks(cluster: Cluster) -> list[Check]:
     return [judge_mending(mark, head.position.seq if head else 0)]
 
 
-def judge_mending(mark: Mark | None, end: int | None) -> Check:
+def judge_mending(mark: Mark | None, end: int | None) -> DoctorCheck:
     """What a mark means beside a log with that end; None where its end cannot be read."""
     if mark is None:
         return ok(MENDING, "no mending was begun")
@@ -90,7 +90,7 @@ async def ends_seen(cluster: Cluster) -> list[Seen]:
     """How far the archive and the feed go. Asked before the log is: it may grow meanwhile."""
     found = []
     try:
-        if cluster.database is not None and (row := await Archive(cluster.database).newest()):
+        if cluster.database is not None and (row := await CommitArchive(cluster.database).newest()):
             found.append(Seen("the archive", row[1]))
     except DRIVER_ERRORS:
         pass  # Lines of the database say it.
@@ -128,7 +128,7 @@ async def _fed(cluster: Cluster, seen: Seen, head: Commit | None) -> bool:
     return ours and (head is None or there.get(HASH_HEADER, "") == head.hash)
 
 
-def judge_tail(end: int, lost: Sequence[Seen]) -> Check | None:
+def judge_tail(end: int, lost: Sequence[Seen]) -> DoctorCheck | None:
     """What it means that somebody saw more of the log than there is; None where nobody did."""
     if not lost:
         return None

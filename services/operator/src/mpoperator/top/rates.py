@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from mpviews.standing import Told, standing
+from mpviews.standing import BuildRow, standing
 
 from mpoperator.top.sampling import Sample
-from mpoperator.top.screen import Projection, Screen, Service
+from mpoperator.top.screen import Projection, Screen, ServiceStatus
 
 _SLOW = "mp_gateway_streams_ended_total{reason=slow}"
 
@@ -40,13 +40,13 @@ def screen_of(shard: str, before: Sample, now: Sample) -> Screen:
         redis=now.redis,
         projections=projections,
         halted=[each.name for each in projections or () if each.state == "halted"],
-        services=[Service(name=name, state=_state(ready)) for name, ready in now.ready.items()],
+        services=[ServiceStatus(name=name, state=_state(ready)) for name, ready in now.ready.items()],
         unknown=now.unknown,
     )
 
 
 def _projection(row: dict[str, Any], head: int | None) -> Projection:
-    told = Told(**{field.name: row[field.name] for field in fields(Told)})
+    told = BuildRow(**{field.name: row[field.name] for field in fields(BuildRow)})
     stands = standing(told, head)
     return Projection(
         name=str(row["name"]) if row["phase"] == "serving" else f"{row['name']} {row['build']} {row['phase']}",

@@ -14,7 +14,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mpoperator.running import Answer
+from mpoperator.running import ToolResult
 
 _BARS = "▁▂▃▄▅▆▇█"
 _SERVICE_STYLES = {"ready": "green", "not ready": "yellow", "away": "bold red", "unowned": "bold red"}
@@ -34,7 +34,7 @@ class Projection(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""
 
 
-class Service(msgspec.Struct, frozen=True, kw_only=True):
+class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One service by its own word."""
 
     name: str
@@ -42,7 +42,7 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     """`ready`, `not ready` or `away`."""
 
 
-class Screen(Answer, frozen=True, kw_only=True):
+class Screen(ToolResult, frozen=True, kw_only=True):
     """Everything that moves, with rates between two samples. What is None is not known; `unknown` says why."""
 
     shard: str
@@ -71,7 +71,7 @@ class Screen(Answer, frozen=True, kw_only=True):
     redis: bool | None
     projections: list[Projection] | None
     halted: list[str]
-    services: list[Service]
+    services: list[ServiceStatus]
     unknown: list[str]
 
     @property

@@ -13,7 +13,7 @@ Row = tuple[tuple[Any, ...], str]
 """A row's key, and the digest of its other columns."""
 
 
-class Difference(msgspec.Struct, frozen=True, kw_only=True):
+class RowDifference(msgspec.Struct, frozen=True, kw_only=True):
     """A row that is not the same in both."""
 
     table: str
@@ -24,7 +24,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     """For a changed row: each column that differs, with the value that serves and the new one, as text."""
 
 
-class TableCompared(msgspec.Struct, kw_only=True):
+class TableComparison(msgspec.Struct, kw_only=True):
     """How much of a table is the same."""
 
     table: str
@@ -33,7 +33,7 @@ class TableCompared(msgspec.Struct, kw_only=True):
     missing: int = 0
     surplus: int = 0
     changed: int = 0
-    first: list[Difference] = []
+    first: list[RowDifference] = []
 
     @property
     def different(self) -> int:
@@ -43,12 +43,12 @@ class TableCompared(msgspec.Struct, kw_only=True):
 
 async def compare_table(
     old: asyncpg.Connection, new: asyncpg.Connection, table: Table, schemas: tuple[str, str], first: int
-) -> TableCompared:
+) -> TableComparison:
     """Compare a table of two builds; each connection is in a transaction that sees the one state it is to be read at.
 
     `schemas` are those of the serving build and of the other. The first so many differences are told in full.
     """
-    found = TableCompared(table=table.name)
+    found = TableComparison(table=table.name)
     ours, theirs = _rows(old, schemas[0], table), _rows(new, schemas[1], table)
     left, right = await anext(ours, None), await anext(theirs, None)
     while left is not None or right is not None:
@@ -58,7 +58,7 @@ async def compare_table(
             if len(found.first) < first:
                 key = (left or right or ((),))[0] if kind != "surplus" else (right or ((),))[0]
                 columns = await _columns(old, new, table, schemas, key) if kind == "changed" else {}
-                found.first.append(Difference(table=table.name, key=list(key), kind=kind, columns=columns))
+                found.first.append(RowDifference(table=table.name, key=list(key), kind=kind, columns=columns))
         if kind != "surplus":
             found.rows += 1
             left = await anext(ours, None)

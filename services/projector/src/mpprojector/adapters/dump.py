@@ -14,7 +14,7 @@ from mpprojector.adapters.postgres import connect, translated
 async def dump_tables(dsn: str, schema: str = "mp", names: Collection[str] = VIEWS) -> Dump:
     """Every row of these projections' tables, as `rows.fresh_fold` gives them. For a role that sees all rows.
 
-    Reads one state of the database. Raises `Unavailable`.
+    Reads one state of the database. Raises `ProjectionsUnavailable`.
     """
     tables = [table for name in names for table in VIEWS[name].tables]
     connection = await connect(dsn, "mpprojector dump")

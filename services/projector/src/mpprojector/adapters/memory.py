@@ -9,7 +9,7 @@ from mpviews.changes import View
 from mpviews.fold import Batch
 from mpviews.rows import Rows, apply
 
-from mpprojector.ports import SERVING, Deposed, Lease, ReadModel, Report
+from mpprojector.ports import SERVING, OwnershipLost, ProjectionLease, ProjectionStatus, ReadModel
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class _Entry:
     owner: str | None = None
     epoch: int = 0
     lease_until: float = 0.0
-    report: Report | None = None
+    report: ProjectionStatus | None = None
 
 
 class MemoryStore:
@@ -34,7 +34,7 @@ class MemoryStore:
 class MemoryReadModel:
     """One projection's rows, for one owner (`ports.ReadModel`)."""
 
-    def __init__(self, store: MemoryStore, lease: Lease) -> None:
+    def __init__(self, store: MemoryStore, lease: ProjectionLease) -> None:
         self._store = store
         self._lease = lease
 
@@ -42,11 +42,11 @@ class MemoryReadModel:
         """All rows of the batch and the position after it, or nothing."""
         entry = self._store.entries[self._lease.name]
         if entry.epoch != self._lease.epoch:
-            raise Deposed(f"{self._lease.name} has another owner than epoch {self._lease.epoch}")
+            raise OwnershipLost(f"{self._lease.name} has another owner than epoch {self._lease.epoch}")
         if entry.position == batch.position:
             return
         if entry.position != batch.after:
-            raise Deposed(f"{self._lease.name} is not at {batch.after.stream_seq} any more")
+            raise OwnershipLost(f"{self._lease.name} is not at {batch.after.stream_seq} any more")
         self._store.rows = apply(self._store.rows, batch)
         self._store.entries[self._lease.name] = replace(entry, position=batch.position)
 
@@ -55,7 +55,7 @@ class MemoryReadModel:
 
 
 class MemoryLedger:
-    """Who owns which projection (`ports.Ledger`), by the clock it is given (seconds)."""
+    """Who owns which projection (`ports.ProjectionLedger`), by the clock it is given (seconds)."""
 
     def __init__(self, store: MemoryStore, clock: Callable[[], float], *, lease_seconds: float = 5.0) -> None:
         self._store = store
@@ -71,7 +71,7 @@ class MemoryLedger:
         """Every view has its one entry here."""
         return {}
 
-    async def claim(self, node: str, holding: int) -> list[Lease]:
+    async def claim(self, node: str, holding: int) -> list[ProjectionLease]:
         """Own what nobody owns any more, up to this node's fair share."""
         self._present(node)
         room = max(0, self._share() - holding)
@@ -82,7 +82,7 @@ class MemoryLedger:
         self._present(node)
         return max(0, holding - self._share())
 
-    async def renew(self, node: str, reports: Sequence[Report]) -> set[str]:
+    async def renew(self, node: str, reports: Sequence[ProjectionStatus]) -> set[str]:
         """Hold the leases on, and say how each projection fares."""
         self._present(node)
         owned = set()
@@ -94,7 +94,7 @@ class MemoryLedger:
                 owned.add(lease.title)
         return owned
 
-    async def release(self, node: str, leases: Sequence[Lease]) -> None:
+    async def release(self, node: str, leases: Sequence[ProjectionLease]) -> None:
         """Give leases back."""
         for lease in leases:
             entry = self._store.entries[lease.name]
@@ -105,7 +105,7 @@ class MemoryLedger:
         """This node works no more."""
         self._store.nodes.pop(node, None)
 
-    async def open(self, lease: Lease, view: View) -> ReadModel:
+    async def open(self, lease: ProjectionLease, view: View) -> ReadModel:
         """The projection's rows, for their owner."""
         assert view.name == lease.name
         return MemoryReadModel(self._store, lease)
@@ -128,8 +128,8 @@ class MemoryLedger:
         free = [name for name, entry in entries.items() if entry.owner is None or entry.lease_until < self._clock()]
         return sorted(free, key=lambda name: entries[name].position.seq)
 
-    def _taken(self, name: str, node: str) -> Lease:
+    def _taken(self, name: str, node: str) -> ProjectionLease:
         entry = self._store.entries[name]
         taken = replace(entry, owner=node, epoch=entry.epoch + 1, lease_until=self._end())
         self._store.entries[name] = taken
-        return Lease(name, entry.version, 1, taken.epoch, SERVING, entry.position)
+        return ProjectionLease(name, entry.version, 1, taken.epoch, SERVING, entry.position)

@@ -8,7 +8,7 @@ import asyncpg
 from mpbus.database import DRIVER_ERRORS, Connector
 from mpbus.postgres import why_away, why_unavailable
 
-from mpprojector.ports import NotWritable, Unavailable
+from mpprojector.ports import NotWritable, ProjectionsUnavailable
 
 _Y2000_MS = 946_684_800_000
 _CONNECT_SECONDS = 5
@@ -30,7 +30,7 @@ SESSION = {
 
 
 async def connect(dsn: str, name: str, *, command_seconds: float = COMMAND_SECONDS) -> asyncpg.Connection:
-    """One connection, named in `pg_stat_activity`. Times are integers in milliseconds. Raises `Unavailable`."""
+    """One connection, named in `pg_stat_activity`. Times are whole milliseconds. Raises `ProjectionsUnavailable`."""
     with asked():
         connection = await Connector(
             dsn,
@@ -48,16 +48,16 @@ async def connect(dsn: str, name: str, *, command_seconds: float = COMMAND_SECON
 
 @contextlib.contextmanager
 def asked() -> Iterator[None]:
-    """Every error of the driver as `Unavailable`: no rows are written here whose projection could halt for them."""
+    """Every error of the driver as `ProjectionsUnavailable`: nothing written here could halt a projection."""
     try:
         yield
     except DRIVER_ERRORS as error:
-        raise Unavailable(why_unavailable(error)) from error
+        raise ProjectionsUnavailable(why_unavailable(error)) from error
 
 
 @contextlib.contextmanager
 def translated(*, migrated: bool = False) -> Iterator[None]:
-    """The database's errors as `Unavailable` (the world) or `NotWritable` (the rows); see `why_away`."""
+    """The database's errors as `ProjectionsUnavailable` (the world) or `NotWritable` (the rows); see `why_away`."""
     try:
         yield
     except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError) as error:
@@ -67,7 +67,7 @@ def translated(*, migrated: bool = False) -> Iterator[None]:
             raise NotWritable("a value does not fit its column") from error
         if (reason := why_away(error, migrated=migrated)) is None:
             raise
-        raise Unavailable(reason) from error
+        raise ProjectionsUnavailable(reason) from error
 
 
 def _micros(time_ms: int) -> tuple[int]:

@@ -14,7 +14,7 @@ from mpviews.changes import View
 from mpprojector.adapters.migrations import MEND, SchemaMismatch, require_current
 from mpprojector.adapters.postgres import asked, connect
 from mpprojector.adapters.postgres_model import PostgresReadModel
-from mpprojector.ports import Lease, ReadModel, Report, Unavailable
+from mpprojector.ports import ProjectionLease, ProjectionStatus, ProjectionsUnavailable, ReadModel
 
 _KNOWN = """
 SELECT name, version FROM mp.projections
@@ -83,7 +83,7 @@ WHERE p.name = r.name AND p.build = r.build AND p.owner_epoch = r.owner_epoch AN
 
 
 class PostgresLedger:
-    """The ledger over one connection of its own (`ports.Ledger`). Every method raises `Unavailable`."""
+    """`ports.ProjectionLedger` over one connection of its own. Every method raises `ProjectionsUnavailable`."""
 
     def __init__(self, dsn: str, *, lease_seconds: float = 5.0) -> None:
         self._dsn = dsn
@@ -101,10 +101,10 @@ class PostgresLedger:
                 await require_current(connection)
                 known = {(row["name"], row["version"]) for row in await connection.fetch(_KNOWN, names)}
         except SchemaMismatch as error:  # Not yet: who deploys us migrates, too.
-            raise Unavailable(str(error)) from error
+            raise ProjectionsUnavailable(str(error)) from error
         for view in views:
             if (view.name, view.version) not in known:
-                raise Unavailable(f"there are no tables for version {view.version} of {view.name}: {MEND}")
+                raise ProjectionsUnavailable(f"there are no tables for version {view.version} of {view.name}: {MEND}")
         self._names, self._versions = names, versions
 
     async def strangers(self) -> dict[str, int]:
@@ -114,7 +114,7 @@ class PostgresLedger:
             rows = await connection.fetch(_STRANGERS, self._names, self._versions)
         return {row["name"]: row["version"] for row in rows}
 
-    async def claim(self, node: str, holding: int) -> list[Lease]:
+    async def claim(self, node: str, holding: int) -> list[ProjectionLease]:
         """Own what nobody owns any more, up to this node's fair share."""
         connection = await self._connected()
         leases = []
@@ -126,7 +126,7 @@ class PostgresLedger:
                 leases += [lease] if lease else []
         return leases
 
-    async def take(self, node: str, name: str, build: int, *, from_anyone: bool = False) -> Lease | None:
+    async def take(self, node: str, name: str, build: int, *, from_anyone: bool = False) -> ProjectionLease | None:
         """Own one build, whatever it is for; None while somebody else does, unless it may be taken `from_anyone`."""
         connection = await self._connected()
         with asked():
@@ -135,7 +135,9 @@ class PostgresLedger:
             row = await connection.fetchrow(_ONE, name, build)
             return await self._take(connection, node, *row) if row else None
 
-    async def _take(self, connection: asyncpg.Connection, node: str, name: str, build: int, epoch: int) -> Lease | None:
+    async def _take(
+        self, connection: asyncpg.Connection, node: str, name: str, build: int, epoch: int
+    ) -> ProjectionLease | None:
         """Raise the epoch of a build that is free for this node, after the sessions of its last owner are ended."""
         if not await connection.fetchval(_FREE, name, build, epoch, node):
             return None
@@ -144,7 +146,7 @@ class PostgresLedger:
         if row is None:
             return None
         at = LogPosition(row["stream_seq"], row["position"], row["hash"])
-        return Lease(name, row["version"], build, row["owner_epoch"], row["tables"], at)
+        return ProjectionLease(name, row["version"], build, row["owner_epoch"], row["tables"], at)
 
     async def excess(self, node: str, holding: int) -> int:
         """How many projections more than its fair share a node holds."""
@@ -152,7 +154,7 @@ class PostgresLedger:
         with asked():
             return max(0, holding - await self._share(connection, node))
 
-    async def renew(self, node: str, reports: Sequence[Report]) -> set[str]:
+    async def renew(self, node: str, reports: Sequence[ProjectionStatus]) -> set[str]:
         """Hold the leases on, and say how each projection fares. Returns the titles still owned."""
         connection = await self._connected()
         owned = [report.lease for report in reports]
@@ -164,7 +166,7 @@ class PostgresLedger:
             rows = await connection.fetch(_RENEW, node, self._lease_seconds, *columns)
         return {titles[row["name"], row["build"]] for row in rows}
 
-    async def release(self, node: str, leases: Sequence[Lease]) -> None:
+    async def release(self, node: str, leases: Sequence[ProjectionLease]) -> None:
         """Give leases back."""
         connection = await self._connected()
         with asked():
@@ -176,7 +178,7 @@ class PostgresLedger:
         with asked():
             await connection.execute(_FORGET, node)
 
-    async def open(self, lease: Lease, view: View) -> ReadModel:
+    async def open(self, lease: ProjectionLease, view: View) -> ReadModel:
         """The projection's tables, for their owner."""
         return PostgresReadModel(self._dsn, lease, view)
 
@@ -195,5 +197,5 @@ class PostgresLedger:
         return self._connection
 
 
-def _places(leases: Sequence[Lease]) -> list[list[Any]]:
+def _places(leases: Sequence[ProjectionLease]) -> list[list[Any]]:
     return [[getattr(lease, field) for lease in leases] for field in ("name", "build", "epoch")]

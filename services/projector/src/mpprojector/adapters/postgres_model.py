@@ -14,7 +14,7 @@ from mpviews.fold import Batch
 
 from mpprojector.adapters.postgres import connect, translated
 from mpprojector.adapters.postgres_rows import TableWriter
-from mpprojector.ports import Deposed, Lease, NotWritable, Unavailable
+from mpprojector.ports import NotWritable, OwnershipLost, ProjectionLease, ProjectionsUnavailable
 
 _MOVE = """
 UPDATE mp.projections SET position = $5, stream_seq = $6, hash = $7
@@ -34,7 +34,7 @@ def session_name(name: str, build: int, epoch: int) -> str:
 class PostgresReadModel:
     """One build's tables and position, for one owner. Reconnects when it must."""
 
-    def __init__(self, dsn: str, lease: Lease, view: View) -> None:
+    def __init__(self, dsn: str, lease: ProjectionLease, view: View) -> None:
         self._dsn = dsn
         self._lease = lease
         self._writers = {table.name: TableWriter(lease.tables, table) for table in view.tables}
@@ -54,7 +54,7 @@ class PostgresReadModel:
         except (NotWritable, CannotApply) as error:
             await self._check_place(batch, error)
             raise
-        except Unavailable:
+        except ProjectionsUnavailable:
             await self.close()
             raise
 
@@ -95,11 +95,11 @@ class PostgresReadModel:
         return True
 
     async def _check_place(self, batch: Batch, refusal: Exception) -> None:
-        """Rows that do not fit are no wonder where a successor has written since. Raises `Deposed`."""
+        """Rows that do not fit are no wonder where a successor has written since. Raises `OwnershipLost`."""
         if self._connection is not None:
             with translated(migrated=True):
                 if await self._position(self._connection) != batch.after.stream_seq:
-                    raise Deposed(f"{self._lease.title} is not at {batch.after.stream_seq} any more") from refusal
+                    raise OwnershipLost(f"{self._lease.title} is not at {batch.after.stream_seq} any more") from refusal
 
     async def _open(self) -> asyncpg.Connection:
         lease = self._lease
@@ -112,13 +112,13 @@ class PostgresReadModel:
         lease = self._lease
         stream_seq = await connection.fetchval(_WHERE, lease.name, lease.build, lease.epoch)
         if stream_seq is None:
-            raise Deposed(f"{lease.title} has another owner than epoch {lease.epoch}")
+            raise OwnershipLost(f"{lease.title} has another owner than epoch {lease.epoch}")
         return int(stream_seq)
 
     async def _move(self, connection: asyncpg.Connection, batch: Batch) -> None:
         lease = self._lease
         if await connection.execute(_MOVE, *self._place(batch)) != "UPDATE 1":
-            raise Deposed(f"{lease.title} is not at {batch.after.stream_seq} under epoch {lease.epoch} any more")
+            raise OwnershipLost(f"{lease.title} is not at {batch.after.stream_seq} under epoch {lease.epoch} any more")
 
     def _place(self, batch: Batch) -> list[Any]:
         """The parameters of `_MOVE`."""

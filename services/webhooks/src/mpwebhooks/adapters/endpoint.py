@@ -12,10 +12,10 @@ from mpschema.signing import HEADER_ID, HEADER_SIGNATURE, HEADER_TIMESTAMP, sign
 
 from mpwebhooks.adapters.addresses import AddressedTransport, Forbidden
 from mpwebhooks.adapters.names import Names
-from mpwebhooks.ports import Answer, Message, Webhook
+from mpwebhooks.ports import DeliveryResult, Message, WebhookSubscription
 
 ANSWER_BYTES_MAX = 64 * 1024
-_DELIVERED = Answer(delivered=True)
+_DELIVERED = DeliveryResult(delivered=True)
 
 
 class EndpointSender:
@@ -44,19 +44,21 @@ class EndpointSender:
             headers={"user-agent": "ModuPrompt-Webhooks/1", "accept": "*/*", "content-type": MEDIA_TYPE},
         )
 
-    async def send(self, webhook: Webhook, message: Message) -> Answer:
+    async def send(self, webhook: WebhookSubscription, message: Message) -> DeliveryResult:
         """See `ports.Sender`."""
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 return await self._send(webhook, message)
         except Forbidden as error:
-            return Answer(delivered=False, reason=str(error), final=True)
+            return DeliveryResult(delivered=False, reason=str(error), final=True)
         except httpx.ConnectTimeout as error:
-            return Answer(delivered=False, reason=f"the receiver cannot be reached: {error}"[:500])
+            return DeliveryResult(delivered=False, reason=f"the receiver cannot be reached: {error}"[:500])
         except (TimeoutError, httpx.TimeoutException):
-            return Answer(delivered=False, reason=f"the receiver did not answer within {self._timeout_seconds:g} s")
+            return DeliveryResult(
+                delivered=False, reason=f"the receiver did not answer within {self._timeout_seconds:g} s"
+            )
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError) as error:
-            return Answer(
+            return DeliveryResult(
                 delivered=False, reason=f"the receiver cannot be reached: {type(error).__name__}: {error}"[:500]
             )
 
@@ -64,7 +66,7 @@ class EndpointSender:
         """See `ports.Sender`."""
         await self._client.aclose()
 
-    async def _send(self, webhook: Webhook, message: Message) -> Answer:
+    async def _send(self, webhook: WebhookSubscription, message: Message) -> DeliveryResult:
         headers = self._signed(webhook, message, int(time.time()))
         async with self._client.stream("POST", webhook.endpoint, content=message.body, headers=headers) as response:
             if response.is_success:
@@ -72,13 +74,13 @@ class EndpointSender:
                 return _DELIVERED
             status = response.status_code
             if status == HTTPStatus.GONE:
-                return Answer(delivered=False, reason="the receiver answered 410: it is gone", final=True)
+                return DeliveryResult(delivered=False, reason="the receiver answered 410: it is gone", final=True)
             told = " with a redirect, which is not followed" if response.is_redirect else ""
             wanted = _retry_after(response.headers.get("retry-after", ""))
             await _read(response)
-        return Answer(delivered=False, reason=f"the receiver answered {status}{told}", retry_after=wanted)
+        return DeliveryResult(delivered=False, reason=f"the receiver answered {status}{told}", retry_after=wanted)
 
-    def _signed(self, webhook: Webhook, message: Message, now: int) -> dict[str, str]:
+    def _signed(self, webhook: WebhookSubscription, message: Message, now: int) -> dict[str, str]:
         generations = [webhook.generation]
         if webhook.previous_until is not None and webhook.previous_until > now:
             generations.append(webhook.generation - 1)

@@ -9,7 +9,7 @@ from mpschema.registry import EVENTS
 from mpschema.webhook import WORKER
 
 from mpwebhooks.adapters.postgres import Database
-from mpwebhooks.ports import Head, Message, Parked, Restoration, Webhook
+from mpwebhooks.ports import ArchiveHead, Message, Parked, Restoration, WebhookSubscription
 
 _HEAD = "SELECT last_seq, epoch FROM mp.log_commits ORDER BY stream_seq DESC LIMIT 1"
 _BUSY = "SELECT DISTINCT workspace_id FROM mp.log_events WHERE seq > $1 AND seq <= $2"
@@ -41,17 +41,17 @@ ORDER BY seq
 _END = 2**62
 
 
-class Archive:
-    """Reads; it never writes. Every method raises `Unavailable`."""
+class EventArchive:
+    """Reads; it never writes. Every method raises `DeliveriesUnavailable`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def head(self) -> Head:
+    async def head(self) -> ArchiveHead:
         """The last event that is archived."""
         async with self._database.connection() as connection:
             row = await connection.fetchrow(_HEAD)
-        return Head() if row is None else Head(row["last_seq"], row["epoch"])
+        return ArchiveHead() if row is None else ArchiveHead(row["last_seq"], row["epoch"])
 
     async def busy(self, after: int, upto: int) -> set[str]:
         """The workspaces that something happened in after one event and up to another."""
@@ -65,7 +65,7 @@ class Archive:
         records = [codec.decode_record(row["event"]) for row in rows]
         return [Restoration(record.epoch, record.data.at_seq) for record in records]
 
-    async def changed(self, after_seq: int) -> list[tuple[Webhook, list[Parked]]]:
+    async def changed(self, after_seq: int) -> list[tuple[WebhookSubscription, list[Parked]]]:
         """Webhooks that an event after this one changed, oldest change first, with all that is parked of each."""
         async with self._database.connection() as connection, connection.transaction(isolation="repeatable_read"):
             rows = await connection.fetch(_CHANGED, after_seq)
@@ -78,13 +78,13 @@ class Archive:
         webhooks = [_webhook(row) for row in rows]
         return [(webhook, parked.get(webhook.name, [])) for webhook in webhooks]
 
-    async def messages(self, webhook: Webhook, after: int, limit: int) -> list[Message]:
+    async def messages(self, webhook: WebhookSubscription, after: int, limit: int) -> list[Message]:
         """See `ports.Store`."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(_FORWARD, *_told(webhook, after, _END), limit)
         return [_message(row) for row in rows]
 
-    async def next_of(self, webhook: Webhook, key: str, after: int, upto: int) -> Message | None:
+    async def next_of(self, webhook: WebhookSubscription, key: str, after: int, upto: int) -> Message | None:
         """See `ports.Store`."""
         aggregate, _, aggregate_id = key.partition("/")
         async with self._database.connection() as connection:
@@ -92,13 +92,13 @@ class Archive:
         return None if row is None else _message(row)
 
 
-def _webhook(row: Mapping[str, Any]) -> Webhook:
+def _webhook(row: Mapping[str, Any]) -> WebhookSubscription:
     fields = dict(row)
-    return Webhook(**fields | {name: tuple(fields[name]) for name in ("event_types", "aggregates")})
+    return WebhookSubscription(**fields | {name: tuple(fields[name]) for name in ("event_types", "aggregates")})
 
 
 def _told(
-    webhook: Webhook, after: int, upto: int
+    webhook: WebhookSubscription, after: int, upto: int
 ) -> tuple[str, int, int, str, Sequence[str] | None, Sequence[str] | None]:
     """The parameters of `_TOLD`."""
     wanted = webhook.event_types

@@ -8,9 +8,9 @@ import contextlib
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
-from mpwebhooks.adapters.events import Archive
+from mpwebhooks.adapters.events import EventArchive
 from mpwebhooks.adapters.postgres import Database
-from mpwebhooks.ports import Lease, LeaseLost, Place, Restoration, Waiting
+from mpwebhooks.ports import DeliveryPosition, LeaseLost, Restoration, Waiting, WebhookLease
 
 _PRESENT = """
 INSERT INTO mp_webhooks.workers (node, lease_until) VALUES ($1, now() + make_interval(secs => $2))
@@ -112,8 +112,8 @@ FROM {_ENDS} AND waits.parked_seq > back.end_seq
 """The event that parked it is gone: nobody could requeue the key, so it is tried again."""
 
 
-class Positions(Archive):
-    """`ports.Store` on PostgreSQL, and the leases. Every method raises `Unavailable`."""
+class Positions(EventArchive):
+    """`ports.Store` on PostgreSQL, and the leases. Every method raises `DeliveriesUnavailable`."""
 
     def __init__(self, database: Database, lease_seconds: float) -> None:
         super().__init__(database)
@@ -128,13 +128,13 @@ class Positions(Archive):
                 await connection.execute(_REMOVED.format(table))
             return int(await connection.fetchval(_SHARE))
 
-    async def claim(self, node: str, room: int) -> list[Lease]:
+    async def claim(self, node: str, room: int) -> list[WebhookLease]:
         """Own what nobody owns any more, so many at most."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(_CLAIM, node, self._lease_seconds, room)
-        return [Lease(*row) for row in rows]
+        return [WebhookLease(*row) for row in rows]
 
-    async def renew(self, leases: Sequence[tuple[Lease, Place]]) -> set[tuple[str, str]]:
+    async def renew(self, leases: Sequence[tuple[WebhookLease, DeliveryPosition]]) -> set[tuple[str, str]]:
         """Keep these leases and save how far each has come. Returns the names of those that were still ours."""
         columns = _columns(lease for lease, _ in leases)
         positions, epochs = [place.position for _, place in leases], [place.epoch for _, place in leases]
@@ -142,7 +142,7 @@ class Positions(Archive):
             rows = await connection.fetch(_RENEW, *columns, positions, epochs, self._lease_seconds)
         return {(row["workspace_id"], row["webhook_id"]) for row in rows}
 
-    async def release(self, leases: Sequence[Lease]) -> None:
+    async def release(self, leases: Sequence[WebhookLease]) -> None:
         """Give leases back."""
         async with self._database.connection() as connection:
             await connection.execute(_RELEASE, *_columns(leases))
@@ -162,24 +162,26 @@ class Positions(Archive):
                 await connection.execute(statement, *ends)
         return sum(row["moved"] for row in rows)
 
-    async def place(self, lease: Lease) -> Place:
+    async def place(self, lease: WebhookLease) -> DeliveryPosition:
         """See `ports.Store`."""
         async with self._held(lease) as (_, place):
             return place
 
-    async def waiting(self, lease: Lease) -> list[Waiting]:
+    async def waiting(self, lease: WebhookLease) -> list[Waiting]:
         """See `ports.Store`."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(_WAITING, *lease.name)
         return [Waiting(**row) for row in rows]
 
-    async def begin(self, lease: Lease, place: Place) -> None:
+    async def begin(self, lease: WebhookLease, place: DeliveryPosition) -> None:
         """See `ports.Store`."""
         async with self._held(lease) as (connection, _):
             await connection.execute(_MOVE, *lease.name, *_place(place), 0, None)
             await connection.execute(_FORGET_ALL, *lease.name)
 
-    async def advance(self, lease: Lease, place: Place, delivered: int, failed: Sequence[Waiting]) -> None:
+    async def advance(
+        self, lease: WebhookLease, place: DeliveryPosition, delivered: int, failed: Sequence[Waiting]
+    ) -> None:
         """See `ports.Store`."""
         failure = _told(failed[-1]) if failed else None
         async with self._held(lease) as (connection, _):
@@ -187,35 +189,35 @@ class Positions(Archive):
                 await connection.execute(_SAVE, *lease.name, *_saved(failed))
             await connection.execute(_MOVE, *lease.name, *_place(place), delivered, failure)
 
-    async def save(self, lease: Lease, waiting: Waiting, delivered: int) -> None:
+    async def save(self, lease: WebhookLease, waiting: Waiting, delivered: int) -> None:
         """See `ports.Store`."""
         failure = None if delivered else _told(waiting)
         async with self._held(lease) as (connection, place):
             await connection.execute(_SAVE, *lease.name, *_saved([waiting]))
             await connection.execute(_MOVE, *lease.name, *_place(place), delivered, failure)
 
-    async def forget(self, lease: Lease, key: str) -> None:
+    async def forget(self, lease: WebhookLease, key: str) -> None:
         """See `ports.Store`."""
         async with self._held(lease) as (connection, _):
             await connection.execute(_FORGET, *lease.name, key)
 
     @contextlib.asynccontextmanager
-    async def _held(self, lease: Lease) -> AsyncIterator[tuple[Any, Place]]:
+    async def _held(self, lease: WebhookLease) -> AsyncIterator[tuple[Any, DeliveryPosition]]:
         """A transaction under the lease, which nobody can take meanwhile. Raises `LeaseLost`."""
         async with self._database.connection() as connection, connection.transaction():
             row = await connection.fetchrow(_HELD, *lease.name, lease.epoch)
             if row is None:
                 raise LeaseLost(f"webhook {lease.webhook_id} of {lease.workspace_id} has another worker now")
-            yield connection, Place(**row)
+            yield connection, DeliveryPosition(**row)
 
 
-def _columns(leases: Iterable[Lease]) -> tuple[list[str], list[str], list[int]]:
+def _columns(leases: Iterable[WebhookLease]) -> tuple[list[str], list[str], list[int]]:
     listed = list(leases)
     workspaces, webhooks = [lease.workspace_id for lease in listed], [lease.webhook_id for lease in listed]
     return workspaces, webhooks, [lease.epoch for lease in listed]
 
 
-def _place(place: Place) -> tuple[int, int, int]:
+def _place(place: DeliveryPosition) -> tuple[int, int, int]:
     return place.position, place.epoch, place.started_seq
 
 

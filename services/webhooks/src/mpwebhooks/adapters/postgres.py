@@ -8,7 +8,7 @@ import asyncpg
 from mpbus.database import DRIVER_ERRORS, Connector
 from mpbus.postgres import why_away, why_unavailable
 
-from mpwebhooks.ports import NotAnswerable, Unavailable
+from mpwebhooks.ports import DeliveriesUnavailable, NotAnswerable
 
 CONNECTIONS = 6
 COMMAND_SECONDS = 10.0
@@ -34,12 +34,12 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
-        """A connection for a moment. Raises `Unavailable` for what the world does to it, else `NotAnswerable`."""
+        """A connection for a moment. Raises `DeliveriesUnavailable` for what the world does, else `NotAnswerable`."""
         assert self._pool is not None, "the pool is started"
         try:
             async with self._pool.acquire() as connection:
                 yield connection
         except DRIVER_ERRORS as error:
             if reason := why_away(error):
-                raise Unavailable(reason) from error
+                raise DeliveriesUnavailable(reason) from error
             raise NotAnswerable(why_unavailable(error)) from error

@@ -2,14 +2,14 @@
 
 import msgspec
 import structlog
-from mpbus.errors import OutcomeTimeout, Overloaded, Unavailable
+from mpbus.errors import BrokerUnavailable, IntakeFull, OutcomeTimeout
 from mpbus.ids import new_command_id
 from mpbus.producer import CommandProducer
 from mpschema.base import Command
 from mpschema.envelope import CommandEnvelope, Outcome
 from mpschema.webhook import WORKER, ClearKey, ParkKey, PauseWebhook
 
-from mpwebhooks.ports import Waiting, Webhook
+from mpwebhooks.ports import Waiting, WebhookSubscription
 
 _REASON_MAX = 2_000
 _encode = msgspec.json.Encoder().encode
@@ -22,20 +22,20 @@ class KernelRecorder:
     def __init__(self, producer: CommandProducer) -> None:
         self._producer = producer
 
-    async def park(self, webhook: Webhook, waiting: Waiting, seq: int) -> Outcome | None:
+    async def park(self, webhook: WebhookSubscription, waiting: Waiting, seq: int) -> Outcome | None:
         """See `ports.Recorder`."""
         arguments = ParkKey(waiting.key, seq, waiting.reason[:_REASON_MAX], waiting.attempts)
         return await self._submit(webhook, "webhook.park", arguments)
 
-    async def clear(self, webhook: Webhook, key: str) -> Outcome | None:
+    async def clear(self, webhook: WebhookSubscription, key: str) -> Outcome | None:
         """See `ports.Recorder`."""
         return await self._submit(webhook, "webhook.clear", ClearKey(key))
 
-    async def pause(self, webhook: Webhook, reason: str) -> Outcome | None:
+    async def pause(self, webhook: WebhookSubscription, reason: str) -> Outcome | None:
         """See `ports.Recorder`."""
         return await self._submit(webhook, "webhook.pause", PauseWebhook(reason[:_REASON_MAX]))
 
-    async def _submit(self, webhook: Webhook, kind: str, arguments: Command) -> Outcome | None:
+    async def _submit(self, webhook: WebhookSubscription, kind: str, arguments: Command) -> Outcome | None:
         envelope = CommandEnvelope(
             command_id=new_command_id(),
             type=kind,
@@ -46,7 +46,7 @@ class KernelRecorder:
         )
         try:
             outcome = await self._producer.submit(envelope)
-        except (Overloaded, Unavailable, OutcomeTimeout) as error:
+        except (IntakeFull, BrokerUnavailable, OutcomeTimeout) as error:
             log.warning("webhook.not_recorded", command=kind, webhook=webhook.id, reason=str(error))
             return None
         if not outcome.accepted:

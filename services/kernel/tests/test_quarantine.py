@@ -9,8 +9,8 @@ import pytest
 import pytest_asyncio
 from mpcore.engine import turn as turns
 from mpcore.engine.turn import Turn
-from mpkernel.lane import ELECTIONS_BEFORE
 from mpkernel.ports import Unknown
+from mpkernel.quarantine import ELECTIONS_BEFORE
 from mpschema import codec
 from mpschema.rejections import Code
 from mpschema.system import CommandRejected, LineSurvived, LineTried
@@ -74,7 +74,7 @@ async def until_it_fails_or_consumed(place: Place, position: int) -> bool:
 
 
 def lines(result: str) -> float:
-    """Lines that went through the lane of this process, by what came of them."""
+    """Lines that went through the quarantine of this process, by what came of them."""
     return REGISTRY.get_sample_value("mp_kernel_lines_tried_total", {"result": result}) or 0.0
 
 
@@ -97,7 +97,7 @@ async def test_a_line_that_ends_every_process_is_refused_and_named(
     assert died == deaths
     assert lines("refused") == before["refused"] + 1
     told = lines("decided") + lines("refused") - sum(before.values())
-    assert told == len(events(place, LineTried)) - (deaths - ELECTIONS_BEFORE - 1), "who died in the lane told nothing"
+    assert told == len(events(place, LineTried)) - (deaths - ELECTIONS_BEFORE - 1), "who died in it told nothing"
     assert set(place.shard.world.tenants) == {"first", "before", "after", "last"}
     (refusal,) = events(place, CommandRejected)
     assert refusal.code is Code.UNDECIDABLE
@@ -109,7 +109,7 @@ async def test_a_line_that_ends_every_process_is_refused_and_named(
     assert not place.shard.world.tries
 
 
-async def test_a_line_that_was_refused_stays_refused_and_the_lane_ends(
+async def test_a_line_that_was_refused_stays_refused_and_the_quarantine_ends(
     monkeypatch: pytest.MonkeyPatch, place: Place
 ) -> None:
     kills(monkeypatch, "boom", when_read=False)

@@ -1,11 +1,11 @@
-"""Where the lane begins and ends, and whose tries count."""
+"""Where the quarantine begins and ends, and whose tries count."""
 
 import pytest
 from mpcore.engine.shard import Shard
 from mpcore.state.facts import Try
-from mpkernel import lane as lanes
-from mpkernel.lane import ELECTIONS_BEFORE, TRIES, Lane, decide_tried
+from mpkernel import quarantine as quarantines
 from mpkernel.ports import CommandMessage
+from mpkernel.quarantine import ELECTIONS_BEFORE, TRIES, Quarantine, decide_tried
 from mpschema.system import LineSurvived, LineTried
 
 from services.kernel.tests.test_limits import Split
@@ -16,38 +16,38 @@ def message(position: int) -> CommandMessage:
     return CommandMessage(position, "replies", line(f"c-{position}", CREATE, f"t{position}"))
 
 
-def stuck(consumed: int = 0) -> Lane:
-    """A lane of a leader that finds the consumed position where those before it left it."""
+def stuck(consumed: int = 0) -> Quarantine:
+    """A quarantine of a leader that finds the consumed position where those before it left it."""
     shard = Shard(command_position=consumed)
     shard.world.unmoved_elections = ELECTIONS_BEFORE + 1
-    return Lane(shard, "k1")
+    return Quarantine(shard, "k1")
 
 
 def test_only_what_waited_at_the_election_may_have_killed() -> None:
-    lane = stuck()
-    lane.begin(2)
-    assert lane.covers(message(2))
-    assert not lane.covers(message(3))
-    assert not lane.open, "and it is not opened again"
-    assert not lane.covers(message(2))
+    quarantine = stuck()
+    quarantine.begin(2)
+    assert quarantine.covers(message(2))
+    assert not quarantine.covers(message(3))
+    assert not quarantine.open, "and it is not opened again"
+    assert not quarantine.covers(message(2))
 
 
 def test_where_nothing_waits_nothing_killed() -> None:
-    lane = stuck(consumed=7)
-    lane.begin(7)
-    assert not lane.open
-    lane.begin(8)
-    assert lane.open
+    quarantine = stuck(consumed=7)
+    quarantine.begin(7)
+    assert not quarantine.open
+    quarantine.begin(8)
+    assert quarantine.open
 
 
 def test_it_ends_after_more_lines_than_two_turns_hold(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes, "LINES_MAX", 3)
-    lane = stuck()
-    lane.begin(100)
+    monkeypatch.setattr(quarantines, "LINES_MAX", 3)
+    quarantine = stuck()
+    quarantine.begin(100)
     for position in (1, 2, 3):
-        assert lane.covers(message(position))
-        lane.trial(message(position))
-    assert not lane.covers(message(4))
+        assert quarantine.covers(message(position))
+        quarantine.trial(message(position))
+    assert not quarantine.covers(message(4))
 
 
 def test_who_tries_a_line_again_is_no_proof_against_it() -> None:
@@ -65,8 +65,8 @@ def test_who_tries_a_line_again_is_no_proof_against_it() -> None:
 def test_nobody_says_of_another_that_it_survived() -> None:
     shard = Shard()
     shard.world.tries = (Try(5, 1, "k1"), Try(5, 2, "k2"))
-    assert Lane(shard, "k3").survived() is None
-    assert Lane(shard, "k1").survived() == LineSurvived(5, 1, "k1")
+    assert Quarantine(shard, "k3").survived() is None
+    assert Quarantine(shard, "k1").survived() == LineSurvived(5, 1, "k1")
 
 
 @pytest.mark.parametrize(("level", "counted"), [(1, 0), (2, 0), (3, 1)])

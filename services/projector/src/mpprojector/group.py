@@ -1,8 +1,8 @@
 """One reading of the log for several projections: each commit is verified and decoded once and folded by all of them.
 
-Projections in a lane may stand at different places; a worker passes over what it has. Reading, folding and writing
+Projections in a group may stand at different places; a worker passes over what it has. Reading, folding and writing
 overlap: while the database executes, commits arrive and are folded into what will be written next. A worker whose
-writes take too long leaves the lane rather than hold the others back.
+writes take too long leaves the group rather than hold the others back.
 """
 
 import asyncio
@@ -14,23 +14,23 @@ from mpbus.errors import ChainBroken
 from mpbus.reader import LogPosition
 from mpbus.tasks import end, watched
 from mpschema.codec import MalformedCommit
-from mpviews.changes import Commit
+from mpviews.changes import CommitLike
 
 from mpprojector.ports import LogSource
-from mpprojector.worker import Worker
+from mpprojector.worker import ProjectionWorker
 
 log = structlog.get_logger(__name__)
 BUFFER_BYTES_MAX = 16 << 20
 
 
-class Lane:
+class WorkerGroup:
     """Feeds its workers from the earliest of their positions, until none is left or the source ends."""
 
     def __init__(
         self,
         source: LogSource,
-        workers: Sequence[Worker],
-        on_slow: Callable[[Worker], None],
+        workers: Sequence[ProjectionWorker],
+        on_slow: Callable[[ProjectionWorker], None],
         *,
         patience_seconds: float,
     ) -> None:
@@ -40,7 +40,7 @@ class Lane:
         self._source = source
         self._on_slow = on_slow
         self._patience_seconds = patience_seconds
-        self._buffer: deque[Commit] = deque()
+        self._buffer: deque[CommitLike] = deque()
         self._buffered_bytes = 0
         self._arrived = asyncio.Event()
         self._taken = asyncio.Event()
@@ -53,7 +53,7 @@ class Lane:
         return not self._buffer
 
     async def run(self) -> None:
-        """Read and feed. A broken chain, or a log of a later feature level, halts every worker of the lane."""
+        """Read and feed. A broken chain, or a log of a later feature level, halts every worker of the group."""
         reading = watched(self._read(self.position), "lane.read", self._cannot_read)
         try:
             while self.workers and (commit := await self._next()) is not None:
@@ -79,11 +79,11 @@ class Lane:
         self._arrived.set()
 
     def _cannot_read(self, error: BaseException) -> None:
-        """Who waits for a commit hears of a fault of ours as well: it ends the lane, and the process."""
+        """Who waits for a commit hears of a fault of ours as well: it ends the group, and the process."""
         self._broken = error
         self._arrived.set()
 
-    async def _next(self) -> Commit | None:
+    async def _next(self) -> CommitLike | None:
         while not self._buffer:
             for worker in self.workers:
                 worker.flush()
@@ -98,7 +98,7 @@ class Lane:
         self._taken.set()
         return commit
 
-    async def _feed(self, commit: Commit) -> None:
+    async def _feed(self, commit: CommitLike) -> None:
         for worker in self.workers:
             worker.offer(commit)
         self.position = LogPosition(commit.stream_seq, commit.header.first_seq + commit.header.count - 1, commit.hash)
@@ -108,7 +108,7 @@ class Lane:
                 await self._wait_for_room(worker)
         await asyncio.sleep(0)  # Let the writers have the loop between two commits.
 
-    async def _wait_for_room(self, worker: Worker) -> None:
+    async def _wait_for_room(self, worker: ProjectionWorker) -> None:
         while not worker.has_room:
             try:
                 async with asyncio.timeout(self._patience_seconds):

@@ -1,4 +1,4 @@
-"""The poison lane: where leaders come no further, lines are decided one by one, and what ends every process is refused.
+"""The quarantine: where leaders come no further, lines are decided one by one, and what ends every process is refused.
 
 A line that kills its kernel is met again by the next one, and by all after it. So a leader that finds the consumed
 position where two elections before left it goes line by line over what may have killed them. It stores `LineTried`
@@ -24,7 +24,7 @@ LINES_MAX = 2_000
 """More than two turns hold: whatever killed a leader was among so many lines."""
 
 
-class Lane:
+class Quarantine:
     """Knows whether a leader goes line by line, and how the next line is to be met."""
 
     def __init__(self, shard: Shard, process: str) -> None:
@@ -47,7 +47,7 @@ class Lane:
         self._until = last
 
     def covers(self, message: CommandMessage) -> bool:
-        """Whether a message may be the one that killed; else the lane ends here."""
+        """Whether a message may be the one that killed; else the quarantine ends here."""
         self.open = self.open and message.position <= self._until and self._lines < LINES_MAX
         return self.open
 
