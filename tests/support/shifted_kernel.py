@@ -8,13 +8,13 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any
 
+from mpcore.access.verdict import Authorizer
 from mpcore.engine import turn
-from mpcore.engine.decide import decide
+from mpcore.engine.decide import Ruling, decide
+from mpcore.state.rules import DecisionContext
 from mpkernel import main
 from mpkernel.adapters.clock import SystemClock
-from mpschema.envelope import CommandEnvelope
 
 OFFSET_FILE = "TESTS_CLOCK_OFFSET_FILE"
 """The environment variable that names the file: seconds, as text; none, or an empty one, is 0."""
@@ -34,11 +34,11 @@ class ShiftedClock(SystemClock):
         return super().wall_ns() + int(self._path.read_text().strip() or 0) * 10**9
 
 
-def decide_or_die(world: Any, envelope: CommandEnvelope, target: str, *rest: Any) -> Any:
+def decide_or_die(context: DecisionContext, authorizer: Authorizer) -> Ruling:
     """Decide as every kernel does, but for one bug."""
-    if target.startswith(DEADLY):
+    if context.target.startswith(DEADLY):
         os.kill(os.getpid(), signal.SIGKILL)
-    return decide(world, envelope, target, *rest)
+    return decide(context, authorizer)
 
 
 if __name__ == "__main__":

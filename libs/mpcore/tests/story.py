@@ -10,15 +10,21 @@ import copy
 from typing import NamedTuple, Self
 
 import msgspec
-from mpcore.access.policy import Authorizer, RoleAuthorizer
+from mpcore.access.policy import RoleAuthorizer
+from mpcore.access.verdict import Authorizer
 from mpcore.domain.aggregates import new_world
+from mpcore.domain.sweep.index import sweeps
 from mpcore.domain.task.index import tasks
 from mpcore.domain.task.state import Task
+from mpcore.engine.commit import PendingCommit
 from mpcore.engine.decide import decide
-from mpcore.engine.evolve import apply
-from mpcore.engine.timers import due, fire
+from mpcore.engine.recorder import Recorder
+from mpcore.engine.shard import Shard
+from mpcore.engine.timers import due
+from mpcore.engine.turn import Turn
 from mpcore.engine.undo import Undo
 from mpcore.state.facts import Decision, Fact
+from mpcore.state.rules import DecisionContext, Inputs
 from mpcore.state.tenant import Tenant
 from mpcore.state.world import World
 from mpschema import levels
@@ -27,7 +33,7 @@ from mpschema.board import CreateBoard
 from mpschema.envelope import CommandEnvelope, EventRecord
 from mpschema.principal import BindRole, Role
 from mpschema.project import CreateProject
-from mpschema.registry import COMMANDS, LOG_COMMANDS, record_of
+from mpschema.registry import COMMANDS, LOG_COMMANDS
 from mpschema.rejections import Code, Rejection
 from mpschema.session import BlueprintRef, SessionLimits, SpawnSession, StartSession
 from mpschema.task import ClaimTask, CreateTask, Evidence, MarkTaskReady, StartTask, SubmitTask
@@ -98,6 +104,10 @@ class Answer:
         return self.decision
 
 
+def _fact(record: EventRecord) -> Fact:
+    return Fact(record.aggregate, record.aggregate_id, record.event)
+
+
 class Story:
     """A world and what happens in it."""
 
@@ -121,45 +131,65 @@ class Story:
 
     def when(self, step: Step) -> Answer:
         """This command comes."""
-        decision = self.ask(step)
-        if not isinstance(decision, Rejection):
-            self.record(step.workspace_id, decision)
+        commit = self._commit()
+        decision = self._decided(step, commit, AUTHORIZER)
+        self._keep(commit)
         return Answer(decision)
 
     def ask(self, step: Step, authorizer: Authorizer = AUTHORIZER) -> Decision:
-        """What would be decided now, without recording it."""
-        self.commands += 1
-        return decide(self.world, step.envelope(self.commands), step.target, step.arguments, self.now_ms, authorizer)
+        """Return what would be decided now, and leave everything as it was."""
+        commit = self._commit()
+        decision = self._decided(step, commit, authorizer)
+        commit.undo.run()
+        return decision
 
     def later(self, seconds: int) -> list[Fact]:
-        """Time passes: what was recorded because of it."""
+        """Let time pass, and return what was recorded because of it."""
         self.now_ms += seconds * 1_000
-        fired: list[Fact] = []
+        turn = self._commit()
         for timer in due(self.world, self.now_ms, 1_000):
-            facts = fire(self.world, timer)
-            self.record(timer.workspace_id, facts)
-            fired += facts
-        return fired
+            turn.fire(timer)
+        assert not turn.faults, turn.faults
+        return self._keep(turn)
+
+    def at_rest(self) -> Self:
+        """Let every sweep go to its end."""
+        while any(sweeps(tenant).running for tenant in self.world.tenants.values()):
+            self.now_ms += 10
+            self.later(0)
+        return self
 
     def record(self, workspace_id: str, facts: tuple[Fact, ...]) -> None:
         """Fold facts as the log would carry them."""
+        commit = self._commit()
         for fact in facts:
-            self.told.append((workspace_id, fact))
-            record = record_of(
-                fact.event,
-                seq=self.world.seq + 1,
-                id=f"event:{self.world.seq + 1}",
-                workspace_id=workspace_id,
-                aggregate_id=fact.aggregate_id,
-                version=self.world.version_of(workspace_id, fact.aggregate, fact.aggregate_id) + 1,
-                time_ms=self.now_ms,
-                epoch=1,
-                actor="kernel",
-            )
-            self.records.append(record)
-            replaced = apply(self.world, record)
-            if self.undo is not None:
-                self.undo.replaced.append((record, replaced))
+            commit.record(fact, workspace_id, f"event:{self.world.seq + 1}", "kernel")
+        self._keep(commit)
+
+    def _commit(self) -> Turn:
+        return Turn(Shard(self.world), 1, self.now_ms, AUTHORIZER)
+
+    def _decided(self, step: Step, commit: PendingCommit, authorizer: Authorizer) -> Decision:
+        self.commands += 1
+        envelope, inputs = step.envelope(self.commands), Inputs(self.now_ms)
+        recorder = Recorder(commit, inputs, envelope, None)
+        context = DecisionContext(inputs, recorder, envelope, step.target, step.arguments)
+        decision = decide(context, authorizer).decision
+        if isinstance(decision, Rejection):
+            commit.back(0)
+            return decision
+        for fact in decision:
+            recorder.record(fact)
+        return tuple(_fact(record) for record, _ in commit.undo.replaced)
+
+    def _keep(self, commit: PendingCommit) -> list[Fact]:
+        """Remember what a commit recorded."""
+        records = [record for record, _ in commit.undo.replaced]
+        self.records += records
+        self.told += [(record.workspace_id, _fact(record)) for record in records]
+        if self.undo is not None:
+            self.undo.replaced += commit.undo.replaced
+        return [_fact(record) for record in records]
 
     @property
     def tenant(self) -> Tenant:
@@ -244,3 +274,9 @@ def picture(world: World) -> object:
     position = (world.seq, world.epoch, world.time_ms, world.log_version, world.operators)
     level = (world.feature_level, world.fence_floor)
     return tenants, position, level, dict(world.deadlines.due_of)
+
+
+def before(story: Story) -> Story:
+    """The same in a log that an earlier release began: without follow-ups and sweeps."""
+    story.world.feature_level = levels.HOUSE_LEVEL - 1
+    return story

@@ -25,4 +25,4 @@ def test_every_command_is_on_its_aggregate_s_page(command: str) -> None:
 
 
 def test_a_task_s_lease_is_in_the_drawing() -> None:
-    assert "    claimed --> ready: lease expires" in pages()["task.md"]
+    assert "    claimed --> ready: expire_lease" in pages()["task.md"]

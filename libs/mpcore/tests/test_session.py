@@ -25,6 +25,7 @@ from mpschema.session import (
     SpawnSession,
     StartSession,
 )
+from mpschema.system import LOG, SYSTEM_WORKSPACE, SetLimits
 from mpschema.task import RejectTask, ReleaseCause, TaskReleased, TaskState
 from mpschema.workspace import CreateWorkspace
 
@@ -37,6 +38,7 @@ from libs.mpcore.tests.story import (
     Story,
     acme,
     active,
+    before,
     claimed,
     family,
     in_review,
@@ -123,12 +125,12 @@ def test_a_session_completes_after_its_children() -> None:
     story.when(Step(CompleteSession("found it"), "left")).then(SessionCompleted("found it"))
 
 
-def test_canceling_ends_the_whole_live_subtree_from_the_top() -> None:
+def test_canceling_ends_the_whole_live_subtree_children_before_parents() -> None:
     story = family().given(Step(CompleteSession(), "right"))
     story.when(Step(CancelSession("enough"), "lead")).then(
         SessionCanceled("lead", "enough"), SessionCanceled("lead"), SessionCanceled("lead")
     )
-    assert [fact.aggregate_id for _, fact in story.told[-3:]] == ["lead", "left", "leaf"]
+    assert [fact.aggregate_id for _, fact in story.told[-3:]] == ["lead", "leaf", "left"]
     assert states(story) == {
         "lead": "canceled", "left": "canceled", "leaf": "canceled", "right": "completed", "other": "active"
     }  # fmt: skip
@@ -147,9 +149,9 @@ def test_what_an_ended_session_held_is_ready_again() -> None:
     story.given(claimed("t1", "left"), claimed("t2", "leaf"))
     story.when(Step(CancelSession(), "left")).then(
         SessionCanceled("left"),
+        TaskReleased(1, DEVELOPER, ReleaseCause.SESSION_ENDED),
+        TaskReleased(1, DEVELOPER, ReleaseCause.SESSION_ENDED),
         SessionCanceled("left"),
-        TaskReleased(1, DEVELOPER, ReleaseCause.SESSION_ENDED),
-        TaskReleased(1, DEVELOPER, ReleaseCause.SESSION_ENDED),
     )
     assert {story.task("t1").state, story.task("t2").state} == {TaskState.READY}
 
@@ -177,17 +179,23 @@ def test_a_token_is_issued_while_the_session_lives() -> None:
         story.when(Step(command, "s1")).then_rejected(Code.INVALID_STATE)
 
 
-def test_a_lineage_never_grows_beyond_what_one_cascade_can_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mpcore.domain.session.rules.LINEAGE_LIVE_MAX", 3)
-    story = acme().given(spawned("a"), spawned("b", "a"), spawned("c", "b"))
+def test_a_lineage_never_grows_beyond_its_recorded_limit() -> None:
+    limit = Step(SetLimits(lineage_live_max=3), LOG, ROOT, workspace_id=SYSTEM_WORKSPACE)
+    story = acme().given(limit, spawned("a"), spawned("b", "a"), spawned("c", "b"))
     story.when(spawned("d", "a")).then_rejected(Code.FANOUT_EXCEEDED)
     story.given(Step(CancelSession(), "c"))
     story.when(spawned("d", "a")).then_accepted()
 
 
-def test_claims_beyond_what_one_outcome_can_end_expire_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_below_level_4_a_lineage_never_grows_beyond_what_one_cascade_can_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mpcore.domain.session.rules.LINEAGE_LIVE_MAX_BEFORE", 3)
+    story = before(acme()).given(spawned("a"), spawned("b", "a"), spawned("c", "b"))
+    story.when(spawned("d", "a")).then_rejected(Code.FANOUT_EXCEEDED)
+
+
+def test_below_level_4_claims_beyond_one_outcome_expire_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mpcore.domain.task.claims.RELEASES_MAX", 1)
-    story = acme().given(*active("s1"))
+    story = before(acme()).given(*active("s1"))
     story.given(*(step for name in ("t1", "t2") for step in (task(name), ready(name), claimed(name, "s1"))))
     story.given(Step(CancelSession(), "s1"))
     assert (story.task("t1").state, story.task("t2").state) == (TaskState.READY, TaskState.CLAIMED)

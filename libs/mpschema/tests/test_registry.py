@@ -1,15 +1,16 @@
 """The registry is the one list, and everything that belongs to a message is there."""
 
 import re
+from importlib import import_module
 
 import msgspec
-from mpschema import base, board, channel, levels, principal, project, session, system, task, webhook, workspace
+from mpschema import aggregates, base, levels, system
 from mpschema.problems import STATUS, EdgeCode, title
 from mpschema.queries import QUERIES
-from mpschema.registry import AGGREGATES, COMMANDS, EVENTS, LOG_COMMANDS
+from mpschema.registry import AGGREGATES, COMMANDS, EVENTS, KERNEL_COMMANDS, LOG_COMMANDS
 from mpschema.rejections import SINCE_LEVEL, Code, Rejection
 
-MODULES = (board, channel, principal, project, session, system, task, webhook, workspace)
+MODULES = (*(import_module(f"mpschema.{name}") for name in aggregates.NAMES), system)
 
 
 def defined(kind: type) -> set[type]:
@@ -22,7 +23,8 @@ def defined(kind: type) -> set[type]:
 
 
 def test_every_command_that_is_defined_is_registered() -> None:
-    assert {spec.arguments for spec in (COMMANDS | LOG_COMMANDS).values()} == defined(base.Command)
+    given = COMMANDS | LOG_COMMANDS | KERNEL_COMMANDS
+    assert {spec.arguments for spec in given.values()} == defined(base.Command)
 
 
 def test_every_event_that_is_defined_is_registered() -> None:
@@ -32,7 +34,9 @@ def test_every_event_that_is_defined_is_registered() -> None:
 def test_every_command_becomes_registered_events() -> None:
     registered = {spec.data for spec in EVENTS.values()}
     assert [
-        spec.command_type for spec in COMMANDS.values() if not spec.emits or not set(spec.emits) <= registered
+        spec.command_type
+        for spec in (COMMANDS | KERNEL_COMMANDS).values()
+        if not spec.emits or not set(spec.emits) <= registered
     ] == []
 
 
@@ -41,8 +45,9 @@ def test_every_command_says_what_it_does() -> None:
 
 
 def test_names_speak_one_language() -> None:
-    assert [name for name in COMMANDS if not re.fullmatch(r"[a-z]+\.[a-z_]+", name)] == []
-    assert {spec.aggregate for spec in COMMANDS.values()} == set(AGGREGATES)
+    given = COMMANDS | KERNEL_COMMANDS
+    assert [name for name in given if not re.fullmatch(r"[a-z]+\.[a-z_]+", name)] == []
+    assert {spec.aggregate for spec in given.values()} == set(AGGREGATES)
     assert [name for name, spec in EVENTS.items() if name != f"mp.{spec.aggregate}.{spec.name}.v{spec.version}"] == []
 
 
@@ -69,8 +74,8 @@ def test_the_newest_feature_level_is_that_of_the_newest_event() -> None:
 
 
 def test_a_command_needs_the_level_of_what_it_becomes() -> None:
-    (raise_level,) = LOG_COMMANDS.values()
-    assert raise_level.since_level == EVENTS["mp.log.FeatureLevelRaised.v1"].since_level == 2
+    assert LOG_COMMANDS["log.raise_feature_level"].since_level == 2
+    assert LOG_COMMANDS["log.set_limits"].since_level == EVENTS["mp.log.LimitsSet.v1"].since_level == 4
     assert COMMANDS["task.create"].since_level == levels.FIRST_LEVEL
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from mpcore.access.policy import RoleAuthorizer
-from mpcore.engine import evolve, timers
+from mpcore.engine import evolve
 from mpcore.engine import turn as turns
-from mpcore.engine.draft import TurnLimits
+from mpcore.engine.commit import TurnLimits
 from mpcore.engine.snapshot import state_root
 from mpcore.engine.timers import Timer, due
 from mpcore.engine.turn import Repeat, Reply, Turn
@@ -251,8 +251,8 @@ def test_a_decision_that_raises_is_refused_and_its_neighbours_are_decided(
     run = Split(level)
     decide: Any = vars(turns)["decide"]
 
-    def sometimes(world: Any, envelope: Any, target: str, *rest: Any) -> Any:
-        return riddle() if target == "t1" else decide(world, envelope, target, *rest)
+    def sometimes(context: Any, authorizer: Any) -> Any:
+        return riddle() if context.target == "t1" else decide(context, authorizer)
 
     monkeypatch.setattr(turns, "decide", sometimes)
     turn = run.turn()
@@ -276,8 +276,8 @@ def test_a_fault_whose_refusal_finds_no_room_is_told_once(monkeypatch: pytest.Mo
     run.limits = TurnLimits(commit_bytes=alone.size + 50)
     decide: Any = vars(turns)["decide"]
     monkeypatch.setattr(
-        turns, "decide", lambda world, envelope, target, *rest: riddle()
-        if target == "t1" else decide(world, envelope, target, *rest)
+        turns, "decide", lambda context, authorizer: riddle()
+        if context.target == "t1" else decide(context, authorizer)
     )  # fmt: skip
     both = line("c-0", LARGE, "t0") + b"\n" + line("c-1", CREATE, "t1")
     first = run.turn()
@@ -347,13 +347,13 @@ def test_a_timer_that_raises_waits_for_the_next_leader_and_holds_nobody_up(monke
     run = Split()
     claimed = [(f"t{n}", kind) for n in range(2) for kind in (CREATE, MarkTaskReady(), ClaimTask(ttl_seconds=60))]
     run.message(*[line(f"{target}-{n}", arguments, target) for n, (target, arguments) in enumerate(claimed)])
-    consequence: Any = vars(timers)["_consequence"]
+    expiry: Any = vars(turns)["expiry"]
     broken = True
 
     def sometimes(world: Any, timer: Timer) -> Any:
-        return riddle() if broken and timer.aggregate_id == "t0" else consequence(world, timer)
+        return riddle() if broken and timer.aggregate_id == "t0" else expiry(world, timer)
 
-    monkeypatch.setattr(timers, "_consequence", sometimes)
+    monkeypatch.setattr(turns, "expiry", sometimes)
     late = NOW_MS + 61_000
     turn = run.turn(late)
     for timer in due(run.shard.world, late, 10):

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 import structlog
 from mpcore.engine import turn as turns
-from mpcore.engine.draft import COMMANDS_MAX
+from mpcore.engine.commit import COMMANDS_MAX
 from mpcore.engine.snapshot import state_root
 from mpcore.engine.timers import Timer
 from mpkernel import loop
@@ -254,7 +254,7 @@ async def test_a_timer_that_fails_alone_is_told_and_counted(place: Place, monkey
         raise ZeroDivisionError
 
     waiting = [Timer("acme", "task_lease", "task", "t1", 1, 0)]
-    monkeypatch.setattr(turns, "fire", raises)
+    monkeypatch.setattr(turns, "fired", raises)
     monkeypatch.setattr(turns, "set_aside", lambda *_: None)
     monkeypatch.setattr(loop, "next_due", lambda _: 0 if waiting else None)
     monkeypatch.setattr(loop, "due", lambda *_: [waiting.pop()])

@@ -37,10 +37,10 @@ def kills(monkeypatch: pytest.MonkeyPatch, name: str, *, when_read: bool) -> Non
     """One line ends every process that decides it, or already who reads it."""
     decide, read = vars(turns)["decide"], codec.decode_envelope
 
-    def deciding(world: Any, envelope: Any, *rest: Any) -> Any:
-        if envelope.workspace_id == name:
+    def deciding(context: Any, authorizer: Any) -> Any:
+        if context.envelope.workspace_id == name:
             raise Killed
-        return decide(world, envelope, *rest)
+        return decide(context, authorizer)
 
     def reading(line: bytes) -> Any:
         if name.encode() in line:

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 from mpcore.access.policy import RoleAuthorizer
-from mpcore.engine.draft import WAY_BACK_EVENTS
+from mpcore.engine.commit import WAY_BACK_EVENTS
 from mpcore.engine.recorded import conflict_outcome, recorded_outcome
 from mpcore.engine.shard import Shard
 from mpcore.engine.snapshot import Frozen, state_root, thaw

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from mpcore.engine.draft import TurnLimits
+from mpcore.engine.commit import TurnLimits
 from mpcore.engine.turn import Turn
 from mpkernel.metrics import KernelMetrics
 from mpkernel.telling import Telling

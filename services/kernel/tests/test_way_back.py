@@ -1,7 +1,7 @@
 """What a door is told of comes from what is recorded, and from nothing that was undone."""
 
 import pytest
-from mpcore.engine.draft import TurnLimits
+from mpcore.engine.commit import TurnLimits
 from mpschema.envelope import Outcome
 from mpschema.principal import BindRole, Role, RoleBound
 

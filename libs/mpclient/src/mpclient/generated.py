@@ -9,6 +9,7 @@ from mpschema.board import AddColumn, ArchiveBoard, Column, CreateBoard, LimitCo
 from mpschema.board.rows import BoardRow
 from mpschema.channel import AckMessages, CloseChannel, OpenChannel, PostMessage, Scope
 from mpschema.channel.rows import ChannelRow, CursorRow, MessageRow
+from mpschema.ending import CancelSessions
 from mpschema.envelope import Outcome, Status
 from mpschema.principal import BindRole, IssueKey, RevokeKey, Role, UnbindRole
 from mpschema.principal.rows import KeyRow, PrincipalRow
@@ -30,7 +31,9 @@ from mpschema.session import (
     StartSession,
 )
 from mpschema.session.rows import SessionRow
-from mpschema.system import RaiseFeatureLevel
+from mpschema.sweep import SweepKind
+from mpschema.sweep.rows import SweepRow
+from mpschema.system import RaiseFeatureLevel, SetLimits
 from mpschema.system.rows import CommandRow, EventRow, ProjectionRow
 from mpschema.task import (
     AcceptTask,
@@ -75,6 +78,7 @@ from mpschema.system import LOG
 
 from mpclient.calls import After, Arguments, CommandOptions, Order, R
 
+CancelSessionsWord: TypeAlias = Literal["none", "running"]
 CodeWord: TypeAlias = Literal[
     "schema_invalid",
     "unknown_type",
@@ -109,6 +113,7 @@ RoleWord: TypeAlias = Literal["owner", "operator", "developer", "agent", "viewer
 ScopeWord: TypeAlias = Literal["self", "parent", "children", "siblings", "subtree", "lineage", "project"]
 SessionStateWord: TypeAlias = Literal["requested", "active", "paused", "completed", "failed", "canceled"]
 StatusWord: TypeAlias = Literal["accepted", "rejected"]
+SweepKindWord: TypeAlias = Literal["descendants", "claims", "project", "workspace"]
 TaskStateWord: TypeAlias = Literal[
     "draft", "ready", "claimed", "in_progress", "in_review", "blocked", "done", "canceled"
 ]
@@ -162,9 +167,17 @@ class AsyncWorkspaces:
         """Let a frozen workspace change again."""
         return await self._client.command("workspace.thaw", id or "", ThawWorkspace(), **options)
 
-    async def archive(self, id: str | None = None, **options: Unpack[CommandOptions]) -> Outcome:
-        """Close the workspace for good; it stays readable."""
-        return await self._client.command("workspace.archive", id or "", ArchiveWorkspace(), **options)
+    async def archive(
+        self,
+        id: str | None = None,
+        *,
+        cancel: CancelSessions | CancelSessionsWord = "none",
+        **options: Unpack[CommandOptions],
+    ) -> Outcome:
+        """Close the workspace for good; refused while a session in it runs, unless those are to be canceled."""
+        return await self._client.command(
+            "workspace.archive", id or "", ArchiveWorkspace(cancel=CancelSessions(cancel)), **options
+        )
 
     async def list(
         self, *, order: Order = "asc", limit: int | None = None, cursor: str | None = None, after: After = None
@@ -300,9 +313,13 @@ class AsyncProjects:
             **options,
         )
 
-    async def archive(self, id: str, **options: Unpack[CommandOptions]) -> Outcome:
-        """Close a project; refused while a session in it runs."""
-        return await self._client.command("project.archive", id, ArchiveProject(), **options)
+    async def archive(
+        self, id: str, *, cancel: CancelSessions | CancelSessionsWord = "none", **options: Unpack[CommandOptions]
+    ) -> Outcome:
+        """Close a project; refused while a session in it runs, unless those are to be canceled."""
+        return await self._client.command(
+            "project.archive", id, ArchiveProject(cancel=CancelSessions(cancel)), **options
+        )
 
     async def list(
         self,
@@ -1167,6 +1184,58 @@ class AsyncWebhooks:
         return self._client.pages(WaitingKeyRow, "webhook.waiting", id, order=order, limit=limit, after=after)
 
 
+class AsyncSweeps:
+    """Commands and queries about sweeps."""
+
+    def __init__(self, client: AsyncCaller) -> None:
+        self._client = client
+
+    async def list(
+        self,
+        *,
+        kind: SweepKind | SweepKindWord | None = None,
+        scope: str | None = None,
+        state: str | None = None,
+        order: Order = "asc",
+        limit: int | None = None,
+        cursor: str | None = None,
+        after: After = None,
+    ) -> Page[SweepRow]:
+        """List sweeps."""
+        return await self._client.page(
+            SweepRow,
+            "sweep.list",
+            order=order,
+            limit=limit,
+            after=after,
+            cursor=cursor,
+            kind=kind,
+            scope=scope,
+            state=state,
+        )
+
+    def iterate(
+        self,
+        *,
+        kind: SweepKind | SweepKindWord | None = None,
+        scope: str | None = None,
+        state: str | None = None,
+        order: Order = "asc",
+        limit: int | None = None,
+        after: After = None,
+    ) -> AsyncGenerator[SweepRow, None]:
+        """List sweeps: all of them, page by page."""
+        return self._client.pages(
+            SweepRow, "sweep.list", order=order, limit=limit, after=after, kind=kind, scope=scope, state=state
+        )
+
+    async def get(
+        self, id: str, *, after: After = None, at_seq: int | None = None, at: dt.datetime | None = None
+    ) -> SweepRow:
+        """Show a sweep."""
+        return await self._client.row(SweepRow, "sweep.get", id, after=after, at_seq=at_seq, at=at)
+
+
 class AsyncLog:
     """Commands and queries about log."""
 
@@ -1176,6 +1245,22 @@ class AsyncLog:
     async def raise_feature_level(self, *, level: int, **options: Unpack[CommandOptions]) -> Outcome:
         """Let the log hold what came with a later feature level: builds of earlier levels halt from here on."""
         return await self._client.command("log.raise_feature_level", LOG, RaiseFeatureLevel(level=level), **options)
+
+    async def set_limits(
+        self,
+        *,
+        lineage_live_max: int | None = None,
+        outcome_days: int | None = None,
+        sweep_facts: int | None = None,
+        **options: Unpack[CommandOptions],
+    ) -> Outcome:
+        """Change limits of the whole log; what is left out stays as it is."""
+        return await self._client.command(
+            "log.set_limits",
+            LOG,
+            SetLimits(lineage_live_max=lineage_live_max, outcome_days=outcome_days, sweep_facts=sweep_facts),
+            **options,
+        )
 
 
 class AsyncCommands:
@@ -1335,6 +1420,7 @@ class AsyncNouns:
         self.sessions = AsyncSessions(client)
         self.channels = AsyncChannels(client)
         self.webhooks = AsyncWebhooks(client)
+        self.sweeps = AsyncSweeps(client)
         self.log = AsyncLog(client)
         self.commands = AsyncCommands(client)
         self.history = AsyncHistory(client)
@@ -1388,9 +1474,17 @@ class Workspaces:
         """Let a frozen workspace change again."""
         return self._client.command("workspace.thaw", id or "", ThawWorkspace(), **options)
 
-    def archive(self, id: str | None = None, **options: Unpack[CommandOptions]) -> Outcome:
-        """Close the workspace for good; it stays readable."""
-        return self._client.command("workspace.archive", id or "", ArchiveWorkspace(), **options)
+    def archive(
+        self,
+        id: str | None = None,
+        *,
+        cancel: CancelSessions | CancelSessionsWord = "none",
+        **options: Unpack[CommandOptions],
+    ) -> Outcome:
+        """Close the workspace for good; refused while a session in it runs, unless those are to be canceled."""
+        return self._client.command(
+            "workspace.archive", id or "", ArchiveWorkspace(cancel=CancelSessions(cancel)), **options
+        )
 
     def list(
         self, *, order: Order = "asc", limit: int | None = None, cursor: str | None = None, after: After = None
@@ -1520,9 +1614,11 @@ class Projects:
             **options,
         )
 
-    def archive(self, id: str, **options: Unpack[CommandOptions]) -> Outcome:
-        """Close a project; refused while a session in it runs."""
-        return self._client.command("project.archive", id, ArchiveProject(), **options)
+    def archive(
+        self, id: str, *, cancel: CancelSessions | CancelSessionsWord = "none", **options: Unpack[CommandOptions]
+    ) -> Outcome:
+        """Close a project; refused while a session in it runs, unless those are to be canceled."""
+        return self._client.command("project.archive", id, ArchiveProject(cancel=CancelSessions(cancel)), **options)
 
     def list(
         self,
@@ -2375,6 +2471,58 @@ class Webhooks:
         return self._client.pages(WaitingKeyRow, "webhook.waiting", id, order=order, limit=limit, after=after)
 
 
+class Sweeps:
+    """Commands and queries about sweeps."""
+
+    def __init__(self, client: Caller) -> None:
+        self._client = client
+
+    def list(
+        self,
+        *,
+        kind: SweepKind | SweepKindWord | None = None,
+        scope: str | None = None,
+        state: str | None = None,
+        order: Order = "asc",
+        limit: int | None = None,
+        cursor: str | None = None,
+        after: After = None,
+    ) -> Page[SweepRow]:
+        """List sweeps."""
+        return self._client.page(
+            SweepRow,
+            "sweep.list",
+            order=order,
+            limit=limit,
+            after=after,
+            cursor=cursor,
+            kind=kind,
+            scope=scope,
+            state=state,
+        )
+
+    def iterate(
+        self,
+        *,
+        kind: SweepKind | SweepKindWord | None = None,
+        scope: str | None = None,
+        state: str | None = None,
+        order: Order = "asc",
+        limit: int | None = None,
+        after: After = None,
+    ) -> Generator[SweepRow, None, None]:
+        """List sweeps: all of them, page by page."""
+        return self._client.pages(
+            SweepRow, "sweep.list", order=order, limit=limit, after=after, kind=kind, scope=scope, state=state
+        )
+
+    def get(
+        self, id: str, *, after: After = None, at_seq: int | None = None, at: dt.datetime | None = None
+    ) -> SweepRow:
+        """Show a sweep."""
+        return self._client.row(SweepRow, "sweep.get", id, after=after, at_seq=at_seq, at=at)
+
+
 class Log:
     """Commands and queries about log."""
 
@@ -2384,6 +2532,22 @@ class Log:
     def raise_feature_level(self, *, level: int, **options: Unpack[CommandOptions]) -> Outcome:
         """Let the log hold what came with a later feature level: builds of earlier levels halt from here on."""
         return self._client.command("log.raise_feature_level", LOG, RaiseFeatureLevel(level=level), **options)
+
+    def set_limits(
+        self,
+        *,
+        lineage_live_max: int | None = None,
+        outcome_days: int | None = None,
+        sweep_facts: int | None = None,
+        **options: Unpack[CommandOptions],
+    ) -> Outcome:
+        """Change limits of the whole log; what is left out stays as it is."""
+        return self._client.command(
+            "log.set_limits",
+            LOG,
+            SetLimits(lineage_live_max=lineage_live_max, outcome_days=outcome_days, sweep_facts=sweep_facts),
+            **options,
+        )
 
 
 class Commands:
@@ -2541,6 +2705,7 @@ class Nouns:
         self.sessions = Sessions(client)
         self.channels = Channels(client)
         self.webhooks = Webhooks(client)
+        self.sweeps = Sweeps(client)
         self.log = Log(client)
         self.commands = Commands(client)
         self.history = History(client)

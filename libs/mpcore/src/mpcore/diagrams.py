@@ -5,11 +5,11 @@ test compares them, so they cannot tell another story.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mpschema.principal import Role
-from mpschema.registry import AGGREGATES, COMMANDS
+from mpschema.registry import AGGREGATES, COMMANDS, KERNEL_COMMANDS
 from mpschema.vocabulary import CommandSpec
 
 from mpcore.access.policy import ROLE_COMMANDS, SYSTEM_COMMANDS
@@ -18,6 +18,7 @@ from mpcore.state.rules import Rule, Rules
 
 FOLDER = Path("context/domain")
 _NOTE = "Written by `make docs` from the tables the kernel decides by."
+_FOLLOW_UPS = "The kernel gives these by itself, in the commit of what caused them. Nobody else can."
 _RANKED = (Role.OWNER, Role.OPERATOR, Role.DEVELOPER, Role.AGENT)
 
 
@@ -32,22 +33,26 @@ def _index() -> str:
 
 
 def _page(aggregate: str) -> str:
-    rules = [(spec, _rule(spec)) for spec in COMMANDS.values() if spec.aggregate == aggregate]
-    states = ["", "## States", "", *_diagram(aggregate, rules)] if any(rule.targets for _, rule in rules) else []
+    rules, own = _rules(COMMANDS, aggregate), _rules(KERNEL_COMMANDS, aggregate)
+    states = ["", "## States", "", *_diagram([*rules, *own])] if any(rule.targets for _, rule in rules) else []
+    commands = ["", "## Commands", "", *_table(rules)] if rules else []
+    follow_ups = ["", "## Follow-ups", "", _FOLLOW_UPS, "", *_follow_ups(own)] if own else []
     about = (BY_NAME[aggregate].about).strip()
     head = (f"# {aggregate.capitalize()}", "", about, "", f"{_NOTE} [All pages](index.md)")
-    return _text(*head, *states, "", "## Commands", "", *_table(rules))
+    return _text(*head, *states, *commands, *follow_ups)
 
 
-def _diagram(aggregate: str, rules: list[tuple[CommandSpec, Rule]]) -> Iterator[str]:
+def _rules(commands: Mapping[str, CommandSpec], aggregate: str) -> list[tuple[CommandSpec, Rule]]:
+    return [(spec, _rule(spec)) for spec in commands.values() if spec.aggregate == aggregate]
+
+
+def _diagram(rules: list[tuple[CommandSpec, Rule]]) -> Iterator[str]:
     arrows = [
         (source, target, spec.action)
         for spec, rule in rules
         for source in (sorted(rule.sources) or ["[*]"])
         for target in rule.targets
     ]
-    unasked = BY_NAME[aggregate].unasked.items()
-    arrows += [(source, target, what) for what, (sources, target) in unasked for source in sorted(sources)]
     ends = {target for _, target, _ in arrows} - {source for source, _, _ in arrows}
     yield from ("```mermaid", "stateDiagram-v2")
     yield from (f"    {source} --> {target}: {label}" for source, target, label in arrows)
@@ -63,6 +68,14 @@ def _table(rules: list[tuple[CommandSpec, Rule]]) -> Iterator[str]:
         sources = ", ".join(sorted(rule.sources)) or "-"
         targets = " or ".join(rule.targets) or "-"
         yield f"| `{spec.command_type}` | {spec.summary} | {sources} | {targets} | {events} | {_by(spec)} |"
+
+
+def _follow_ups(rules: list[tuple[CommandSpec, Rule]]) -> Iterator[str]:
+    yield "| Command | What it does | Allowed in | Becomes |"
+    yield "|---|---|---|---|"
+    for spec, rule in rules:
+        events = ", ".join(f"`{event.__name__}`" for event in spec.emits)
+        yield f"| `{spec.command_type}` | {spec.summary} | {', '.join(sorted(rule.sources)) or '-'} | {events} |"
 
 
 def _by(spec: CommandSpec) -> str:

@@ -9,6 +9,7 @@ NAMES: tuple[str, ...] = (
     "session",
     "channel",
     "webhook",
+    "sweep",
 )
 """In the order in which they came to be, which is that of snapshots.
 

@@ -15,11 +15,12 @@ its own.
 |   | a key that would have ended already is not issued |
 |   | a kernel asks where the log listens before it writes |
 |   | of a message that no producer sends, one refusal at most is recorded |
+| 4 | what follows from an event is commanded by the kernel, in the same commit; sweeps; limits that operators set |
 """
 
 FIRST_LEVEL = 1
 """Of every log that says nothing else."""
-FEATURE_LEVEL = 3
+FEATURE_LEVEL = 4
 """The newest level that this build reads, and writes once the log is there."""
 
 WEBHOOKS_LEVEL = 2
@@ -44,3 +45,5 @@ ASKS_WHERE_LEVEL = 3
 """From here on: whoever writes the log asks first on which subject it listens."""
 PACKS_LEVEL = 3
 """From here on: of lines nobody can read, and of messages beyond any producer's, one refusal at most is recorded."""
+HOUSE_LEVEL = 4
+"""From here on: follow-ups, sweeps, recorded limits, and the root's form of that level."""

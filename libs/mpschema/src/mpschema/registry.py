@@ -29,6 +29,11 @@ AGGREGATES: dict[str, str] = {words.name: words.plural for words in VOCABULARIES
 COMMANDS: dict[str, CommandSpec] = {spec.command_type: spec for words in VOCABULARIES for spec in words.commands}
 """Every command by its type."""
 
+KERNEL_COMMANDS: dict[str, CommandSpec] = {
+    spec.command_type: spec for words in VOCABULARIES for spec in words.kernel_commands
+}
+"""Commands that the kernel gives itself because of an event, by their type. To a caller they are unknown."""
+
 LOG_COMMANDS: dict[str, CommandSpec] = {
     spec.command_type: spec for words in system.VOCABULARIES for spec in words.commands
 }

@@ -1,7 +1,8 @@
 """Keeps published shapes: what a type and version looked like once, it looks like for ever.
 
 `shapes.lock` holds a digest of every command's and event's JSON Schema (words for people left out), and the members of
-every enumeration. A new type adds a line; an enumeration may gain members; anything else wants a new version:
+every enumeration. A new type adds a line; an enumeration may gain members; a command may gain an optional argument that
+is marked with its feature level (`x-since-level`), which adds a line. Anything else wants a new version:
 
 1. Keep the old data class as `TaskClaimedV1` beside the new `TaskClaimed`, in the aggregate's module.
 2. In the registry, add `EventSpec("task", task.TaskClaimedV1, 1)` to `PAST_EVENTS`: the new one becomes version 2 by
@@ -19,6 +20,8 @@ from typing import Any
 from mpschema.jsonschemas import command_schema, event_schema
 from mpschema.registry import ALL_COMMANDS, EVENTS
 
+SINCE = "x-since-level"
+"""Marks an argument that a command gained: optional, and told by the feature level from which it is accepted."""
 LOCK = "shapes.lock"
 HOW = "a published shape changed; add a version instead (mpschema/shapes.py says how)"
 
@@ -39,9 +42,25 @@ def current() -> Lock:
     events = {spec.event_type: event_schema(spec) for spec in EVENTS.values()}
     lock: Lock = {}
     for name, schema in (commands | events).items():
-        lock[name] = digest(schema)
+        first, added = _apart(schema)
+        lock[name] = digest(first)
+        lock |= {f"{name} + {argument}": digest(shape) for argument, shape in added.items()}
         lock |= _enumerations(schema)
     return dict(sorted(lock.items()))
+
+
+def _apart(schema: dict[str, Any]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Tell a command's first shape from the optional arguments that it gained, which say since when."""
+    properties = schema.get("properties", {})
+    added = {name: shape for name, shape in properties.items() if SINCE in shape and name not in schema["required"]}
+    if not added:
+        return schema, {}
+    first = schema | {"properties": {name: shape for name, shape in properties.items() if name not in added}}
+    text = json.dumps(first["properties"])
+    first["$defs"] = {name: kind for name, kind in schema.get("$defs", {}).items() if f'#/$defs/{name}"' in text}
+    if not first["$defs"]:
+        del first["$defs"]
+    return first, added
 
 
 def digest(schema: dict[str, Any]) -> str:

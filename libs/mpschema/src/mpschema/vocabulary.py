@@ -103,6 +103,8 @@ class Vocabulary:
     events: tuple[type[Event], ...]
     """The newest version of each."""
     commands: tuple[CommandSpec, ...] = ()
+    kernel_commands: tuple[CommandSpec, ...] = ()
+    """Those that the kernel gives itself. They have no route, and nobody sends them."""
     collection: str = ""
     """The route of all of them; empty: below the workspace, by the plural."""
     member: str = ""

@@ -36,6 +36,8 @@ class Table:
     """The share of a page that is filled at first: changes of rows find their place in the rest."""
     appended: bool = False
     """True where rows are only ever added: the key is made after the table is filled, which is faster."""
+    asked: tuple[str, ...] = ()
+    """Fields of the row that no column holds: a query finds them as it is asked."""
 
     @property
     def value_columns(self) -> tuple[str, ...]:

@@ -1,16 +1,20 @@
-"""Sessions, and their lineage as a closure table: every session paired with each session above it."""
+"""Sessions, their lineage as a closure table (every session with each session above it), and what sweeps end."""
 
 from collections.abc import Sequence
 
-from mpschema import session
+from mpschema import session, sweep
 from mpschema.envelope import EventRecord
 from mpschema.session import SessionState
 from mpschema.session.rows import SessionRow
+from mpschema.sweep.rows import SweepRow
 
 from mpviews.changes import Append, Cases, Change, Insert, Table, Values, View
 from mpviews.tables import aggregate_table, created, key_of, patch
 
-_SESSIONS = aggregate_table("sessions", SessionRow, 80, depth="integer", max_depth="integer", max_children="integer")
+_SESSIONS = aggregate_table(
+    "sessions", SessionRow, 80, asked=("ending",), depth="integer", max_depth="integer", max_children="integer"
+)
+_SWEEPS = aggregate_table("sweeps", SweepRow, 80)
 _LINEAGE = Table(
     "session_lineage",
     ("workspace_id", "descendant_id", "ancestor_id"),
@@ -50,8 +54,13 @@ def _session(record: EventRecord, **values: object) -> Sequence[Change]:
     return (patch("sessions", record, **values),)
 
 
+def _begun(record: EventRecord, data: sweep.SweepBegun) -> Sequence[Change]:
+    values: Values = {"kind": data.kind, "scope": data.scope, "state": "running", "done": 0, "due_at": data.due_ms}
+    return (Insert("sweeps", key_of(record), values | created(record)),)
+
+
 CASES = Cases(
-    frozenset({"session"}),
+    frozenset({"session", "sweep"}),
     {
         session.SessionSpawned: _spawned,
         session.SessionStarted: lambda record, _: _session(record, state=SessionState.ACTIVE),
@@ -66,6 +75,9 @@ CASES = Cases(
         session.SessionCanceled: lambda record, data: _session(record, state=SessionState.CANCELED, reason=data.reason),
         session.SessionTokenIssued: lambda record, _: _session(record),
         session.SessionTokensRevoked: lambda record, _: _session(record),
+        sweep.SweepBegun: _begun,
+        sweep.SweepAdvanced: lambda record, data: (patch("sweeps", record, done=data.done),),
+        sweep.SweepEnded: lambda record, data: (patch("sweeps", record, done=data.done, state="ended"),),
     },
 )
-VIEW = View("sessions", 1, (_SESSIONS, _LINEAGE), CASES)
+VIEW = View("sessions", 2, (_SESSIONS, _LINEAGE, _SWEEPS), CASES)

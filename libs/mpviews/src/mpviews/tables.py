@@ -3,7 +3,7 @@
 import enum
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import msgspec
@@ -23,15 +23,20 @@ _KINDS: Mapping[object, str] = {
 _SHARED = Row.__struct_fields__
 
 
-def aggregate_table(name: str, row: type[Row], fill_percent: int = 100, **kinds: str) -> Table:
-    """A table with a row for each aggregate of a kind. `kinds` are columns of another kind than their field's."""
-    own = {column: kind for column, kind in columns_of(row).items() if column not in _SHARED}
+def aggregate_table(
+    name: str, row: type[Row], fill_percent: int = 100, *, asked: Sequence[str] = (), **kinds: str
+) -> Table:
+    """A table with a row for each aggregate of a kind.
+
+    `kinds` are columns of another kind than their field's; `asked` are fields that no column holds.
+    """
+    own = {column: kind for column, kind in columns_of(row).items() if column not in (*_SHARED, *asked)}
     key = ("workspace_id", "id") if "id" in own else ("workspace_id",)
     head, identity = {"workspace_id": "text"}, {"id": own.pop("id")} if "id" in own else {}
     changed = {"version": "bigint", "created_seq": "bigint", "last_seq": "bigint"}
     moments = {"created_at": "timestamptz", "updated_at": "timestamptz"}
     columns = head | identity | own | kinds | changed | moments
-    return Table(name, key, columns, row, "created_seq", nullable_of(row), fill_percent)
+    return Table(name, key, columns, row, "created_seq", nullable_of(row), fill_percent, asked=tuple(asked))
 
 
 def table(

@@ -20,8 +20,8 @@ from dataclasses import dataclass, replace
 import structlog
 from mpbus.reader import LogPosition
 from mpbus.tasks import end
-from mpcore.access.policy import Authorizer
-from mpcore.engine.draft import COMMANDS_MAX, TURN_SECONDS, limits_of
+from mpcore.access.verdict import Authorizer
+from mpcore.engine.commit import COMMANDS_MAX, TURN_SECONDS, limits_of
 from mpcore.engine.shard import Shard
 from mpcore.engine.timers import due, next_due
 from mpcore.engine.turn import Sealed, Turn

@@ -19,7 +19,7 @@ from mpbus.tasks import end, watched
 from mpbus.telemetry import configure
 from mpbus.vitals import Vital
 from mpcore.access.policy import RoleAuthorizer
-from mpcore.engine.draft import LOOK_BYTES
+from mpcore.engine.commit import LOOK_BYTES
 from mpschema import subjects
 from nats.aio.client import Client
 from redis.asyncio.retry import Retry

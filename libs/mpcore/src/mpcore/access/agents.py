@@ -4,21 +4,21 @@ An agent is a principal `agent:<session>`, or one whose highest role is `agent` 
 both cases it acts as that session only, while that session lives.
 """
 
-from mpschema.rejections import Code, Rejection
+from mpschema.rejections import Rejection
 
 from mpcore.domain.aggregates import RULES
 from mpcore.domain.session.index import sessions
-from mpcore.domain.session.state import LIVE
-from mpcore.state.rules import AccessRequest, denied
+from mpcore.domain.session.liveness import ended
+from mpcore.state.rules import DecisionContext, denied
 
 
-def authorize(request: AccessRequest, session_id: str | None) -> Rejection | None:
+def authorize(context: DecisionContext, session_id: str | None) -> Rejection | None:
     """Why the agent that runs this session may not give this command, or None where it may."""
-    envelope = request.envelope
-    session = None if session_id is None else sessions(request.tenant).by_id.get(session_id)
+    envelope = context.envelope
+    session = None if session_id is None else sessions(context.draft.tenant).by_id.get(session_id)
     if session is None or envelope.session_id != session_id:
         return denied(envelope)
-    if session.state not in LIVE:
-        return Rejection(Code.SESSION_ENDED, f"session {session.id} is {session.state}")
+    if refused := ended(context.draft.tenant, session):
+        return refused
     allows = RULES[envelope.type].agents
-    return denied(envelope) if allows is None else allows(request, session, request.arguments)
+    return denied(envelope) if allows is None else allows(context, session, context.arguments)

@@ -1,71 +1,78 @@
-"""Commands to facts, or to the reason why not. Pure: nothing is read but what is handed in, and nothing is changed."""
+"""Commands to facts, or to the reason why not. Pure: only the context is read, and only its draft is changed."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from mpschema.base import Command
 from mpschema.envelope import CommandEnvelope
 from mpschema.ids import derived_id, is_id
-from mpschema.registry import COMMANDS, LOG_COMMANDS
+from mpschema.registry import COMMANDS, KERNEL_COMMANDS, LOG_COMMANDS
 from mpschema.rejections import Code, Rejection
-from mpschema.system import LOG, RaiseFeatureLevel
+from mpschema.system import LOG
 from mpschema.vocabulary import CommandSpec
 
-from mpcore.access.policy import Authorizer
+from mpcore.access.verdict import Authorizer, Verdict
 from mpcore.domain.aggregates import BY_NAME
 from mpcore.domain.naming import as_seen
-from mpcore.engine.log import raise_feature_level, too_new
+from mpcore.engine.log import RULES as LOG_RULES
 from mpcore.state.facts import Decision
-from mpcore.state.rules import AccessRequest, Rule, denied
+from mpcore.state.rules import DecisionContext, Rule, denied, older
 from mpcore.state.world import World
 
 _RULES: dict[type[Command], tuple[CommandSpec, str, Rule]] = {
-    spec.arguments: (spec, spec.aggregate, BY_NAME[spec.aggregate].rules[spec.arguments]) for spec in COMMANDS.values()
+    spec.arguments: (spec, spec.aggregate, BY_NAME[spec.aggregate].rules[spec.arguments])
+    for spec in (*COMMANDS.values(), *KERNEL_COMMANDS.values())
 }
 _ARCHIVED = "archived"
 
 
-def decide(
-    world: World, envelope: CommandEnvelope, target: str, arguments: Command, now_ms: int, authorizer: Authorizer
-) -> Decision:
-    """The facts that this command becomes, or why it is refused.
+class Ruling(NamedTuple):
+    """What a command becomes: the facts that are left to record, or why it is refused; and the verdict before that."""
 
-    `target` is the aggregate's id, derived already where the envelope leaves it out; `now_ms` the kernel's time.
+    decision: Decision
+    verdict: Verdict | None = None
+    """None where policy was not asked."""
+
+
+def decide(context: DecisionContext, authorizer: Authorizer) -> Ruling:
+    """Decide a command. Facts that its rule recorded in the draft already are not among those of the ruling.
+
+    The context's target is the aggregate's id, derived already where the envelope leaves it out.
     """
-    if type(arguments) is RaiseFeatureLevel:
-        return raise_feature_level(world, envelope, target, arguments)
-    spec, aggregate, rule = _RULES[type(arguments)]
-    tenant = world.tenants.get(envelope.workspace_id)
-    if tenant is None:
-        if aggregate != "workspace" or not spec.creates:
-            return _no_workspace(world, envelope)
-        tenant = world.new_tenant(envelope.workspace_id)
+    arguments, draft = context.arguments, context.draft
+    found = _RULES.get(type(arguments))
+    if found is None:
+        return Ruling(LOG_RULES[type(arguments)](context))
+    spec, aggregate, rule = found
+    world, tenant, target = draft.world, draft.tenant, context.target
+    if context.envelope.workspace_id not in world.tenants and not (aggregate == "workspace" and spec.creates):
+        return Ruling(_no_workspace(world, context.envelope))
     state = tenant.indexes[aggregate].by_id.get(target)
-    if state is None and (misnamed := _misnamed(aggregate, envelope, target)):
-        return misnamed
-    request = AccessRequest(world, tenant, envelope, target, arguments, now_ms)
-    refused = authorizer.authorize(request)
+    if state is None and (misnamed := _misnamed(aggregate, context.envelope, target)):
+        return Ruling(misnamed)
+    verdict = authorizer.authorize(context)
+    refused = verdict.refusal
     if refused is None and spec.since_level > world.feature_level:
-        refused = too_new(world, spec)
+        refused = older(world, spec.command_type, spec.since_level)
     if refused is None and tenant.closed is not None and not _ungated(world, rule):
         refused = tenant.closed
     if refused is None:
-        refused = _unmet(state, spec, rule, request)
+        refused = _unmet(state, spec, rule, context)
     if refused is not None:
-        return refused
+        return Ruling(refused, verdict)
     if rule.names is None or not as_seen(world):
-        return rule.decide(state, arguments, request)
+        return Ruling(rule.decide(state, arguments, context), verdict)
     given = rule.names(arguments)
-    return given if isinstance(given, Rejection) else rule.decide(state, given, request)
+    return Ruling(given if isinstance(given, Rejection) else rule.decide(state, given, context), verdict)
 
 
 def _ungated(world: World, rule: Rule) -> bool:
-    """Whether this is answered in a closed workspace, too."""
-    return rule.ungated_since is not None and world.feature_level >= rule.ungated_since
+    """Tell whether this is answered in a closed workspace, too."""
+    return rule.by_kernel or (rule.ungated_since is not None and world.feature_level >= rule.ungated_since)
 
 
-def _unmet(state: Any, spec: CommandSpec, rule: Rule, request: AccessRequest) -> Rejection | None:
-    """What the command expects of its target and does not find: a version, existence, a valid fence, a state."""
-    expected, target = request.envelope.expected_version, request.target
+def _unmet(state: Any, spec: CommandSpec, rule: Rule, context: DecisionContext) -> Rejection | None:
+    """Refuse where the target is not as the command expects it: version, existence, fence, state."""
+    expected, target = context.envelope.expected_version, context.target
     if expected != "any" and expected != (version := 0 if state is None else state.version):
         return Rejection(Code.STALE_VERSION, f"{spec.aggregate} {target} has version {version}, not {expected}")
     if state is None:
@@ -74,7 +81,7 @@ def _unmet(state: Any, spec: CommandSpec, rule: Rule, request: AccessRequest) ->
         return Rejection(Code.NOT_FOUND, f"{spec.aggregate} {target} does not exist")
     if spec.creates:
         return Rejection(Code.ALREADY_EXISTS, f"{spec.aggregate} {target} exists already")
-    if rule.guard is not None and (refused := rule.guard(state, request.arguments)):
+    if rule.guard is not None and (refused := rule.guard(state, context)):
         return refused
     if rule.sources and state.state not in rule.sources:
         code = Code.ARCHIVED if state.state == _ARCHIVED else Code.INVALID_STATE
@@ -97,7 +104,7 @@ def _misnamed(aggregate: str, envelope: CommandEnvelope, target: str) -> Rejecti
 
 
 def target_of(envelope: CommandEnvelope) -> str:
-    """What a command is about that names no target: its workspace, the log, or what it creates."""
+    """Return the target of a command that names none: its workspace, the log, or what it creates."""
     if envelope.type.startswith("workspace."):
         return envelope.workspace_id
     if envelope.type in LOG_COMMANDS:

@@ -4,11 +4,11 @@ from typing import Any
 
 from mpschema.base import Event
 from mpschema.envelope import EventRecord
-from mpschema.system import FeatureLevelRaised, LeaderElected, LineSurvived, LineTried, LogRestored
+from mpschema.system import FeatureLevelRaised, LeaderElected, LimitsSet, LineSurvived, LineTried, LogRestored
 
 from mpcore.domain.aggregates import AGGREGATES
 from mpcore.state.descriptor import Reindex
-from mpcore.state.facts import Try
+from mpcore.state.facts import Limits, Try
 from mpcore.state.rules import Evolve
 from mpcore.state.tenant import Tenant
 from mpcore.state.world import PLACE, World
@@ -63,6 +63,8 @@ def _of_the_log(world: World, record: EventRecord) -> None:
         world.fence_floor = record.epoch
     elif type(event) is FeatureLevelRaised:
         world.feature_level = event.level
+    elif type(event) is LimitsSet:
+        world.limits = Limits(event.lineage_live_max, event.outcome_days, event.sweep_facts)
     elif type(event) is LineTried:
         world.tries = (*world.tries, Try(event.position, event.line, event.process))
     elif type(event) is LineSurvived:

@@ -16,7 +16,7 @@ from mpcore.domain.aggregates import AGGREGATES, new_world
 from mpcore.engine.evolve import rebuild_indexes
 from mpcore.engine.outcomes import Outcomes, place_bytes
 from mpcore.engine.shard import Shard
-from mpcore.state.facts import Try
+from mpcore.state.facts import Limits, Try
 from mpcore.state.world import PLACE, World
 
 CHUNK = 2_000
@@ -42,6 +42,8 @@ class Preamble(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     command_line: int = 0
     unmoved_elections: int = 0
     tries: tuple[Try, ...] = ()
+    limits: tuple[int, ...] = ()
+    """Nothing while they are the first ones."""
 
 
 class Frozen:
@@ -51,6 +53,7 @@ class Frozen:
         world = shard.world
         place = {name: getattr(world, name) for name in PLACE}
         place["operators"] = tuple(sorted(world.operators))
+        place["limits"] = () if world.limits == Limits() else tuple(world.limits)
         self.preamble = Preamble(**place, command_position=shard.command_position, command_line=shard.command_line)
         self.states = [
             (tenant.id, aggregate, list(index.by_id.values()))
@@ -111,6 +114,7 @@ def _shard_of(preamble: Preamble, world: World) -> Shard:
     for name in PLACE:
         setattr(world, name, getattr(preamble, name))
     world.operators = frozenset(preamble.operators)
+    world.limits = Limits(*preamble.limits)
     return Shard(world, None, preamble.command_position, preamble.command_line)
 
 

@@ -1,4 +1,4 @@
-"""Time, as facts: which leases and reply deadlines have passed, and what is recorded when they are said to have.
+"""Time, as facts: the leases and reply deadlines that have passed, and the commands that follow.
 
 What is due is asked with a time that is handed in; what happened is decided from state alone. A deadline that moved or
 was met before its timer fired becomes nothing.
@@ -7,16 +7,16 @@ was met before its timer fired becomes nothing.
 import hashlib
 from typing import NamedTuple
 
-from mpschema.base import Event
 from mpschema.system import TimerFired
 
 from mpcore.domain.aggregates import AGGREGATES
 from mpcore.state.deadlines import Key
 from mpcore.state.facts import Fact
+from mpcore.state.reactions import FollowUp
 from mpcore.state.world import World
 
-_TIMERS = {kind: (each.name, consequence) for each in AGGREGATES for kind, consequence in each.timers.items()}
-"""Kind of deadline to its aggregate, and to what follows when it passes."""
+_TIMERS = {kind: (each.name, expiry) for each in AGGREGATES for kind, expiry in each.timers.items()}
+"""Kind of deadline to its aggregate, and to the command that follows when it passes."""
 
 
 class Timer(NamedTuple):
@@ -51,21 +51,27 @@ def _timer(due_ms: int, key: Key) -> Timer:
     return Timer(workspace_id, kind, _TIMERS[kind][0], aggregate_id, due_ms, item)
 
 
-def fire(world: World, timer: Timer) -> tuple[Fact, ...]:
-    """What is recorded when this deadline passes: that it did, and what follows. Nothing where it moved or was met."""
-    key = (timer.workspace_id, timer.kind, timer.aggregate_id, timer.detail)
-    if world.deadlines.due_of.get(key) != timer.due_ms:
-        return ()
-    fired = Fact("timer", timer.id, TimerFired(timer.due_ms, timer.kind))
-    return (fired, Fact(timer.aggregate, timer.aggregate_id, _consequence(world, timer)))
+def waits(world: World, timer: Timer) -> bool:
+    """Tell whether this deadline is still waited for: it did not move, and was not met."""
+    return world.deadlines.due_of.get(_key(timer)) == timer.due_ms
+
+
+def fired(timer: Timer) -> Fact:
+    """Return the fact that a deadline has passed."""
+    return Fact("timer", timer.id, TimerFired(timer.due_ms, timer.kind))
+
+
+def expiry(world: World, timer: Timer) -> FollowUp:
+    """Return the command that follows when this deadline passes."""
+    state = world.tenants[timer.workspace_id].indexes[timer.aggregate].by_id[timer.aggregate_id]
+    _, command = _TIMERS[timer.kind]
+    return FollowUp(command(state, timer.detail), timer.aggregate_id)
 
 
 def set_aside(world: World, timer: Timer) -> None:
     """Wait for this deadline no more, in this memory alone: whoever folds the log waits for it again."""
-    world.deadlines.clear((timer.workspace_id, timer.kind, timer.aggregate_id, timer.detail))
+    world.deadlines.clear(_key(timer))
 
 
-def _consequence(world: World, timer: Timer) -> Event:
-    _, consequence = _TIMERS[timer.kind]
-    state = world.tenants[timer.workspace_id].indexes[timer.aggregate].by_id[timer.aggregate_id]
-    return consequence(state, timer.detail)
+def _key(timer: Timer) -> Key:
+    return (timer.workspace_id, timer.kind, timer.aggregate_id, timer.detail)

@@ -10,24 +10,29 @@ from typing import NamedTuple
 from mpschema import codec, packs
 from mpschema.base import Command
 from mpschema.envelope import CommandEnvelope, CommitHeader, EventRecord, Outcome, Status
-from mpschema.levels import SPLIT_LEVEL
+from mpschema.levels import HOUSE_LEVEL, SPLIT_LEVEL
 from mpschema.rejections import Code, Rejection
 from mpschema.subjects import SYSTEM_PREFIX
 from mpschema.system import SYSTEM_WORKSPACE, CommandRejected
 from msgspec.structs import replace
 
-from mpcore.access.policy import Authorizer
 from mpcore.access.senders import attributed, usurped
+from mpcore.access.verdict import Authorizer, Verdict
+from mpcore.engine.commit import NoRoom, Overfull
 from mpcore.engine.decide import decide, target_of
-from mpcore.engine.draft import NoRoom, Overfull
 from mpcore.engine.outcomes import Use, first_seq, same_request
-from mpcore.engine.timers import Timer, fire, set_aside
-from mpcore.engine.unread import KERNEL, Unread
+from mpcore.engine.recorder import KERNEL, Recorder, TooMuch
+from mpcore.engine.timers import Timer, expiry, fired, set_aside, waits
+from mpcore.engine.unread import Unread
+from mpcore.state.deadlines import SWEEP
 from mpcore.state.facts import Fact
+from mpcore.state.rules import DecisionContext, Inputs
 
 FACTS_MAX = 8_192
 """Events one command may become. A larger cascade is refused: its turn must end in time."""
 _ACCEPTED = Status.ACCEPTED
+_TIMER = "timer"
+"""Stands for the command where a moment that passed is the cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,12 @@ class Turn(Unread):
     """A turn being decided on a shard's speculative state."""
 
     authorizer: Authorizer
+    inputs: Inputs = field(init=False)
+    """What every decision of the turn rests on."""
+    swept: bool = field(default=False, init=False)
+    """Whether a sweep has taken its step: a turn takes one."""
+    verdicts: dict[tuple[str, bool], int] = field(default_factory=dict, init=False)
+    """How often policy allowed something or not, by the standing of the caller."""
     ticks: Callable[[], float] = field(default=float, kw_only=True)
     """Seconds of a clock that only the limit looks at; it stands still unless one is handed in."""
     seconds: float = field(default=0.0, init=False)
@@ -83,6 +94,10 @@ class Turn(Unread):
     commands: int = field(default=0, init=False)
     replies: dict[str, list[Reply]] = field(default_factory=dict, init=False)
     faults: list[Fault] = field(default_factory=list, init=False)
+
+    def __post_init__(self) -> None:
+        Unread.__post_init__(self)
+        self.inputs = Inputs(self.now_ms)
 
     @property
     def full(self) -> bool:
@@ -152,14 +167,30 @@ class Turn(Unread):
 
     def fire(self, timer: Timer) -> None:
         """Record that a moment has passed, and what follows from it. A timer that fails waits for the next leader."""
-        recorded = len(self.lines)
+        world = self.shard.world
+        if not waits(world, timer) or (timer.kind == SWEEP and self.swept):
+            return
+        begun = len(self.lines)
         try:
-            for index, fact in enumerate(fire(self.shard.world, timer)):
-                self.record(fact, timer.workspace_id, f"{timer.id}:{index}", KERNEL)
+            self._fire(timer)
+        except NoRoom:
+            self.back(begun)
+            self.closed = True
+            return
         except Exception as error:
-            self.back(recorded)
+            self.back(begun)
             self.faults.append(Fault("timer", f"{timer.kind} of {timer.workspace_id}/{timer.aggregate_id}", error))
-            set_aside(self.shard.world, timer)
+        if waits(world, timer):
+            set_aside(world, timer)
+
+    def _fire(self, timer: Timer) -> None:
+        world = self.shard.world
+        self.swept = self.swept or timer.kind == SWEEP
+        envelope = CommandEnvelope(command_id=timer.id, type=_TIMER, workspace_id=timer.workspace_id, principal=KERNEL)
+        recorder = Recorder(self, self.inputs, envelope, None)
+        refused = recorder.follow(recorder.record(fired(timer)), expiry(world, timer))
+        if refused is not None and world.feature_level < HOUSE_LEVEL:
+            raise RuntimeError(f"{refused.code}: {refused.detail}")
 
     def note(self, fact: Fact, fact_id: str) -> None:
         """Record a fact about the log itself."""
@@ -314,53 +345,54 @@ class Turn(Unread):
         return self._decide(envelope, digest, envelope.target or target_of(envelope), arguments)
 
     def _decide(self, envelope: CommandEnvelope, digest: str, target: str, arguments: Command) -> Outcome:
-        decision = decide(self.shard.world, envelope, target, arguments, self.now_ms, self.authorizer)
-        if type(decision) is Rejection:
-            return self._reject(envelope, digest, target, decision)
-        if len(decision) > FACTS_MAX:
-            detail = f"this would become {len(decision)} events, more than {FACTS_MAX}: act on parts of it first"
-            return self._reject(envelope, digest, target, Rejection(Code.TOO_LARGE, detail))
-        return self._accept(envelope, digest, target, decision)
+        begun, recorder = len(self.lines), Recorder(self, self.inputs, envelope, digest)
+        try:
+            decision, verdict = decide(
+                DecisionContext(self.inputs, recorder, envelope, target, arguments), self.authorizer
+            )
+            if verdict is not None:
+                self._judged(verdict)
+            if type(decision) is Rejection:
+                if recorder.events:
+                    self.back(begun)
+                return self._reject(envelope, digest, target, decision)
+            if len(decision) > FACTS_MAX:
+                self.back(begun)
+                detail = f"this would become {len(decision)} events, more than {FACTS_MAX}: act on parts of it first"
+                return self._reject(envelope, digest, target, Rejection(Code.TOO_LARGE, detail))
+            for fact in decision:
+                recorder.record(fact)
+        except TooMuch:
+            self.back(begun)
+            return self._too_large(envelope, digest, target)
+        except NoRoom:
+            self.back(begun)
+            raise
+        return self._accepted(envelope, recorder, target)
 
-    def _accept(self, envelope: CommandEnvelope, digest: str, target: str, facts: tuple[Fact, ...]) -> Outcome:
-        if len(facts) > 1:
-            return self._accept_many(envelope, digest, target, facts)
-        world, fact = self.shard.world, facts[0]
-        version = world.version_of(envelope.workspace_id, fact.aggregate, fact.aggregate_id) + 1
-        record = self.made(envelope, digest, fact, 0, version)
-        line = codec.encode(record)
-        if self.size + len(line) >= self.limits.commit_bytes and not self.fits(len(line) + 1):
-            return self._too_large(envelope, digest, target, len(line))
-        self.fold(record, line)
-        return self._accepted(envelope, record.seq, target, version)
+    def _judged(self, verdict: Verdict) -> None:
+        """Count what policy said."""
+        key = (verdict.standing, verdict.allowed)
+        self.verdicts[key] = self.verdicts.get(key, 0) + 1
 
-    def _accept_many(self, envelope: CommandEnvelope, digest: str, target: str, facts: tuple[Fact, ...]) -> Outcome:
-        """The same for a cascade: all of it in this commit, or nothing."""
-        records = self.records(envelope, digest, facts)
-        lines = [codec.encode(record) for record in records]
-        size = sum(len(line) + 1 for line in lines)
-        if not self.fits(size):
-            return self._too_large(envelope, digest, target, size)
-        for record, line in zip(records, lines, strict=True):
-            self.fold(record, line)
-        about = facts[0].about
-        version = max(record.version for record, fact in zip(records, facts, strict=True) if fact.about == about)
-        return self._accepted(envelope, records[0].seq, target, version)
-
-    def _too_large(self, envelope: CommandEnvelope, digest: str, target: str, size: int) -> Outcome:
+    def _too_large(self, envelope: CommandEnvelope, digest: str, target: str) -> Outcome:
         limit = self.limits.commit_bytes
-        detail = f"this would become {size} bytes of events, and {limit} fit into a commit: act on parts of it first"
+        detail = (
+            f"this would become more than the {limit} bytes of events that fit into a commit: act on parts of it first"
+        )
         return self._reject(envelope, digest, target, Rejection(Code.TOO_LARGE, detail))
 
-    def _accepted(self, envelope: CommandEnvelope, first_seq: int, target: str, version: int) -> Outcome:
+    def _accepted(self, envelope: CommandEnvelope, recorder: Recorder, target: str) -> Outcome:
+        world, first = self.shard.world, recorder.first
+        assert first is not None, "what is accepted becomes something"
         return Outcome(
             command_id=envelope.command_id,
             status=_ACCEPTED,
             epoch=self.epoch,
-            first_seq=first_seq,
-            last_seq=self.shard.world.seq,
+            first_seq=first.seq,
+            last_seq=world.seq,
             target=target,
-            version=version,
+            version=world.version_of(first.workspace_id, first.aggregate, first.aggregate_id),
         )
 
     def _reject(self, envelope: CommandEnvelope, digest: str, target: str, why: Rejection) -> Outcome:
@@ -369,7 +401,8 @@ class Turn(Unread):
             code=why.code, detail=why.detail[:2_000], command_type=envelope.type, target=target[:200]
         )
         seq = self.shard.world.seq + 1
-        record = self.made(envelope, digest, Fact("command", envelope.command_id, event), 0, 1)
+        fact = Fact("command", envelope.command_id, event)
+        record = self.answer(fact, f"{envelope.command_id}:0", envelope, digest)
         line = codec.encode(record)
         self.refused(len(line) + 1)
         self.fold(record, line)

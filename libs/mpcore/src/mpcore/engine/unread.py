@@ -11,13 +11,12 @@ from mpschema.packs import PACK_COMMANDS_MAX
 from mpschema.rejections import Rejection
 from mpschema.system import SYSTEM_WORKSPACE, CommandRejected
 
-from mpcore.engine.draft import Draft
+from mpcore.engine.commit import PendingCommit
+from mpcore.engine.recorder import KERNEL
 from mpcore.state.facts import Fact
 
 UNREADABLE_BYTES = 512
 """What the record of a line that nobody can read takes at most, beside what is said of it."""
-KERNEL = "kernel"
-"""The actor of what the kernel does on its own account."""
 NOBODY = ""
 """Who sent what no service sent."""
 FEW_LINES = 8
@@ -25,7 +24,7 @@ FEW_LINES = 8
 
 
 @dataclass(slots=True)
-class Unread(Draft):
+class Unread(PendingCommit):
     """A commit in the making, and what was met on the way to it that is not to be read."""
 
     dropped: dict[str, int] = field(default_factory=dict, init=False)

@@ -27,3 +27,16 @@ def remove(sets: dict[str, set[str]], key: str, member: str) -> None:
     members.remove(member)
     if not members:
         del sets[key]
+
+
+def put(rows: dict[str, dict[str, None]], key: str, member: str) -> None:
+    """Put a member at the end of a row. A row keeps its order, as a set would not."""
+    rows.setdefault(key, {})[member] = None
+
+
+def take(rows: dict[str, dict[str, None]], key: str, member: str) -> None:
+    """Take a member out; an empty row is not kept."""
+    row = rows[key]
+    del row[member]
+    if not row:
+        del rows[key]

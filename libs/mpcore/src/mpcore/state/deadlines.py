@@ -3,6 +3,8 @@
 import heapq
 from collections.abc import Iterator
 
+SWEEP = "sweep"
+"""The kind of deadline at which a sweep takes its next step. A commit holds one of them at most."""
 _SLACK = 64
 
 

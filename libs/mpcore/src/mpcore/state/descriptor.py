@@ -4,9 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mpschema.base import Event
-
-from mpcore.state.rules import Evolves, Rules, Unasked
+from mpcore.state.reactions import Expiry, Reactions
+from mpcore.state.rules import Evolves, Rules
 from mpcore.state.tenant import Index, Tenant
 
 Reindex = Callable[[Tenant, Any, Any], None]
@@ -15,8 +14,6 @@ Reindex = Callable[[Tenant, Any, Any], None]
 The same function rebuilds everything, from no state before to the state that is: so both ways agree by construction. It
 also undoes a change, from the state after it back to the one before, or to none.
 """
-Consequence = Callable[[Any, int], Event]
-"""Of the state whose deadline has passed, and which of its things waited: what is recorded because of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +29,7 @@ class Aggregate:
     evolve: Evolves
     index: type[Index] = Index
     reindex: Reindex | None = None
-    timers: Mapping[str, Consequence] = field(default_factory=dict)
+    timers: Mapping[str, Expiry] = field(default_factory=dict)
     """Kind of deadline to what follows when it passes."""
-    unasked: Unasked = field(default_factory=dict)
+    reactions: Reactions = field(default_factory=dict)
+    """Event of any aggregate to what follows from it for this one. They count from feature level 4."""

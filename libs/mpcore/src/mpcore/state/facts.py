@@ -28,5 +28,16 @@ class Try(NamedTuple):
     process: str
 
 
+class Limits(NamedTuple):
+    """Limits of the whole log, as its operators set them. They count from feature level 4."""
+
+    lineage_live_max: int = 100_000
+    """Sessions of one lineage that may live at once."""
+    outcome_days: int = 30
+    """Days of recorded time for which the outcome of a request is remembered."""
+    sweep_facts: int = 200
+    """Commands that a sweep gives in one turn."""
+
+
 Decision = tuple[Fact, ...] | Rejection
 """The answer to a command: facts to record, or why not."""

@@ -1,15 +1,15 @@
 """The shape of a transition: from which states a command leads where. Each aggregate states its own as a table."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from mpschema.base import Command, Event
-from mpschema.envelope import CommandEnvelope
+from mpschema.envelope import CommandEnvelope, EventRecord
 from mpschema.principal import Role
 from mpschema.rejections import Code, Rejection
 
-from mpcore.state.facts import Decision
+from mpcore.state.facts import Decision, Fact
 from mpcore.state.tenant import Tenant
 from mpcore.state.world import World
 
@@ -22,19 +22,43 @@ NOBODY: frozenset[Role] = frozenset()
 """No role of a workspace: it is for the deployment's operators, or for a service."""
 
 
-class AccessRequest(msgspec.Struct, frozen=True, gc=False):
-    """One command with everything its decision may look at. `now_ms` is the kernel's time, handed in."""
+class Inputs(msgspec.Struct, frozen=True, gc=False):
+    """The values from outside of the state that a decision rests on. They are recorded with it."""
 
-    world: World
-    tenant: Tenant
+    now_ms: int
+    """The kernel's time."""
+
+
+class Draft(Protocol):
+    """The state of one workspace, with the facts of this decision so far."""
+
+    @property
+    def world(self) -> World:
+        """The whole shard."""
+        ...
+
+    @property
+    def tenant(self) -> Tenant:
+        """The workspace; empty where the command is about to create it."""
+        ...
+
+    def record(self, fact: Fact) -> EventRecord:
+        """Record a fact at once, so that the rest of the decision sees it. A refusal rolls it back."""
+        ...
+
+
+class DecisionContext(msgspec.Struct, frozen=True, gc=False):
+    """One command, with everything that its decision may look at."""
+
+    inputs: Inputs
+    draft: Draft
     envelope: CommandEnvelope
     target: str
     arguments: Command
-    now_ms: int
 
 
-AgentRule = Callable[[AccessRequest, Any, Any], Rejection | None]
-"""Of the request, the agent's session and the arguments: why not, or None."""
+AgentRule = Callable[[DecisionContext, Any, Any], Rejection | None]
+"""Of the context, the agent's session and the arguments: why not, or None."""
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,11 +68,11 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     it may lead to (none: the state stays). `guard` is asked before the state is looked at.
     """
 
-    decide: Callable[[Any, Any, AccessRequest], Decision]
-    """Of the state (None where there is none yet), the arguments and the request."""
+    decide: Callable[[Any, Any, DecisionContext], Decision]
+    """Of the state (None where there is none yet), the arguments and the context."""
     sources: frozenset[str] = frozenset()
     targets: tuple[str, ...] = ()
-    guard: Callable[[Any, Any], Rejection | None] | None = None
+    guard: Callable[[Any, DecisionContext], Rejection | None] | None = None
     absent_too: bool = False
     """Whether it may also be given to what does not exist yet, though it is no creation."""
     names: Callable[[Any], Command | Rejection] | None = None
@@ -59,15 +83,14 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """For what an agent may give it. None: for nothing."""
     services: frozenset[str] = frozenset()
     """The services of the system that may give it, in every workspace."""
+    by_kernel: bool = False
+    """Whether the kernel alone gives it, because of something that happened. No gate of a workspace holds it up."""
     ungated_since: int | None = None
     """The feature level from which it is answered in a frozen or archived workspace, too. None: it is not."""
 
 
 Rules = Mapping[type[Command], Rule]
 """A table of transitions: command to its rule."""
-
-Unasked = Mapping[str, tuple[frozenset[str], str]]
-"""Transitions that no command of the aggregate's own asks for: what happens, from which states, to which."""
 
 Evolve = Callable[[Any, Any, Any], Any]
 """Of the state (None before the first fact), the event and its record: the state after it. Never refuses."""
@@ -82,3 +105,9 @@ def denied(envelope: CommandEnvelope, needs: str = "") -> Rejection:
     """
     told = f"{envelope.principal} may not {envelope.type} here"
     return Rejection(Code.DENIED, f"{told}: that takes the role {needs}" if needs else told)
+
+
+def older(world: World, what: str, level: int) -> Rejection:
+    """Refuse what builds that still run could not read. The code is one that they can read."""
+    detail = f"{what} needs feature level {level}, and the log is at {world.feature_level}"
+    return Rejection(Code.INVALID_STATE, f"{detail}: an operator raises it by `mpctl upgrade finalize`")

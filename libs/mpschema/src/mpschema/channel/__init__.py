@@ -61,6 +61,12 @@ class CloseChannel(Command, frozen=True):
     reason: Reason = ""
 
 
+class ExpireReply(Command, frozen=True):
+    """Wait no longer for the reply to a message: its time has passed."""
+
+    message_seq: Sequence
+
+
 class ChannelOpened(Event, frozen=True):
     session_id: Id
     scope: Scope
@@ -101,6 +107,7 @@ VOCABULARY = Vocabulary(
         command("channel.ack", AckMessages, CursorAdvanced),
         command("channel.close", CloseChannel, ChannelClosed),
     ),
+    kernel_commands=(command("channel.expire_reply", ExpireReply, ReplyOverdue),),
     events=(
         ChannelOpened,
         MessagePosted,

@@ -5,6 +5,7 @@ from typing import Annotated
 import msgspec
 
 from mpschema.base import Command, Event, Labels, Name
+from mpschema.ending import Cancel, CancelSessions
 from mpschema.vocabulary import Vocabulary, command
 
 Repo = Annotated[str, msgspec.Meta(max_length=2_000, description="URL or path of the repository")]
@@ -29,7 +30,9 @@ class ConfigureProject(Command, frozen=True):
 
 
 class ArchiveProject(Command, frozen=True):
-    """Close a project; refused while a session in it runs."""
+    """Close a project; refused while a session in it runs, unless those are to be canceled."""
+
+    cancel: Cancel = CancelSessions.NONE
 
 
 class ProjectCreated(Event, frozen=True):

@@ -84,6 +84,12 @@ class CancelSession(Command, frozen=True):
     reason: Reason = ""
 
 
+class EndSession(Command, frozen=True):
+    """End a session because one above it, its project or its workspace ended."""
+
+    origin_id: Id
+
+
 class IssueSessionToken(Command, frozen=True):
     """Record that a short-lived token was made for the agent that runs this session."""
 
@@ -162,6 +168,7 @@ VOCABULARY = Vocabulary(
         command("session.issue_token", IssueSessionToken, SessionTokenIssued),
         command("session.revoke_tokens", RevokeSessionTokens, SessionTokensRevoked),
     ),
+    kernel_commands=(command("session.end", EndSession, SessionCanceled),),
     events=(
         SessionSpawned,
         SessionStarted,

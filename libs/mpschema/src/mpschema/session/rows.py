@@ -23,6 +23,8 @@ class SessionRow(Row, kw_only=True, frozen=True):
     result: str
     failure: str | None
     reason: str
+    ending: bool = False
+    """Whether something above it has ended, and so it has, though its own event is still to come: see `sweep`."""
 
 
 _SHOWN = ("id", "state", "blueprint_name", "blueprint_version", "depth", "parent_id", "purpose")

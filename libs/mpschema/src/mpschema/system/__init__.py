@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 import msgspec
 
 from mpschema.base import Command, Digest, Event, Id, Reason, TimeMs
-from mpschema.levels import FIRST_LEVEL, TRIED_LEVEL, WEBHOOKS_LEVEL
+from mpschema.levels import FIRST_LEVEL, HOUSE_LEVEL, TRIED_LEVEL, WEBHOOKS_LEVEL
 from mpschema.rejections import Code
 from mpschema.vocabulary import Vocabulary, command
 
@@ -15,6 +15,9 @@ LOG = "log"
 """The aggregate of the log itself, and its one id."""
 Level = Annotated[int, msgspec.Meta(gt=FIRST_LEVEL)]
 """A feature level to which a log can be raised (`mpschema.levels`)."""
+LineageLiveMax = Annotated[int, msgspec.Meta(ge=1, le=1_000_000, description="live sessions of one lineage")]
+OutcomeDays = Annotated[int, msgspec.Meta(ge=1, le=3_650, description="days for which idempotency keys are remembered")]
+SweepFacts = Annotated[int, msgspec.Meta(ge=1, le=4_096, description="events that a sweep records in one commit")]
 
 
 class RaiseFeatureLevel(Command, frozen=True):
@@ -28,6 +31,23 @@ class FeatureLevelRaised(Event, frozen=True):
 
     since_level: ClassVar[int] = WEBHOOKS_LEVEL
     level: Level
+
+
+class SetLimits(Command, frozen=True):
+    """Change limits of the whole log; what is left out stays as it is."""
+
+    lineage_live_max: LineageLiveMax | None = None
+    outcome_days: OutcomeDays | None = None
+    sweep_facts: SweepFacts | None = None
+
+
+class LimitsSet(Event, frozen=True):
+    """From this event on the whole log has these limits."""
+
+    since_level: ClassVar[int] = HOUSE_LEVEL
+    lineage_live_max: LineageLiveMax
+    outcome_days: OutcomeDays
+    sweep_facts: SweepFacts
 
 
 class LeaderElected(Event, frozen=True):
@@ -45,6 +65,16 @@ class CommandRejected(Event, frozen=True):
     code: Code
     detail: Reason
     command_type: Annotated[str, msgspec.Meta(max_length=200)]
+    target: Annotated[str, msgspec.Meta(max_length=200)] = ""
+
+
+class FollowUpRefused(Event, frozen=True):
+    """A command that the kernel gave itself was refused: a fault of ours. What caused it stands."""
+
+    since_level: ClassVar[int] = HOUSE_LEVEL
+    command: Annotated[str, msgspec.Meta(max_length=200)]
+    code: Code
+    detail: Reason
     target: Annotated[str, msgspec.Meta(max_length=200)] = ""
 
 
@@ -107,7 +137,7 @@ class LogRestored(Event, frozen=True):
 VOCABULARIES = (
     Vocabulary(
         name="command",
-        events=(CommandRejected,),
+        events=(CommandRejected, FollowUpRefused),
     ),
     Vocabulary(
         name="timer",
@@ -117,12 +147,16 @@ VOCABULARIES = (
         name=LOG,
         collection=f"/v1/{LOG}",
         member=f"/v1/{LOG}",
-        commands=(command("log.raise_feature_level", RaiseFeatureLevel, FeatureLevelRaised),),
+        commands=(
+            command("log.raise_feature_level", RaiseFeatureLevel, FeatureLevelRaised),
+            command("log.set_limits", SetLimits, LimitsSet),
+        ),
         events=(
             LeaderElected,
             LogCheckpointed,
             LogRestored,
             FeatureLevelRaised,
+            LimitsSet,
             LineTried,
             LineSurvived,
         ),

@@ -9,17 +9,23 @@ from mpschema.rejections import Code
 from mpschema.system import (
     CommandRejected,
     FeatureLevelRaised,
+    FollowUpRefused,
     LeaderElected,
+    LimitsSet,
     LineSurvived,
     LineTried,
     LogCheckpointed,
     LogRestored,
     RaiseFeatureLevel,
+    SetLimits,
     TimerFired,
 )
 from mpschema.system.rows import CommandRow, EventRow, ProjectionRow
 
-COMMANDS: tuple[Command, ...] = (RaiseFeatureLevel(level=2),)
+COMMANDS: tuple[Command, ...] = (
+    RaiseFeatureLevel(level=2),
+    SetLimits(outcome_days=90),
+)
 EVENTS: tuple[Event, ...] = (
     CommandRejected(
         code=Code.STALE_FENCE, detail="the claim has fence 7, not 6", command_type="task.submit", target=story.TASK
@@ -29,6 +35,13 @@ EVENTS: tuple[Event, ...] = (
     LogCheckpointed(at_seq=4096, head="12" * 32, state_root="34" * 32, key_id="2026-01", signature="c2lnbmVk"),
     LogRestored(at_seq=4096, head="12" * 32, state_root="34" * 32, source="backup", copied_at_ms=story.EXPIRES_AT_MS),
     FeatureLevelRaised(level=2),
+    LimitsSet(lineage_live_max=100_000, outcome_days=90, sweep_facts=200),
+    FollowUpRefused(
+        command="task.expire_lease",
+        code=Code.INVALID_STATE,
+        detail=f"task {story.TASK} is done",
+        target=story.TASK,
+    ),
     LineTried(position=4711, line=3, process="kernel-a-1f0c9d2e"),
     LineSurvived(position=4711, line=3, process="kernel-a-1f0c9d2e"),
 )

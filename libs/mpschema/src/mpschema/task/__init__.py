@@ -158,6 +158,18 @@ class ReopenTask(Command, frozen=True):
     reason: Reason = ""
 
 
+class ExpireTaskLease(Command, frozen=True):
+    """End a claim because its lease has passed; the task is ready again."""
+
+    fence: Fence
+
+
+class ReturnTask(Command, frozen=True):
+    """End a claim because its session ended; the task is ready again."""
+
+    fence: Fence
+
+
 class TaskCreated(Event, frozen=True):
     project_id: Id
     title: Name
@@ -275,6 +287,10 @@ VOCABULARY = Vocabulary(
         command("task.complete", CompleteTask, TaskCompleted),
         command("task.cancel", CancelTask, TaskCanceled),
         command("task.reopen", ReopenTask, TaskReopened),
+    ),
+    kernel_commands=(
+        command("task.expire_lease", ExpireTaskLease, TaskLeaseExpired),
+        command("task.return", ReturnTask, TaskReleased),
     ),
     events=(
         TaskCreated,

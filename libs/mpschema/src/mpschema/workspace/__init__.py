@@ -1,6 +1,7 @@
 """The words about a workspace: the tenant, and the boundary of keys, quotas and names."""
 
 from mpschema.base import Command, Event, Id, Name, Reason
+from mpschema.ending import Cancel, CancelSessions
 from mpschema.principal import RoleBound
 from mpschema.vocabulary import WORKSPACE_ROUTE, Vocabulary, command
 
@@ -28,7 +29,9 @@ class ThawWorkspace(Command, frozen=True):
 
 
 class ArchiveWorkspace(Command, frozen=True):
-    """Close the workspace for good; it stays readable."""
+    """Close the workspace for good; refused while a session in it runs, unless those are to be canceled."""
+
+    cancel: Cancel = CancelSessions.NONE
 
 
 class WorkspaceCreated(Event, frozen=True):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import msgspec
 from mpschema.rows import QuerySpec
+from mpschema.session.rows import SessionRow
 from mpschema.system.rows import ProjectionRow
 from mpschema.webhook.rows import DeliveryRow, WaitingKeyRow
 from mpviews import VIEWS
@@ -42,6 +43,16 @@ _LINEAGE = {
     "session.descendants": ("line.ancestor_id = $2 AND item.id = line.descendant_id", "item.created_seq"),
 }
 """Lists along a lineage: how they join it, and their order (ancestors: root first)."""
+_SWEPT = """item.state IN ('requested', 'active', 'paused') AND EXISTS (
+    SELECT FROM mp.sweeps AS sweep WHERE sweep.workspace_id = item.workspace_id AND sweep.state = 'running' AND (
+    sweep.kind = 'workspace' OR (sweep.kind = 'project' AND sweep.scope = item.project_id)
+    OR (sweep.kind = 'descendants' AND sweep.scope = ANY (item.lineage))))"""
+DERIVED: dict[type[msgspec.Struct], dict[str, str]] = {SessionRow: {"ending": f"({_SWEPT})"}}
+"""Fields that no column holds, by how they are found."""
+_COMPARED: dict[type[msgspec.Struct], dict[str, str]] = {
+    SessionRow: {"state": f"CASE WHEN {_SWEPT} THEN 'canceled' ELSE item.state END"}
+}
+"""Filters that compare something else than the column of their name: what is ending counts as ended."""
 SETTINGS = {"workspace.list": "mp.principal", "projection.list": "mp.principal"}
 """What opens the rows of queries that are not about one workspace; for all others it is `mp.workspace`."""
 SORT = "_sort"
@@ -65,10 +76,10 @@ class Statement:
     def page(self, filters: tuple[str, ...], *, after: bool, descending: bool = False) -> str:
         """The statement that lists a page, with these filters, after a cursor or from the start (or the end)."""
         count = 1 + self.has_id
-        conditions = list(self.conditions)
+        conditions, compared = list(self.conditions), _COMPARED.get(self.spec.row, {})
         for name in filters:
             count += 1
-            conditions.append(f"item.{name} = ${count}")
+            conditions.append(f"{compared.get(name, f'item.{name}')} = ${count}")
         if after:
             count += 1
             conditions.append(f"{self.order} {'<' if descending else '>'} ${count}")
@@ -98,7 +109,10 @@ def statement(spec: QuerySpec) -> Statement:
         conditions.append(f"item.{f'{spec.aggregate}_id' if spec.many else 'id'} = $2")
     if spec.row is ProjectionRow:
         order = "(item.name || '@' || item.build)"
-    columns = ", ".join(f"item.{name}" for name in spec.row.__struct_fields__)
+    derived = DERIVED.get(spec.row, {})
+    columns = ", ".join(
+        f"{derived[name]} AS {name}" if name in derived else f"item.{name}" for name in spec.row.__struct_fields__
+    )
     if spec.row is ProjectionRow:
         columns += f", {OWNERSHIP}"
     head = f"SELECT {columns}, {order} AS {SORT} FROM {source}"  # noqa: S608 - names of the registry

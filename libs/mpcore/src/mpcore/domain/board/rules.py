@@ -29,7 +29,7 @@ from mpcore.domain.project.rules import closed_around, closed_project
 from mpcore.domain.task.index import tasks
 from mpcore.domain.task.state import Task
 from mpcore.state.facts import Decision, Fact
-from mpcore.state.rules import AccessRequest, Rule, Rules
+from mpcore.state.rules import DecisionContext, Rule, Rules
 from mpcore.state.tenant import Tenant
 
 OPEN, ARCHIVED = BoardState.OPEN, BoardState.ARCHIVED
@@ -61,17 +61,17 @@ def _column_showing(columns: Iterable[Column], state: TaskState) -> Column | Non
     return None
 
 
-def _column_named(board: Board, name: str, request: AccessRequest) -> Column | None:
+def _column_named(board: Board, name: str, context: DecisionContext) -> Column | None:
     """The column of exactly this name, or else the one whose name looks the same."""
     exact = (column for column in board.columns if column.name == name)
-    alike = (column for column in board.columns if same(request.world, column.name, name))
+    alike = (column for column in board.columns if same(context.draft.world, column.name, name))
     return next(exact, None) or next(alike, None)
 
 
-def _alike(columns: Iterable[Column], request: AccessRequest) -> Rejection | None:
+def _alike(columns: Iterable[Column], context: DecisionContext) -> Rejection | None:
     """Why names do not tell these columns apart, or None where they do."""
     seen: set[str] = set()
-    for column in columns if as_seen(request.world) else ():
+    for column in columns if as_seen(context.draft.world) else ():
         if folded(column.name) in seen:
             return Rejection(Code.NAME_TAKEN, f"two columns look as if they were called {column.name!r}")
         seen.add(folded(column.name))
@@ -100,21 +100,21 @@ def _named(arguments: CreateBoard) -> CreateBoard | Rejection:
     return unfit(name, *(column.name for column in columns)) or replace(arguments, name=name, columns=columns)
 
 
-def _create(_: None, arguments: CreateBoard, request: AccessRequest) -> Decision:
-    refused = closed_project(request.tenant, arguments.project_id) or _unfit(arguments.columns)
-    refused = refused or _alike(arguments.columns, request)
+def _create(_: None, arguments: CreateBoard, context: DecisionContext) -> Decision:
+    refused = closed_project(context.draft.tenant, arguments.project_id) or _unfit(arguments.columns)
+    refused = refused or _alike(arguments.columns, context)
     if refused is not None:
         return refused
     event = BoardCreated(arguments.project_id, arguments.name, arguments.columns)
-    return (Fact("board", request.target, event),)
+    return (Fact("board", context.target, event),)
 
 
-def _add_column(board: Board, arguments: AddColumn, request: AccessRequest) -> Decision:
-    if refused := closed_around(request, board.project_id):
+def _add_column(board: Board, arguments: AddColumn, context: DecisionContext) -> Decision:
+    if refused := closed_around(context, board.project_id):
         return refused
     if len(board.columns) >= COLUMNS_MAX:
         return Rejection(Code.TOO_LARGE, f"a board has at most {COLUMNS_MAX} columns")
-    if _column_named(board, arguments.column, request) is not None:
+    if _column_named(board, arguments.column, context) is not None:
         return Rejection(Code.NAME_TAKEN, f"two columns are called {arguments.column!r}")
     column = Column(arguments.column, arguments.states, arguments.wip_limit)
     if refused := _unfit((*board.columns, column)):
@@ -122,10 +122,10 @@ def _add_column(board: Board, arguments: AddColumn, request: AccessRequest) -> D
     return (Fact("board", board.id, ColumnAdded(column.name, column.states, column.wip_limit)),)
 
 
-def _map_column(board: Board, arguments: MapColumn, request: AccessRequest) -> Decision:
-    if refused := closed_around(request, board.project_id):
+def _map_column(board: Board, arguments: MapColumn, context: DecisionContext) -> Decision:
+    if refused := closed_around(context, board.project_id):
         return refused
-    column = _column_named(board, arguments.column, request)
+    column = _column_named(board, arguments.column, context)
     if column is None:
         return _no_column(board, arguments.column)
     if refused := _unfit(mapped_columns(board, column.name, arguments.states)):
@@ -133,24 +133,24 @@ def _map_column(board: Board, arguments: MapColumn, request: AccessRequest) -> D
     return (Fact("board", board.id, ColumnMapped(column.name, arguments.states)),)
 
 
-def _limit_column(board: Board, arguments: LimitColumn, request: AccessRequest) -> Decision:
-    column = _column_named(board, arguments.column, request)
+def _limit_column(board: Board, arguments: LimitColumn, context: DecisionContext) -> Decision:
+    column = _column_named(board, arguments.column, context)
     if column is None:
         return _no_column(board, arguments.column)
     return (Fact("board", board.id, ColumnLimited(column.name, arguments.wip_limit)),)
 
 
-def _reorder(board: Board, arguments: ReorderColumns, request: AccessRequest) -> Decision:
-    if refused := closed_around(request, board.project_id):
+def _reorder(board: Board, arguments: ReorderColumns, context: DecisionContext) -> Decision:
+    if refused := closed_around(context, board.project_id):
         return refused
-    found = [_column_named(board, name, request) for name in arguments.columns]
+    found = [_column_named(board, name, context) for name in arguments.columns]
     order = tuple(column.name if column else name for column, name in zip(found, arguments.columns, strict=True))
     if sorted(order) != sorted(column.name for column in board.columns):
         return Rejection(Code.INVALID_STATE, f"the order must name every column of board {board.id} once")
     return (Fact("board", board.id, ColumnsReordered(order)),)
 
 
-def _archive(board: Board, _: ArchiveBoard, __: AccessRequest) -> Decision:
+def _archive(board: Board, _: ArchiveBoard, __: DecisionContext) -> Decision:
     return (Fact("board", board.id, BoardArchived()),)
 
 

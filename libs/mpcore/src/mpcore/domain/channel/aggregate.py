@@ -3,7 +3,7 @@
 What was said is not kept: only how many messages there are, who has read how far, and which still wait for an answer.
 """
 
-from mpschema.channel import ReplyOverdue
+from mpschema.channel import ExpireReply
 
 from mpcore.domain.channel.evolve import EVOLVE
 from mpcore.domain.channel.index import REPLY_BY, reindex
@@ -12,8 +12,8 @@ from mpcore.domain.channel.state import Channel
 from mpcore.state.descriptor import Aggregate
 
 
-def _overdue(_: Channel, message_seq: int) -> ReplyOverdue:
-    return ReplyOverdue(message_seq)
+def _overdue(_: Channel, message_seq: int) -> ExpireReply:
+    return ExpireReply(message_seq)
 
 
 AGGREGATE = Aggregate(

@@ -10,9 +10,10 @@ from mpcore.domain.channel.state import Channel, ChannelState
 from mpcore.domain.naming import name_in
 from mpcore.domain.session.agents import acting_session, anything, own_lineage, voice
 from mpcore.domain.session.index import sessions
-from mpcore.domain.session.state import LIVE, Session
+from mpcore.domain.session.liveness import ended
+from mpcore.domain.session.state import Session
 from mpcore.state.facts import Decision, Fact
-from mpcore.state.rules import AccessRequest, Rule, Rules
+from mpcore.state.rules import NOBODY, DecisionContext, Rule, Rules
 
 OPEN, CLOSED = ChannelState.OPEN, ChannelState.CLOSED
 AWAITED_MAX = 1_000
@@ -35,27 +36,27 @@ def is_member(scope: Scope, anchor: Session, other: Session) -> bool:
     return other.id == anchor.id or _BELONGS[scope](anchor, other)
 
 
-def _outsider(channel: Channel, request: AccessRequest) -> Rejection | None:
+def _outsider(channel: Channel, context: DecisionContext) -> Rejection | None:
     """Why the caller is not heard here, or None where it is: agents must be members, people with a role need not."""
-    session = acting_session(request)
-    if session is None or is_member(channel.scope, sessions(request.tenant).by_id[channel.session_id], session):
+    session = acting_session(context)
+    if session is None or is_member(channel.scope, sessions(context.draft.tenant).by_id[channel.session_id], session):
         return None
     return Rejection(Code.NOT_A_MEMBER, f"session {session.id} does not belong to channel {channel.id}")
 
 
-def _open(_: None, arguments: words.OpenChannel, request: AccessRequest) -> Decision:
-    anchor = sessions(request.tenant).by_id.get(arguments.session_id)
+def _open(_: None, arguments: words.OpenChannel, context: DecisionContext) -> Decision:
+    anchor = sessions(context.draft.tenant).by_id.get(arguments.session_id)
     if anchor is None:
         return Rejection(Code.NOT_FOUND, f"session {arguments.session_id} does not exist")
-    if anchor.state not in LIVE:
-        return Rejection(Code.SESSION_ENDED, f"session {anchor.id} is {anchor.state}")
+    if refused := ended(context.draft.tenant, anchor):
+        return refused
     event = words.ChannelOpened(arguments.session_id, arguments.scope, arguments.name)
-    return (Fact("channel", request.target, event),)
+    return (Fact("channel", context.target, event),)
 
 
-def _post(channel: Channel, arguments: words.PostMessage, request: AccessRequest) -> Decision:
-    session = acting_session(request)
-    refused = _outsider(channel, request) if session else None
+def _post(channel: Channel, arguments: words.PostMessage, context: DecisionContext) -> Decision:
+    session = acting_session(context)
+    refused = _outsider(channel, context) if session else None
     if refused is not None:
         return refused
     if arguments.reply_to is not None and arguments.reply_to > channel.messages:
@@ -64,12 +65,12 @@ def _post(channel: Channel, arguments: words.PostMessage, request: AccessRequest
     if arguments.reply_by_seconds is not None:
         if len(channel.awaited) >= AWAITED_MAX:
             return Rejection(Code.OVERLOADED, f"{AWAITED_MAX} messages of channel {channel.id} wait for an answer")
-        reply_by_ms = request.now_ms + arguments.reply_by_seconds * 1_000
+        reply_by_ms = context.inputs.now_ms + arguments.reply_by_seconds * 1_000
     event = words.MessagePosted(
         channel.messages + 1,
         arguments.kind,
         arguments.body,
-        voice(request, session),
+        voice(context, session),
         Provenance.PEER if session else Provenance.OPERATOR,
         session.id if session else None,
         arguments.reply_to,
@@ -78,10 +79,10 @@ def _post(channel: Channel, arguments: words.PostMessage, request: AccessRequest
     return (Fact("channel", channel.id, event),)
 
 
-def _ack(channel: Channel, arguments: words.AckMessages, request: AccessRequest) -> Decision:
-    if refused := _outsider(channel, request):
+def _ack(channel: Channel, arguments: words.AckMessages, context: DecisionContext) -> Decision:
+    if refused := _outsider(channel, context):
         return refused
-    reader, cursor = voice(request, acting_session(request)), arguments.cursor
+    reader, cursor = voice(context, acting_session(context)), arguments.cursor
     if cursor > channel.messages:
         return Rejection(Code.NOT_FOUND, f"channel {channel.id} has no message {cursor}")
     read = channel.cursors.get(reader, 0)
@@ -90,13 +91,18 @@ def _ack(channel: Channel, arguments: words.AckMessages, request: AccessRequest)
     return (Fact("channel", channel.id, words.CursorAdvanced(reader, cursor)),)
 
 
-def _close(channel: Channel, arguments: words.CloseChannel, _: AccessRequest) -> Decision:
+def _close(channel: Channel, arguments: words.CloseChannel, _: DecisionContext) -> Decision:
     return (Fact("channel", channel.id, words.ChannelClosed(arguments.reason)),)
+
+
+def _expire_reply(channel: Channel, arguments: words.ExpireReply, _: DecisionContext) -> Decision:
+    return (Fact("channel", channel.id, words.ReplyOverdue(arguments.message_seq)),)
 
 
 RULES: Rules = {
     words.OpenChannel: Rule(decide=_open, targets=(OPEN,), names=name_in("name"), agents=own_lineage),
     words.PostMessage: Rule(decide=_post, sources=frozenset({OPEN}), agents=anything),
     words.AckMessages: Rule(decide=_ack, sources=frozenset({OPEN, CLOSED}), agents=anything),
+    words.ExpireReply: Rule(decide=_expire_reply, sources=frozenset({OPEN}), roles=NOBODY, by_kernel=True),
     words.CloseChannel: Rule(decide=_close, sources=frozenset({OPEN}), targets=(CLOSED,)),
 }

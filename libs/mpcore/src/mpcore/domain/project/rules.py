@@ -1,6 +1,7 @@
 """How the commands of a project are decided."""
 
-from mpschema.levels import CHILDREN_LEVEL
+from mpschema.ending import CancelSessions
+from mpschema.levels import CHILDREN_LEVEL, HOUSE_LEVEL
 from mpschema.names import folded
 from mpschema.project import (
     ArchiveProject,
@@ -17,9 +18,10 @@ from mpcore.domain.project.index import projects
 from mpcore.domain.project.state import Project, ProjectState
 from mpcore.domain.session.index import sessions
 from mpcore.state.facts import Decision, Fact
-from mpcore.state.rules import AccessRequest, Rule, Rules
+from mpcore.state.rules import DecisionContext, Rule, Rules, older
 from mpcore.state.tenant import Tenant
 
+RUNNING = CancelSessions.RUNNING
 OPEN, ARCHIVED = ProjectState.OPEN, ProjectState.ARCHIVED
 
 
@@ -33,33 +35,42 @@ def closed_project(tenant: Tenant, project_id: str) -> Rejection | None:
     return None
 
 
-def closed_around(request: AccessRequest, project_id: str) -> Rejection | None:
+def closed_around(context: DecisionContext, project_id: str) -> Rejection | None:
     """Why something in this project may not begin anew, or None where it may. Below the level it always may."""
-    return closed_project(request.tenant, project_id) if request.world.feature_level >= CHILDREN_LEVEL else None
+    return (
+        closed_project(context.draft.tenant, project_id)
+        if context.draft.world.feature_level >= CHILDREN_LEVEL
+        else None
+    )
 
 
-def _create(_: None, arguments: CreateProject, request: AccessRequest) -> Decision:
-    if _name_taken(request, arguments.name):
+def _create(_: None, arguments: CreateProject, context: DecisionContext) -> Decision:
+    if _name_taken(context, arguments.name):
         return Rejection(Code.NAME_TAKEN, f"an open project is called {arguments.name!r} already")
     event = ProjectCreated(arguments.name, arguments.repo, arguments.default_branch, arguments.labels)
-    return (Fact("project", request.target, event),)
+    return (Fact("project", context.target, event),)
 
 
-def _name_taken(request: AccessRequest, name: str) -> bool:
-    known = projects(request.tenant)
+def _name_taken(context: DecisionContext, name: str) -> bool:
+    known = projects(context.draft.tenant)
     alike = known.names.get(folded(name), ())
-    return any(same(request.world, known.by_id[project_id].name, name) for project_id in alike)
+    return any(same(context.draft.world, known.by_id[project_id].name, name) for project_id in alike)
 
 
-def _configure(project: Project, arguments: ConfigureProject, _: AccessRequest) -> Decision:
+def _configure(project: Project, arguments: ConfigureProject, _: DecisionContext) -> Decision:
     event = ProjectConfigured(arguments.repo, arguments.default_branch, arguments.labels)
     return (Fact("project", project.id, event),)
 
 
-def _archive(project: Project, _: ArchiveProject, request: AccessRequest) -> Decision:
-    live = sessions(request.tenant).live_in_project.get(project.id, 0)
-    if live:
-        return Rejection(Code.INVALID_STATE, f"project {project.name!r} has {live} live sessions: end them first")
+def _archive(project: Project, arguments: ArchiveProject, context: DecisionContext) -> Decision:
+    draft = context.draft
+    live = len(sessions(draft.tenant).live_in_project.get(project.id, ()))
+    if arguments.cancel is RUNNING:
+        if draft.world.feature_level < HOUSE_LEVEL:
+            return older(draft.world, "cancel: running", HOUSE_LEVEL)
+    elif live:
+        detail = f"project {project.name!r} has {live} live sessions: end them first, or archive with cancel: running"
+        return Rejection(Code.INVALID_STATE, detail)
     return (Fact("project", project.id, ProjectArchived()),)
 
 

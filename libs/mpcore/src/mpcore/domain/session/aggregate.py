@@ -6,7 +6,8 @@ it downwards, and ends with it.
 
 from mpcore.domain.session.evolve import EVOLVE
 from mpcore.domain.session.index import SessionIndex, reindex
-from mpcore.domain.session.rules import RULES, UNASKED
+from mpcore.domain.session.reactions import REACTIONS
+from mpcore.domain.session.rules import RULES
 from mpcore.domain.session.state import Session
 from mpcore.state.descriptor import Aggregate
 
@@ -18,5 +19,5 @@ AGGREGATE = Aggregate(
     evolve=EVOLVE,
     index=SessionIndex,
     reindex=reindex,
-    unasked=UNASKED,
+    reactions=REACTIONS,
 )

@@ -3,7 +3,7 @@
 import msgspec
 
 from mpcore.domain.session.state import LIVE, Session
-from mpcore.state.counts import add, count, remove
+from mpcore.state.counts import add, count, put, remove, take
 from mpcore.state.tenant import Index, Tenant
 
 
@@ -16,8 +16,8 @@ class SessionIndex(Index):
     live_children: dict[str, set[str]] = msgspec.field(default_factory=dict)
     live_in_lineage: dict[str, int] = msgspec.field(default_factory=dict)
     """Root to how many sessions of its lineage live."""
-    live_in_project: dict[str, int] = msgspec.field(default_factory=dict)
-    """Project to how many of its sessions live."""
+    live_in_project: dict[str, dict[str, None]] = msgspec.field(default_factory=dict)
+    """Project to its sessions that live, in the order in which they came to be."""
 
 
 def sessions(tenant: Tenant) -> SessionIndex:
@@ -38,6 +38,6 @@ def reindex(tenant: Tenant, old: Session | None, new: Session | None) -> None:
         return
     count(index.live_in_lineage, known.root_id, 1 if lives else -1)
     if known.project_id is not None:
-        count(index.live_in_project, known.project_id, 1 if lives else -1)
+        (put if lives else take)(index.live_in_project, known.project_id, known.id)
     if parent_id is not None:
         (add if lives else remove)(index.live_children, parent_id, known.id)

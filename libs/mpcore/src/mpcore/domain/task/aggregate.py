@@ -4,17 +4,29 @@ A claim is live while the task has a holder. Its lease runs while work is due fr
 lives until its expiry is recorded: no decision compares a time with the clock.
 """
 
-from mpschema.task import TaskLeaseExpired
+from collections.abc import Sequence
 
+from mpschema.envelope import EventRecord
+from mpschema.task import ExpireTaskLease, ReturnTask, TaskRejected
+
+from mpcore.domain.task.claims import holder_ended
 from mpcore.domain.task.evolve import EVOLVE
-from mpcore.domain.task.index import TASK_LEASE, TaskIndex, reindex
-from mpcore.domain.task.rules import RULES, UNASKED
+from mpcore.domain.task.index import TASK_LEASE, TaskIndex, reindex, tasks
+from mpcore.domain.task.rules import RULES
 from mpcore.domain.task.state import Task
 from mpcore.state.descriptor import Aggregate
+from mpcore.state.reactions import FollowUp
+from mpcore.state.rules import Draft
 
 
-def _lease_expired(task: Task, _: int) -> TaskLeaseExpired:
-    return TaskLeaseExpired(task.fence, task.holder)
+def _expired(task: Task, _: int) -> ExpireTaskLease:
+    return ExpireTaskLease(task.fence)
+
+
+def _rejected(record: EventRecord, draft: Draft) -> Sequence[FollowUp]:
+    """End the claim of a session that has ended: nobody would take the work up again."""
+    task = tasks(draft.tenant).by_id[record.aggregate_id]
+    return (FollowUp(ReturnTask(task.fence), task.id),) if holder_ended(draft.tenant, task) else ()
 
 
 AGGREGATE = Aggregate(
@@ -25,6 +37,6 @@ AGGREGATE = Aggregate(
     evolve=EVOLVE,
     index=TaskIndex,
     reindex=reindex,
-    timers={TASK_LEASE: _lease_expired},
-    unasked=UNASKED,
+    timers={TASK_LEASE: _expired},
+    reactions={TaskRejected: _rejected},
 )

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 from mpschema.task import ReleaseCause, TaskReleased
 
+from mpcore.domain.session.index import sessions
+from mpcore.domain.session.liveness import lives
 from mpcore.domain.task.index import tasks
 from mpcore.domain.task.state import Task
 from mpcore.state.facts import Fact
@@ -11,6 +13,11 @@ from mpcore.state.tenant import Tenant
 
 RELEASES_MAX = 4_096
 """How many claims one outcome ends at most. The rest end as their leases expire."""
+
+
+def holder_ended(tenant: Tenant, task: Task) -> bool:
+    """Tell whether a task is held for a session that has ended."""
+    return task.session_id is not None and not lives(tenant, sessions(tenant).by_id[task.session_id])
 
 
 def release_of(task: Task, cause: ReleaseCause) -> Fact:

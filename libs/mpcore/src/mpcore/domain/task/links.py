@@ -10,28 +10,28 @@ from msgspec.structs import replace
 from mpcore.domain.task.index import tasks
 from mpcore.domain.task.state import Task
 from mpcore.state.facts import Decision, Fact
-from mpcore.state.rules import AccessRequest
+from mpcore.state.rules import DecisionContext
 
 ACYCLIC = frozenset({LinkKind.BLOCKS, LinkKind.PARENT})
 LINKS_MAX = 256
 """How many links one task may have to others."""
 
 
-def link(task: Task, arguments: LinkTask, request: AccessRequest) -> Decision:
+def link(task: Task, arguments: LinkTask, context: DecisionContext) -> Decision:
     """Relate this task to another of the workspace, once per kind."""
     kind, other = arguments.kind, arguments.to
-    if other not in tasks(request.tenant).by_id:
+    if other not in tasks(context.draft.tenant).by_id:
         return Rejection(Code.NOT_FOUND, f"task {other} does not exist")
     if (kind, other) in task.links:
         return Rejection(Code.ALREADY_EXISTS, f"task {task.id} has the link {kind} to {other} already")
     if len(task.links) >= LINKS_MAX:
         return Rejection(Code.TOO_LARGE, f"a task has at most {LINKS_MAX} links")
-    if other == task.id or (kind in ACYCLIC and _reaches(tasks(request.tenant).by_id, other, task.id, kind)):
+    if other == task.id or (kind in ACYCLIC and _reaches(tasks(context.draft.tenant).by_id, other, task.id, kind)):
         return Rejection(Code.CYCLE, f"the link {kind} from {task.id} to {other} would close a circle")
     return (Fact("task", task.id, TaskLinked(kind, other)),)
 
 
-def unlink(task: Task, arguments: UnlinkTask, _: AccessRequest) -> Decision:
+def unlink(task: Task, arguments: UnlinkTask, _: DecisionContext) -> Decision:
     """Take one link away."""
     if (arguments.kind, arguments.to) not in task.links:
         return Rejection(Code.NOT_FOUND, f"task {task.id} has no link {arguments.kind} to {arguments.to}")

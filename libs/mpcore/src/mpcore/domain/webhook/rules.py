@@ -8,7 +8,7 @@ from mpschema.webhook import SIGNS_ON_SECONDS, WebhookState
 
 from mpcore.domain.webhook.state import Webhook, webhooks
 from mpcore.state.facts import Decision, Fact
-from mpcore.state.rules import NOBODY, TENANCY, AccessRequest, Rule, Rules
+from mpcore.state.rules import NOBODY, TENANCY, DecisionContext, Rule, Rules
 
 ACTIVE, PAUSED, REMOVED = WebhookState.ACTIVE, WebhookState.PAUSED, WebhookState.REMOVED
 _STANDING = frozenset({ACTIVE, PAUSED})
@@ -31,43 +31,43 @@ def _unknown(event_types: tuple[str, ...] | None, aggregates: tuple[str, ...] | 
     return Rejection(Code.SCHEMA_INVALID, f"{unknown[0]!r} is no event type or aggregate known here")
 
 
-def _not_yet(after_seq: int | None, request: AccessRequest) -> Rejection | None:
-    last = request.world.seq
+def _not_yet(after_seq: int | None, context: DecisionContext) -> Rejection | None:
+    last = context.draft.world.seq
     if after_seq is None or after_seq <= last:
         return None
     return Rejection(Code.NOT_FOUND, f"event {after_seq} is not recorded yet: the last is {last}")
 
 
-def _create(_: None, arguments: words.CreateWebhook, request: AccessRequest) -> Decision:
-    refused = _unknown(arguments.event_types, arguments.aggregates) or _not_yet(arguments.after_seq, request)
+def _create(_: None, arguments: words.CreateWebhook, context: DecisionContext) -> Decision:
+    refused = _unknown(arguments.event_types, arguments.aggregates) or _not_yet(arguments.after_seq, context)
     if refused is not None:
         return refused
-    if sum(webhook.state is not REMOVED for webhook in webhooks(request.tenant).values()) >= WEBHOOKS_MAX:
+    if sum(webhook.state is not REMOVED for webhook in webhooks(context.draft.tenant).values()) >= WEBHOOKS_MAX:
         return Rejection(Code.OVERLOADED, f"{WEBHOOKS_MAX} webhooks stand in this workspace: remove one first")
-    after_seq = request.world.seq if arguments.after_seq is None else arguments.after_seq
+    after_seq = context.draft.world.seq if arguments.after_seq is None else arguments.after_seq
     event = words.WebhookCreated(arguments.endpoint, after_seq, arguments.event_types, arguments.aggregates)
-    return (Fact("webhook", request.target, event),)
+    return (Fact("webhook", context.target, event),)
 
 
-def _configure(webhook: Webhook, arguments: words.ConfigureWebhook, _: AccessRequest) -> Decision:
+def _configure(webhook: Webhook, arguments: words.ConfigureWebhook, _: DecisionContext) -> Decision:
     if refused := _unknown(arguments.event_types, arguments.aggregates):
         return refused
     event = words.WebhookConfigured(arguments.endpoint, arguments.event_types, arguments.aggregates)
     return (Fact("webhook", webhook.id, event),)
 
 
-def _pause(webhook: Webhook, arguments: words.PauseWebhook, _: AccessRequest) -> Decision:
+def _pause(webhook: Webhook, arguments: words.PauseWebhook, _: DecisionContext) -> Decision:
     return (Fact("webhook", webhook.id, words.WebhookPaused(arguments.reason)),)
 
 
-def _resume(webhook: Webhook, arguments: words.ResumeWebhook, request: AccessRequest) -> Decision:
-    if refused := _not_yet(arguments.after_seq, request):
+def _resume(webhook: Webhook, arguments: words.ResumeWebhook, context: DecisionContext) -> Decision:
+    if refused := _not_yet(arguments.after_seq, context):
         return refused
     forgotten = () if arguments.after_seq is None else _cleared(webhook)
     return (*forgotten, Fact("webhook", webhook.id, words.WebhookResumed(arguments.after_seq)))
 
 
-def _remove(webhook: Webhook, _: words.RemoveWebhook, __: AccessRequest) -> Decision:
+def _remove(webhook: Webhook, _: words.RemoveWebhook, __: DecisionContext) -> Decision:
     return (*_cleared(webhook), Fact("webhook", webhook.id, words.WebhookRemoved()))
 
 
@@ -75,12 +75,12 @@ def _cleared(webhook: Webhook) -> tuple[Fact, ...]:
     return tuple(Fact("webhook", webhook.id, words.DeliveryCleared(key)) for key in webhook.parked)
 
 
-def _rotate(webhook: Webhook, _: words.RotateWebhookSecret, request: AccessRequest) -> Decision:
-    event = words.WebhookSecretRotated(webhook.generation + 1, request.now_ms + SIGNS_ON_SECONDS * 1_000)
+def _rotate(webhook: Webhook, _: words.RotateWebhookSecret, context: DecisionContext) -> Decision:
+    event = words.WebhookSecretRotated(webhook.generation + 1, context.inputs.now_ms + SIGNS_ON_SECONDS * 1_000)
     return (Fact("webhook", webhook.id, event),)
 
 
-def _park(webhook: Webhook, arguments: words.ParkKey, _: AccessRequest) -> Decision:
+def _park(webhook: Webhook, arguments: words.ParkKey, _: DecisionContext) -> Decision:
     if webhook.parked.get(arguments.key, False):
         return Rejection(Code.INVALID_STATE, f"{arguments.key} is parked already")
     if arguments.key not in webhook.parked and len(webhook.parked) >= PARKED_MAX:
@@ -90,7 +90,7 @@ def _park(webhook: Webhook, arguments: words.ParkKey, _: AccessRequest) -> Decis
     return (Fact("webhook", webhook.id, event),)
 
 
-def _requeue(webhook: Webhook, arguments: words.RequeueKeys, _: AccessRequest) -> Decision:
+def _requeue(webhook: Webhook, arguments: words.RequeueKeys, _: DecisionContext) -> Decision:
     key = arguments.key
     if key is not None and not webhook.parked.get(key, False):
         if key in webhook.parked:
@@ -102,7 +102,7 @@ def _requeue(webhook: Webhook, arguments: words.RequeueKeys, _: AccessRequest) -
     return tuple(Fact("webhook", webhook.id, words.DeliveryRequeued(each)) for each in keys)
 
 
-def _clear(webhook: Webhook, arguments: words.ClearKey, _: AccessRequest) -> Decision:
+def _clear(webhook: Webhook, arguments: words.ClearKey, _: DecisionContext) -> Decision:
     if arguments.key not in webhook.parked:
         return Rejection(Code.NOT_FOUND, f"webhook {webhook.id} has nothing parked of {arguments.key}")
     if webhook.parked[arguments.key]:

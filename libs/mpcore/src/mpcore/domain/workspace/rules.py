@@ -1,6 +1,7 @@
 """How the commands of a workspace are decided."""
 
-from mpschema.levels import CHILDREN_LEVEL, FIRST_LEVEL
+from mpschema.ending import CancelSessions
+from mpschema.levels import CHILDREN_LEVEL, FIRST_LEVEL, HOUSE_LEVEL
 from mpschema.principal import Role, RoleBound
 from mpschema.rejections import Code, Rejection
 from mpschema.system import SYSTEM_WORKSPACE
@@ -21,36 +22,37 @@ from mpcore.domain.naming import name_in
 from mpcore.domain.session.index import sessions
 from mpcore.domain.workspace.state import Workspace, WorkspaceState
 from mpcore.state.facts import Decision, Fact
-from mpcore.state.rules import NOBODY, OWNERS, TENANCY, AccessRequest, Rule, Rules
+from mpcore.state.rules import NOBODY, OWNERS, TENANCY, DecisionContext, Rule, Rules, older
 
 ACTIVE, FROZEN, ARCHIVED = WorkspaceState.ACTIVE, WorkspaceState.FROZEN, WorkspaceState.ARCHIVED
 
 
-def _create(_: None, arguments: CreateWorkspace, request: AccessRequest) -> Decision:
-    if request.target == SYSTEM_WORKSPACE:
+def _create(_: None, arguments: CreateWorkspace, context: DecisionContext) -> Decision:
+    if context.target == SYSTEM_WORKSPACE:
         return Rejection(Code.ALREADY_EXISTS, f"the id {SYSTEM_WORKSPACE!r} is reserved")
-    owner = request.envelope.principal
-    return (
-        Fact("workspace", request.target, WorkspaceCreated(arguments.name, owner)),
-        Fact("principal", owner, RoleBound(Role.OWNER)),
-    )
+    owner = context.envelope.principal
+    context.draft.record(Fact("workspace", context.target, WorkspaceCreated(arguments.name, owner)))
+    return (Fact("principal", owner, RoleBound(Role.OWNER)),)
 
 
-def _rename(workspace: Workspace, arguments: RenameWorkspace, _: AccessRequest) -> Decision:
+def _rename(workspace: Workspace, arguments: RenameWorkspace, _: DecisionContext) -> Decision:
     return (Fact("workspace", workspace.id, WorkspaceRenamed(arguments.name)),)
 
 
-def _freeze(workspace: Workspace, arguments: FreezeWorkspace, _: AccessRequest) -> Decision:
+def _freeze(workspace: Workspace, arguments: FreezeWorkspace, _: DecisionContext) -> Decision:
     return (Fact("workspace", workspace.id, WorkspaceFrozen(arguments.reason)),)
 
 
-def _thaw(workspace: Workspace, _: ThawWorkspace, __: AccessRequest) -> Decision:
+def _thaw(workspace: Workspace, _: ThawWorkspace, __: DecisionContext) -> Decision:
     return (Fact("workspace", workspace.id, WorkspaceThawed()),)
 
 
-def _archive(workspace: Workspace, _: ArchiveWorkspace, request: AccessRequest) -> Decision:
-    live = sum(sessions(request.tenant).live_in_lineage.values())
-    if live and request.world.feature_level >= CHILDREN_LEVEL:
+def _archive(workspace: Workspace, arguments: ArchiveWorkspace, context: DecisionContext) -> Decision:
+    draft, canceling = context.draft, arguments.cancel is CancelSessions.RUNNING
+    if canceling and draft.world.feature_level < HOUSE_LEVEL:
+        return older(draft.world, "cancel: running", HOUSE_LEVEL)
+    live = sum(sessions(draft.tenant).live_in_lineage.values())
+    if live and not canceling and draft.world.feature_level >= CHILDREN_LEVEL:
         first = "" if workspace.state is ACTIVE else "thaw it, and "
         return Rejection(Code.INVALID_STATE, f"workspace {workspace.id} has {live} live sessions: {first}cancel them")
     return (Fact("workspace", workspace.id, WorkspaceArchived()),)

@@ -1,6 +1,7 @@
-"""What a turn has recorded so far: the lines of a commit in the making, with the way back from each."""
+"""A commit in the making: the lines that a turn has recorded so far, with the way back from each."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from mpschema import codec
 from mpschema.envelope import CommandEnvelope, EventRecord
@@ -41,6 +42,13 @@ def limits_of(commit_bytes: int, seconds: float, look_bytes: int = 0) -> TurnLim
     return TurnLimits(size=size, seconds=seconds, look_bytes=look_bytes, commit_bytes=commit_bytes)
 
 
+class Begun(NamedTuple):
+    """The lines and bytes that stood in a commit when something was begun in it."""
+
+    lines: int
+    size: int
+
+
 class NoRoom(Exception):
     """A decision fits a commit, and not the rest of this one."""
 
@@ -50,7 +58,7 @@ class Overfull(Exception):
 
 
 @dataclass(slots=True)
-class Draft:
+class PendingCommit:
     """A commit in the making, on a shard's speculative state."""
 
     shard: Shard
@@ -65,6 +73,8 @@ class Draft:
     """Events that were in it when the message began that is being decided."""
     undo: Undo = field(init=False)
     """The way back, from everything in it that does not stand yet."""
+    follow_ups_refused: int = field(default=0, init=False)
+    """Commands of the kernel's own that were refused: each is a fault of ours."""
     revocable: bool = field(default=False, init=False)
     """Whether all of it may have to be undone: it is decided ahead of being stored."""
 
@@ -89,26 +99,38 @@ class Draft:
         self.size = sum(len(line) + 1 for line in self.lines)
         self.access = [record for record in self.access if record.seq <= self.shard.world.seq]
 
-    def records(self, envelope: CommandEnvelope, digest: str, facts: tuple[Fact, ...]) -> list[EventRecord]:
-        """What would be recorded for facts. An aggregate that several are about gains a version with each."""
-        version_of, workspace_id = self.shard.world.version_of, envelope.workspace_id
-        versions: dict[tuple[str, str], int] = {}
-        records = []
-        for index, fact in enumerate(facts):
-            about = fact.aggregate, fact.aggregate_id
-            version = versions[about] = (versions.get(about) or version_of(workspace_id, *about)) + 1
-            records.append(self.made(envelope, None if index else digest, fact, index, version))
-        return records
+    def fits(self, size: int, begun: Begun) -> bool:
+        """Tell whether a commit takes so much more, for what was begun there.
 
-    def made(self, envelope: CommandEnvelope, digest: str | None, fact: Fact, index: int, version: int) -> EventRecord:
-        """The record of one fact of a command's outcome."""
+        Raises `NoRoom` if an empty commit took all that was begun and this too, and only this one has no room for it.
+        """
+        limit = self.limits.commit_bytes
+        if self.size + size <= limit:
+            return True
+        others = begun.lines if self.shard.world.feature_level >= SPLIT_LEVEL else self.before
+        if self.size - begun.size + size <= limit and others:
+            raise NoRoom
+        return False
+
+    def begin(self) -> Begun:
+        """Remember where something begins that is recorded as a whole, or not at all."""
+        return Begun(len(self.lines), self.size)
+
+    def refused(self, size: int) -> None:
+        """Make sure that a refusal of so many bytes fits. Raises `NoRoom` or `Overfull` if it does not."""
+        if not self.fits(size, self.begin()) and len(self.lines) > self.before:
+            raise Overfull
+
+    def answer(self, fact: Fact, event_id: str, envelope: CommandEnvelope, digest: str | None) -> EventRecord:
+        """Return the record of a fact that a command became; `digest` is that of the request, for its first event."""
+        workspace_id, world = envelope.workspace_id, self.shard.world
         # Two without names: Python passes more than 15 named arguments in a dictionary, which costs more.
         return RECORDS[type(fact.event)](
-            self.shard.world.seq + 1 + index,
-            f"{envelope.command_id}:{index}",
-            workspace_id=envelope.workspace_id,
+            world.seq + 1,
+            event_id,
+            workspace_id=workspace_id,
             aggregate_id=fact.aggregate_id,
-            version=version,
+            version=world.version_of(workspace_id, fact.aggregate, fact.aggregate_id) + 1,
             time_ms=self.now_ms,
             epoch=self.epoch,
             actor=envelope.principal,
@@ -122,22 +144,7 @@ class Draft:
             digest=digest,
         )
 
-    def fits(self, size: int) -> bool:
-        """Whether a commit takes so much more. Raises `NoRoom` if it does, and only this one has no room for it."""
-        limit = self.limits.commit_bytes
-        if self.size + size <= limit:
-            return True
-        others = len(self.lines) if self.shard.world.feature_level >= SPLIT_LEVEL else self.before
-        if size <= limit and others:
-            raise NoRoom
-        return False
-
-    def refused(self, size: int) -> None:
-        """Make sure that a refusal of so many bytes fits. Raises `NoRoom` or `Overfull` if it does not."""
-        if not self.fits(size) and len(self.lines) > self.before:
-            raise Overfull
-
-    def record(self, fact: Fact, workspace_id: str, event_id: str, actor: str) -> None:
+    def record(self, fact: Fact, workspace_id: str, event_id: str, actor: str) -> EventRecord:
         """Record a fact that no command asked for."""
         world = self.shard.world
         record = RECORDS[type(fact.event)](
@@ -152,6 +159,7 @@ class Draft:
             data=fact.event,
         )
         self.fold(record, codec.encode(record))
+        return record
 
     def fold(self, record: EventRecord, line: bytes) -> None:
         """Take in an event and its line."""
