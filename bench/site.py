@@ -13,7 +13,6 @@ from pathlib import Path
 
 from mpbus.accounts import STREAMS_ACCOUNT
 from mpbus.connect import connect
-from mpbus.identities import GATEWAY, account_of
 from mpbus.producer import CommandProducer
 from mpbus.reader import LogPosition, LogReader
 from mpd.process import ChildProcess, ServerFailed
@@ -21,6 +20,7 @@ from mpd.stack import Stack
 from mpschema.envelope import EventRecord
 from mpschema.subjects import command_stream, log_stream
 from mpschema.system import CommandRejected
+from mpservice.identities import GATEWAY, account_of
 
 from bench.baselines import occ
 from bench.load.orders import Place

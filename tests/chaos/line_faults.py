@@ -9,7 +9,6 @@ import httpx
 from httpx_sse import EventSource
 from mpbus.connect import connect
 from mpbus.errors import BusError
-from mpbus.identities import WEBHOOKS
 from mpbus.producer import REPLY_HEADER
 from mpschema import codec, packs, subjects
 from mpschema.envelope import CommandEnvelope, Outcome
@@ -17,6 +16,7 @@ from mpschema.rejections import Code
 from mpschema.session import BlueprintRef, CancelSession, SessionLimits, SpawnSession
 from mpschema.system import CommandRejected
 from mpschema.task import CreateTask
+from mpservice.identities import WEBHOOKS
 
 from tests.chaos.arena import PATIENCE_SECONDS, Arena, Faults
 from tests.support.load import command, insist

@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 from mpbus.connect import connect
-from mpbus.identities import KERNEL
 from mpbus.ingest import log_ingest
 from mpd.services import concerns_of
 from mpschema.system import LogRestored
+from mpservice.identities import KERNEL
 
 from tests.chaos.arena import PATIENCE_SECONDS, Arena, Faults
 from tests.support.administration import operator_environment

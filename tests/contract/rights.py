@@ -1,6 +1,8 @@
 """What each user of NATS is for, by hand and never made from the table; and what is tried of it on a server."""
 
-from mpbus.identities import (
+from mpbus.streams import LEASE_STREAM, SNAPSHOT_STREAM
+from mpschema import subjects
+from mpservice.identities import (
     GATEWAY,
     KERNEL,
     OPERATOR,
@@ -11,8 +13,6 @@ from mpbus.identities import (
     WEBHOOKS,
     nats_users,
 )
-from mpbus.streams import LEASE_STREAM, SNAPSHOT_STREAM
-from mpschema import subjects
 
 USERS = {user.name: user for user in nats_users()}
 LOG, COMMANDS, FEED = subjects.log_stream("0"), subjects.command_stream("0"), subjects.feed_stream("0")

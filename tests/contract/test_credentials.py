@@ -13,7 +13,12 @@ from mpbus.accounts import ABOUT_US
 from mpbus.connect import BusClient, connect
 from mpbus.errors import PermissionsViolation
 from mpbus.feed_users import feed_entry
-from mpbus.identities import (
+from mpbus.streams import SNAPSHOT_STREAM
+from mpd.credentials import REDIS_RULES, Credentials
+from mpd.servers import NatsServer, ValkeyServer
+from mpd.tables import PAGE, written
+from mpschema import subjects
+from mpservice.identities import (
     GATEWAY,
     KERNEL,
     OPERATOR,
@@ -25,11 +30,6 @@ from mpbus.identities import (
     NatsUser,
     nats_users,
 )
-from mpbus.streams import SNAPSHOT_STREAM
-from mpd.credentials import REDIS_RULES, Credentials
-from mpd.servers import NatsServer, ValkeyServer
-from mpd.tables import PAGE, written
-from mpschema import subjects
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
 

@@ -14,7 +14,6 @@ from mpbus.accounts import STREAMS_ACCOUNT, Entry, server_accounts
 from mpbus.connect import connect
 from mpbus.feed_users import FeedUser
 from mpbus.reader import HASH_HEADER, LogReader
-from mpbus.settings import ProvisionSettings
 from mpbus.streams import feed_stream, provision
 from mpd.ports import free_port
 from mpd.servers import NatsServer
@@ -27,6 +26,7 @@ from mpschema import subjects
 from mpschema.envelope import EventRecord
 from mpschema.registry import record_of
 from mpschema.task import TaskReady
+from mpservice.settings import ProvisionSettings
 from nats.aio.client import Client
 from nats.js import api
 from nats.js.errors import APIError

@@ -9,9 +9,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from mpbus.identities import nats_users
 from mpd.containers import write_installation
 from mpd.servers import wheels
+from mpservice.identities import nats_users
 
 from tests.architecture.repository import ROOT
 from tests.deploy.rendered import COMPOSE, compose, compose_services

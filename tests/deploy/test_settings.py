@@ -10,13 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from mpbus.settings import BusSettings, OpsSettings, ProvisionSettings, RedisSettings
 from mpd.stack import Stack
 from mpgateway.settings import GatewaySettings
 from mpkernel.settings import KernelSettings
 from mpoperator.settings import OperatorSettings
 from mpprojector.settings import MigrationSettings, ProjectorSettings
 from mprelay.settings import RelaySettings
+from mpservice.settings import BusSettings, OpsSettings, ProvisionSettings, RedisSettings
 from mpwebhooks.settings import WebhooksSettings
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
@@ -110,7 +110,10 @@ STARTS: dict[str, tuple[dict[str, str], str]] = {
     "mpkernel": ({"MP_LOG_LEVEL": "verbose"}, "MP_LOG_LEVEL: Input should be 'debug', 'info', 'warning' or 'error'"),
     "mprelay": ({"MP_LOG_FORMAT": "xml"}, "MP_LOG_FORMAT: Input should be 'json' or 'console'"),
     "mprelay --rebuild": ({"MP_REPLICAS": "6"}, "MP_REPLICAS: Input should be less than or equal to 5"),
-    "mpbus provision": ({"MP_NATS_USER": "me"}, "MP_NATS_USER needs MP_NATS_PASSWORD_FILE, the file with its password"),
+    "mpservice provision": (
+        {"MP_NATS_USER": "me"},
+        "MP_NATS_USER needs MP_NATS_PASSWORD_FILE, the file with its password",
+    ),
     "mpprojector": ({}, "MP_POSTGRES_DSN: Field required"),
     "mpprojector migrate": (
         {"MP_POSTGRES_OWNER_DSN": "host=h password=hush"},

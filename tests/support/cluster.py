@@ -6,12 +6,12 @@ from contextlib import asynccontextmanager
 
 import httpx
 from mpbus.connect import connect
-from mpbus.identities import GATEWAY
 from mpbus.producer import CommandProducer
 from mpbus.reader import GENESIS, HASH_HEADER, Commit, LogReader
 from mpd.services import ServiceProcess
 from mpd.stack import Stack
 from mpschema import subjects
+from mpservice.identities import GATEWAY
 from nats.aio.client import Client
 
 from tests.support.administration import administered, administrator_url

@@ -14,13 +14,13 @@ import asyncpg
 import httpx
 import pytest
 from httpx_sse import aconnect_sse
-from mpbus.database import Connector, PooledConnection
 from mpd.ports import free_port
 from mpd.stack import Stack
 from mpgateway.database import ReadModels, ReadModelsUnavailable
 from mpprojector import ports as projector
 from mpprojector.adapters.postgres import asked
 from mpprojector.adapters.postgres_ledger import PostgresLedger
+from mpservice.database import Connector, PooledConnection
 from mpwebhooks import ports as webhooks
 from mpwebhooks.adapters.postgres import Database as DeliveriesPool
 from websockets.asyncio.client import connect

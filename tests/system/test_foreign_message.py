@@ -9,12 +9,12 @@ from pathlib import Path
 import httpx
 import pytest
 from mpbus.connect import connect
-from mpbus.identities import KERNEL, RESTORE
 from mpbus.ingest import log_ingest
 from mpd.ports import free_port
 from mpd.services import concerns_of
 from mpd.stack import Stack
 from mpschema import subjects
+from mpservice.identities import KERNEL, RESTORE
 
 from services.operator.tests.transcripts import agree, run, steps
 from tests.support.administration import operator_environment

@@ -11,7 +11,6 @@ import httpx
 import pytest
 from mpbus.connect import BusClient, connect
 from mpbus.errors import PermissionsViolation
-from mpbus.identities import GATEWAY, OPERATOR, PROJECTOR, PROVISION, RELAY, WEBHOOKS
 from mpbus.ids import new_command_id
 from mpbus.producer import REPLY_HEADER, CommandProducer
 from mpbus.reader import LogReader
@@ -22,6 +21,7 @@ from mpschema import codec, subjects
 from mpschema.envelope import CommandEnvelope
 from mpschema.principal import BindRole, Role
 from mpschema.rejections import Code
+from mpservice.identities import GATEWAY, OPERATOR, PROJECTOR, PROVISION, RELAY, WEBHOOKS
 from msgspec import Raw
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError

@@ -13,10 +13,10 @@ from pathlib import Path
 import asyncpg
 import httpx
 import pytest
-from mpbus.oneshot import STOPPED
 from mpd.ports import HOST, free_port
 from mpd.services import ServiceProcess
 from mpd.stack import Stack
+from mpservice.oneshot import STOPPED
 
 from tests.support.waiting import eventually, eventually_sync
 
@@ -127,7 +127,7 @@ async def test_a_password_that_changed_is_away_and_not_the_end(stack: Stack) -> 
 @pytest.mark.parametrize(
     ("tool", "environment"),
     [
-        (["mpbus", "provision"], {"MP_NATS_URL": "nats://{host}:{port}"}),
+        (["mpservice", "provision"], {"MP_NATS_URL": "nats://{host}:{port}"}),
         (["mpprojector", "migrate"], {"MP_POSTGRES_OWNER_DSN": "postgresql://nobody@{host}:{port}/none"}),
     ],
     ids=["provision", "migrate"],

@@ -18,12 +18,12 @@ import nats
 import psutil
 import pytest
 from mpbus.connect import connect
-from mpbus.settings import RedisSettings
 from mpd.credentials import Credentials
 from mpd.process import ChildProcess
 from mpd.servers import NatsCluster, NatsServer, PostgresServer, ServerFailed, ValkeyServer
 from mpd.servers.postgres import AUTHENTICATION_SECONDS_MAX
 from mpd.servers.valkey import IDLE_SECONDS_MAX
+from mpservice.settings import RedisSettings
 from redis.asyncio import Redis
 
 from tests.support import eventually, eventually_sync

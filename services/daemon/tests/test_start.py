@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 from mpbus.connect import connect
-from mpbus.identities import GATEWAY, KERNEL, PROVISION
 from mpbus.ingest import log_ingest
 from mpd.installation import read_state
 from mpd.ports import free_port
@@ -23,6 +22,7 @@ from mpd.services import sentences
 from mpd.stack import Stack
 from mpd.starting import REST_SECONDS, Facts, Patience, Rest, wait_settled
 from mpschema.subjects import command_stream, command_subject
+from mpservice.identities import GATEWAY, KERNEL, PROVISION
 
 from tests.support import eventually_sync
 from tests.support.shifted_kernel import OFFSET_FILE

@@ -20,12 +20,12 @@ import httpx
 import pytest
 from joserfc import jwt
 from mpbus.connect import connect as connect_nats
-from mpbus.identities import GATEWAY, KERNEL
 from mpd.ports import free_port
 from mpd.stack import Stack
 from mpgateway.auth.refusals import PRINCIPAL
 from mpschema.envelope import EventRecord
 from mpschema.principal import KeyIssued
+from mpservice.identities import GATEWAY, KERNEL
 from websockets.asyncio.client import connect
 
 from services.gateway.tests.door import BLUEPRINT, Door

@@ -16,10 +16,10 @@ from typing import Any
 import httpx
 import pytest
 from mpbus.connect import connect as connect_nats
-from mpbus.identities import KERNEL
 from mpbus.ingest import log_ingest
 from mpd.ports import free_port
 from mpd.stack import Stack
+from mpservice.identities import KERNEL
 
 from services.gateway.tests.door import Door
 from tests.support import eventually

@@ -14,10 +14,10 @@ import httpx
 import psutil
 import pytest
 from mpbus.connect import connect as connect_bus
-from mpbus.identities import KERNEL
 from mpbus.ingest import log_ingest
 from mpd.ports import free_port
 from mpd.stack import Stack
+from mpservice.identities import KERNEL
 from prometheus_client.parser import text_string_to_metric_families
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus

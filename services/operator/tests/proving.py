@@ -15,7 +15,6 @@ from typing import Any
 
 from mpbus.accounts import NOBODYS_ACCOUNT, STREAMS_ACCOUNT
 from mpbus.connect import connect
-from mpbus.identities import GATEWAY, OPERATOR
 from mpbus.options import NatsOptions
 from mpbus.producer import CommandProducer
 from mpbus.reader import HASH_HEADER, Commit
@@ -23,6 +22,7 @@ from mpbus.streams import provision
 from mpd.servers import NatsServer
 from mpd.stack import Stack
 from mpschema import codec
+from mpservice.identities import GATEWAY, OPERATOR
 from nats.aio.client import Client
 
 from tests.support.cluster import read_log

@@ -11,9 +11,9 @@ from typing import Any
 
 import httpx
 import pytest
-from mpbus.identities import OPERATOR, RESTORE
 from mpd.ports import free_port
 from mpd.stack import Stack
+from mpservice.identities import OPERATOR, RESTORE
 
 from services.gateway.tests.door import Door
 from services.gateway.tests.sse import Listener

@@ -7,13 +7,13 @@ from typing import Any
 
 import httpx
 import pytest
-from mpbus.identities import OPERATOR
 from mpbus.ingest import log_ingest
 from mpbus.streams import INTAKE_CONSUMER, command_stream, log_stream, provision
 from mpd.ports import free_port
 from mpd.servers import NatsCluster
 from mpoperator.doctor.report import State
 from mpschema.subjects import feed_stream
+from mpservice.identities import OPERATOR
 from nats.aio.client import Client
 from nats.js.api import DiscardPolicy
 

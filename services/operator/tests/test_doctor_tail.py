@@ -182,7 +182,9 @@ def test_a_lost_tail_is_told_with_who_saw_it_and_how_it_is_put_back() -> None:
     ],
 )
 def test_consumers_of_each_stream_are_counted(log: int, snapshots: int, state: State, detail: str) -> None:
-    check = judge_readers({"MP_LOG_0": log, "OBJ_MP_SNAPSHOTS": snapshots}, "python -m mpbus provision --end-readers")
+    check = judge_readers(
+        {"MP_LOG_0": log, "OBJ_MP_SNAPSHOTS": snapshots}, "python -m mpservice provision --end-readers"
+    )
     assert (check.state, detail in check.detail) == (state, True), check
     assert bool(check.mend) is (state is not State.OK)
 

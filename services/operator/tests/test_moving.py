@@ -10,11 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from mpbus.identities import OPERATOR
 from mpbus.options import NatsOptions
 from mpbus.streams import provision
 from mpd.servers import NatsServer
 from mpkernel.adapters.object_snapshots import ObjectSnapshots
+from mpservice.identities import OPERATOR
 
 from services.operator.tests.proving import PROVED, REFUSED, Log, flip, on_bus, put_load_on
 from tests.support.cluster import read_log

@@ -20,13 +20,13 @@ import asyncpg
 import httpx
 import pytest
 from mpbus.connect import connect
-from mpbus.identities import GATEWAY, OPERATOR
 from mpbus.producer import CommandProducer
 from mpd.ports import free_port
 from mpd.stack import Stack
 from mpoperator.top.rates import screen_of
 from mpoperator.top.sampling import Figures, Sample
 from mpoperator.top.screen import draw, sparkline
+from mpservice.identities import GATEWAY, OPERATOR
 from rich.console import Console
 
 from services.operator.tests.proving import mpctl, put_load_on

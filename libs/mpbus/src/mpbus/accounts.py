@@ -38,6 +38,11 @@ class Entry:
     """Whether consumers push into its inboxes. Answers to its requests come there in any case."""
 
 
+def inbox_prefix(user: str) -> str:
+    """The prefix that a user's client must use for its inboxes."""
+    return f"{INBOX}.{user}" if user else INBOX
+
+
 def server_accounts(entries: Iterable[Entry], others: Mapping[str, Sequence[str]] | None = None) -> str:
     """Return the `accounts { … }` of nats-server's configuration, with all users.
 

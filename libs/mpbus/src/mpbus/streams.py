@@ -215,7 +215,9 @@ async def _provision_log(js: JetStreamContext, shard: str, replicas: int, guarde
     except APIError as error:
         if error.err_code != _OUTLIVES:
             raise
-        raise Unusable(f"{error.description}; end them with `python -m mpbus provision --end-readers` first") from error
+        raise Unusable(
+            f"{error.description}; end them with `python -m mpservice provision --end-readers` first"
+        ) from error
 
 
 async def _older_builds_may_lead(js: JetStreamContext, shard: str) -> bool:

@@ -16,9 +16,9 @@ from typing import Any, NoReturn
 
 import click
 import structlog
-from mpbus.telemetry import log_factory
 from mpschema.escapes import shown
 from mpschema.ids import is_id
+from mpservice.telemetry import log_factory
 from rich.console import Console
 
 from mpd import installation, logs, report

@@ -15,8 +15,8 @@ from pathlib import Path
 import nkeys
 from mpbus.accounts import server_accounts
 from mpbus.feed_users import feed_entry
-from mpbus.identities import RESTORE, nats_users
 from mpbus.options import NatsOptions
+from mpservice.identities import RESTORE, nats_users
 
 from mpd.keys import ensure_secret, write_private
 from mpd.shapes import BadSecret, flaw_of

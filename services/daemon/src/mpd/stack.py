@@ -14,8 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from mpbus.identities import OPERATOR, PROVISION, RESTORE
 from mpbus.options import NatsOptions
+from mpservice.identities import OPERATOR, PROVISION, RESTORE
 
 from mpd.credentials import REDIS_RULES, Credentials
 from mpd.keys import ensure_keys, make_private, write_private
@@ -116,7 +116,7 @@ class Stack:
         return ",".join(node.url for node in self.nats_nodes)
 
     def bus(self, user: str) -> NatsOptions:
-        """How one of `mpbus.identities` connects to NATS."""
+        """How one of `mpservice.identities` connects to NATS."""
         return self.credentials.nats_options(self.nats_url, user)
 
     def log_path(self, name: str) -> Path:
@@ -152,7 +152,10 @@ class Stack:
         }
         tasks = [
             JobProcess(
-                "mpbus", "provision", self.log_path("provision"), common | {"MP_REPLICAS": str(len(self.nats_nodes))}
+                "mpservice",
+                "provision",
+                self.log_path("provision"),
+                common | {"MP_REPLICAS": str(len(self.nats_nodes))},
             ),
             JobProcess("mpprojector", "migrate", self.log_path("migrate"), common | migration),
         ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from mpbus.identities import nats_users
+from mpservice.identities import nats_users
 
 from mpd.credentials import REDIS_RULES
 

@@ -9,15 +9,15 @@ from typing import Any
 
 import structlog
 import uvloop
-from mpbus import telemetry
 from mpbus.connect import connect
-from mpbus.identities import GATEWAY
-from mpbus.lifecycle import Lifecycle, live
 from mpbus.producer import CommandProducer
 from mpbus.reader import LogReader
-from mpbus.settings import read_settings
 from mpbus.tasks import end
 from mpbus.vitals import Vital
+from mpservice import telemetry
+from mpservice.identities import GATEWAY
+from mpservice.lifecycle import Lifecycle, live
+from mpservice.settings import read_settings
 from redis.asyncio import Redis
 
 from mpgateway.app import GatewayDependencies, build

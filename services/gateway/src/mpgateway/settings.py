@@ -4,8 +4,8 @@ import re
 from functools import cached_property
 from pathlib import Path
 
-from mpbus.settings import OpsSettings, RedisSettings, secret, with_password
-from mpbus.values import Operators, Origins, PostgresDsn, TrustedProxies, WebAddress, listed
+from mpservice.settings import OpsSettings, RedisSettings, secret, with_password
+from mpservice.values import Operators, Origins, PostgresDsn, TrustedProxies, WebAddress, listed
 from pydantic import Field, field_validator, model_validator
 
 from mpgateway.wire.limits import WireLimits

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 
 import structlog
 from mpbus.errors import ConsumerLost
-from mpbus.ops import ServiceHealth
 from mpbus.reader import GENESIS, Log, LogPosition
 from mpbus.tasks import end, watched
 from mpcore.engine.shard import Shard
+from mpservice.ops import ServiceHealth
 from mpviews.access import AccessSlice
 from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError

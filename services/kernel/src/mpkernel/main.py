@@ -10,17 +10,17 @@ import redis.asyncio as redis
 import structlog
 import uvloop
 from mpbus.connect import connect
-from mpbus.identities import KERNEL
-from mpbus.lifecycle import UNREADABLE, Lifecycle, live
 from mpbus.marks import lacking
 from mpbus.reader import LogReader
-from mpbus.settings import EXIT_MISCONFIGURED, read_settings
 from mpbus.tasks import end, watched
-from mpbus.telemetry import configure
 from mpbus.vitals import Vital
 from mpcore.access.policy import RoleAuthorizer
 from mpcore.engine.draft import LOOK_BYTES
 from mpschema import subjects
+from mpservice.identities import KERNEL
+from mpservice.lifecycle import UNREADABLE, Lifecycle, live
+from mpservice.settings import EXIT_MISCONFIGURED, read_settings
+from mpservice.telemetry import configure
 from nats.aio.client import Client
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff

@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from mpbus.errors import Unusable
-from mpbus.identities import RESTORE
 from mpbus.streams import LEASE_STREAM, lease_stream
+from mpservice.identities import RESTORE
 from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 

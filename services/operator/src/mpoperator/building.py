@@ -11,7 +11,6 @@ from dataclasses import fields, replace
 
 import asyncpg
 import msgspec
-from mpbus.database import Connector
 from mpbus.errors import BusError
 from mpbus.reader import LogReader
 from mpclient.cli.exits import Exit
@@ -24,6 +23,7 @@ from mpprojector.metrics import ProjectorMetrics
 from mpprojector.ports import ProjectionLease
 from mpprojector.worker import ProjectionWorker
 from mpschema.codec import MalformedCommit
+from mpservice.database import Connector
 from mpviews import VIEWS
 from mpviews.changes import View
 from mpviews.standing import HALTED, UNOWNED, BuildRow, standing

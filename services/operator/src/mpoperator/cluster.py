@@ -21,12 +21,12 @@ import httpx
 import msgspec
 import redis.asyncio as redis
 from mpbus.connect import REFUSES
-from mpbus.database import DRIVER_ERRORS, Connector
 from mpbus.errors import Unusable
-from mpbus.identities import OPERATOR, PROVISION
 from mpbus.reader import GENESIS, Commit, LogReader
 from mpclient.bounds import bounded_async
 from mpclient.errors import UnexpectedAnswer
+from mpservice.database import DRIVER_ERRORS, Connector
+from mpservice.identities import OPERATOR, PROVISION
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from redis.asyncio.retry import Retry
@@ -101,7 +101,7 @@ class Cluster:
 
     def module(self, words: str, **environment: str) -> str:
         """How to run a module of ours here, as one would type it."""
-        makes_streams = words.startswith("mpbus ") or words.endswith("--rebuild")
+        makes_streams = words.startswith("mpservice ") or words.endswith("--rebuild")
         options = self.settings.nats(PROVISION if makes_streams else OPERATOR)
         needed = {} if "MP_NATS_URL" in os.environ or "@" in options.url else {"MP_NATS_URL": options.url}
         if makes_streams and options.nkey_seed_file and "MP_NATS_NKEY_SEED_FILE" not in os.environ:
@@ -155,7 +155,7 @@ def _mpd_runs(folder: Path) -> bool:
 
 @contextlib.asynccontextmanager
 async def cluster(settings: OperatorSettings, user: str = OPERATOR) -> AsyncIterator[Cluster]:
-    """Connect to what answers, to NATS as a user of `mpbus.identities`."""
+    """Connect to what answers, to NATS as a user of `mpservice.identities`."""
     async with httpx.AsyncClient(timeout=WAIT_SECONDS, **bounded_async()) as http:
         found = Cluster(settings, http)
         await asyncio.gather(_open_bus(found, user), _open_database(found), _open_redis(found))

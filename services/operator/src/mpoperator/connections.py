@@ -8,11 +8,10 @@ from urllib.parse import urlsplit
 import asyncpg
 from mpbus.connect import REFUSES
 from mpbus.connect import connect as connect_bus
-from mpbus.database import Connector
 from mpbus.errors import PermissionsViolation, Unusable
-from mpbus.options import NatsOptions
-from mpbus.values import redacted
+from mpbus.options import NatsOptions, redacted
 from mpbus.vitals import Vital
+from mpservice.database import Connector
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 

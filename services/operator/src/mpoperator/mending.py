@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import NoReturn
 
 import msgspec
-from mpbus.identities import RESTORE
 from mpbus.reader import GENESIS, LogPosition
 from mpschema import codec, subjects
 from mpschema.system import LogRestored
+from mpservice.identities import RESTORE
 from nats.aio.client import Client
 
 from mpoperator.access import restoring

@@ -16,12 +16,12 @@ from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass, replace
 
 import asyncpg
-from mpbus.database import Connector
 from mpbus.reader import LogPosition, LogReader
 from mpclient.cli.exits import Exit
 from mpprojector.adapters.builds import Build, builds, finish, make
 from mpprojector.adapters.postgres_ledger import PostgresLedger
 from mpprojector.ports import ProjectionLease, ProjectionStatus
+from mpservice.database import Connector
 from mpviews import VIEWS
 from mpviews.changes import View
 from mpviews.standing import CATCHING_UP, HALTED

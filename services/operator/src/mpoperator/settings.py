@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from mpbus.errors import Unusable
-from mpbus.identities import OPERATOR, PROVISION, RESTORE
 from mpbus.options import NatsOptions
-from mpbus.settings import FROM_ENVIRONMENT, NatsSettings, RedisSettings, sentences, with_password
-from mpbus.values import NatsAddresses, SecretDsn, Shard, WebAddress
+from mpservice.identities import OPERATOR, PROVISION, RESTORE
+from mpservice.settings import FROM_ENVIRONMENT, NatsSettings, RedisSettings, sentences, with_password
+from mpservice.values import NatsAddresses, SecretDsn, Shard, WebAddress
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,

@@ -9,8 +9,8 @@ import sys
 
 import asyncpg
 import msgspec
-from mpbus.database import Connector
 from mpclient.cli.exits import Exit
+from mpservice.database import Connector
 
 from mpoperator.connections import as_gone
 from mpoperator.errors import ToolRefused

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import httpx
 import msgspec
-from mpbus.ops import READS_LEVEL
 from mpbus.reader import LogReader
 from mpclient.bounds import bounded_async
 from mpclient.cli.context import Asked, Misconfigured, NoServer, resolve
@@ -17,6 +16,7 @@ from mpclient.client import AsyncClient
 from mpclient.errors import ClientError, ProblemError, Rejected, Unauthenticated, UnexpectedAnswer
 from mpschema import levels
 from mpschema.envelope import Outcome
+from mpservice.ops import READS_LEVEL
 from nats.aio.client import Client
 
 from mpoperator.connections import bus

@@ -2,10 +2,10 @@
 
 import sys
 
-from mpbus.database import DRIVER_ERRORS
 from mpbus.errors import Unusable
-from mpbus.oneshot import run_once
-from mpbus.settings import read_settings
+from mpservice.database import DRIVER_ERRORS
+from mpservice.oneshot import run_once
+from mpservice.settings import read_settings
 
 from mpprojector import main as composition
 from mpprojector.adapters.migrations import SchemaMismatch, migrate

@@ -6,11 +6,11 @@ import secrets
 
 import uvloop
 from mpbus.connect import connect
-from mpbus.identities import PROJECTOR
-from mpbus.lifecycle import Lifecycle, live
 from mpbus.reader import LogReader
-from mpbus.telemetry import configure
 from mpbus.vitals import Vital
+from mpservice.identities import PROJECTOR
+from mpservice.lifecycle import Lifecycle, live
+from mpservice.telemetry import configure
 from mpviews import VIEWS
 
 from mpprojector.adapters.postgres_ledger import PostgresLedger

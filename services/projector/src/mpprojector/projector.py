@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 
 import structlog
 from mpbus.errors import BusError, ChainBroken
-from mpbus.lifecycle import LOOK_AGAIN_SECONDS
-from mpbus.ops import ServiceHealth
 from mpbus.reader import LogPosition
 from mpbus.tasks import watched
 from mpbus.vitals import Vital
 from mpschema.codec import MalformedCommit
+from mpservice.lifecycle import LOOK_AGAIN_SECONDS
+from mpservice.ops import ServiceHealth
 from mpviews.changes import View
 from mpviews.standing import CATCHING_UP, HALTED, LIVE
 from nats.errors import Error as NatsError

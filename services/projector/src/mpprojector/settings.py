@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Self
 
-from mpbus.settings import FROM_ENVIRONMENT, OpsSettings, secret_from, with_password
-from mpbus.values import SecretDsn
+from mpservice.settings import FROM_ENVIRONMENT, OpsSettings, secret_from, with_password
+from mpservice.values import SecretDsn
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings
 

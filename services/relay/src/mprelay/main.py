@@ -6,15 +6,15 @@ import contextlib
 import uvloop
 from mpbus.connect import connect
 from mpbus.errors import BrokerUnavailable, PermissionsViolation, Unusable
-from mpbus.identities import PROVISION, RELAY
-from mpbus.lifecycle import UNREADABLE, Lifecycle, live
-from mpbus.oneshot import run_once
 from mpbus.reader import LogReader
-from mpbus.settings import ProvisionSettings, read_settings
 from mpbus.streams import feed_stream
-from mpbus.telemetry import configure
 from mpbus.vitals import Vital
 from mpschema import subjects
+from mpservice.identities import PROVISION, RELAY
+from mpservice.lifecycle import UNREADABLE, Lifecycle, live
+from mpservice.oneshot import run_once
+from mpservice.settings import ProvisionSettings, read_settings
+from mpservice.telemetry import configure
 from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
 

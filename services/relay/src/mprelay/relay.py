@@ -10,13 +10,13 @@ from collections.abc import Sequence
 
 import structlog
 from mpbus.errors import ChainBroken
-from mpbus.ops import Progress, ServiceHealth
 from mpbus.reader import GENESIS, Commit, Log, LogPosition
 from mpbus.tasks import end
 from mpbus.vitals import Vital
 from mpschema import subjects
 from mpschema.cloudevents import cloudevent_bytes
 from mpschema.codec import MalformedCommit
+from mpservice.ops import Progress, ServiceHealth
 from nats.errors import Error as NatsError
 from prometheus_client import Counter, Gauge
 

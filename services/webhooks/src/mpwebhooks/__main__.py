@@ -2,7 +2,7 @@
 
 import sys
 
-from mpbus.settings import read_settings
+from mpservice.settings import read_settings
 
 from mpwebhooks import main as composition
 from mpwebhooks.settings import WebhooksSettings

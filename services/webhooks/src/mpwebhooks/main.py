@@ -9,12 +9,12 @@ import structlog
 import uvloop
 from mpbus.connect import connect
 from mpbus.errors import Unusable
-from mpbus.identities import WEBHOOKS
-from mpbus.lifecycle import Lifecycle, live
 from mpbus.producer import CommandProducer
-from mpbus.settings import EXIT_MISCONFIGURED
-from mpbus.telemetry import configure
 from mpbus.vitals import Vital
+from mpservice.identities import WEBHOOKS
+from mpservice.lifecycle import Lifecycle, live
+from mpservice.settings import EXIT_MISCONFIGURED
+from mpservice.telemetry import configure
 
 from mpwebhooks.adapters.endpoint import EndpointSender
 from mpwebhooks.adapters.names import Names

@@ -3,8 +3,8 @@
 from functools import cached_property
 from pathlib import Path
 
-from mpbus.settings import OpsSettings, secret, with_password
-from mpbus.values import SecretDsn
+from mpservice.settings import OpsSettings, secret, with_password
+from mpservice.values import SecretDsn
 from pydantic import Field
 
 from mpwebhooks.ports import Policy

@@ -12,7 +12,6 @@ from typing import TypeVar
 
 from mpbus.connect import connect
 from mpbus.errors import BusError
-from mpbus.identities import OPERATOR, RESTORE
 from mpbus.reader import Commit, LogReader
 from mpclient.cli.output import err
 from mpclient.client import AsyncClient
@@ -23,6 +22,7 @@ from mpd.servers.wheels import WheelMissing
 from mpd.stack import Stack
 from mpprojector.adapters.dump import dump_tables
 from mpprojector.ports import ProjectionsUnavailable
+from mpservice.identities import OPERATOR, RESTORE
 from mpviews.rows import Dump, fresh_fold
 from nats.aio.client import Client
 

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import redis.asyncio as redis
-from mpbus.database import DRIVER_ERRORS
 from mpbus.options import NatsOptions
+from mpservice.database import DRIVER_ERRORS
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from redis.asyncio.retry import Retry

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import asyncpg
-from mpbus.database import is_direct
 from mpprojector.adapters.migrations import GATEWAY, PROJECTOR, WEBHOOKS, SchemaMismatch, migrations, require_current
+from mpservice.database import is_direct
 
 from mpoperator.cluster import Cluster
 from mpoperator.doctor.report import DoctorCheck, ok, problem, unknown

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from mpbus.database import DRIVER_ERRORS
 from mpbus.errors import BusError, ChainBroken
 from mpschema.codec import MalformedCommit
+from mpservice.database import DRIVER_ERRORS
 from msgspec.structs import replace
 from redis.exceptions import RedisError
 

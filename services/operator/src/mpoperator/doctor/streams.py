@@ -66,7 +66,7 @@ async def stream_checks(cluster: Cluster) -> list[DoctorCheck]:
             checks.append(_ingest(cluster, config))
         checks.append(await _copies(cluster, str(config.name), info))
     counts = {name: await _consumers_of(cluster, name) for name in (subjects.log_stream(shard), SNAPSHOT_STREAM)}
-    return [*checks, judge_readers(counts, cluster.module("mpbus provision --end-readers"))]
+    return [*checks, judge_readers(counts, cluster.module("mpservice provision --end-readers"))]
 
 
 async def _consumers_of(cluster: Cluster, name: str) -> int:
@@ -110,7 +110,7 @@ async def intake_checks(cluster: Cluster) -> list[DoctorCheck]:
         return [unknown("intake", "there is no command stream to look at", because=_why_not(cluster, name))]
     consumer = await cluster.api(f"CONSUMER.INFO.{name}.{INTAKE_CONSUMER}")
     if "error" in consumer:
-        return [problem("intake", f"{name} has no consumer {INTAKE_CONSUMER}", cluster.module("mpbus provision"))]
+        return [problem("intake", f"{name} has no consumer {INTAKE_CONSUMER}", cluster.module("mpservice provision"))]
     return [_consumer(cluster, consumer), _backlog(info)]
 
 
@@ -152,12 +152,12 @@ def _ingest(cluster: Cluster, config: api.StreamConfig) -> DoctorCheck:
     if cluster.nc is None or not shows_who_it_is(cluster.nc):
         return ok(name, f"the log takes commits on {plain}: NATS asks nobody who they are")
     detail = f"the log takes commits on {plain}, too: any credential can stop the shard"
-    mend = cluster.module("mpbus provision")
+    mend = cluster.module("mpservice provision")
     return warning(name, detail, f"`{mend}`, once the log is at feature level 3 (`mpctl upgrade finalize`)")
 
 
 def _missing(cluster: Cluster, name: str) -> DoctorCheck:
-    mend = cluster.module("mpbus provision")
+    mend = cluster.module("mpservice provision")
     lost = name == subjects.log_stream(cluster.shard)
     if lost:
         mend = f"in a new installation: `{mend}`; if it was there and is lost: `mpctl backup restore DIR`"
@@ -176,8 +176,8 @@ def _settings(cluster: Cluster, config: api.StreamConfig, info: dict[str, Any]) 
 
 def _mend_settings(cluster: Cluster, name: str, wrong: set[str], replicas: int) -> str:
     if not wrong & _FIXED:
-        return cluster.module("mpbus provision", **({"MP_REPLICAS": str(replicas)} if replicas > 1 else {}))
-    again = cluster.module("mpbus provision")
+        return cluster.module("mpservice provision", **({"MP_REPLICAS": str(replicas)} if replicas > 1 else {}))
+    again = cluster.module("mpservice provision")
     if name == subjects.log_stream(cluster.shard):
         anew = "`mpctl backup create DIR`, then `mpctl backup restore DIR` into a new cluster"
         return f"{anew}: it cannot be changed in place"
@@ -193,7 +193,7 @@ async def _copies(cluster: Cluster, name: str, info: dict[str, Any]) -> DoctorCh
         return problem(label, f"{', '.join(away)} does not hold the newest", "nats server report jetstream")
     if len(peers) < copies - 1:  # The leader is none of its own peers.
         return problem(label, f"{len(peers) + 1} of {copies} are there so far", "nats server report jetstream")
-    mend = cluster.module("mpbus provision", MP_REPLICAS=str(_REPLICATED))
+    mend = cluster.module("mpservice provision", MP_REPLICAS=str(_REPLICATED))
     return judge_copies(label, copies, await _nodes(cluster, info), mend)
 
 
@@ -222,7 +222,7 @@ def _consumer(cluster: Cluster, info: dict[str, Any]) -> DoctorCheck:
         detail = "; ".join(
             f"{key} is {_shown(found.get(key))}, should be {_shown(_plain(wanted[key]))}" for key in wrong
         )
-        return problem("intake consumer", detail, cluster.module("mpbus provision"))
+        return problem("intake consumer", detail, cluster.module("mpservice provision"))
     return ok(
         "intake consumer", f"{info['num_pending']:,} pending, {info['num_ack_pending']:,} taken and not committed"
     )

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mpbus.database import DRIVER_ERRORS
 from mpbus.errors import BusError
 from mpbus.reader import HASH_HEADER, Commit
 from mpschema import subjects
 from mpschema.codec import MalformedCommit
+from mpservice.database import DRIVER_ERRORS
 from nats.js.errors import NotFoundError
 
 from mpoperator.archive import CommitArchive

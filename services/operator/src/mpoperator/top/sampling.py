@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from mpbus.database import DRIVER_ERRORS
 from mpbus.errors import BusError, ChainBroken
 from mpbus.streams import INTAKE_CONSUMER
 from mpschema import subjects
 from mpschema.codec import MalformedCommit
+from mpservice.database import DRIVER_ERRORS
 from prometheus_client.parser import text_string_to_metric_families
 from redis.exceptions import RedisError
 

@@ -8,7 +8,7 @@ from importlib import resources
 
 import asyncpg
 import structlog
-from mpbus.database import Connector
+from mpservice.database import Connector
 from mpviews import VIEWS
 from mpviews.changes import View
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Annotated
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
+from mpbus.options import redacted
 from mpschema.ids import is_id
 from pydantic import AfterValidator, SecretStr
 
@@ -18,11 +19,6 @@ _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 _BUS = ("nats", "tls"), ("ws", "wss")
 _USUAL_PORTS = {"http": 80, "https": 443}
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
-
-
-def redacted(url: str) -> str:
-    """An address as it may be shown: without what stands before the `@`."""
-    return re.sub(r"//[^,]*@", "//***@", url)
 
 
 def listed(text: str) -> Iterator[str]:

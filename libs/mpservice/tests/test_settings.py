@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from mpbus.errors import Unusable
-from mpbus.settings import (
+from mpservice.settings import (
     BusSettings,
     NatsSettings,
     ProvisionSettings,
@@ -15,7 +15,7 @@ from mpbus.settings import (
     sentences,
     with_password,
 )
-from mpbus.values import Operators, Origins, PostgresDsn, TrustedProxies, WebAddress
+from mpservice.values import Operators, Origins, PostgresDsn, TrustedProxies, WebAddress
 from pydantic import SecretStr, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings
 from redis.exceptions import AuthenticationError
@@ -195,3 +195,14 @@ def test_an_unfit_start_ends_with_a_sentence_for_each_setting(
     first, second = capsys.readouterr().err.splitlines()
     assert first == "settings: MP_SHARD: write 1 to 64 letters, digits, _ or -"
     assert second.startswith("settings: MP_REPLICAS: Input should be a valid integer")
+
+
+def test_settings_are_the_options_and_show_no_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MP_NATS_URL", "tls://a:1,tls://b:2")
+    monkeypatch.setenv("MP_NATS_USER", "me")
+    monkeypatch.setenv("MP_NATS_PASSWORD_FILE", str(tmp_path / "password"))
+    monkeypatch.setenv("MP_NATS_CREDS_FILE", "")
+    (tmp_path / "password").write_text("hush\n")
+    options = NatsSettings().nats("kernel")
+    assert options.client_options() == {"user": "me", "password": "hush", "inbox_prefix": "_INBOX.kernel"}
+    assert "hush" not in repr(options)

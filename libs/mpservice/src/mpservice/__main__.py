@@ -1,17 +1,17 @@
-"""`python -m mpbus provision`: make the streams of this shard what they should be."""
+"""`python -m mpservice provision`: make the streams of this shard what they should be."""
 
 import asyncio
 import sys
 
-from nats.errors import Error as NatsError
-
 from mpbus.connect import connect, shows_who_it_is
 from mpbus.errors import BrokerUnavailable, Unusable
-from mpbus.identities import PROVISION
-from mpbus.oneshot import run_once
-from mpbus.settings import ProvisionSettings, read_settings
 from mpbus.streams import end_readers, provision
 from mpbus.vitals import Vital
+from nats.errors import Error as NatsError
+
+from mpservice.identities import PROVISION
+from mpservice.oneshot import run_once
+from mpservice.settings import ProvisionSettings, read_settings
 
 RENEW = "--renew-ingest"
 """Gives the log another subject to take commits on, should somebody know the old one."""
@@ -42,7 +42,7 @@ async def _provision(settings: ProvisionSettings, option: str) -> str:
 def main(arguments: list[str]) -> int:
     """0 when done, 1 when the world refused, 2 for wrong usage."""
     if arguments not in (["provision"], ["provision", RENEW], ["provision", END_READERS]):
-        sys.stderr.write(f"usage: python -m mpbus provision [{RENEW} | {END_READERS}]\n")
+        sys.stderr.write(f"usage: python -m mpservice provision [{RENEW} | {END_READERS}]\n")
         return 2
     settings = read_settings(ProvisionSettings)
     failures = (BrokerUnavailable, Unusable, NatsError, OSError, TimeoutError)

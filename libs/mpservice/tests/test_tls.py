@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from mpbus.connect import connect
-from mpbus.database import DRIVER_ERRORS, Connector
-from mpbus.settings import NatsSettings, with_password
 from mpbus.vitals import Vital
 from mpd.ports import HOST
 from mpd.servers import NatsServer
+from mpservice.database import DRIVER_ERRORS, Connector
+from mpservice.settings import NatsSettings, with_password
 
 from tests.support import eventually
 from tests.support.database import Database

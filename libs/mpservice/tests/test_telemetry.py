@@ -4,7 +4,7 @@ import errno
 import io
 from pathlib import Path
 
-from mpbus.telemetry import log_factory
+from mpservice.telemetry import log_factory
 
 
 class FullDisk(io.StringIO):

@@ -5,8 +5,8 @@ from contextlib import AsyncExitStack
 
 import httpx
 import pytest
-from mpbus.ops import CONNECTIONS_MAX, OpsServer, Progress, ServiceHealth
 from mpd.ports import free_port
+from mpservice.ops import CONNECTIONS_MAX, OpsServer, Progress, ServiceHealth
 
 
 class Clock:
@@ -57,7 +57,7 @@ async def test_not_ready_is_no_reason_to_restart_and_stuck_is() -> None:
 
 
 async def test_connections_that_ask_nothing_keep_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mpbus.ops._REQUEST_SECONDS", 600)  # So that it is not time that ends them.
+    monkeypatch.setattr("mpservice.ops._REQUEST_SECONDS", 600)  # So that it is not time that ends them.
     server = OpsServer("127.0.0.1", port := free_port(), lambda: ServiceHealth(ready=True))
     await server.start()
     async with AsyncExitStack() as silent:

@@ -15,16 +15,16 @@ from importlib.metadata import version
 from typing import Protocol, TypeVar
 
 import structlog
+from mpbus.errors import ChainBroken, Unusable
+from mpbus.tasks import end
+from mpbus.vitals import Vital
 from mpschema import levels
 from mpschema.codec import MalformedCommit
 from prometheus_client import Gauge, Info, disable_created_metrics
 
-from mpbus.errors import ChainBroken, Unusable
-from mpbus.ops import READS_LEVEL, OpsServer, ServiceHealth
-from mpbus.settings import EXIT_MISCONFIGURED, OpsSettings
-from mpbus.tasks import end
-from mpbus.telemetry import dump_tasks_on_signal
-from mpbus.vitals import Vital
+from mpservice.ops import READS_LEVEL, OpsServer, ServiceHealth
+from mpservice.settings import EXIT_MISCONFIGURED, OpsSettings
+from mpservice.telemetry import dump_tasks_on_signal
 
 log = structlog.get_logger(__name__)
 LOOK_AGAIN_SECONDS = 5.0
@@ -160,7 +160,7 @@ async def _work(life: Lifecycle, work: Callable[[Lifecycle], Awaitable[int]]) ->
 def _export(service: str, life: Lifecycle) -> None:
     """Figures that every service has."""
     disable_created_metrics()  # type: ignore[no-untyped-call]  # the package has no types for it
-    _BUILD.info({"service": service, "version": version("mpbus"), "reads_level": str(levels.FEATURE_LEVEL)})
+    _BUILD.info({"service": service, "version": version("mpservice"), "reads_level": str(levels.FEATURE_LEVEL)})
     _READY.set_function(lambda: float(life.health().ready))
 
 

@@ -8,10 +8,9 @@ See `context/operations/credentials.md`.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from mpschema import subjects
-
-from mpbus.accounts import ABOUT_US, INBOX, STREAMS_ACCOUNT, Entry
+from mpbus.accounts import ABOUT_US, STREAMS_ACCOUNT, Entry, inbox_prefix
 from mpbus.streams import INTAKE_CONSUMER, LEASE_STREAM, SNAPSHOT_BUCKET, SNAPSHOT_STREAM
+from mpschema import subjects
 
 KERNEL, GATEWAY, PROJECTOR, WEBHOOKS, RELAY = "kernel", "gateway", "projector", "webhooks", "relay"
 OPERATOR, PROVISION, RESTORE = "operator", "provision", "restore"
@@ -46,11 +45,6 @@ class NatsUser:
 def account_of(user: str) -> str:
     """The account of a user in the table."""
     return STREAMS_ACCOUNT if user in KEEPERS else f"MP_{user.upper()}"
-
-
-def inbox_prefix(user: str) -> str:
-    """The prefix that a user's client must use for its inboxes."""
-    return f"{INBOX}.{user}" if user else INBOX
 
 
 def nats_users(shards: Sequence[str] = ("0",), instances: Sequence[str] = (DEFAULT_INSTANCE,)) -> tuple[NatsUser, ...]:

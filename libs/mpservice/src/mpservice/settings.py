@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import parse_qsl, quote, urlsplit
 
+from mpbus.errors import Unusable
+from mpbus.options import NatsOptions
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from redis.asyncio import Redis
@@ -13,9 +15,7 @@ from redis.credentials import CredentialProvider
 from redis.exceptions import AuthenticationError, RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
-from mpbus.errors import Unusable
-from mpbus.options import NatsOptions
-from mpbus.values import NatsAddresses, Shard
+from mpservice.values import NatsAddresses, Shard
 
 EXIT_MISCONFIGURED = 2
 """A setting does not fit, or a credential or certificate cannot be read."""
@@ -90,7 +90,7 @@ class NatsSettings(BaseSettings):
         return self
 
     def nats(self, user: str) -> NatsOptions:
-        """Build the options of `user`, one of `mpbus.identities`. Its inboxes are its own once it shows who it is."""
+        """Build the options of `user`. Its inboxes are its own once it shows who it is."""
         return NatsOptions(
             url=self.nats_url,
             user=user,
@@ -117,7 +117,7 @@ class BusSettings(NatsSettings):
 
 
 class ProvisionSettings(NatsSettings):
-    """Of whoever makes streams, once: `python -m mpbus provision` and `python -m mprelay --rebuild`."""
+    """Of whoever makes streams, once: `python -m mpservice provision` and `python -m mprelay --rebuild`."""
 
     shard: Shard = Field("0", description="the shard this process works on")
     replicas: int = Field(1, ge=1, le=5, description="copies of each stream")
