@@ -16,11 +16,11 @@ from mpschema.rejections import Code
 from mpschema.session import BlueprintRef, CancelSession, SessionLimits, SpawnSession
 from mpschema.system import CommandRejected
 from mpschema.task import CreateTask
-from mpservice.identities import WEBHOOKS
 
 from tests.chaos.arena import PATIENCE_SECONDS, Arena, Faults
 from tests.support.load import command, insist
 from tests.support.shifted_kernel import DEADLY
+from tests.support.users import WEBHOOKS
 from tests.support.waiting import eventually
 
 PAYLOAD_BYTES_MAX = 512 * 1024

@@ -2,17 +2,10 @@
 
 from mpbus.streams import LEASE_STREAM, SNAPSHOT_STREAM
 from mpschema import subjects
-from mpservice.identities import (
-    GATEWAY,
-    KERNEL,
-    OPERATOR,
-    PROJECTOR,
-    PROVISION,
-    RELAY,
-    RESTORE,
-    WEBHOOKS,
-    nats_users,
-)
+from mpservice.rights import OPERATOR, PROVISION, RESTORE
+from mpservice.users import nats_users
+
+from tests.support.users import GATEWAY, KERNEL, PROJECTOR, RELAY, WEBHOOKS
 
 USERS = {user.name: user for user in nats_users()}
 LOG, COMMANDS, FEED = subjects.log_stream("0"), subjects.command_stream("0"), subjects.feed_stream("0")

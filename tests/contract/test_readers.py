@@ -15,12 +15,13 @@ from mpbus.streams import READER_SECONDS, end_readers, provision
 from mpd.credentials import Credentials
 from mpd.servers import NatsServer
 from mpschema import subjects
-from mpservice.identities import KERNEL, PROJECTOR, PROVISION
+from mpservice.rights import PROVISION
 from nats.aio.client import Client
 from nats.js import api
 
 from tests.support import eventually
 from tests.support.chain import Chain
+from tests.support.users import KERNEL, PROJECTOR
 
 DAY_SECONDS = 86_400
 NANO = 1_000_000_000

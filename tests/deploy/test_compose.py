@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mpd.containers import write_installation
 from mpd.servers import wheels
-from mpservice.identities import nats_users
+from mpservice.users import nats_users
 
 from tests.architecture.repository import ROOT
 from tests.deploy.rendered import COMPOSE, compose, compose_services

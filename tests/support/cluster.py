@@ -11,11 +11,11 @@ from mpbus.reader import GENESIS, HASH_HEADER, Commit, LogReader
 from mpd.services import ServiceProcess
 from mpd.stack import Stack
 from mpschema import subjects
-from mpservice.identities import GATEWAY
 from nats.aio.client import Client
 
 from tests.support.administration import administered, administrator_url
 from tests.support.load import Load, audit
+from tests.support.users import GATEWAY
 from tests.support.waiting import eventually
 
 

@@ -21,9 +21,10 @@ from mpbus.streams import feed_stream, provision
 from mpd.ports import free_port
 from mpd.stack import Stack
 from mpschema import subjects
-from mpservice.identities import GATEWAY, KERNEL, OPERATOR, PROJECTOR, PROVISION, RELAY, WEBHOOKS
+from mpservice.rights import OPERATOR, PROVISION
 from nats.js import api
 
+from tests.support.users import GATEWAY, KERNEL, PROJECTOR, RELAY, WEBHOOKS
 from tests.support.waiting import eventually
 
 LOG = subjects.log_subject("0")

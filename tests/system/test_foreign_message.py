@@ -14,10 +14,11 @@ from mpd.ports import free_port
 from mpd.services import concerns_of
 from mpd.stack import Stack
 from mpschema import subjects
-from mpservice.identities import KERNEL, RESTORE
+from mpservice.rights import RESTORE
 
 from services.operator.tests.transcripts import agree, run, steps
 from tests.support.administration import operator_environment
+from tests.support.users import KERNEL
 from tests.support.waiting import eventually
 
 PAGE = Path(__file__).parents[2] / "context" / "operations" / "foreign-message.md"

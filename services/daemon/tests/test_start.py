@@ -22,10 +22,11 @@ from mpd.services import sentences
 from mpd.stack import Stack
 from mpd.starting import REST_SECONDS, Facts, Patience, Rest, wait_settled
 from mpschema.subjects import command_stream, command_subject
-from mpservice.identities import GATEWAY, KERNEL, PROVISION
+from mpservice.rights import PROVISION
 
 from tests.support import eventually_sync
 from tests.support.shifted_kernel import OFFSET_FILE
+from tests.support.users import GATEWAY, KERNEL
 
 BIN = Path(sys.executable).parent
 SECONDS_MAX = 240.0

@@ -25,7 +25,6 @@ from mpd.stack import Stack
 from mpgateway.auth.refusals import PRINCIPAL
 from mpschema.envelope import EventRecord
 from mpschema.principal import KeyIssued
-from mpservice.identities import GATEWAY, KERNEL
 from websockets.asyncio.client import connect
 
 from services.gateway.tests.door import BLUEPRINT, Door
@@ -33,6 +32,7 @@ from services.gateway.tests.sse import Listener, listening
 from services.gateway.tests.test_oidc import AUDIENCE, ISSUER, Provider
 from tests.support import eventually
 from tests.support.cluster import read_log
+from tests.support.users import GATEWAY, KERNEL
 
 NDJSON = {"content-type": "application/x-ndjson"}
 TASK = {"project_id": "core", "title": "x"}

@@ -19,11 +19,11 @@ from mpbus.connect import connect as connect_nats
 from mpbus.ingest import log_ingest
 from mpd.ports import free_port
 from mpd.stack import Stack
-from mpservice.identities import KERNEL
 
 from services.gateway.tests.door import Door
 from tests.support import eventually
 from tests.support.node import Node
+from tests.support.users import KERNEL
 
 PROGRAM = Path(__file__).with_name("event_source.mjs")
 TASK_CREATED = "mp.task.TaskCreated.v1"

@@ -17,13 +17,13 @@ from mpbus.connect import connect as connect_bus
 from mpbus.ingest import log_ingest
 from mpd.ports import free_port
 from mpd.stack import Stack
-from mpservice.identities import KERNEL
 from prometheus_client.parser import text_string_to_metric_families
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from services.gateway.tests.door import Door
 from tests.support import eventually
+from tests.support.users import KERNEL
 
 MIB = 1 << 20
 SETTINGS = {

@@ -22,11 +22,12 @@ from mpbus.streams import provision
 from mpd.servers import NatsServer
 from mpd.stack import Stack
 from mpschema import codec
-from mpservice.identities import GATEWAY, OPERATOR
+from mpservice.rights import OPERATOR
 from nats.aio.client import Client
 
 from tests.support.cluster import read_log
 from tests.support.load import Load
+from tests.support.users import GATEWAY
 
 PROVED, USAGE, REFUSED, DISPROVED = 0, 2, 3, 8
 

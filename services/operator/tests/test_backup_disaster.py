@@ -13,7 +13,7 @@ import httpx
 import pytest
 from mpd.ports import free_port
 from mpd.stack import Stack
-from mpservice.identities import OPERATOR, RESTORE
+from mpservice.rights import OPERATOR, RESTORE
 
 from services.gateway.tests.door import Door
 from services.gateway.tests.sse import Listener

@@ -13,7 +13,7 @@ from mpd.ports import free_port
 from mpd.servers import NatsCluster
 from mpoperator.doctor.report import State
 from mpschema.subjects import feed_stream
-from mpservice.identities import OPERATOR
+from mpservice.rights import OPERATOR
 from nats.aio.client import Client
 from nats.js.api import DiscardPolicy
 

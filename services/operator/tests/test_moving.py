@@ -14,7 +14,7 @@ from mpbus.options import NatsOptions
 from mpbus.streams import provision
 from mpd.servers import NatsServer
 from mpkernel.adapters.object_snapshots import ObjectSnapshots
-from mpservice.identities import OPERATOR
+from mpservice.rights import OPERATOR
 
 from services.operator.tests.proving import PROVED, REFUSED, Log, flip, on_bus, put_load_on
 from tests.support.cluster import read_log

@@ -26,12 +26,13 @@ from mpd.stack import Stack
 from mpoperator.top.rates import screen_of
 from mpoperator.top.sampling import Figures, Sample
 from mpoperator.top.screen import draw, sparkline
-from mpservice.identities import GATEWAY, OPERATOR
+from mpservice.rights import OPERATOR
 from rich.console import Console
 
 from services.operator.tests.proving import mpctl, put_load_on
 from tests.support.load import Load
 from tests.support.terminal import PROGRAM
+from tests.support.users import GATEWAY
 from tests.support.waiting import eventually_sync
 
 

@@ -7,6 +7,7 @@ Until `work` says what it serves, the process is alive and not ready, and a sign
 """
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from importlib.metadata import version
 from typing import Protocol, TypeVar
 
 import structlog
+from mpbus.connect import BusClient, connect
 from mpbus.errors import ChainBroken, Unusable
 from mpbus.tasks import end
 from mpbus.vitals import Vital
@@ -23,7 +25,7 @@ from mpschema.codec import MalformedCommit
 from prometheus_client import Gauge, Info, disable_created_metrics
 
 from mpservice.ops import READS_LEVEL, OpsServer, ServiceHealth
-from mpservice.settings import EXIT_MISCONFIGURED, OpsSettings
+from mpservice.settings import EXIT_MISCONFIGURED, BusSettings, OpsSettings
 from mpservice.telemetry import dump_tasks_on_signal
 
 log = structlog.get_logger(__name__)
@@ -95,6 +97,18 @@ class Lifecycle:
         found = await attempt
         vital.answered()
         return found
+
+    @asynccontextmanager
+    async def bus(self, service: str, settings: BusSettings, *, writer: bool = False) -> AsyncIterator[BusClient]:
+        """The service's connection to NATS, waited for as `reach` does, and closed in the end."""
+        nats = Vital("nats")
+        given = connect(settings.nats(service), f"{service}-{settings.node}", writer=writer, vital=nats)
+        nc = await self.reach(nats, given)
+        try:
+            yield nc
+        finally:
+            with contextlib.suppress(Exception):  # Closing needs nothing of the server.
+                await nc.close()
 
     async def keep(
         self, make: Callable[[], Runnable], needs: Vital, halts: tuple[type[Exception], ...] = UNREADABLE

@@ -3,11 +3,39 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from mpbus.connect import BusClient, connect
+from mpbus.errors import BrokerUnavailable, Unusable
+from mpbus.vitals import Vital
+from nats.errors import Error as NatsError
+
+from mpservice.rights import PROVISION
+from mpservice.settings import ProvisionSettings
 
 FAILED = 1
+WAIT_SECONDS = 30.0
+"""For NATS: who deploys everything at once starts us before it."""
+STREAM_FAILURES = (BrokerUnavailable, Unusable, NatsError, OSError, TimeoutError)
+"""The errors with which the world refuses whoever makes streams."""
 STOPPED = 143
 """As a shell says of a process that SIGTERM ended."""
+
+
+@asynccontextmanager
+async def stream_maker(settings: ProvisionSettings, name: str, *, writer: bool = False) -> AsyncIterator[BusClient]:
+    """A connection as the user who makes streams. Raises `BrokerUnavailable` where there is no server for a while."""
+    nats = Vital("nats")
+    try:
+        async with asyncio.timeout(WAIT_SECONDS):
+            nc = await connect(settings.nats(PROVISION), name, writer=writer, vital=nats)
+    except TimeoutError:
+        raise BrokerUnavailable(f"no NATS server for {WAIT_SECONDS:g} s: {nats.state}") from None
+    try:
+        yield nc
+    finally:
+        await nc.close()
 
 
 def run_once(name: str, work: Callable[[], Awaitable[str]], *failures: type[Exception]) -> int:

@@ -2,6 +2,7 @@
 
 import socket
 import sys
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -15,7 +16,7 @@ from redis.credentials import CredentialProvider
 from redis.exceptions import AuthenticationError, RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
-from mpservice.values import NatsAddresses, Shard
+from mpservice.values import NatsAddresses, SecretDsn, Shard
 
 EXIT_MISCONFIGURED = 2
 """A setting does not fit, or a credential or certificate cannot be read."""
@@ -128,6 +129,20 @@ class OpsSettings(BusSettings):
 
     ops_host: str = Field("127.0.0.1", description="address of the ops door: health and metrics, for operators alone")
     ops_port: int = Field(0, ge=0, le=65_535, description="its port; 0: no such door")
+
+
+class PostgresSettings(BaseSettings):
+    """The address of PostgreSQL, of each service that has a role there."""
+
+    model_config = FROM_ENVIRONMENT
+
+    postgres_dsn: SecretDsn = Field(description="PostgreSQL, as the role of this service: mp_ and its name")
+    postgres_password_file: Path | None = Field(None, description="file with its password, where the DSN names none")
+
+    @cached_property
+    def dsn(self) -> str:
+        """The DSN with its password. Raises `Unusable` when the password's file cannot be read."""
+        return with_password(self.postgres_dsn.get_secret_value(), self.postgres_password_file)
 
 
 class FileCredentials(CredentialProvider):

@@ -6,13 +6,13 @@ import os
 from pathlib import Path
 
 from mpd.credentials import POSTGRES_ROLES, Credentials
-from mpd.keys import ensure_keys, write_private
+from mpd.keys import ensure_keys, password_variable, write_private
 
 IMAGE_USER = (10001, 10001)
 """Who the services are in the image."""
 NODES = ("nats", "nats-2", "nats-3")
 # Releases before this one kept the passwords of PostgreSQL among the variables.
-_VARIABLES = {role: f"MP_{role.removeprefix('mp_').upper()}_PASSWORD" for role in POSTGRES_ROLES}
+_VARIABLES = {role: password_variable(role) for role in POSTGRES_ROLES}
 
 
 def write_installation(folder: Path) -> Path:

@@ -16,20 +16,14 @@ import nkeys
 from mpbus.accounts import server_accounts
 from mpbus.feed_users import feed_entry
 from mpbus.options import NatsOptions
-from mpservice.identities import RESTORE, nats_users
+from mpservice.rights import RESTORE
+from mpservice.services import DATABASE_ROLES
+from mpservice.users import nats_users, redis_rules
 
 from mpd.keys import ensure_secret, write_private
 from mpd.shapes import BadSecret, flaw_of
 
-POSTGRES_ROLES = ("mp_owner", "mp_projector", "mp_gateway", "mp_webhooks")
-_READS = "+@read +@connection +time -@dangerous -scan -randomkey -select"
-_WRITES = f"+@write {_READS} +@transaction -@scripting +eval +evalsha +script|load"
-REDIS_RULES: Mapping[str, str] = {
-    "kernel": f"~mp:lease:* {_WRITES}",
-    "gateway": f"~mp:limit:* {_WRITES}",
-    "operator": f"%R~mp:* {_READS}",
-}
-"""What each user of Redis may do, in the words of its access lists. Nobody else is let in."""
+POSTGRES_ROLES = ("mp_owner", *DATABASE_ROLES)
 _FEED = "nats_feed_"
 _SEED = ".seed"
 
@@ -44,7 +38,7 @@ class Credentials:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for known_user in nats_users(self._shards):
             self._public_key(self.nats_seed_file(known_user.name))
-        for user in REDIS_RULES:
+        for user in redis_rules():
             ensure_secret(self.redis_password_file(user), secrets.token_hex(32))
         self.routes_password = ensure_secret(folder / "nats_routes", secrets.token_hex(32))
         self.postgres = {
@@ -88,7 +82,7 @@ class Credentials:
 
     def _redis_acl(self) -> str:
         lines = ["user default off"]
-        for user, rules in REDIS_RULES.items():
+        for user, rules in redis_rules().items():
             digest = hashlib.sha256(self.redis_password_file(user).read_bytes()).hexdigest()
             lines.append(f"user {user} on #{digest} resetchannels {rules}")
         return "\n".join(lines) + "\n"

@@ -12,12 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
+from mpservice.services import DATABASE_ROLES, SERVICES
 
 from mpd.shapes import ROOT_KEY_PREFIX, BadSecret, flaw_of, signing_key
 
 ROOT_KEY_LETTERS = 48
 SECRET_BYTES = 32
 BASE62 = string.ascii_letters + string.digits
+SECRETS = tuple(dict.fromkeys(name for service in SERVICES for name in service.secrets))
+"""The files with secrets that services read in one folder."""
+SECRET_FILES = tuple(dict.fromkeys(name for service in SERVICES for _, name in service.secret_files))
+"""The files with secrets that services are told one by one."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class Keys:
 def ensure_keys(folder: Path) -> Keys:
     """Read the secrets in `folder`, generating those that are missing. Raises BadSecret."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for name in ("pepper", "token_key", "webhook_key"):
+    for name in SECRETS:
         ensure_secret(folder / name, secrets.token_hex(SECRET_BYTES))
     keys = Keys(folder, ensure_secret(folder / "root_key", new_root_key()))
     seed = ensure_secret(keys.signing_key_file, secrets.token_hex(SECRET_BYTES))
@@ -74,11 +79,19 @@ def new_environment() -> dict[str, str]:
     return {
         "MP_ROOT_KEY": root_key,
         "MP_ROOT_KEY_HASH": hash_key(pepper, root_key),
-        "MP_PEPPER": pepper,
-        "MP_TOKEN_KEY": secrets.token_hex(SECRET_BYTES),
-        "MP_WEBHOOK_KEY": secrets.token_hex(SECRET_BYTES),
-        "MP_SIGNING_KEY": secrets.token_hex(SECRET_BYTES),
-    } | {f"MP_{role}_PASSWORD": secrets.token_hex(16) for role in ("OWNER", "PROJECTOR", "GATEWAY", "WEBHOOKS")}
+        **{secret_variable(name): secrets.token_hex(SECRET_BYTES) for name in (*SECRETS, *SECRET_FILES)},
+        secret_variable("pepper"): pepper,
+    } | {password_variable(role): secrets.token_hex(16) for role in ("mp_owner", *DATABASE_ROLES)}
+
+
+def secret_variable(name: str) -> str:
+    """The name of a secret where secrets are variables, as in the chart's Secret."""
+    return f"MP_{name.upper()}"
+
+
+def password_variable(role: str) -> str:
+    """The name of the password of a role of PostgreSQL among variables."""
+    return f"{role.upper()}_PASSWORD"
 
 
 def write_private(path: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""The services of ModuPrompt as child processes: kernel, relay, projector, gateway, webhooks."""
+"""The services of ModuPrompt as child processes, by their descriptors."""
 
 from __future__ import annotations
 
@@ -13,47 +13,40 @@ from pathlib import Path
 
 import psutil
 from mpbus.vitals import OK
+from mpservice.services import SERVICES
+from mpservice.spec import ServiceSpec
 
 from mpd.ports import HOST
 from mpd.process import ChildProcess
 from mpd.starting import Facts, Rest
 
-PROGRAMS = {
-    "kernel": ("mpkernel",),
-    "relay": ("mprelay",),
-    "projector": ("mpprojector",),
-    "gateway": ("mpgateway",),
-    "webhooks": ("mpwebhooks",),
-}
-# Clients first, so that nothing is asked of a service that has left.
-STOP_ORDER = ("gateway", "webhooks", "projector", "relay", "kernel")
 TASK_SECONDS_MAX = 60.0
 """How long a task may do nothing."""
-_NEEDS = ("nats", "log", "feed", "postgres", "redis", "lease", "clock")
+_NEEDS = tuple(dict.fromkeys(fact for service in SERVICES for fact in service.facts))
 """The facts of a service that are `ok`, or say what is wrong with something that it needs."""
 _ANSWER_BYTES_MAX = 1 << 20
 
 
 class ServiceProcess(ChildProcess):
-    """One process of a service. `ops_port` is for operators; `port` is a gateway's public one, else the same."""
+    """One process of a service. `ops_port` is for operators; `port` is the public one, where it has one."""
 
     stop_seconds_max = 20.0
     stuck_seconds_max = 15.0
 
     def __init__(
         self,
-        kind: str,
+        service: ServiceSpec,
         name: str,
         ops_port: int,
         log_path: Path,
         environment: Mapping[str, str],
         http_port: int | None = None,
     ) -> None:
-        self.kind = kind
+        self.kind = service.name
         self.ops_port = ops_port
         self.port = http_port or ops_port
         self._rest = Rest()
-        super().__init__(name, [sys.executable, "-m", *PROGRAMS[kind]], log_path, environment=environment)
+        super().__init__(name, [sys.executable, "-m", service.package], log_path, environment=environment)
 
     @property
     def url(self) -> str:

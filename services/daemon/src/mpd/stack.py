@@ -15,21 +15,22 @@ from types import TracebackType
 from typing import Self
 
 from mpbus.options import NatsOptions
-from mpservice.identities import OPERATOR, PROVISION, RESTORE
+from mpservice.rights import OPERATOR, PROVISION, RESTORE
+from mpservice.services import DATABASE_ROLES, SERVICES
+from mpservice.spec import ServiceSpec
+from mpservice.users import redis_rules
 
-from mpd.credentials import REDIS_RULES, Credentials
-from mpd.keys import ensure_keys, make_private, write_private
+from mpd.credentials import Credentials
+from mpd.keys import ensure_keys, make_private, password_variable, write_private
 from mpd.ports import HOST, PortBook
 from mpd.process import ChildProcess, ServerFailed
 from mpd.servers import NatsCluster, NatsServer, PostgresServer, ValkeyServer
 from mpd.servers.postgres import known_passwords
-from mpd.services import STOP_ORDER, JobProcess, ServiceProcess, client_file, operator_file
+from mpd.services import JobProcess, ServiceProcess, client_file, operator_file
 from mpd.starting import wait_settled
 
 HTTP_PORT = 8080
 PORTS_FILE = "ports.json"
-# One machine: what webhooks tell is as near as it is.
-_NEAR_ENDPOINTS = {"MP_WEBHOOKS_ALLOW_PRIVATE": "true"}
 
 Settings = Mapping[str, Mapping[str, str]]
 
@@ -42,6 +43,7 @@ def wanted_http_port(folder: Path) -> int:
 class Stack:
     """Servers, streams, tables and services below one folder. A stack started again on its folder goes on where it was.
 
+    `others` are the numbers of processes of services beside those, by name.
     `settings` adds environment variables per kind of service: {"kernel": {"MP_LEASE_TTL_SECONDS": "1"}}.
     `http_port` None takes 8080 or the next free port, and keeps it; more gateways take ports of their own.
     `replicated` runs three NATS servers instead of one, with three copies of every stream.
@@ -56,6 +58,7 @@ class Stack:
         gateways: int = 1,
         relays: int = 0,
         webhooks: int = 0,
+        others: Mapping[str, int] | None = None,
         replicated: bool = False,
         shard: str = "0",
         http_port: int | None = None,
@@ -84,12 +87,18 @@ class Stack:
         self.servers: list[ChildProcess] = [*self.nats_nodes, self.postgres, self.valkey]
         for server in self.servers:
             server.log_path = self.log_path(server.name)
-        self.kernels = [self._service("kernel", number) for number in range(1, kernels + 1)]
-        self.projectors = [self._service("projector", number) for number in range(1, projectors + 1)]
-        self.gateways = [self._service("gateway", number, http_port) for number in range(1, gateways + 1)]
-        self.relays = [self._service("relay", number) for number in range(1, relays + 1)]
-        self.webhooks = [self._service("webhooks", number) for number in range(1, webhooks + 1)]
-        self.services = [*self.kernels, *self.relays, *self.projectors, *self.gateways, *self.webhooks]
+        counts = {"kernel": kernels, "relay": relays, "projector": projectors, "webhooks": webhooks}
+        counts |= {"gateway": gateways, **(others or {})}
+        self.services = [
+            self._service(service, number, http_port)
+            for service in SERVICES
+            for number in range(1, counts.get(service.name, 0) + 1)
+        ]
+        self.kernels, self.relays, self.projectors = map(self._of, ("kernel", "relay", "projector"))
+        self.gateways, self.webhooks = map(self._of, ("gateway", "webhooks"))
+
+    def _of(self, kind: str) -> list[ServiceProcess]:
+        return [service for service in self.services if service.kind == kind]
 
     @property
     def processes(self) -> list[ChildProcess]:
@@ -116,7 +125,7 @@ class Stack:
         return ",".join(node.url for node in self.nats_nodes)
 
     def bus(self, user: str) -> NatsOptions:
-        """How one of `mpservice.identities` connects to NATS."""
+        """How one of `mpservice.users` connects to NATS."""
         return self.credentials.nats_options(self.nats_url, user)
 
     def log_path(self, name: str) -> Path:
@@ -144,12 +153,8 @@ class Stack:
         """Create or update streams and tables. Harmless to repeat."""
         self._on_progress("preparing streams and tables")
         common = self._environment("prepare", PROVISION)
-        migration = {
-            "MP_POSTGRES_OWNER_DSN": self.postgres.dsn(),
-            "MP_PROJECTOR_PASSWORD": self.postgres.passwords["mp_projector"],
-            "MP_GATEWAY_PASSWORD": self.postgres.passwords["mp_gateway"],
-            "MP_WEBHOOKS_PASSWORD": self.postgres.passwords["mp_webhooks"],
-        }
+        passwords = {password_variable(role): self.postgres.passwords[role] for role in DATABASE_ROLES}
+        migration = {"MP_POSTGRES_OWNER_DSN": self.postgres.dsn(), **passwords}
         tasks = [
             JobProcess(
                 "mpservice",
@@ -165,10 +170,10 @@ class Stack:
             task.finish()
 
     def stop(self) -> None:
-        """Stop everything in order: gateways, projectors, kernels, servers. What hangs is killed, then ServerFailed."""
+        """Stop everything in order: who clients ask first, servers last. What hangs is killed, then ServerFailed."""
         failures: list[Exception] = []
-        for kind in STOP_ORDER:
-            failures += _stop_together([service for service in self.services if service.kind == kind])
+        for kind in reversed(list(dict.fromkeys(service.kind for service in self.services))):
+            failures += _stop_together(self._of(kind))
         failures += _stop_together(list(reversed(self.servers)))
         if failures:
             raise failures[0]
@@ -235,9 +240,9 @@ class Stack:
         for process in processes:
             process.spawn()
 
-    def _service(self, kind: str, number: int, http_port: int | None = None) -> ServiceProcess:
-        name = f"{kind}-{number}"
-        if kind != "gateway":
+    def _service(self, service: ServiceSpec, number: int, http_port: int | None) -> ServiceProcess:
+        kind, name = service.name, f"{service.name}-{number}"
+        if not service.http:
             public = None
         elif number == 1:
             public = http_port or self._ports.port_near(name, HTTP_PORT)
@@ -245,10 +250,10 @@ class Stack:
             public = self._ports.port(name)
         port = self._ports.port(name if public is None else f"{name}-ops")
         environment = (
-            self._environment(name, kind) | {"MP_OPS_PORT": str(port)} | self._service_environment(kind, public)
+            self._environment(name, kind) | {"MP_OPS_PORT": str(port)} | self._service_environment(service, public)
         )
         environment |= dict(self._settings.get(kind, {}))
-        return ServiceProcess(kind, name, port, self.log_path(name), environment, public)
+        return ServiceProcess(service, name, port, self.log_path(name), environment, public)
 
     def _operator_file(self) -> str:
         return operator_file(
@@ -273,7 +278,7 @@ class Stack:
             "MP_REDIS_USER": user,
             "MP_REDIS_PASSWORD_FILE": str(self.credentials.redis_password_file(user)),
         }
-        return (redis if user in REDIS_RULES else {}) | {
+        return (redis if user in redis_rules() else {}) | {
             "MP_NATS_URL": self.nats_url,
             "MP_NATS_NKEY_SEED_FILE": str(self.credentials.nats_seed_file(user)),
             "MP_REDIS_URL": self.valkey.url,
@@ -281,31 +286,21 @@ class Stack:
             "MP_NODE": node,
         }
 
-    def _service_environment(self, kind: str, http_port: int | None) -> dict[str, str]:
-        if kind == "kernel":
-            signing_key = str(self.keys.signing_key_file)
-            return {"MP_LEASE": "redis", "MP_SIGNING_KEY_FILE": signing_key}
-        if kind == "relay":
-            return {}
-        if kind == "projector":
-            return {"MP_POSTGRES_DSN": self.postgres.dsn("mp_projector")}
-        if kind == "webhooks":
-            return {
-                "MP_POSTGRES_DSN": self.postgres.dsn("mp_webhooks"),
-                "MP_SECRETS_DIR": str(self.keys.folder),
-                **_NEAR_ENDPOINTS,
-            }
-        return {
-            "MP_POSTGRES_DSN": self.postgres.dsn("mp_gateway"),
-            "MP_HTTP_HOST": HOST,
-            "MP_HTTP_PORT": str(http_port),
-            "MP_SECRETS_DIR": str(self.keys.folder),
-            "MP_ROOT_KEY_HASH": self.keys.root_key_hash,
-            **_NEAR_ENDPOINTS,
-        }
+    def _service_environment(self, service: ServiceSpec, http_port: int | None) -> dict[str, str]:
+        """The variables of one service beside those that all have, by its descriptor."""
+        told = {each.variable: each.machine for each in service.settings if each.machine is not None}
+        told |= {variable: str(self.keys.folder / name) for variable, name in service.secret_files}
+        told |= dict.fromkeys(service.key_hashes, self.keys.root_key_hash)
+        if service.database_role:
+            told["MP_POSTGRES_DSN"] = self.postgres.dsn(service.database_role)
+        if service.secrets:
+            told["MP_SECRETS_DIR"] = str(self.keys.folder)
+        if service.http:
+            told |= {"MP_HTTP_HOST": HOST, "MP_HTTP_PORT": str(http_port)}
+        return told
 
 
-def _stop_together(processes: list[ChildProcess]) -> list[Exception]:
+def _stop_together(processes: Sequence[ChildProcess]) -> list[Exception]:
     """Ask all, then wait for each. Returns what went wrong, so that one that hangs does not keep the others."""
     asked = [process for process in processes if process.running]
     for process in asked:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from mpservice.identities import nats_users
-
-from mpd.credentials import REDIS_RULES
+from mpservice.users import nats_users, redis_rules
 
 PAGE = Path("context/operations/credentials.md")
 BEGIN, END = "<!-- tables: begin -->\n", "<!-- tables: end -->\n"
@@ -17,7 +15,7 @@ def tables() -> str:
     """Every user of NATS with its subjects in shard `0`, and every user of Redis with its rules."""
     lines = []
     for user in nats_users():
-        lines += [f"### `{user.name}`", "", f"{user.purpose[0].upper()}{user.purpose[1:]}.", ""]
+        lines += [f"### `{user.name}`", "", f"{user.rights.purpose[0].upper()}{user.rights.purpose[1:]}.", ""]
         lines += ["| may publish | may subscribe to |", "|---|---|"]
         count = max(len(user.publish), len(user.subscribe))
         for index in range(count):
@@ -25,7 +23,7 @@ def tables() -> str:
             lines.append("| " + " | ".join(f"`{cell}`" if cell else "" for cell in cells) + " |")
         lines.append("")
     lines += ["### Redis", "", "| user | rules |", "|---|---|"]
-    lines += [f"| `{user}` | `{rules}` |" for user, rules in REDIS_RULES.items()]
+    lines += [f"| `{user}` | `{rules}` |" for user, rules in redis_rules().items()]
     return "\n".join(lines) + "\n"
 
 

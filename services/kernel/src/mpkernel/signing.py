@@ -12,12 +12,13 @@ import msgspec
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from mpbus.errors import Unusable
 from mpschema.system import LogCheckpointed
 
 _KEY_ID_DIGITS = 16
 
 
-class UnusableKey(Exception):
+class UnusableKey(Unusable):
     """The file does not hold an Ed25519 key; the message never quotes it."""
 
 

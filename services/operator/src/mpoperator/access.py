@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from mpbus.errors import Unusable
 from mpbus.streams import LEASE_STREAM, lease_stream
-from mpservice.identities import RESTORE
+from mpservice.rights import RESTORE
 from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 

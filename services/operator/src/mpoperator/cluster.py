@@ -26,7 +26,7 @@ from mpbus.reader import GENESIS, Commit, LogReader
 from mpclient.bounds import bounded_async
 from mpclient.errors import UnexpectedAnswer
 from mpservice.database import DRIVER_ERRORS, Connector
-from mpservice.identities import OPERATOR, PROVISION
+from mpservice.rights import OPERATOR, PROVISION
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from redis.asyncio.retry import Retry
@@ -155,7 +155,7 @@ def _mpd_runs(folder: Path) -> bool:
 
 @contextlib.asynccontextmanager
 async def cluster(settings: OperatorSettings, user: str = OPERATOR) -> AsyncIterator[Cluster]:
-    """Connect to what answers, to NATS as a user of `mpservice.identities`."""
+    """Connect to what answers, to NATS as a user of `mpservice.users`."""
     async with httpx.AsyncClient(timeout=WAIT_SECONDS, **bounded_async()) as http:
         found = Cluster(settings, http)
         await asyncio.gather(_open_bus(found, user), _open_database(found), _open_redis(found))

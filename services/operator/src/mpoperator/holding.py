@@ -12,6 +12,7 @@ import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from mpbus.streams import leader_lease
 from mpkernel.adapters.jetstream_lease import JetStreamLease
 from mpkernel.ports import LeaseUnavailable
 from nats.aio.client import Client
@@ -53,7 +54,7 @@ async def holding(nc: Client, shard: str, holder: str, lease_seconds: float = LE
     off, whose lease this one takes over: only one that ends its work gives that back. `holder` is the beginning of the
     name, by which runs know each other's; the rest is this run's alone, so that one that was taken over ends.
     """
-    lease = _ToolLease(nc, f"kernel-{shard}", f"{holder}-{secrets.token_hex(4)}", lease_seconds)
+    lease = _ToolLease(nc, leader_lease(shard), f"{holder}-{secrets.token_hex(4)}", lease_seconds)
     try:
         free = await lease.free()
         taken_over = not free and lease.holder.startswith(holder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mpbus.streams import leader_lease
 from mpkernel.adapters.jetstream_lease import JetStreamLease
 from mpkernel.adapters.redis_lease import RedisLease
 from mpkernel.ports import LeadershipLease, LeaseUnavailable
@@ -41,7 +42,7 @@ async def holder_in_redis(cluster: Cluster) -> Holder | None:
 
 
 def _name(cluster: Cluster) -> str:
-    return f"kernel-{cluster.shard}"
+    return leader_lease(cluster.shard)
 
 
 async def _seen(keeper: str, lease: LeadershipLease) -> Holder:

@@ -18,7 +18,7 @@ import msgspec
 from mpbus.reader import GENESIS, LogPosition
 from mpschema import codec, subjects
 from mpschema.system import LogRestored
-from mpservice.identities import RESTORE
+from mpservice.rights import RESTORE
 from nats.aio.client import Client
 
 from mpoperator.access import restoring

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mpbus.errors import Unusable
 from mpbus.options import NatsOptions
-from mpservice.identities import OPERATOR, PROVISION, RESTORE
+from mpservice.rights import OPERATOR, PROVISION, RESTORE
 from mpservice.settings import FROM_ENVIRONMENT, NatsSettings, RedisSettings, sentences, with_password
 from mpservice.values import NatsAddresses, SecretDsn, Shard, WebAddress
 from pydantic import Field, SecretStr, ValidationError

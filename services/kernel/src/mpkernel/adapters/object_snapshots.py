@@ -2,7 +2,7 @@
 
 import contextlib
 
-from mpbus.objects import access_object, load_object, snapshot_bucket
+from mpbus.objects import access_object, load_object, snapshot_bucket, snapshot_object
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js.errors import BucketNotFoundError, ObjectNotFoundError
@@ -18,7 +18,7 @@ class ObjectSnapshots:
     def __init__(self, nc: Client, shard: str) -> None:
         self._nc = nc
         self._js = nc.jetstream(timeout=10)
-        self._name = f"shard-{shard}"
+        self._name = snapshot_object(shard)
         self._access_name = access_object(shard)
 
     async def load(self) -> bytes | None:

@@ -22,7 +22,7 @@ from mpd.servers.wheels import WheelMissing
 from mpd.stack import Stack
 from mpprojector.adapters.dump import dump_tables
 from mpprojector.ports import ProjectionsUnavailable
-from mpservice.identities import OPERATOR, RESTORE
+from mpservice.rights import OPERATOR, RESTORE
 from mpviews.rows import Dump, fresh_fold
 from nats.aio.client import Client
 

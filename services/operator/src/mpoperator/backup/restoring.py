@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mpbus.connect import shows_who_it_is
 from mpbus.streams import provision
-from mpservice.identities import RESTORE
+from mpservice.rights import RESTORE
 from nats.aio.client import Client
 
 from mpoperator.access import HOLDER, have_leases, must_have_seed

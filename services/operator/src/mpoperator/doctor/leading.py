@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from mpbus.errors import BusError
-from mpbus.streams import INTAKE_CONSUMER
+from mpbus.streams import INTAKE_CONSUMER, leader_lease
 from mpschema import subjects
 from mpschema.codec import MalformedCommit
 from nats.js.errors import NotFoundError
@@ -65,7 +65,7 @@ def _judge(cluster: Cluster, right: Holder, turn: Holder | None) -> list[DoctorC
     checks = [judge_holder(right.holder)]
     if turn is not None and turn.holder not in (None, right.holder):
         detail = f"{turn.holder} holds the key in Redis: a change of the leader is slower meanwhile"
-        mend = f"if it does not go by itself: redis-cli -u URL DEL mp:lease:kernel-{cluster.shard}"
+        mend = f"if it does not go by itself: redis-cli -u URL DEL mp:lease:{leader_lease(cluster.shard)}"
         checks.append(warning("lease redis", detail, mend))
     return checks
 
