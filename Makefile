@@ -55,6 +55,7 @@ docs: .venv/.dev ## Write the generated documents anew from the code (schemas, O
 	@$(BIN)/python -m mpclient.generate
 	@$(BIN)/python -m mpcore.diagrams
 	@$(BIN)/python -m mpd.tables
+	@$(BIN)/python -m mpd.deployments
 
 clean: ## Remove everything generated here: environment, tools, caches (never your data)
 	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .schemathesis

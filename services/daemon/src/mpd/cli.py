@@ -30,7 +30,7 @@ from mpd.ports import is_free
 from mpd.process import ServerFailed
 from mpd.servers.wheels import WheelMissing
 from mpd.shapes import BadFile
-from mpd.stack import Stack, wanted_http_port
+from mpd.stack import UNCOUNTED, Stack, wanted_http_port
 from mpd.supervisor import Supervisor
 
 FAILED = 1
@@ -268,6 +268,7 @@ def _run(folder: Path, http_port: int | None, kernels: int, relay: bool, webhook
             kernels=kernels,
             relays=int(relay),
             webhooks=int(webhooks),
+            others=dict.fromkeys(UNCOUNTED, 1),
             on_progress=lambda step: err.print(step, style="dim"),
         )
         structlog.configure(logger_factory=log_factory(sys.stdout))

@@ -16,7 +16,7 @@ from typing import Self
 
 from mpbus.options import NatsOptions
 from mpservice.rights import OPERATOR, PROVISION, RESTORE
-from mpservice.services import DATABASE_ROLES, SERVICES
+from mpservice.services import DATABASE_ROLES, NAMES, SERVICES
 from mpservice.spec import ServiceSpec
 from mpservice.users import redis_rules
 
@@ -31,6 +31,9 @@ from mpd.starting import wait_settled
 
 HTTP_PORT = 8080
 PORTS_FILE = "ports.json"
+
+UNCOUNTED = tuple(name for name in NAMES if name not in {"kernel", "relay", "projector", "gateway", "webhooks"})
+"""The services for which a stack has no number of their own."""
 
 Settings = Mapping[str, Mapping[str, str]]
 

@@ -17,7 +17,7 @@ async def count_checks(cluster: Cluster) -> list[DoctorCheck]:
     """Of every kernel and gateway whose operations address is known."""
     checks = []
     for name, url in cluster.settings.services.items():
-        if (judge := _JUDGES.get(name.partition("-")[0])) is None:
+        if (judge := JUDGES.get(name.partition("-")[0])) is None:
             continue
         text = await cluster.get_text(f"{url.rstrip('/')}/metrics")
         if text is None:
@@ -48,4 +48,4 @@ def judge_gateway(name: str, figures: Figures) -> DoctorCheck:
     return ok(name, "nothing was too large")
 
 
-_JUDGES = {"kernel": judge_kernel, "gateway": judge_gateway}
+JUDGES = {"kernel": judge_kernel, "gateway": judge_gateway}
