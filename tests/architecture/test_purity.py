@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 import pytest
+from mpservice.services import NAMES
 
 from tests.architecture.repository import ROOT, python_files, text_of
 
@@ -49,7 +50,7 @@ def test_pure_code_does_not_wait_and_asks_no_clock(room: str) -> None:
 
 
 def test_what_runs_on_a_read_only_file_system_writes_no_file() -> None:
-    rooms = [f"services/{name}/src" for name in ("kernel", "relay", "gateway", "projector", "webhooks")]
+    rooms = [f"services/{name}/src" for name in NAMES]
     rooms += [f"libs/{name}/src" for name in ("mpbus", "mpcore", "mpschema", "mpservice", "mpviews")]
     found = [
         f"{path}:{node.lineno}"

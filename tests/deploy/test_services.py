@@ -7,10 +7,12 @@ import tomllib
 
 import pytest
 import yaml
+from mpcore.access.policy import SYSTEM_COMMANDS
 from mpd.deployments import deployments
 from mpoperator.doctor.counting import JUDGES
 from mpprojector.adapters.migrations import CONNECTION_SHARES
 from mpprojector.settings import MigrationSettings
+from mpschema.subjects import SYSTEM_PREFIX
 from mpservice.services import BY_NAME, DATABASE_ROLES, NAMES, SERVICES
 from mpservice.users import nats_users
 
@@ -62,3 +64,8 @@ def test_tools_judge_by_the_figures_of_services_that_are_there() -> None:
 
 def test_each_service_is_a_user_of_nats_under_its_own_name() -> None:
     assert {user.name for user in nats_users()} == {*NAMES, "operator", "provision", "restore"}
+
+
+def test_the_services_that_command_are_those_that_the_policy_lets_command() -> None:
+    commanding = {f"{SYSTEM_PREFIX}{service.name}" for service in SERVICES if service.nats.commands_as_service}
+    assert commanding == set(SYSTEM_COMMANDS)

@@ -17,11 +17,12 @@ from mpd.ports import HOST, free_port
 from mpd.services import ServiceProcess
 from mpd.stack import Stack
 from mpservice.oneshot import STOPPED
+from mpservice.services import NAMES
 
 from tests.support.waiting import eventually, eventually_sync
 
 ROLES = ("mp_projector", "mp_gateway", "mp_webhooks")
-SERVICES = ("kernel-1", "relay-1", "projector-1", "webhooks-1", "gateway-1")
+SERVICES = tuple(f"{name}-1" for name in NAMES)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Who may not is told so at once, who is not known is tried again, and no secret stands in a line of a log."""
+"""Connections: a refusal is an error at once, an unknown user is tried again, and no log line holds a secret."""
 
 import asyncio
 import os

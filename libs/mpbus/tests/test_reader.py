@@ -61,7 +61,7 @@ async def test_an_empty_log_begins_at_genesis(nc: Client, shard: str) -> None:
 
 
 async def broken(nc: Client, shard: str, after: LogPosition = GENESIS) -> ChainBroken:
-    """What the reader says when it meets the flaw."""
+    """The reader's words when it meets the flaw."""
     with pytest.raises(ChainBroken) as caught:
         await first(LogReader(nc, shard).follow(after), 99)
     return caught.value

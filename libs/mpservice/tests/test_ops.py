@@ -1,4 +1,4 @@
-"""What a service says to whoever watches it: ready, alive, or stuck."""
+"""The answers of the ops door: ready, alive, or stuck."""
 
 import asyncio
 from contextlib import AsyncExitStack

@@ -24,7 +24,7 @@ TLS = "rediss://h:1/0"
 
 
 def refusal(kind: type[BaseSettings], **given: Any) -> str:
-    """What is said of settings that do not fit: one sentence."""
+    """The one sentence about settings that do not fit."""
     with pytest.raises(ValidationError) as refused:
         kind(**given)
     (said,) = sentences(refused.value)

@@ -17,7 +17,7 @@ from mpbus.streams import LEASE_STREAM
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the copy ends that a log is put back from, and how to go on with that."""
+    """The end of the copy that a log is put back from, and the command that goes on with it."""
 
     command: str
     """Goes on with it, typed on `host`."""

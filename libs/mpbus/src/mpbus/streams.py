@@ -40,7 +40,7 @@ def leader_lease(shard: str) -> str:
 
 
 def command_stream(shard: str, replicas: int) -> api.StreamConfig:
-    """Where commands wait: a bounded work queue that refuses what does not fit, instead of dropping what waits."""
+    """The stream in which commands wait: a bounded work queue that refuses what does not fit."""
     return api.StreamConfig(
         name=subjects.command_stream(shard),
         subjects=[subjects.command_subject(shard), subjects.service_subjects(shard)],

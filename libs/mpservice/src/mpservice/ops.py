@@ -17,7 +17,7 @@ CONNECTIONS_MAX = 128
 
 @dataclass(frozen=True)
 class ServiceHealth:
-    """Whether the service does its work now, and the facts behind it."""
+    """The state of a service: does it do its work now, and the facts behind that."""
 
     ready: bool
     facts: dict[str, str | int | float | bool | None] = field(default_factory=dict)
@@ -28,7 +28,10 @@ class ServiceHealth:
 
 
 class Progress:
-    """Whether work is done while there is some. Nobody stalls who has nothing to do, or waits for what is away."""
+    """Progress of work while there is some.
+
+    Nobody stalls who has nothing to do, or waits for what is away.
+    """
 
     def __init__(self, stall_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._stall_seconds = stall_seconds
@@ -48,7 +51,7 @@ class Progress:
 
     @property
     def stalled(self) -> bool:
-        """Whether nothing was done for too long."""
+        """True when nothing was done for too long."""
         return self._clock() - self._moved_at > self._stall_seconds
 
 

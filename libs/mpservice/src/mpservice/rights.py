@@ -24,10 +24,10 @@ def _nothing(_: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class NatsRights:
-    """What one user may do on NATS: subjects by shard. Its own inbox it may always hear."""
+    """The rights of one user on NATS: subjects by shard. It may always subscribe to its own inbox."""
 
     purpose: str
-    """What it is for, as the page of credentials says it."""
+    """Its purpose, as the page of credentials says it."""
     publish: Callable[[str], tuple[str, ...]] = _nothing
     subscribe: Callable[[str], tuple[str, ...]] = _nothing
     keeps_streams: bool = False

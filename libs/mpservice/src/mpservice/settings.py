@@ -1,4 +1,4 @@
-"""What every service that speaks to NATS is told from outside."""
+"""The settings that services share, and how a process reads its own."""
 
 import socket
 import sys
@@ -40,7 +40,7 @@ def read_settings(kind: type[_Settings]) -> _Settings:
 
 
 def sentences(error: ValidationError) -> list[str]:
-    """What is wrong with settings, a sentence each: by their names in the environment, and without their values."""
+    """The faults of settings, a sentence each: by their names in the environment, without their values."""
     return [
         ": ".join([*(f"MP_{name}".upper() for name in each["loc"][:1]), each["msg"].removeprefix("Value error, ")])
         for each in error.errors()
@@ -48,7 +48,7 @@ def sentences(error: ValidationError) -> list[str]:
 
 
 SECRET_BYTES_MIN = 32
-"""What is shorter can be guessed, or was cut off."""
+"""A shorter secret can be guessed, or was cut off."""
 
 
 class NatsSettings(BaseSettings):
@@ -178,7 +178,7 @@ class RedisSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _redis_can_be_asked(self) -> Self:
-        """What its client would refuse at every connection is refused now: later, it would look like Redis away."""
+        """Refuse now what the client would refuse at every connection: later it would look like Redis away."""
         if self.redis_user and not _named(self.redis_password_file):
             raise ValueError("MP_REDIS_USER needs MP_REDIS_PASSWORD_FILE, the file with its password")
         given: str | SecretStr | None = self.redis_url
@@ -258,7 +258,7 @@ def with_password(dsn: str, file: Path | None) -> str:
 
 
 def secret(path: Path) -> bytes:
-    """What a file holds under which something is hashed or signed. Raises `Unusable` where it can be guessed."""
+    """The secret in a file, for hashing or signing. Raises `Unusable` where it can be guessed."""
     try:
         found = path.read_bytes()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The descriptor of a service: all that a deployment, a supervisor or an operator's tool must know of it.
+"""The descriptor of a service: all that deployments, supervisor and tools must know of it.
 
 Each service has one, in its `spec.py`, as `SERVICE`. `mpservice.services` joins them.
 """
@@ -9,9 +9,9 @@ from typing import Literal
 from mpservice.rights import NatsRights
 
 Scaling = Literal["leader", "workers", "replicas", "single"]
-"""How more processes of one service share: one leads, they share the work by leases, all serve, or there is one."""
+"""The way in which several processes share: one leads, leases share the work, all serve, or there is one."""
 Reach = Literal["endpoints", "identity"]
-"""Where a service connects to outside of the cluster: endpoints of clients, or the identity provider."""
+"""The places outside of the cluster that a service connects to: clients' endpoints, or the identity provider."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import structlog
 
 
 class LastingStream(io.TextIOBase):
-    """Where log lines go, whatever the disk says: a line that cannot be written must not end what it speaks of."""
+    """A stream for log lines that loses what cannot be written: a full disk must not end the service."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__()

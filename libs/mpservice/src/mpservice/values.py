@@ -124,7 +124,7 @@ def _origin(text: str) -> str:
 
 
 def _sent(text: str, scheme: str) -> str | None:
-    """What a browser would send as the origin of a page at this address; None where it is none."""
+    """The origin that a browser would send for a page at this address; None where it is none."""
     found = _split(text)
     if found is None or not _SCHEME.fullmatch(scheme):
         return None

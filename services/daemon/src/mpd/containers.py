@@ -9,7 +9,7 @@ from mpd.credentials import POSTGRES_ROLES, Credentials
 from mpd.keys import ensure_keys, password_variable, write_private
 
 IMAGE_USER = (10001, 10001)
-"""Who the services are in the image."""
+"""The user that services run as in the image."""
 NODES = ("nats", "nats-2", "nats-3")
 # Releases before this one kept the passwords of PostgreSQL among the variables.
 _VARIABLES = {role: password_variable(role) for role in POSTGRES_ROLES}

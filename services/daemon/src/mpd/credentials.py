@@ -1,4 +1,4 @@
-"""Who each service is to the servers: a key, or a password, in a file of its own that only its owner reads.
+"""The credentials of each service: a key, or a password, in a file of its own that only its owner reads.
 
 The same files serve on one machine, in Compose and in Kubernetes: one folder, a file a secret. What is missing is made;
 what is there stays. `nats_users.conf` and `redis_users.acl` are written anew from them: the servers read these.
@@ -50,7 +50,7 @@ class Credentials:
 
     @property
     def redis_acl_file(self) -> Path:
-        """What Redis reads: names, hashes of passwords, rules."""
+        """The file that Redis reads: names, hashes of passwords, rules."""
         return self.folder / "redis_users.acl"
 
     def nats_seed_file(self, user: str) -> Path:
@@ -58,7 +58,7 @@ class Credentials:
         return self.folder / f"nats_{user}{_SEED}"
 
     def nats_options(self, url: str, user: str) -> NatsOptions:
-        """How a user connects."""
+        """The options with which a user connects."""
         return NatsOptions(url, user, nkey_seed_file=self.nats_seed_file(user))
 
     def redis_password_file(self, user: str) -> Path:

@@ -1,4 +1,4 @@
-"""`python -m mpd.deployments`: what Compose and the chart say of services, from the services' descriptors.
+"""`python -m mpd.deployments`: the parts of Compose and the chart that name services, from their descriptors.
 
 Written are the parts of `deploy/` that name services one by one; the rest is written by hand.
 """

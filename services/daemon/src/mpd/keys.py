@@ -37,7 +37,7 @@ class Keys:
 
     @property
     def root_key_hash(self) -> str:
-        """What the gateway is told of the root key: hex HMAC-SHA256 under the pepper."""
+        """The hash of the root key that the gateway is told: hex HMAC-SHA256 under the pepper."""
         return hash_key((self.folder / "pepper").read_text(), self.root_key)
 
     @property

@@ -21,7 +21,7 @@ from mpd.process import ChildProcess
 from mpd.starting import Facts, Rest
 
 TASK_SECONDS_MAX = 60.0
-"""How long a task may do nothing."""
+"""The longest time that a task may do nothing."""
 _NEEDS = tuple(dict.fromkeys(fact for service in SERVICES for fact in service.facts))
 """The facts of a service that are `ok`, or say what is wrong with something that it needs."""
 _ANSWER_BYTES_MAX = 1 << 20
@@ -50,12 +50,12 @@ class ServiceProcess(ChildProcess):
 
     @property
     def url(self) -> str:
-        """Where it serves HTTP."""
+        """The address at which it serves HTTP."""
         return f"http://{HOST}:{self.port}"
 
     @property
     def ops_url(self) -> str:
-        """Where it tells operators how it is."""
+        """The address of its ops door."""
         return f"http://{HOST}:{self.ops_port}"
 
     def spawn(self) -> None:
@@ -64,12 +64,12 @@ class ServiceProcess(ChildProcess):
         super().spawn()
 
     def is_ready(self) -> bool:
-        """Whether this very process (not another that took its port) answers 200 on /readyz."""
+        """Return whether this very process (not another that took its port) answers 200 on /readyz."""
         ours = self.running and all(_listens(self.pid, port) for port in {self.port, self.ops_port})
         return ours and http_status(self.ops_port, "/readyz") == HTTPStatus.OK
 
     def rests(self) -> str:
-        """What halts it, or what it waits for without getting further; empty while it gets on."""
+        """Return what halts it, or what it waits for without getting further; empty while it gets on."""
         ours = self.running and _listens(self.pid, self.ops_port)
         facts = facts_of(self.ops_url) if ours else None
         if not self._rest.reached(facts) or facts is None:
@@ -77,7 +77,7 @@ class ServiceProcess(ChildProcess):
         return "; ".join(sentences(facts)) or "it does not say why"
 
     def is_alive(self) -> bool:
-        """Whether it answers at all and does not say that it is stuck. True while a server it needs is away."""
+        """Return whether it answers and does not say that it is stuck. True while a server it needs is away."""
         return http_status(self.ops_port, "/healthz") == HTTPStatus.OK
 
 
@@ -102,7 +102,7 @@ def http_status(port: int, path: str) -> int | None:
 
 
 def facts_of(ops_url: str) -> Facts | None:
-    """What a service says of itself, None where it does not answer within a second."""
+    """The facts that a service tells of itself; None where it does not answer within a second."""
     try:
         facts = json.loads(_said(f"{ops_url}/readyz"))
     except (OSError, ValueError, http.client.HTTPException, RecursionError):
@@ -111,7 +111,7 @@ def facts_of(ops_url: str) -> Facts | None:
 
 
 def sentences(facts: Facts) -> list[str]:
-    """What is in a service's way, what it goes without though it does its work, and what it wants seen to."""
+    """Sentences on what stops a service, what it does without, and what somebody should see to."""
     said = [str(facts[key]) for key in ("halted_by", "waits_for") if facts.get(key)]
     lacks = [str(facts[key]) for key in _NEEDS if facts.get(key, OK) not in (OK, "")]
     if facts.get("ready"):
@@ -129,7 +129,7 @@ def concerns_of(ops_url: str) -> list[str]:
 
 
 def _said(url: str) -> bytes:
-    """What is answered, whatever the status; of more than a service says, the beginning."""
+    """The body of an answer, whatever its status; of a long one the beginning."""
     try:
         with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310 - an address of this machine
             return bytes(answer.read(_ANSWER_BYTES_MAX))

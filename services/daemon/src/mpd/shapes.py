@@ -1,4 +1,4 @@
-"""What each secret of an installation looks like: one that is empty, cut off or another's ends a start by its name."""
+"""The shape of each secret of an installation: one that is empty, cut off or another's ends a start by its name."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class BadSecret(BadFile):
 
 
 def json_object(path: Path, mend: str) -> dict[str, Any]:
-    """What a file says, nothing where there is none. Raises BadFile with what mends it."""
+    """The JSON object in a file, an empty one where there is none. Raises BadFile with what mends it."""
     if not path.exists():
         return {}
     try:
@@ -66,7 +66,7 @@ def flaws_in(folder: Path) -> Iterator[tuple[Path, str]]:
 
 
 def remedy(path: Path) -> str:
-    """What to do about a secret that is none."""
+    """The remedy for a secret that is none."""
     back = f"delete it, and put it back from where it is kept (`mpctl backup restore-keys FILE {path.parent}`)"
     lost = next((lost for pattern, lost in _LOST.items() if fnmatch(path.name, pattern)), "")
     return f"{back}; else the next start makes another{lost}"
@@ -153,7 +153,7 @@ _SHAPES: dict[str, Callable[[str], str]] = {
     "redis_*": _token,
     "postgres_*": _password,
 }
-"""What is wrong with the text of each file, by its name; the first pattern that fits."""
+"""The check of each file's text, by its name; the first pattern that fits."""
 
 _LOST = {
     "pepper": ", under which no API key made before is known any more",

@@ -132,7 +132,7 @@ def identity_provider(settings: GatewaySettings, ring: Ring, stack: AsyncExitSta
 
 
 def _spare_the_collector() -> None:
-    """What is there at the start stays: walking through it again and again cost pauses of up to 200 ms."""
+    """Spare the collector what stays: walking through it again and again cost pauses of up to 200 ms."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)

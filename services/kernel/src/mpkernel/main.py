@@ -1,4 +1,4 @@
-"""Where the kernel's loop meets the world: the composition of one process."""
+"""The composition of a kernel process: its loop, and the adapters around it."""
 
 import asyncio
 import gc
@@ -48,7 +48,7 @@ _REDIS_SECONDS = 0.25
 
 
 def _keepers(settings: KernelSettings, nc: Client, metrics: KernelMetrics) -> list[KeptLease]:
-    """Who keeps the lease: JetStream, and Redis where there is one."""
+    """The keepers of the lease: JetStream, and Redis where there is one."""
     name, holder = leader_lease(settings.shard), f"{settings.node}-{secrets.token_hex(4)}"
     ttl = settings.lease_ttl_seconds
     keepers = [KeptLease(JetStreamLease(nc, name, holder, ttl), "jetstream", metrics, time.monotonic)]

@@ -34,7 +34,7 @@ class WebhooksSettings(OpsSettings, PostgresSettings):
 
     @property
     def policy(self) -> Policy:
-        """How one webhook is delivered."""
+        """The policy by which one webhook is delivered."""
         return Policy(
             attempts_max=self.webhooks_attempts,
             backoff_seconds=self.webhooks_backoff_seconds,
