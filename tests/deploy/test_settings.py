@@ -136,7 +136,7 @@ def test_a_value_that_does_not_fit_ends_the_start_with_a_sentence(program: str, 
 def test_no_service_reads_a_variable_that_the_page_does_not_have() -> None:
     root = Path(__file__).parents[2]
     read = set[str]()
-    for path in [*root.glob("services/*/src/**/*.py"), *root.glob("libs/*/src/**/*.py")]:
+    for path in [path for top in ("libs", "services", "tools") for path in root.glob(f"{top}/*/src/**/*.py")]:
         read |= set(re.findall(r"environ(?:ment)?(?:\.get\(|\[)\"(MP_[A-Z_]+)\"", path.read_text()))
     assert "MP_HOME" in read
     page = PAGE.read_text()

@@ -16,9 +16,9 @@ from mpd.services import concerns_of
 from mpd.stack import Stack
 from mpschema import subjects
 
-from services.operator.tests.transcripts import agree, run, steps
 from tests.support.administration import operator_environment
 from tests.support.waiting import eventually
+from tools.operator.tests.transcripts import agree, run, steps
 
 PAGE = Path(__file__).parents[2] / "context" / "operations" / "foreign-message.md"
 FOREIGN = b"nobody of ours was me"

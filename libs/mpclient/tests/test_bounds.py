@@ -13,8 +13,9 @@ from mpclient.bounds import ANSWER_BYTES_MAX, EVENT_BYTES_MAX
 from mpclient.streaming import ASKED_SECONDS_MAX, Follower
 from mpclient.transport import Call, Retries
 
+from tests.support.scripted import Endless, Reply, scripted
+
 from .conftest import Use
-from .scripted import Endless, Reply, scripted
 
 STREAM = "text/event-stream"
 IN_BUFFERS = 16 << 20
