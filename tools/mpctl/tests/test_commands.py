@@ -10,9 +10,9 @@ import click
 import msgspec
 import pytest
 from click.testing import CliRunner
+from mpcli.invocation import ExampleCommand
 from mpctl.commands import _run as run_command
 from mpctl.fields import field_options, payload
-from mpctl.invocation import ExampleCommand
 from mpctl.main import build
 from mpschema.examples import command_example
 from mpschema.queries import QUERIES

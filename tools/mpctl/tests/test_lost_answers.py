@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from mpcli.context import Context
 from mpclient import Client, Retries, errors
-from mpctl.context import Context
 from mpctl.failures import report
 from mpctl.server import Flags, RemoteServer
 from mpschema.envelope import Outcome

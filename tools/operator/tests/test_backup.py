@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 from mpbus.reader import HASH_HEADER
 from mpbus.streams import provision
-from mpctl.exits import Exit
+from mpcli.exits import Exit
 from mpd.servers import NatsServer
 from mpoperator.restoration import EPOCHS_APART, commands_decided, restoration_epoch
 from mpschema.system import LogRestored

@@ -6,7 +6,7 @@ import shlex
 
 import click
 import pytest
-from mpctl.invocation import ExampleCommand
+from mpcli.invocation import ExampleCommand
 from mpctl.main import build
 
 TOOLS = [

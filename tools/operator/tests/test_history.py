@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from mpcli.exits import Exit
 from mpclient import Client
-from mpctl.exits import Exit
 from mpd.ports import free_port
 from mpd.stack import Stack
 from mpschema.envelope import Outcome

@@ -16,7 +16,7 @@ import asyncpg
 import psutil
 import pytest
 from mpbus.reader import Commit
-from mpctl.exits import Exit
+from mpcli.exits import Exit
 from mpgateway.database import scoped
 from mpprojector.adapters.dump import dump_tables
 from mpprojector.rebuild import cut

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from mpctl.exits import Exit
+from mpcli.exits import Exit
 from mpd.ports import free_port
 from mpd.services import ServiceProcess
 from mpd.stack import Stack

@@ -8,7 +8,7 @@ from typing import NamedTuple
 STREAM_TYPE = "text/event-stream"
 
 
-class Frame(NamedTuple):
+class ServerSentEvent(NamedTuple):
     """One server-sent event."""
 
     event: str
@@ -55,20 +55,20 @@ class Frames:
         self._data: list[str] = []
         self._id = ""
 
-    def take(self, piece: str) -> Iterator[Frame]:
+    def take(self, piece: str) -> Iterator[ServerSentEvent]:
         """Take a piece; generate the frames that it completes."""
         yield from self._framed(self._lines.take(piece))
 
-    def end(self) -> Iterator[Frame]:
+    def end(self) -> Iterator[ServerSentEvent]:
         """Generate the frame that only the end of the text completes."""
         yield from self._framed(self._lines.end())
 
-    def _framed(self, lines: Iterator[str]) -> Iterator[Frame]:
+    def _framed(self, lines: Iterator[str]) -> Iterator[ServerSentEvent]:
         for line in lines:
             if line:
                 self._read(line)
             elif self._event or self._data or self._id:
-                yield Frame(self._event, "\n".join(self._data), self._id)
+                yield ServerSentEvent(self._event, "\n".join(self._data), self._id)
                 self._event, self._data = "", []
 
     def _read(self, line: str) -> None:

@@ -16,7 +16,7 @@ from mpschema.api import POSITION_HEADER
 from mpschema.cloudevents import CloudEvent
 
 from mpclient.errors import ResyncRequired, UnexpectedAnswer
-from mpclient.frames import STREAM_TYPE, Frame, Frames
+from mpclient.frames import STREAM_TYPE, Frames, ServerSentEvent
 from mpclient.transport import (
     AsyncTransport,
     Call,
@@ -87,7 +87,7 @@ class Follower:
         if not self.leaving:
             self._failures += 1
 
-    def take(self, sse: Frame) -> CloudEvent | None:
+    def take(self, sse: ServerSentEvent) -> CloudEvent | None:
         """The new event a server-sent event carries, if any. Raises `ResyncRequired`."""
         if sse.event == "resync":
             resync = decoded(sse.data.encode(), _Resync)
@@ -144,7 +144,7 @@ def _begin(response: httpx.Response) -> Frames:
     return Frames()
 
 
-async def _frames(response: httpx.Response) -> AsyncGenerator[Frame, None]:
+async def _frames(response: httpx.Response) -> AsyncGenerator[ServerSentEvent, None]:
     frames = _begin(response)
     async for piece in response.aiter_text():
         for frame in frames.take(piece):
@@ -153,7 +153,7 @@ async def _frames(response: httpx.Response) -> AsyncGenerator[Frame, None]:
         yield frame
 
 
-def _frames_sync(response: httpx.Response) -> Generator[Frame, None, None]:
+def _frames_sync(response: httpx.Response) -> Generator[ServerSentEvent, None, None]:
     frames = _begin(response)
     for piece in response.iter_text():
         yield from frames.take(piece)

@@ -9,9 +9,9 @@ from collections import Counter
 from contextlib import aclosing
 from importlib.resources import files
 
+from mpcli.blueprints import Blueprint, parse_blueprint
 from mpclient.client import AsyncClient
 from mpclient.errors import Rejected
-from mpctl.blueprints import Blueprint, parse_blueprint
 from mpschema import session, task
 from mpschema.base import Event
 from mpschema.channel import Scope

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from mpcli import output
+from mpcli.invocation import Invocation
+from mpcli.lineage import tree
 from mpclient.client import AsyncClient
 from mpclient.errors import Rejected
-from mpctl import output
-from mpctl.invocation import Invocation
-from mpctl.lineage import tree
 from mpschema.cloudevents import CloudEvent
 from mpschema.rejections import Code
 from mpschema.session.rows import SessionRow

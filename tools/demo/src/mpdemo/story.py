@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mpctl.output import safe
+from mpcli.output import safe
 from mpschema import board, channel, project, session, system, task
 from mpschema.base import Event
 from mpschema.cloudevents import CloudEvent

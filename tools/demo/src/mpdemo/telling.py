@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from mpctl import output
-from mpctl.context import Misconfigured
-from mpctl.invocation import Invocation, standing_command
+from mpcli import output
+from mpcli.context import Misconfigured
+from mpcli.invocation import Invocation, standing_command
 
 DEMO_WORKSPACE = "demo"
 WORKERS_DEFAULT = 3

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import click
 import msgspec
+from mpcli import output
+from mpcli.exits import Exit, exit_of
+from mpcli.invocation import Invocation, command
 from mpclient.errors import ClientError
 from mpschema.api import BatchLine
 from mpschema.envelope import Outcome
 from mpschema.problems import Problem
 
-from mpctl import output
-from mpctl.exits import Exit, exit_of
-from mpctl.invocation import Invocation, command
 from mpctl.server import RemoteServer
 
 if TYPE_CHECKING:

@@ -7,15 +7,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
+from mpcli import output
+from mpcli.invocation import ExampleCommand, Invocation, common_options
 from mpschema.api import Enqueued, IssuedSecret
 from mpschema.envelope import Outcome
 from mpschema.registry import AGGREGATES, COMMANDS
 from mpschema.vocabulary import CommandSpec
 
-from mpctl import output, requeueing, spawning
+from mpctl import requeueing, spawning
 from mpctl.examples import command_examples
 from mpctl.fields import FieldOption, field_options, payload
-from mpctl.invocation import ExampleCommand, Invocation, common_options
 from mpctl.server import Flags, RemoteServer
 
 

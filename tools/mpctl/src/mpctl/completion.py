@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import click
 from click.shell_completion import get_completion_class
-
-from mpctl.invocation import ExampleCommand
+from mpcli.invocation import ExampleCommand
 
 SHELLS = ("bash", "zsh", "fish")
 VARIABLE = "_MPCTL_COMPLETE"

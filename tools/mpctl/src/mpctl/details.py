@@ -6,6 +6,10 @@ import datetime as dt
 import time
 
 import click
+from mpcli import output
+from mpcli.exits import Exit
+from mpcli.invocation import Invocation, command
+from mpcli.lineage import tree
 from mpschema.api import IssuedKey, IssuedToken
 from mpschema.board.rows import BoardRow
 from mpschema.queries import QUERIES
@@ -14,12 +18,8 @@ from mpschema.session.rows import SessionRow
 from mpschema.system.rows import ProjectionRow
 from mpschema.task.rows import TaskRow
 
-from mpctl import output
-from mpctl.exits import Exit
 from mpctl.fields import field_options
-from mpctl.invocation import Invocation, command
 from mpctl.kanban import kanban, kanban_lines
-from mpctl.lineage import tree
 from mpctl.server import RemoteServer
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mpcli.invocation import example
 from mpschema import examples, story
 from mpschema.rows import QuerySpec
 from mpschema.vocabulary import CommandSpec
 
 from mpctl.fields import FieldOption
-from mpctl.invocation import example
 
 _COMMANDS = {
     "project.create": ["mpctl project create --name core", "mpctl project create core --name core --json"],

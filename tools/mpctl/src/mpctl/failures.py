@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 
 import click
+from mpcli import output
+from mpcli.context import Misconfigured, NoServer
+from mpcli.exits import Exit, exit_of
 from mpclient.errors import ClientError, ProblemError, ResyncRequired, Unreachable
 from mpschema.problems import TYPE_URN, EdgeCode, Problem, title
 from mpschema.rejections import Code
-
-from mpctl import output
-from mpctl.context import Misconfigured, NoServer
-from mpctl.exits import Exit, exit_of
 
 EXPECTED = (ClientError, Misconfigured, NoServer)
 """What a run may fail with; anything else is a bug and shows where."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import enum
 import json
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,11 +126,6 @@ def payload(options: Sequence[FieldOption], given: Mapping[str, Any]) -> dict[st
         elif option.field.required:
             raise click.UsageError(f"Missing option '{option.flag}' (or {option.emptying_flag}).")
     return found
-
-
-def command_line(words: Sequence[str]) -> str:
-    """Words as they are typed in a shell."""
-    return " ".join(shlex.quote(word) for word in words)
 
 
 def _without_none(shape: shapes.Type) -> tuple[shapes.Type, bool]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from mpcli.context import MARKER, Misconfigured
 from mpschema.ids import is_id
 from mpschema.system import SYSTEM_WORKSPACE
-
-from mpctl.context import MARKER, Misconfigured
 
 _MARKER_TEXT = """\
 # A ModuPrompt workspace: `mpctl` looks for this file in the folder it is run in and above.

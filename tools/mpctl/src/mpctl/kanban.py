@@ -5,14 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 
+from mpcli.output import STATE_STYLES, safe
 from mpschema.board import Column
 from mpschema.board.rows import BoardRow
 from mpschema.task.rows import TaskRow
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
-
-from mpctl.output import STATE_STYLES, safe
 
 CARDS_MAX = 15
 """Cards shown of one column; the rest is counted."""

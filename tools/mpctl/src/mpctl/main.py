@@ -8,6 +8,9 @@ from importlib.metadata import version
 from typing import Any
 
 import click
+from mpcli.exits import MEANING
+from mpcli.invocation import JSON_KEY, ExampleCommand
+from mpcli.steps import FIRST_STEPS
 from mpschema.queries import QUERIES
 from mpschema.registry import AGGREGATES, COMMANDS, VOCABULARIES
 
@@ -15,9 +18,7 @@ from mpctl.batching import add_batch
 from mpctl.commands import add_commands
 from mpctl.completion import add_completion
 from mpctl.details import add_details
-from mpctl.exits import MEANING
 from mpctl.failures import EXPECTED, report, report_usage
-from mpctl.invocation import JSON_KEY, ExampleCommand
 from mpctl.plugins import Plugins
 from mpctl.queries import add_queries
 from mpctl.watching import add_events
@@ -71,18 +72,12 @@ class Root(click.Group):
 
     def format_epilog(self, _: click.Context, formatter: click.HelpFormatter) -> None:
         """First steps, exit codes, and where the configuration comes from."""
-        _write_lines(formatter, "First steps", _FIRST_STEPS)
+        _write_lines(formatter, "First steps", [f"mpctl {step}" for step in FIRST_STEPS])
         with formatter.section("Exit codes"):
             formatter.write_dl([(str(code.value), meaning) for code, meaning in MEANING.items()])
         _write_lines(formatter, "Configuration, first found first taken", _CONFIGURATION)
 
 
-_FIRST_STEPS = (
-    "mpctl workspace init ./my-workspace",
-    "mpctl events watch --workspace ./my-workspace --json",
-    "mpctl project create --workspace ./my-workspace --name core",
-    "mpctl session spawn --project core --blueprint ./agents/blueprints/reviewer.yaml",
-)
 _CONFIGURATION = (
     "--url, --token, --workspace",
     "MPCTL_URL, MPCTL_TOKEN, MPCTL_WORKSPACE",

@@ -6,6 +6,7 @@ import datetime as dt
 from typing import Any
 
 import click
+from mpcli.moments import NoMoment, read_moment
 
 
 class MomentParam(click.ParamType[dt.datetime]):
@@ -18,12 +19,9 @@ class MomentParam(click.ParamType[dt.datetime]):
         if isinstance(value, dt.datetime):
             return value
         try:
-            moment = dt.datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is no time: write 2026-07-30T12:00:00Z", param, ctx)
-        if moment.tzinfo is None:
-            self.fail(f"{value!r} names no time zone: write {value}Z for UTC", param, ctx)
-        return moment
+            return read_moment(value)
+        except NoMoment as error:
+            self.fail(str(error), param, ctx)
 
 
 MOMENT = MomentParam()

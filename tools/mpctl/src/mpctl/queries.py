@@ -8,15 +8,15 @@ from typing import Any
 
 import click
 import msgspec
+from mpcli import output
+from mpcli.invocation import ExampleCommand, Invocation, common_options
 from mpschema.api import ORDERS, PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX, Page
 from mpschema.queries import QUERIES
 from mpschema.rows import QuerySpec
 from msgspec import inspect as shapes
 
-from mpctl import output
 from mpctl.examples import query_examples
 from mpctl.fields import FieldOption, field_options
-from mpctl.invocation import ExampleCommand, Invocation, common_options
 from mpctl.moments import MOMENT
 from mpctl.server import RemoteServer
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 import msgspec
+from mpcli import output
 from mpschema.queries import QUERIES
 from mpschema.registry import EVENTS
 from mpschema.system.rows import EventRow
 from mpschema.webhook.rows import ParkedKeyRow, WebhookRow
 
-from mpctl import output
 from mpctl.server import RemoteServer
 
 

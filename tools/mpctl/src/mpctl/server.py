@@ -8,12 +8,16 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import itertools
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
+from mpcli import output
+from mpcli.context import Context, Misconfigured
+from mpcli.invocation import open_client
+from mpcli.projections import halts, listed
 from mpclient.errors import OutcomeUnknown, ProblemError, Rejected, UnexpectedAnswer, Unreachable
 from mpschema.api import POSITION_HEADER, BatchLine, Enqueued, Health, IssuedKey, IssuedToken, Page
 from mpschema.cloudevents import CloudEvent
@@ -23,8 +27,6 @@ from mpschema.project.rows import ProjectRow
 from mpschema.rows import QuerySpec
 from mpschema.system.rows import EventRow, ProjectionRow
 
-from mpctl import output
-from mpctl.context import Context, Misconfigured
 from mpctl.failures import note_next
 from mpctl.slowness import slow
 
@@ -79,11 +81,7 @@ class RemoteServer:
     @classmethod
     def of(cls, context: Context, workspace: str) -> RemoteServer:
         """The server of a context."""
-        from mpclient.sync import Client
-        from mpclient.transport import Retries
-
-        retries = Retries(attempts_max=4)
-        return cls(Client(context.url, context.token, workspace or None, retries=retries), context)
+        return cls(open_client(context, workspace), context)
 
     def __enter__(self) -> Self:
         return self
@@ -255,7 +253,7 @@ class RemoteServer:
         unowned = [row for row in rows if row.state == "unowned" and row.phase == "serving"]
         if unowned:
             behind = max(row.lag_events for row in unowned)
-            names = _listed([row.name for row in unowned])
+            names = listed([row.name for row in unowned])
             complaints.append(f"unowned, no projector folds it ({behind:,} events behind): {names}")
         return rows
 
@@ -275,18 +273,6 @@ class RemoteServer:
         ):
             position = response.headers.get(POSITION_HEADER, "")
         return place_of(position) if position else (None, 0)
-
-
-def halts(halted: Iterable[tuple[str, str]]) -> list[str]:
-    """What halted projections say, each cause once with the names of all that it halted."""
-    names: dict[str, list[str]] = {}
-    for name, error in halted:
-        names.setdefault(error, []).append(name)
-    return [f"{_listed(each)} halted: {error}" for error, each in names.items()]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return f"projection{'s' if len(names) > 1 else ''} {', '.join(names)}"
 
 
 class _Info(msgspec.Struct):

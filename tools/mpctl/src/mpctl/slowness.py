@@ -6,7 +6,7 @@ import contextlib
 import threading
 from collections.abc import Iterator
 
-from mpctl import output
+from mpcli import output
 
 SLOW_SECONDS = 2.0
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import click
 import msgspec
+from mpcli.context import Context, Misconfigured
 from mpschema.session import BlueprintRef
-
-from mpctl.context import Context, Misconfigured
 
 
 def blueprint_option() -> click.Option:
@@ -32,7 +31,7 @@ def complete(arguments: dict[str, Any], context: Context) -> None:
         arguments["blueprint"] = _reference(named)
         return
     # Pydantic is slow to import, and only this needs it.
-    from mpctl.blueprints import BlueprintInvalid, load_blueprint
+    from mpcli.blueprints import BlueprintInvalid, load_blueprint
 
     try:
         blueprint = load_blueprint(find(named, context))

@@ -9,13 +9,13 @@ from contextlib import suppress
 
 import click
 import msgspec
+from mpcli import output
+from mpcli.invocation import Invocation, command
 from mpclient.errors import ResyncRequired
 from mpschema.cloudevents import CloudEvent
 from mpschema.registry import EVENTS
 from rich.text import Text
 
-from mpctl import output
-from mpctl.invocation import Invocation, command
 from mpctl.server import RemoteServer
 
 BEGINNING = "0:0"

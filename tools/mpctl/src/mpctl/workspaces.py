@@ -6,16 +6,17 @@ import os
 from pathlib import Path
 
 import click
+from mpcli import output
+from mpcli.context import MARKER, Misconfigured, Remembered, read_folder, recall, remember
+from mpcli.home import client_file
+from mpcli.invocation import Invocation, command
 from mpclient.errors import Rejected
 from mpschema.envelope import Outcome
 from mpschema.ids import is_id
 from mpschema.queries import QUERIES
 from mpschema.rejections import Code
 
-from mpctl import output
-from mpctl.context import MARKER, Misconfigured, Remembered, local_path, read_folder, recall, remember
 from mpctl.folders import workspace_id, write_files
-from mpctl.invocation import Invocation, command
 from mpctl.server import Flags, RemoteServer
 
 _INIT_EXAMPLES = ["mpctl workspace init ./my-workspace", "mpctl workspace init . --id acme --name 'Acme Labs'"]
@@ -120,5 +121,5 @@ def _make_current(invocation: Invocation, workspace: str, folder: Path | None) -
     if token:
         url = invocation.context.url
     place = str(folder.resolve()) if folder else None
-    home = None if url else str(local_path(os.environ).parent)
+    home = None if url else str(client_file(os.environ).parent)
     return remember(Remembered(workspace, place, url, token, home), os.environ)

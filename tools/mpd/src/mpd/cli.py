@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import click
 import structlog
 from mpbus.telemetry import log_factory
+from mpcli.steps import FIRST_STEPS
 from mpschema.escapes import shown
 from mpschema.ids import is_id
 from rich.console import Console
@@ -38,13 +39,6 @@ WRONG_STATE = 3
 DETACH_SILENT_SECONDS_MAX = 120.0
 """How long what was started in the background may write nothing down."""
 STOP_SECONDS_MAX = 90.0
-
-NEXT_STEPS = (
-    "workspace init ./my-workspace",
-    "events watch --workspace ./my-workspace --json",
-    "project create --workspace ./my-workspace --name core",
-    "session spawn --project core --blueprint ./agents/blueprints/reviewer.yaml",
-)
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -341,7 +335,7 @@ def _announce(folder: Path, as_json: bool, detached: bool) -> None:
         err.print(f"It goes on by itself once that is mended; see {home}{_program('mpctl')} doctor.", markup=False)
         return
     out.print("Type next" + ("" if detached else ", in another terminal") + ":")
-    for step in NEXT_STEPS:
+    for step in FIRST_STEPS:
         out.print(f"  [cyan]{home}{_program('mpctl')} {step}[/]")
     stopper = f"{home}{_program('mpd')} stop stops it" if detached else "Ctrl-C stops it"
     out.print(f"\n{stopper}; nothing is lost.")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import psutil
+from mpcli.home import data_folder
 
 from mpd.keys import make_private, open_private
 from mpd.supervisor import state_path
@@ -48,7 +49,7 @@ class NoFolder(Exception):
 def default_folder() -> Path:
     """Where the data is unless told otherwise: MP_HOME, or .moduprompt in the home folder. Raises NoFolder."""
     try:
-        return Path(os.environ.get("MP_HOME") or Path.home() / ".moduprompt")
+        return data_folder(os.environ)
     except RuntimeError:
         raise NoFolder("this user has no home folder") from None
 

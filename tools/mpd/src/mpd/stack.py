@@ -5,6 +5,8 @@
         stack.nats.restart()
 
 Everything blocks with a bound. From an event loop call it through `asyncio.to_thread`.
+
+This module is the door for other packages that need an installation of their own, as the drill of a backup does.
 """
 
 from __future__ import annotations
@@ -19,12 +21,15 @@ from mpbus.options import NatsOptions
 
 from mpd.credentials import REDIS_RULES, Credentials
 from mpd.keys import ensure_keys, make_private, write_private
-from mpd.ports import HOST, PortBook
+from mpd.ports import HOST, PortBook, free_port
 from mpd.process import ChildProcess, ServerFailed
 from mpd.servers import NatsCluster, NatsServer, PostgresServer, ValkeyServer
 from mpd.servers.postgres import known_passwords
+from mpd.servers.wheels import WheelMissing
 from mpd.services import STOP_ORDER, JobProcess, ServiceProcess, client_file, operator_file
 from mpd.starting import wait_settled
+
+__all__ = ["ServerFailed", "Settings", "Stack", "WheelMissing", "free_port", "wanted_http_port"]
 
 HTTP_PORT = 8080
 PORTS_FILE = "ports.json"

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from mpd.process import ChildProcess
+from typing import Protocol
 
 POLL_SECONDS = 0.01
 _POLL_LATER_SECONDS = 0.25
@@ -21,6 +18,36 @@ REST_SECONDS = 30.0
 _NO_PROGRESS = {"reads_level", "elections_per_minute"}
 
 Facts = Mapping[str, object]
+
+
+class Starter(Protocol):
+    """A process that starts: what is asked of it until it is ready, or rests."""
+
+    name: str
+    start_seconds_max: float
+
+    @property
+    def running(self) -> bool:
+        """True while it lives."""
+
+    @property
+    def exit_code(self) -> int | None:
+        """Its exit code; None while it lives."""
+
+    def is_ready(self) -> bool:
+        """Return whether it can be used."""
+
+    def rests(self) -> str:
+        """Return why it gets no further; empty while it gets on."""
+
+    def processor_seconds(self) -> float:
+        """Return the processor time that it has used."""
+
+    def kill(self) -> None:
+        """End it at once."""
+
+    def failure(self, reason: str) -> Exception:
+        """Return the error of its start, with its last words."""
 
 
 class Patience:
@@ -75,7 +102,7 @@ def _progress(facts: Facts) -> object:
     return waits, {key: value for key, value in facts.items() if type(value) is int and key not in _NO_PROGRESS}
 
 
-def wait_settled(processes: Sequence[ChildProcess], needs: Sequence[ChildProcess] = ()) -> dict[str, str]:
+def wait_settled(processes: Sequence[Starter], needs: Sequence[Starter] = ()) -> dict[str, str]:
     """Wait until each is ready, or lives and rests without being so. Returns who rests, and why. Raises ServerFailed.
 
     `needs` run already: that one of them ended is raised at once, for the others would wait for it in vain.
@@ -96,7 +123,7 @@ def wait_settled(processes: Sequence[ChildProcess], needs: Sequence[ChildProcess
         time.sleep(POLL_SECONDS if time.monotonic() - began < _SOON_SECONDS else _POLL_LATER_SECONDS)
 
 
-def _see_that_they_run(waiting: Mapping[ChildProcess, Patience], needs: Sequence[ChildProcess]) -> None:
+def _see_that_they_run(waiting: Mapping[Starter, Patience], needs: Sequence[Starter]) -> None:
     first = next(iter(waiting))
     for process in (*waiting, *needs):
         if not process.running:

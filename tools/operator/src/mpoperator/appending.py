@@ -9,6 +9,7 @@ from mpbus.connect import shows_who_it_is
 from mpbus.ingest import log_ingest
 from mpbus.reader import HASH_HEADER, Commit, LogPosition
 from mpbus.streams import provision
+from mpcli.progress import meter
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js.client import JetStreamContext
@@ -16,7 +17,6 @@ from nats.js.errors import APIError
 
 from mpoperator.chain import Chain
 from mpoperator.errors import Disproved, Finding, ServerGone, ToolRefused, said
-from mpoperator.progress import meter
 from mpoperator.stream import LogStream, follow
 
 _EXPECTED = "Nats-Expected-Last-Sequence"

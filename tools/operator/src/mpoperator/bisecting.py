@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 from mpbus.reader import GENESIS
+from mpcli.progress import meter
 from mpcore.engine.shard import Shard
 from mpcore.engine.snapshot import state_root, thaw
 from mpkernel.sealing import split_snapshot
@@ -32,7 +33,6 @@ from mpoperator.dumping import (
     stepped,
 )
 from mpoperator.errors import Disproved, Finding, NotConfigured, ToolRefused
-from mpoperator.progress import meter
 from mpoperator.replaying import checkpoints_of, folded, load_snapshot
 from mpoperator.settings import OperatorSettings
 from mpoperator.states import LOG, OUTCOME, StateKey, StateLine, digest, digests, key_of, lines, state_of

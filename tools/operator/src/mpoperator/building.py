@@ -14,7 +14,7 @@ import msgspec
 from mpbus.database import Connector
 from mpbus.errors import BusError
 from mpbus.reader import LogReader
-from mpctl.exits import Exit
+from mpcli.exits import Exit
 from mpprojector import rebuild
 from mpprojector.adapters.builds import Build, builds, drop
 from mpprojector.adapters.comparing import TableComparison, common, compare_table

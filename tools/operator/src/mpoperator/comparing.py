@@ -11,13 +11,13 @@ import time
 from collections.abc import Iterator
 
 from mpbus.reader import GENESIS, Commit, LogPosition
+from mpcli.progress import meter
 
 from mpoperator.archive import Archived, CommitArchive
 from mpoperator.chain import Chain
 from mpoperator.connections import archive as open_archive
 from mpoperator.connections import bus
 from mpoperator.errors import Disproved, Finding
-from mpoperator.progress import meter
 from mpoperator.settings import OperatorSettings
 from mpoperator.stream import LogStream, follow
 from mpoperator.verifying import Verified

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mpbus.reader import LogPosition
+from mpcli.progress import meter
 from mpcore.engine.shard import Shard
 from mpkernel.adapters.object_snapshots import ObjectSnapshots
 from mpkernel.ports import SnapshotsUnavailable
@@ -14,7 +15,6 @@ from nats.aio.client import Client
 from mpoperator.chain import Chain
 from mpoperator.errors import ServerGone, said
 from mpoperator.marks import take_mark_away
-from mpoperator.progress import meter
 from mpoperator.replaying import folded
 from mpoperator.restoration import Origin, begin_epoch, commands_decided
 from mpoperator.stream import LogStream

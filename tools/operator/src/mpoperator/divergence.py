@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from mpctl.exits import Exit
-from mpctl.output import plain as shown
+from mpcli.exits import Exit
+from mpcli.output import plain as shown
 from mpschema.envelope import EventRecord
 
 from mpoperator.running import ToolResult

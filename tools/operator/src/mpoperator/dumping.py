@@ -11,6 +11,7 @@ from typing import IO
 
 import msgspec
 from mpbus.reader import GENESIS, Commit, LogPosition
+from mpcli.progress import Meter, meter
 from mpcore.engine.shard import Shard
 from mpcore.engine.snapshot import state_root
 from mpkernel.reducers import reducer_digest
@@ -19,7 +20,6 @@ from mpschema.envelope import EventRecord
 from mpoperator.chain import Chain
 from mpoperator.connections import bus
 from mpoperator.errors import NotConfigured, ToolRefused
-from mpoperator.progress import Meter, meter
 from mpoperator.replaying import folded
 from mpoperator.settings import OperatorSettings
 from mpoperator.states import encoded, key_of, lines, state_of

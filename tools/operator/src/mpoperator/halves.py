@@ -19,12 +19,12 @@ from typing import NoReturn
 import msgspec
 from mpbus.options import NatsOptions
 from mpbus.reader import LogPosition
+from mpcli.progress import Meter
 from mpschema.codec import MalformedCommit
 
 from mpoperator.chain import Chain
 from mpoperator.connections import bus
 from mpoperator.errors import Disproved, Finding, ServerGone, ToolError
-from mpoperator.progress import Meter
 from mpoperator.running import fast_loop
 from mpoperator.stream import LogStream, follow
 from mpoperator.witnesses import Witness

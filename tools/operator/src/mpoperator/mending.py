@@ -17,6 +17,7 @@ from typing import NoReturn
 import msgspec
 from mpbus.identities import RESTORE
 from mpbus.reader import GENESIS, LogPosition
+from mpcli.progress import meter
 from mpschema import codec, subjects
 from mpschema.system import LogRestored
 from nats.aio.client import Client
@@ -30,7 +31,6 @@ from mpoperator.continuing import go_on
 from mpoperator.errors import Disproved, Finding, Led, ToolRefused
 from mpoperator.marks import Mark, is_of, leave_mark, mark_of, read_mark, take_mark_away
 from mpoperator.moving import batches
-from mpoperator.progress import meter
 from mpoperator.running import ToolResult
 from mpoperator.segments import CONTENT, DRAFT, MANIFEST, Manifest, Writer, read_commits, read_manifest
 from mpoperator.settings import OperatorSettings

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
 from mpbus.reader import GENESIS, Commit, LogPosition
+from mpcli.progress import meter
 from mpschema import subjects
 from nats.aio.client import Client
 
@@ -21,7 +22,6 @@ from mpoperator.continuing import Continued, go_on
 from mpoperator.errors import ToolRefused
 from mpoperator.holding import Holding
 from mpoperator.marks import Mark, leave_mark, mark_of, must_not_be_marked
-from mpoperator.progress import meter
 from mpoperator.running import ToolResult
 from mpoperator.segments import Manifest, Writer, read_commits, read_manifest
 from mpoperator.settings import OperatorSettings

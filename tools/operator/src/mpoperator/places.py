@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from mpbus.reader import LogReader
+from mpcli.moments import NoMoment, read_moment
 
 from mpoperator.errors import ToolRefused
 
@@ -14,15 +15,12 @@ def milliseconds(moment: dt.datetime) -> int:
     return round(moment.timestamp() * 1_000)
 
 
-def read_moment(text: str) -> dt.datetime:
-    """A moment in RFC 3339. Raises `ToolRefused`, saying how it is written."""
+def time_of(text: str) -> int:
+    """Return the time of a moment in RFC 3339. Raises `ToolRefused`, saying how it is written."""
     try:
-        moment = dt.datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ToolRefused(f"{text!r} is no time: write 2026-07-30T12:00:00Z") from error
-    if moment.tzinfo is None:
-        raise ToolRefused(f"{text!r} names no time zone: write {text}Z for UTC")
-    return moment
+        return milliseconds(read_moment(text))
+    except NoMoment as error:
+        raise ToolRefused(str(error)) from error
 
 
 async def seq_at(reader: LogReader, time_ms: int) -> int:

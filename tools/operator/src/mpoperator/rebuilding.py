@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 import asyncpg
 from mpbus.database import Connector
 from mpbus.reader import LogPosition, LogReader
-from mpctl.exits import Exit
+from mpcli.exits import Exit
+from mpcli.progress import Meter, meter
 from mpprojector.adapters.builds import Build, builds, finish, make
 from mpprojector.adapters.postgres_ledger import PostgresLedger
 from mpprojector.ports import ProjectionLease, ProjectionStatus
@@ -31,7 +32,6 @@ from mpoperator.errors import ToolRefused
 from mpoperator.filling import FillProgress, Order, fill_beside, fill_here, spare_garbage_collection
 from mpoperator.owning import owner
 from mpoperator.places import seq_at
-from mpoperator.progress import Meter, meter
 from mpoperator.running import ToolResult
 from mpoperator.settings import OperatorSettings
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 
 from mpbus.reader import GENESIS, Commit, LogPosition
+from mpcli.progress import Meter, meter
 from mpcore.engine.shard import Shard
 from mpcore.engine.snapshot import state_root
 from mpkernel.adapters.object_snapshots import ObjectSnapshots
@@ -18,7 +19,6 @@ from mpoperator.chain import Chain
 from mpoperator.checkpoints import Checkpoint, Collector
 from mpoperator.connections import bus
 from mpoperator.errors import Disproved, Finding, ServerGone, ToolRefused, said
-from mpoperator.progress import Meter, meter
 from mpoperator.running import ToolResult
 from mpoperator.settings import OperatorSettings
 from mpoperator.stream import LogStream, follow

@@ -10,9 +10,9 @@ from typing import Any
 import click
 import msgspec
 import structlog
-from mpctl import output
-from mpctl.exits import Exit
-from mpctl.invocation import ExampleCommand
+from mpcli import output
+from mpcli.exits import Exit
+from mpcli.invocation import ExampleCommand
 from mpschema.codec import LevelTooHigh
 
 from mpoperator.errors import Disproved, NotConfigured, ServerGone, ToolError, ToolRefused

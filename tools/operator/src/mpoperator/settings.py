@@ -1,7 +1,6 @@
 """Where an operator's tools find the servers: environment first, then what `mpd` wrote for this machine."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from mpbus.identities import OPERATOR, PROVISION, RESTORE
 from mpbus.options import NatsOptions
 from mpbus.settings import FROM_ENVIRONMENT, NatsSettings, RedisSettings, sentences, with_password
 from mpbus.values import NatsAddresses, SecretDsn, Shard, WebAddress
+from mpcli.home import operator_file
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
@@ -20,8 +20,6 @@ from pydantic_settings import (
 )
 
 from mpoperator.errors import NotConfigured
-
-_FILE = "operator.json"
 
 
 class OperatorSettings(NatsSettings, RedisSettings):
@@ -92,12 +90,6 @@ class OperatorSettings(NatsSettings, RedisSettings):
         options = super().nats(user)
         other = {PROVISION: self.nats_provision_seed_file, RESTORE: self.nats_restore_seed_file}.get(user)
         return replace(options, nkey_seed_file=other) if other else options
-
-
-def operator_file(environment: Mapping[str, str]) -> Path:
-    """The file in which a local `mpd` says where its servers are."""
-    home = environment.get("MP_HOME") or Path(environment.get("HOME") or Path.home()) / ".moduprompt"
-    return Path(home) / _FILE
 
 
 def read_settings() -> OperatorSettings:

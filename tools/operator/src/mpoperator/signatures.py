@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mpcli.progress import meter
+
 from mpoperator.chain import Chain
 from mpoperator.checkpoints import INVALID, UNKNOWN_KEY, UNSIGNED, Checkpoint, Collector, PublicKeys
 from mpoperator.connections import bus
 from mpoperator.errors import Disproved, Finding
-from mpoperator.progress import meter
 from mpoperator.running import ToolResult
 from mpoperator.settings import OperatorSettings
 from mpoperator.stream import LogStream, follow

@@ -10,7 +10,7 @@ import sys
 import asyncpg
 import msgspec
 from mpbus.database import Connector
-from mpctl.exits import Exit
+from mpcli.exits import Exit
 
 from mpoperator.connections import as_gone
 from mpoperator.errors import ToolRefused

@@ -11,10 +11,10 @@ import httpx
 import msgspec
 from mpbus.ops import READS_LEVEL
 from mpbus.reader import LogReader
+from mpcli.context import Asked, Misconfigured, NoServer, resolve
 from mpclient.bounds import bounded_async
 from mpclient.client import AsyncClient
 from mpclient.errors import ClientError, ProblemError, Rejected, Unauthenticated, UnexpectedAnswer
-from mpctl.context import Asked, Misconfigured, NoServer, resolve
 from mpschema import levels
 from mpschema.envelope import Outcome
 from nats.aio.client import Client

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from mpbus.reader import GENESIS, LogPosition
+from mpcli.progress import Meter, meter
 
 from mpoperator.chain import Chain
 from mpoperator.connections import bus
 from mpoperator.errors import Disproved, Finding
 from mpoperator.halves import Child, CommitRange, second_half
-from mpoperator.progress import Meter, meter
 from mpoperator.running import ToolResult
 from mpoperator.settings import OperatorSettings
 from mpoperator.stream import LogStream

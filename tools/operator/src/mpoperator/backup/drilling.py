@@ -14,13 +14,10 @@ from mpbus.connect import connect
 from mpbus.errors import BusError
 from mpbus.identities import OPERATOR, RESTORE
 from mpbus.reader import Commit, LogReader
+from mpcli.output import err
 from mpclient.client import AsyncClient
 from mpclient.errors import ClientError, Rejected
-from mpctl.output import err
-from mpd.ports import free_port
-from mpd.process import ServerFailed
-from mpd.servers.wheels import WheelMissing
-from mpd.stack import Stack
+from mpd.stack import ServerFailed, Stack, WheelMissing, free_port
 from mpprojector.adapters.dump import dump_tables
 from mpprojector.ports import ProjectionsUnavailable
 from mpviews.rows import Dump, fresh_fold

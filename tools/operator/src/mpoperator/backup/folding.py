@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mpbus.reader import GENESIS, Commit, LogPosition
+from mpcli.progress import meter
 from mpcore.engine.shard import Shard
 from mpcore.engine.snapshot import state_root
 from mpschema.codec import MalformedCommit
 
 from mpoperator.errors import Disproved, Finding
-from mpoperator.progress import meter
 from mpoperator.segments import Manifest, read_commits
 
 

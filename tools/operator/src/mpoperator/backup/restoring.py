@@ -9,6 +9,7 @@ from pathlib import Path
 from mpbus.connect import shows_who_it_is
 from mpbus.identities import RESTORE
 from mpbus.streams import provision
+from mpcli.progress import meter
 from nats.aio.client import Client
 
 from mpoperator.access import HOLDER, have_leases, must_have_seed
@@ -23,7 +24,6 @@ from mpoperator.cluster import cluster
 from mpoperator.holding import holding
 from mpoperator.marks import leave_mark, mark_of, must_not_be_marked, take_mark_away
 from mpoperator.moving import batches
-from mpoperator.progress import meter
 from mpoperator.restoration import Origin, begin_epoch, commands_decided
 from mpoperator.running import ToolResult
 from mpoperator.segments import Manifest, read_commits

@@ -8,16 +8,15 @@ from typing import Any
 
 import click
 import msgspec
-from mpctl import output
-from mpctl.exits import Exit
-from mpctl.invocation import ExampleCommand, Invocation, common_options
-from mpctl.server import RemoteServer
+from mpcli import output
+from mpcli.exits import Exit
+from mpcli.invocation import ExampleCommand, Invocation, common_options, open_client
 from mpschema import codec
 from mpschema.envelope import EventRecord
 from mpviews.past import PLACES, EventChange, differing, row_after, steps
 
 from mpoperator.errors import ToolRefused
-from mpoperator.places import milliseconds, read_moment
+from mpoperator.places import time_of
 
 _AGGREGATE = click.Argument(["aggregate"], type=click.Choice(list(PLACES)), metavar="AGGREGATE")
 _ID = click.Argument(["named"], metavar="ID")
@@ -99,7 +98,7 @@ class _Until:
 
     def __init__(self, text: str) -> None:
         self._seq = int(text) if text.isascii() and text.isdigit() else None
-        self._time_ms = None if self._seq is not None else milliseconds(read_moment(text))
+        self._time_ms = None if self._seq is not None else time_of(text)
 
     def of(self, records: Sequence[EventRecord]) -> list[EventRecord]:
         """Those events that had happened by then."""
@@ -110,8 +109,8 @@ class _Until:
 
 def _events(invocation: Invocation, aggregate: str, named: str) -> list[EventRecord]:
     """Every event of one thing, as the server tells them."""
-    with RemoteServer.of(invocation.context, invocation.workspace) as server:
-        rows = server.client.history.iterate(limit=500, aggregate=aggregate, aggregate_id=named)
+    with open_client(invocation.context, invocation.workspace) as client:
+        rows = client.history.iterate(limit=500, aggregate=aggregate, aggregate_id=named)
         return [codec.decode_record(bytes(row.event)) for row in rows]
 
 

@@ -8,7 +8,7 @@ import click
 from mpviews import VIEWS
 
 from mpoperator.building import compare_builds, drop_builds, list_builds, roll_back, switch_builds
-from mpoperator.places import milliseconds, read_moment
+from mpoperator.places import time_of
 from mpoperator.rebuilding import Goal, rebuild_projections
 from mpoperator.running import ToolResult, command
 from mpoperator.settings import read_settings
@@ -69,7 +69,7 @@ async def rebuild(
     if label is not None and not (label.isascii() and label.isidentifier() and label.islower() and len(label) <= 40):
         raise click.UsageError("--as takes small letters, digits and underscores, at most 40")
     goal = Goal(to_seq, label or "", rate, processes)
-    time_ms = milliseconds(read_moment(to_time)) if to_time else None
+    time_ms = time_of(to_time) if to_time else None
     return await rebuild_projections(read_settings(), _names(name), goal, time_ms)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import click
-from mpctl.output import out
+from mpcli.output import out
 
 from mpoperator.running import ToolResult, command
 from mpoperator.settings import read_settings

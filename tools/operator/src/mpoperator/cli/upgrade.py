@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import click
-from mpctl.context import Asked
+from mpcli.context import Asked
 from mpschema import levels
 
 from mpoperator.running import ToolResult, command

@@ -6,8 +6,8 @@ import enum
 from collections.abc import Iterable
 
 import msgspec
-from mpctl import output
-from mpctl.exits import Exit
+from mpcli import output
+from mpcli.exits import Exit
 from rich.table import Table
 from rich.text import Text
 

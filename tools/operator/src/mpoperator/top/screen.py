@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-from mpctl import output
-from mpctl.exits import Exit
-from mpctl.output import STATE_STYLES, safe
-from mpctl.server import halts
+from mpcli import output
+from mpcli.exits import Exit
+from mpcli.output import STATE_STYLES, safe
+from mpcli.projections import halts
 from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.table import Table

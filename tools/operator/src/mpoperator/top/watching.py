@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections import deque
 
-from mpctl.output import out
+from mpcli.output import out
 from rich.live import Live
 
 from mpoperator.cluster import cluster

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from mpctl.blueprints import BLUEPRINT_BYTES_MAX, BlueprintInvalid, Flaw, load_blueprint, parse_blueprint
+from mpcli.blueprints import BLUEPRINT_BYTES_MAX, BlueprintInvalid, Flaw, load_blueprint, parse_blueprint
 
 REVIEWER = b"""\
 name: reviewer

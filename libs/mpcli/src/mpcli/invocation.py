@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mpctl.context import Asked, Context, Misconfigured, resolve
-from mpctl.fields import command_line
+from mpcli.context import Asked, Context, Misconfigured, resolve
+
+if TYPE_CHECKING:
+    from mpclient.sync import Client
 
 JSON_KEY = "mpctl.json"
 """Where a running click context notes that its answers are JSON."""
@@ -121,7 +124,18 @@ def command(
 
 def example(*words: str) -> str:
     """An example line of `mpctl`."""
-    return "mpctl " + command_line(words)
+    return "mpctl " + " ".join(shlex.quote(word) for word in words)
+
+
+def open_client(context: Context, workspace: str) -> Client:
+    """Return a client of the server that is meant, in a workspace ("": none).
+
+    The HTTP client is imported here, when a server is really asked: help and completion answer without it.
+    """
+    from mpclient.sync import Client
+    from mpclient.transport import Retries
+
+    return Client(context.url, context.token, workspace or None, retries=Retries(attempts_max=4))
 
 
 def _note_json(ctx: click.Context, _: click.Parameter, value: bool) -> bool:

@@ -6,19 +6,18 @@ import json
 from pathlib import Path
 
 import pytest
-from mpctl.context import (
+from mpcli.context import (
     Asked,
     Context,
     Misconfigured,
     NoServer,
     Remembered,
     context_path,
-    local_path,
     recall,
     remember,
     resolve,
 )
-from mpctl.folders import FILES, workspace_id, write_files
+from mpcli.home import client_file
 
 LOCAL = "http://127.0.0.1:8080"
 REMOTE = "https://mp.example"
@@ -119,7 +118,7 @@ def test_a_workspace_of_another_local_installation_is_not_the_current_one(place:
     place.daemon()
     remember(Remembered("theirs", home="/srv/another"), place.environment)
     assert place.found().workspace is None
-    remember(Remembered("ours", home=str(local_path(place.environment).parent)), place.environment)
+    remember(Remembered("ours", home=str(client_file(place.environment).parent)), place.environment)
     assert place.found().workspace == "ours"
 
 
@@ -165,26 +164,3 @@ def test_a_key_with_letters_that_none_has_is_told_before_anything_is_sent(place:
     place.daemon()
     with pytest.raises(Misconfigured, match="copy it again"):
         place.found(token=token)
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [("my-workspace", "my-workspace"), ("My Workspace!", "my-workspace"), ("Ünïcode", "n-code"), ("a_b", "a_b")],
-)
-def test_a_workspace_is_called_like_its_folder(tmp_path: Path, name: str, expected: str) -> None:
-    assert workspace_id(tmp_path / name) == expected
-
-
-@pytest.mark.parametrize("name", ["---", "日本", "system"])
-def test_a_folder_whose_name_makes_no_id_needs_one(tmp_path: Path, name: str) -> None:
-    with pytest.raises(Misconfigured, match="--id"):
-        workspace_id(tmp_path / name)
-
-
-def test_a_workspace_folder_holds_no_secret_and_keeps_what_is_there(tmp_path: Path) -> None:
-    (tmp_path / ".gitignore").write_text("mine\n")
-    written = write_files(tmp_path, "ours")
-    assert {str(path.relative_to(tmp_path)) for path in written} == {*FILES} - {".gitignore"}
-    assert (tmp_path / ".gitignore").read_text() == "mine\n"
-    assert write_files(tmp_path, "ours") == []
-    assert not any("mpk_" in path.read_text() for path in written)

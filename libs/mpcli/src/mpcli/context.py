@@ -18,6 +18,8 @@ from typing import TypeVar
 import msgspec
 from mpschema.ids import is_id
 
+from mpcli.home import client_file
+
 T = TypeVar("T")
 
 MARKER = "moduprompt.toml"
@@ -82,18 +84,12 @@ def context_path(environment: Mapping[str, str]) -> Path:
     return Path(base) / "moduprompt" / "context.json"
 
 
-def local_path(environment: Mapping[str, str]) -> Path:
-    """Where a local `mpd` says how to reach it."""
-    home = environment.get("MP_HOME") or Path(environment.get("HOME") or Path.home()) / ".moduprompt"
-    return Path(home) / "client.json"
-
-
 def resolve(asked: Asked, environment: Mapping[str, str], cwd: Path) -> Context:
     """Where to go, as whom, in which workspace. Raises `Misconfigured` or `NoServer`."""
     remembered = recall(environment)
-    if remembered and remembered.home and remembered.home != str(local_path(environment).parent):
+    if remembered and remembered.home and remembered.home != str(client_file(environment).parent):
         remembered = None  # A workspace of another installation: this one does not know it.
-    local = _read(local_path(environment), _Local)
+    local = _read(client_file(environment), _Local)
     workspace, folder = _workspace(asked, environment, cwd, remembered)
     urls = (
         asked.url,

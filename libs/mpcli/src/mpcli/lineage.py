@@ -8,7 +8,7 @@ from mpschema.session.rows import SessionRow
 from rich.text import Text
 from rich.tree import Tree
 
-from mpctl.output import ID_STYLE, STATE_STYLES, safe
+from mpcli.output import ID_STYLE, STATE_STYLES, safe
 
 
 def tree(top: SessionRow, descendants: Sequence[SessionRow]) -> Tree:
