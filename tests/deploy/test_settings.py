@@ -14,7 +14,7 @@ from mpbus.settings import BusSettings, OpsSettings, ProvisionSettings, RedisSet
 from mpd.stack import Stack
 from mpgateway.settings import GatewaySettings
 from mpkernel.settings import KernelSettings
-from mpoperator.settings import OperatorSettings
+from mpoperator.site.settings import OperatorSettings
 from mpprojector.settings import MigrationSettings, ProjectorSettings
 from mprelay.settings import RelaySettings
 from mpwebhooks.settings import WebhooksSettings

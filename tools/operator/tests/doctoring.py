@@ -16,10 +16,10 @@ from unittest.mock import patch
 import asyncpg
 import msgspec
 from mpd.stack import Stack
-from mpoperator.doctor.examining import examine
+from mpoperator.doctor.examination import examine
 from mpoperator.doctor.lines import line_of
 from mpoperator.doctor.report import DoctorCheck, State
-from mpoperator.settings import read_settings
+from mpoperator.site.settings import read_settings
 
 from tests.support.administration import administrator_url
 from tests.support.terminal import PROGRAM

@@ -14,10 +14,10 @@ from mpbus.streams import provision
 from mpd.servers import NatsServer
 from mpkernel.adapters.jetstream_lease import JetStreamLease
 from mpkernel.adapters.redis_lease import RedisLease
-from mpoperator.access import must_not_be_led
-from mpoperator.cluster import cluster
 from mpoperator.errors import ServerGone, ToolRefused
-from mpoperator.settings import OperatorSettings
+from mpoperator.log.access import must_not_be_led
+from mpoperator.site.cluster import cluster
+from mpoperator.site.settings import OperatorSettings
 
 from tools.operator.tests.proving import PROVED, Log
 

@@ -15,7 +15,7 @@ from mpbus.reader import HASH_HEADER
 from mpbus.streams import provision
 from mpcli.exits import Exit
 from mpd.servers import NatsServer
-from mpoperator.restoration import EPOCHS_APART, commands_decided, restoration_epoch
+from mpoperator.log.restoration import EPOCHS_APART, commands_decided, restoration_epoch
 from mpschema.system import LogRestored
 from nats.aio.client import Client
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 from mpd.ports import free_port
-from mpoperator.doctor.counting import judge_kernel
+from mpoperator.doctor.counts import judge_kernel
 from mpoperator.doctor.lines import LINES, line_of
 from mpoperator.doctor.report import State
-from mpoperator.top.sampling import Figures
+from mpoperator.top.samples import Figures
 
 from tests.support.terminal import PROGRAM
 from tests.support.waiting import eventually_sync

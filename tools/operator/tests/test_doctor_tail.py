@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 from mpbus.errors import ChainBroken, LogReplaced
 from mpd.servers import NatsServer
-from mpoperator.access import HOLDER
-from mpoperator.cluster import Cluster
-from mpoperator.doctor.examining import deduced
-from mpoperator.doctor.folding import judge_halt
-from mpoperator.doctor.leading import judge_holder
+from mpoperator.doctor.examination import deduced
+from mpoperator.doctor.folds import judge_halt
+from mpoperator.doctor.leadership import judge_holder
 from mpoperator.doctor.machine import judge_service
 from mpoperator.doctor.report import DoctorCheck, DoctorReport, State, follows, ok, problem, unknown
 from mpoperator.doctor.streams import judge_readers
 from mpoperator.doctor.tail import Seen, judge_mending, judge_tail, only_then
-from mpoperator.marks import Mark
-from mpoperator.settings import OperatorSettings
+from mpoperator.log.access import HOLDER
+from mpoperator.log.marks import Mark
+from mpoperator.site.cluster import Cluster
+from mpoperator.site.settings import OperatorSettings
 from mprelay.relay import FeedDiverged
 from mpschema import subjects
 from nats.aio.client import Client
@@ -32,7 +32,7 @@ from tools.operator.tests.proving import PROVED, Log, mpctl, on_bus
 COMMITS = 20
 KILLED = """
 import os, signal
-from mpoperator import mending
+from mpoperator.log import mend
 step = mending.{step}
 async def last(*given, **named):
     await step(*given, **named)

@@ -9,7 +9,7 @@ from mpcore.engine.shard import Shard
 from mpcore.engine.turn import Turn
 from mpcore.state.facts import Fact
 from mpkernel.adapters.memory import MemoryLog
-from mpoperator.doctor.electing import Election, elections, judge_elections, judge_jump, tried_line
+from mpoperator.doctor.elections import Election, elections, judge_elections, judge_jump, tried_line
 from mpoperator.doctor.report import DoctorCheck, State
 from mpschema import codec, subjects
 from mpschema.base import Event

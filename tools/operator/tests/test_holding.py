@@ -9,7 +9,7 @@ from mpbus.streams import LEASE_STREAM, provision
 from mpd.servers import NatsServer
 from mpkernel.adapters.jetstream_lease import JetStreamLease
 from mpoperator.errors import Led, ToolRefused
-from mpoperator.holding import holding
+from mpoperator.log.hold import holding
 from mpschema import subjects
 from nats.aio.client import Client
 

@@ -1,7 +1,7 @@
 """How far a figure may be off before the doctor names it."""
 
 import pytest
-from mpoperator.doctor.examining import deduced
+from mpoperator.doctor.examination import deduced
 from mpoperator.doctor.report import DoctorCheck, DoctorReport, State, follows, ok, problem, unknown, warning
 from mpoperator.doctor.servers import judge_room, judge_skew
 from mpoperator.doctor.streams import judge_copies

@@ -13,9 +13,9 @@ import pytest
 from mpbus.marks import read_mark
 from mpd.servers import NatsServer
 from mpkernel.adapters.jetstream_lease import JetStreamLease
+from mpoperator.copies.stream import LogStream
 from mpoperator.errors import ToolRefused
-from mpoperator.mending import _look, _must_be_as_found
-from mpoperator.stream import LogStream
+from mpoperator.log.mend import _look, _must_be_as_found
 from mpschema import subjects
 from nats.aio.client import Client
 
@@ -26,7 +26,7 @@ COMMITS = 20
 FOREIGN = b"nobody of ours was me"
 KILLED = """
 import os, signal
-from mpoperator import {module} as steps
+from mpoperator.log import {module} as steps
 step = steps.{step}
 async def last(*given, **named):
     done = step(*given, **named)
@@ -39,16 +39,16 @@ steps.{step} = {replacement}
 """
 """The tool as it is, killed when a step of it is done."""
 STEPS = [
-    ("mending", "_look", "last"),
-    ("mending", "read_commits", "last_at_once"),
-    ("mending", "leave_mark", "last"),
-    ("mending", "_write_down", "last"),
-    ("mending", "_deleted", "last"),
-    ("mending", "prepare", "last"),
-    ("mending", "append", "last"),
-    ("continuing", "_begin", "last"),
-    ("continuing", "take_mark_away", "last"),
-    ("mending", "go_on", "last"),
+    ("mend", "_look", "last"),
+    ("mend", "read_commits", "last_at_once"),
+    ("mend", "leave_mark", "last"),
+    ("mend", "_write_down", "last"),
+    ("mend", "_deleted", "last"),
+    ("mend", "prepare", "last"),
+    ("mend", "append", "last"),
+    ("continuation", "_begin", "last"),
+    ("continuation", "take_mark_away", "last"),
+    ("mend", "go_on", "last"),
 ]
 
 

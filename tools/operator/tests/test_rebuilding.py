@@ -120,7 +120,7 @@ def beside(shard: str) -> int:
     """The second process of a rebuild of this shard."""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if "mpoperator.filling" in process.cmdline() and process.environ()["MP_SHARD"] == shard:
+            if "mpoperator.projections.fill" in process.cmdline() and process.environ()["MP_SHARD"] == shard:
                 return process.pid
     raise AssertionError("there is no second process")
 

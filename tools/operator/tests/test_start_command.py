@@ -8,8 +8,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from mpoperator.cluster import Cluster
-from mpoperator.settings import OperatorSettings
+from mpoperator.site.cluster import Cluster
+from mpoperator.site.settings import OperatorSettings
 
 from tools.operator.tests.advice import must_parse
 

@@ -25,7 +25,7 @@ from mpbus.producer import CommandProducer
 from mpd.ports import free_port
 from mpd.stack import Stack
 from mpoperator.top.rates import screen_of
-from mpoperator.top.sampling import Figures, Sample
+from mpoperator.top.samples import Figures, Sample
 from mpoperator.top.screen import draw, sparkline
 from rich.console import Console
 

@@ -125,7 +125,7 @@ def test_a_byte_changed_under_a_valid_checksum_is_named(log: Log, empty_nats: Na
     assert finding["detail"] == "the hash of the stored bytes is not the stated one"
 
 
-HALVED = "import mpoperator.halves as halves; halves.COMMITS_MIN = 20"
+HALVED = "import mpoperator.log.halves as halves; halves.COMMITS_MIN = 20"
 """Two processes check the log, each a half, as they do with a long one."""
 
 

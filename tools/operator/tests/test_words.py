@@ -10,8 +10,8 @@ from pathlib import Path
 import mpoperator
 import pytest
 from mpd.servers import PostgresServer
-from mpoperator.connections import archive
 from mpoperator.errors import ServerGone
+from mpoperator.site.connections import archive
 
 from tools.operator.tests.proving import mpctl
 

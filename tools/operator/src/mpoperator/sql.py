@@ -12,10 +12,10 @@ import msgspec
 from mpbus.database import Connector
 from mpcli.exits import Exit
 
-from mpoperator.connections import as_gone
 from mpoperator.errors import ToolRefused
-from mpoperator.running import ToolResult, perform
-from mpoperator.settings import read_settings
+from mpoperator.run import ToolResult, perform
+from mpoperator.site.connections import as_gone
+from mpoperator.site.settings import read_settings
 
 _USAGE = "usage: python -m mpoperator.sql STATEMENT\n"
 _CONNECT_SECONDS, _STATEMENT_SECONDS = 5.0, 600.0

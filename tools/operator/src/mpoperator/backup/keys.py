@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from mpoperator.errors import Disproved, Finding, NotConfigured, ToolRefused
-from mpoperator.running import ToolResult
+from mpoperator.run import ToolResult
 
 FORMAT = "moduprompt/keys/v1"
 

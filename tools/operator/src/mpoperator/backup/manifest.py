@@ -11,10 +11,10 @@ from pathlib import Path
 
 import msgspec
 
+from mpoperator.copies.private import create
+from mpoperator.copies.segments import CONTENT
+from mpoperator.copies.segments import MANIFEST as SEGMENT_MANIFEST
 from mpoperator.errors import Disproved, Finding, ToolRefused
-from mpoperator.private import create
-from mpoperator.segments import CONTENT
-from mpoperator.segments import MANIFEST as SEGMENT_MANIFEST
 
 FORMAT = "moduprompt/backup/v1"
 MANIFEST = "backup.json"

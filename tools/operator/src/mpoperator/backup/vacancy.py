@@ -10,11 +10,11 @@ from mpprojector.adapters.migrations import migrate
 from mpschema import subjects
 from nats.aio.client import Client
 
-from mpoperator.access import HOLDER, must_not_be_led
 from mpoperator.backup.manifest import Backup
-from mpoperator.checkpoints import Heads
-from mpoperator.cluster import Cluster
+from mpoperator.copies.checkpoints import Heads
 from mpoperator.errors import ServerGone, ToolRefused, said
+from mpoperator.log.access import HOLDER, must_not_be_led
+from mpoperator.site.cluster import Cluster
 
 _PLACES = "SELECT name, position, hash FROM mp.projections WHERE position > 0 ORDER BY position DESC"
 _BUILDS = """

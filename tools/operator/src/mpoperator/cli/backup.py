@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from mpoperator.backup.creating import create as create_backup
-from mpoperator.backup.drilling import drill as drill_backup
+from mpoperator.backup.creation import create as create_backup
+from mpoperator.backup.drill import drill as drill_backup
 from mpoperator.backup.keys import restore_keys
-from mpoperator.backup.restoring import restore as restore_backup
-from mpoperator.backup.verifying import verify as verify_backup
-from mpoperator.running import ToolResult, command
-from mpoperator.settings import read_settings
+from mpoperator.backup.restore import restore as restore_backup
+from mpoperator.backup.verification import verify as verify_backup
+from mpoperator.run import ToolResult, command
+from mpoperator.site.settings import read_settings
 
 
 @click.group()

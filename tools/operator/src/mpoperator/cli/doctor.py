@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from mpoperator.doctor.examining import examine
-from mpoperator.running import ToolResult, command
-from mpoperator.settings import read_settings
+from mpoperator.doctor.examination import examine
+from mpoperator.run import ToolResult, command
+from mpoperator.site.settings import read_settings
 
 _alone = click.Group()
 

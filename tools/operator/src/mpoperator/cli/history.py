@@ -15,8 +15,8 @@ from mpschema import codec
 from mpschema.envelope import EventRecord
 from mpviews.past import PLACES, EventChange, differing, row_after, steps
 
+from mpoperator.copies.places import time_of
 from mpoperator.errors import ToolRefused
-from mpoperator.places import time_of
 
 _AGGREGATE = click.Argument(["aggregate"], type=click.Choice(list(PLACES)), metavar="AGGREGATE")
 _ID = click.Argument(["named"], metavar="ID")

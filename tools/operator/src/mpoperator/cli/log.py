@@ -7,15 +7,15 @@ from pathlib import Path
 
 import click
 
-from mpoperator.comparing import compare
-from mpoperator.mending import mend
-from mpoperator.moving import bring_in as import_segment
-from mpoperator.moving import export as export_segment
-from mpoperator.moving import restore as restore_log
-from mpoperator.running import ToolResult, command
-from mpoperator.settings import read_settings
-from mpoperator.signatures import list_checkpoints
-from mpoperator.verifying import verify_stream
+from mpoperator.log.comparison import compare
+from mpoperator.log.mend import mend
+from mpoperator.log.signatures import list_checkpoints
+from mpoperator.log.transfer import bring_in as import_segment
+from mpoperator.log.transfer import export as export_segment
+from mpoperator.log.transfer import restore as restore_log
+from mpoperator.log.verification import verify_stream
+from mpoperator.run import ToolResult, command
+from mpoperator.site.settings import read_settings
 
 
 @click.group()
@@ -143,4 +143,4 @@ async def mend_(folder: Path) -> ToolResult:
 @command(log, "verifier", examples=["mpctl log verifier > verify_segment.py && python3 verify_segment.py ./segment"])
 async def verifier() -> None:
     """Print the offline verifier: one file that checks a segment with a bare Python, on any machine."""
-    click.echo(resources.files("mpoperator").joinpath("offline_verifier.py").read_text(), nl=False)
+    click.echo(resources.files("mpoperator.log").joinpath("offline_verifier.py").read_text(), nl=False)

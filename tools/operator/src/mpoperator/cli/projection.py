@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import click
 from mpviews import VIEWS
 
-from mpoperator.building import compare_builds, drop_builds, list_builds, roll_back, switch_builds
-from mpoperator.places import time_of
-from mpoperator.rebuilding import Goal, rebuild_projections
-from mpoperator.running import ToolResult, command
-from mpoperator.settings import read_settings
+from mpoperator.copies.places import time_of
+from mpoperator.projections.builds import compare_builds, drop_builds, list_builds, roll_back, switch_builds
+from mpoperator.projections.rebuild import Goal, rebuild_projections
+from mpoperator.run import ToolResult, command
+from mpoperator.site.settings import read_settings
 
 
 @click.group()

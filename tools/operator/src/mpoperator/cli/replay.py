@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from mpoperator.bisecting import bisect_checkpoints, bisect_states, bisect_trace, read_dump, read_snapshot
-from mpoperator.dumping import dump as dump_state
-from mpoperator.dumping import trace as trace_states
-from mpoperator.replaying import replay as replay_log
-from mpoperator.running import ToolResult, command
-from mpoperator.settings import read_settings
+from mpoperator.replay.bisection import bisect_checkpoints, bisect_states, bisect_trace, read_dump, read_snapshot
+from mpoperator.replay.dump import dump as dump_state
+from mpoperator.replay.dump import trace as trace_states
+from mpoperator.replay.proof import replay as replay_log
+from mpoperator.run import ToolResult, command
+from mpoperator.site.settings import read_settings
 
 
 @click.group()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 from mpcli.output import out
 
-from mpoperator.running import ToolResult, command
-from mpoperator.settings import read_settings
-from mpoperator.top.watching import look, watch
+from mpoperator.run import ToolResult, command
+from mpoperator.site.settings import read_settings
+from mpoperator.top.watch import look, watch
 
 _alone = click.Group()
 

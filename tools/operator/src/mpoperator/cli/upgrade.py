@@ -6,9 +6,9 @@ import click
 from mpcli.context import Asked
 from mpschema import levels
 
-from mpoperator.running import ToolResult, command
-from mpoperator.settings import read_settings
-from mpoperator.upgrading import finalize_upgrade, look_at_upgrade
+from mpoperator.run import ToolResult, command
+from mpoperator.site.settings import read_settings
+from mpoperator.upgrade import finalize_upgrade, look_at_upgrade
 
 
 @click.group()

@@ -16,8 +16,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError
 
-from mpoperator.cluster import WAIT_SECONDS, Cluster
 from mpoperator.doctor.report import DoctorCheck, ok, problem, unknown
+from mpoperator.site.cluster import WAIT_SECONDS, Cluster
 
 _PAGE = "see context/operations/credentials.md"
 _OPEN = "asks for a credential: no: whoever reaches it may do everything"

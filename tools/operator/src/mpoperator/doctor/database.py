@@ -8,8 +8,8 @@ import asyncpg
 from mpbus.database import is_direct
 from mpprojector.adapters.migrations import GATEWAY, PROJECTOR, WEBHOOKS, SchemaMismatch, migrations, require_current
 
-from mpoperator.cluster import Cluster
 from mpoperator.doctor.report import DoctorCheck, ok, problem, unknown
+from mpoperator.site.cluster import Cluster
 
 _APPLIED = "SELECT number, name, sha256 FROM mp.schema_migrations ORDER BY number"
 _ROLES = """

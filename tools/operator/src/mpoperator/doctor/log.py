@@ -7,9 +7,9 @@ from mpbus.reader import GENESIS, LogPosition, LogReader, verify
 from mpschema import subjects
 from mpschema.codec import LevelTooHigh
 
-from mpoperator.cluster import Cluster
 from mpoperator.doctor.report import DoctorCheck, follows, ok, problem, unknown
 from mpoperator.doctor.tail import MENDING
+from mpoperator.site.cluster import Cluster
 
 _LOOKED_AT = 64
 """Newest commits that are verified; all of them is what `mpctl log verify` does."""

@@ -12,9 +12,9 @@ from mpbus.errors import LogReplaced
 from mpbus.vitals import OK
 from mpd.shapes import flaws_in, remedy
 
-from mpoperator.cluster import Cluster
 from mpoperator.doctor.report import DoctorCheck, follows, ok, problem, unknown, warning
 from mpoperator.doctor.tail import LOG, only_then
+from mpoperator.site.cluster import Cluster
 
 _SECRETS = ("pepper", "token_key", "webhook_key")
 _PUBLIC = {".pub"}

@@ -11,7 +11,7 @@ from mpcli.exits import Exit
 from rich.table import Table
 from rich.text import Text
 
-from mpoperator.running import ToolResult
+from mpoperator.run import ToolResult
 
 
 class State(enum.StrEnum):

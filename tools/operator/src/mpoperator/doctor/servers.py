@@ -9,8 +9,8 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from mpoperator.cluster import Cluster, Stopwatch
 from mpoperator.doctor.report import DoctorCheck, ok, problem, unknown, warning
+from mpoperator.site.cluster import Cluster, Stopwatch
 
 NATS_NEEDED = (2, 14)
 """Taking over resets a consumer, which 2.14 brought."""

@@ -18,9 +18,9 @@ from mpschema import subjects
 from nats.aio.client import Client
 from nats.js import api
 
-from mpoperator.cluster import WAIT_SECONDS, Cluster
 from mpoperator.doctor.report import DoctorCheck, follows, ok, problem, unknown, warning
 from mpoperator.doctor.tail import LOG, MENDING, newest, only_then
+from mpoperator.site.cluster import WAIT_SECONDS, Cluster
 
 _PAGE = "see context/operations/credentials.md"
 _UNLIMITED = {

@@ -16,11 +16,11 @@ from mpschema import subjects
 from mpschema.codec import MalformedCommit
 from nats.js.errors import NotFoundError
 
-from mpoperator.archive import CommitArchive
-from mpoperator.cluster import Cluster
+from mpoperator.copies.archive import CommitArchive
 from mpoperator.doctor.report import DoctorCheck, follows, ok, problem, unknown
 from mpoperator.errors import ServerGone
-from mpoperator.marks import Mark, read_mark
+from mpoperator.log.marks import Mark, read_mark
+from mpoperator.site.cluster import Cluster
 
 MENDING, LOG = "mending", "log"
 """The lines that say why what follows from them must not be mended by itself."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from mpviews.standing import BuildRow, standing
 
-from mpoperator.top.sampling import Sample
+from mpoperator.top.samples import Sample
 from mpoperator.top.screen import Projection, Screen, ServiceStatus
 
 _SLOW = "mp_gateway_streams_ended_total{reason=slow}"

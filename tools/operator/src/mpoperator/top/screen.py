@@ -14,7 +14,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mpoperator.running import ToolResult
+from mpoperator.run import ToolResult
 
 _BARS = "▁▂▃▄▅▆▇█"
 _SERVICE_STYLES = {"ready": "green", "not ready": "yellow", "away": "bold red", "unowned": "bold red"}
