@@ -10,11 +10,11 @@ from mpcore.access.policy import RoleAuthorizer
 from mpcore.engine.shard import Shard
 from mpcore.engine.turn import Turn
 from mpcore.state.facts import Fact
-from mpkernel.adapters.memory import MemoryLog
 from mprelay.ports import FeedMessage, FeedTail
 from mprelay.relay import Relay
 from mpschema import codec, subjects
 from mpschema.system import LeaderElected
+from mpstore.log.memory import MemoryLog
 from nats.errors import TimeoutError as NatsTimeout
 from nats.js.errors import NoStreamResponseError
 

@@ -12,12 +12,12 @@ import pytest
 import redis.asyncio as redis
 from mpbus.streams import provision
 from mpd.servers import NatsServer
-from mpkernel.adapters.jetstream_lease import JetStreamLease
-from mpkernel.adapters.redis_lease import RedisLease
 from mpoperator.errors import ServerGone, ToolRefused
 from mpoperator.log.access import must_not_be_led
 from mpoperator.site.cluster import cluster
 from mpoperator.site.settings import OperatorSettings
+from mpstore.leases.jetstream import JetStreamLease
+from mpstore.leases.redis import RedisLease
 
 from tools.operator.tests.proving import PROVED, Log
 

@@ -114,10 +114,10 @@ def test_a_folder_without_a_manifest_is_no_backup(tmp_path: Path) -> None:
 def test_a_snapshot_that_may_be_there_stops_a_restoration(backup: Path, empty_nats: NatsServer, tmp_path: Path) -> None:
     """Another log's would be loaded by the first kernel."""
     silent = """
-from mpkernel.adapters import object_snapshots
+from mpstore.snapshots import objects
 async def silent(*_):
     raise TimeoutError
-object_snapshots.load_object = silent
+objects.load_object = silent
 """
     ran = mpctl("backup", "restore", backup, "--json", home=tmp_path, MP_NATS_URL=empty_nats.url, patch=silent)
     assert ran.code == Exit.UNREACHABLE, ran.out + ran.err

@@ -8,12 +8,12 @@ from mpcore.access.policy import RoleAuthorizer
 from mpcore.engine.shard import Shard
 from mpcore.engine.turn import Turn
 from mpcore.state.facts import Fact
-from mpkernel.adapters.memory import MemoryLog
 from mpoperator.doctor.elections import Election, elections, judge_elections, judge_jump, tried_line
 from mpoperator.doctor.report import DoctorCheck, State
 from mpschema import codec, subjects
 from mpschema.base import Event
 from mpschema.system import LOG, LeaderElected, LineSurvived, LineTried, LogCheckpointed
+from mpstore.log.memory import MemoryLog
 
 NOW = 1_790_000_000
 DAY = 86_400

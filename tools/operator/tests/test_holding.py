@@ -7,10 +7,10 @@ import asyncio
 import pytest
 from mpbus.streams import LEASE_STREAM, provision
 from mpd.servers import NatsServer
-from mpkernel.adapters.jetstream_lease import JetStreamLease
 from mpoperator.errors import Led, ToolRefused
 from mpoperator.log.hold import holding
 from mpschema import subjects
+from mpstore.leases.jetstream import JetStreamLease
 from nats.aio.client import Client
 
 from tests.support.waiting import eventually

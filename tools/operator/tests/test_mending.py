@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from mpbus.marks import read_mark
 from mpd.servers import NatsServer
-from mpkernel.adapters.jetstream_lease import JetStreamLease
 from mpoperator.copies.stream import LogStream
 from mpoperator.errors import ToolRefused
 from mpoperator.log.mend import _look, _must_be_as_found
 from mpschema import subjects
+from mpstore.leases.jetstream import JetStreamLease
 from nats.aio.client import Client
 
 from tests.support.cluster import read_log

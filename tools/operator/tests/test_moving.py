@@ -14,7 +14,7 @@ from mpbus.identities import OPERATOR
 from mpbus.options import NatsOptions
 from mpbus.streams import provision
 from mpd.servers import NatsServer
-from mpkernel.adapters.object_snapshots import ObjectSnapshots
+from mpstore.snapshots.objects import ObjectSnapshots
 
 from tests.support.cluster import read_log
 from tools.operator.tests.proving import PROVED, REFUSED, Log, flip, on_bus, put_load_on

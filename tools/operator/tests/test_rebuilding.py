@@ -18,8 +18,8 @@ import pytest
 from mpbus.reader import Commit
 from mpcli.exits import Exit
 from mpgateway.database import scoped
-from mpprojector.adapters.dump import dump_tables
 from mpprojector.rebuild import cut
+from mpstore.readmodels.dump import dump_tables
 from mpviews import VIEWS
 from mpviews.rows import Dump, fresh_fold
 
@@ -190,7 +190,7 @@ async def test_a_comparison_names_the_rows_that_differ(
 
 KILLED_AT = """
 import os, signal
-from mpprojector.adapters.postgres_model import PostgresReadModel
+from mpstore.readmodels.model import PostgresReadModel
 write = PostgresReadModel.write
 async def write_and_die(self, batch):
     await write(self, batch)

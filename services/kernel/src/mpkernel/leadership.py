@@ -18,6 +18,10 @@ from mpbus.ops import ServiceHealth
 from mpbus.reader import GENESIS, Log, LogPosition
 from mpbus.tasks import end, watched
 from mpcore.engine.shard import Shard
+from mpstore.leases import LeadershipLease, LeaseUnavailable
+from mpstore.log import CommitTooLarge, Deposed, Unknown
+from mpstore.snapshots import Snapshots, SnapshotsUnavailable
+from mpstore.snapshots.sealed import open_access, open_snapshot
 from mpviews.access import AccessSlice
 from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
@@ -25,18 +29,7 @@ from nats.js.errors import NotFoundError
 from mpkernel.answers import Places
 from mpkernel.loop import Leader
 from mpkernel.metrics import KernelMetrics
-from mpkernel.ports import (
-    ClockDistrusted,
-    CommitTooLarge,
-    Deposed,
-    IntakeUnavailable,
-    LeadershipLease,
-    LeaseUnavailable,
-    Snapshots,
-    SnapshotsUnavailable,
-    Unknown,
-)
-from mpkernel.sealing import open_access, open_snapshot
+from mpkernel.ports import ClockDistrusted, IntakeUnavailable
 from mpkernel.standing import Facts, KernelStatus
 from mpkernel.timekeeping import LOOK_SECONDS, Timekeeper
 

@@ -6,9 +6,9 @@ from mpbus.database import DRIVER_ERRORS
 from mpbus.errors import Unusable
 from mpbus.oneshot import run_once
 from mpbus.settings import read_settings
+from mpstore.readmodels.migrations import SchemaMismatch, migrate
 
 from mpprojector import main as composition
-from mpprojector.adapters.migrations import SchemaMismatch, migrate
 from mpprojector.settings import MigrationSettings, ProjectorSettings
 
 USAGE = "usage: python -m mpprojector [migrate]\n"

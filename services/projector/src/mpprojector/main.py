@@ -11,9 +11,9 @@ from mpbus.lifecycle import Lifecycle, live
 from mpbus.reader import LogReader
 from mpbus.telemetry import configure
 from mpbus.vitals import Vital
+from mpstore.readmodels.ledger import PostgresLedger
 from mpviews import VIEWS
 
-from mpprojector.adapters.postgres_ledger import PostgresLedger
 from mpprojector.projector import Projector, ProjectorTiming
 from mpprojector.settings import ProjectorSettings
 from mpprojector.worker import BatchLimits

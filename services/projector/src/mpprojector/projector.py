@@ -16,13 +16,13 @@ from mpbus.reader import LogPosition
 from mpbus.tasks import watched
 from mpbus.vitals import Vital
 from mpschema.codec import MalformedCommit
+from mpstore.readmodels import LogSource, ProjectionLease, ProjectionLedger, ProjectionStatus, ProjectionsUnavailable
 from mpviews.changes import View
 from mpviews.standing import CATCHING_UP, HALTED, LIVE
 from nats.errors import Error as NatsError
 
 from mpprojector.group import WorkerGroup
 from mpprojector.metrics import ProjectorMetrics
-from mpprojector.ports import LogSource, ProjectionLease, ProjectionLedger, ProjectionStatus, ProjectionsUnavailable
 from mpprojector.worker import BatchLimits, ProjectionWorker
 
 log = structlog.get_logger(__name__)

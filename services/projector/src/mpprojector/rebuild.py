@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from mpschema.envelope import CommitHeader, EventRecord
 from mpschema.positions import LogPosition
+from mpstore.readmodels import LogSource
 from mpviews.changes import CommitLike
 
 from mpprojector.group import WorkerGroup
-from mpprojector.ports import LogSource
 from mpprojector.worker import BatchLimits, ProjectionWorker
 
 LIMITS = BatchLimits(events_max=30_000, bytes_max=24 << 20, pause_seconds=0.0)

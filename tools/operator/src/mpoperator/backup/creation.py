@@ -9,8 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
-from mpkernel.reducers import reducer_digest
 from mpschema import subjects
+from mpstore.snapshots.reducers import reducer_digest
 from nats.aio.client import Client
 
 from mpoperator.backup import manifest as files

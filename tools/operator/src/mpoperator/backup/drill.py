@@ -18,8 +18,8 @@ from mpcli.output import err
 from mpclient.client import AsyncClient
 from mpclient.errors import ClientError, Rejected
 from mpd.stack import ServerFailed, Stack, WheelMissing, free_port
-from mpprojector.adapters.dump import dump_tables
-from mpprojector.ports import ProjectionsUnavailable
+from mpstore.readmodels import ProjectionsUnavailable
+from mpstore.readmodels.dump import dump_tables
 from mpviews.rows import Dump, fresh_fold
 from nats.aio.client import Client
 

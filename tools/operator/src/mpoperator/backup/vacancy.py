@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncpg
 from mpbus.streams import SNAPSHOT_BUCKET
-from mpkernel.adapters.object_snapshots import ObjectSnapshots
-from mpkernel.ports import SnapshotsUnavailable
-from mpprojector.adapters.migrations import migrate
 from mpschema import subjects
+from mpstore.readmodels.migrations import migrate
+from mpstore.snapshots import SnapshotsUnavailable
+from mpstore.snapshots.objects import ObjectSnapshots
 from nats.aio.client import Client
 
 from mpoperator.backup.manifest import Backup

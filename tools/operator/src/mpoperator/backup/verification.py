@@ -6,7 +6,7 @@ import asyncio
 import time
 from pathlib import Path
 
-from mpkernel.reducers import reducer_digest
+from mpstore.snapshots.reducers import reducer_digest
 
 from mpoperator.backup import manifest as files
 from mpoperator.backup.creation import shown

@@ -14,9 +14,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from mpbus.reader import Commit
-from mpkernel.signing import checkpoint_message, key_id
 from mpschema import codec
 from mpschema.system import LogCheckpointed
+from mpstore.snapshots.signatures import checkpoint_message, key_id
 
 from mpoperator.errors import Disproved, Finding, NotConfigured
 

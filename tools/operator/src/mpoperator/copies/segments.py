@@ -15,7 +15,7 @@ from typing import IO
 
 import msgspec
 from mpbus.reader import Commit, LogPosition
-from mpkernel.signing import raw_public_key
+from mpstore.snapshots.signatures import raw_public_key
 
 from mpoperator.copies.chain import Chain, Stored
 from mpoperator.copies.checkpoints import Checkpoint, PublicKeys

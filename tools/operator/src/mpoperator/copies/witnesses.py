@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import msgspec
 from mpbus.reader import HASH_HEADER, Commit, LogPosition
-from mpkernel.adapters.object_snapshots import ObjectSnapshots
-from mpkernel.ports import SnapshotsUnavailable
-from mpkernel.sealing import SnapshotHeader, open_snapshot
 from mpschema import subjects
+from mpstore.snapshots import SnapshotsUnavailable
+from mpstore.snapshots.objects import ObjectSnapshots
+from mpstore.snapshots.sealed import SnapshotHeader, open_snapshot
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError

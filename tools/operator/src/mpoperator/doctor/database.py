@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import asyncpg
 from mpbus.database import is_direct
-from mpprojector.adapters.migrations import GATEWAY, PROJECTOR, WEBHOOKS, SchemaMismatch, migrations, require_current
+from mpstore.readmodels.migrations import GATEWAY, PROJECTOR, WEBHOOKS, SchemaMismatch, migrations, require_current
 
 from mpoperator.doctor.report import DoctorCheck, ok, problem, unknown
 from mpoperator.site.cluster import Cluster

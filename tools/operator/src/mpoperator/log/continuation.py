@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from mpbus.reader import LogPosition
 from mpcli.progress import meter
 from mpcore.engine.shard import Shard
-from mpkernel.adapters.object_snapshots import ObjectSnapshots
-from mpkernel.ports import SnapshotsUnavailable
+from mpstore.snapshots import SnapshotsUnavailable
+from mpstore.snapshots.objects import ObjectSnapshots
 from nats.aio.client import Client
 
 from mpoperator.copies.chain import Chain

@@ -12,8 +12,8 @@ import secrets
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from mpkernel.adapters.jetstream_lease import JetStreamLease
-from mpkernel.ports import LeaseUnavailable
+from mpstore.leases import LeaseUnavailable
+from mpstore.leases.jetstream import JetStreamLease
 from nats.aio.client import Client
 
 from mpoperator.errors import Led, ServerGone, ToolRefused, said

@@ -16,14 +16,14 @@ from mpbus.errors import BusError
 from mpbus.reader import LogReader
 from mpcli.exits import Exit
 from mpprojector import rebuild
-from mpprojector.adapters.builds import Build, builds, drop
-from mpprojector.adapters.comparing import TableComparison, common, compare_table
-from mpprojector.adapters.postgres_ledger import PostgresLedger
-from mpprojector.adapters.switching import Switched, rollback, switch
 from mpprojector.metrics import ProjectorMetrics
-from mpprojector.ports import ProjectionLease
 from mpprojector.worker import ProjectionWorker
 from mpschema.codec import MalformedCommit
+from mpstore.readmodels import ProjectionLease
+from mpstore.readmodels.builds import Build, builds, drop
+from mpstore.readmodels.comparison import TableComparison, common, compare_table
+from mpstore.readmodels.ledger import PostgresLedger
+from mpstore.readmodels.switch import Switched, rollback, switch
 from mpviews import VIEWS
 from mpviews.changes import View
 from mpviews.standing import HALTED, UNOWNED, BuildRow, standing

@@ -17,10 +17,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 import msgspec
 from mpbus.reader import LogPosition, LogReader
 from mpprojector import rebuild
-from mpprojector.adapters.postgres_model import PostgresReadModel
 from mpprojector.metrics import ProjectorMetrics
-from mpprojector.ports import ProjectionLease
 from mpprojector.worker import ProjectionWorker
+from mpstore.readmodels import ProjectionLease
+from mpstore.readmodels.model import PostgresReadModel
 from mpviews import VIEWS
 
 from mpoperator.errors import NotConfigured, ServerGone, ToolError, ToolRefused

@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import asyncpg
-from mpprojector.adapters.builds import BuildRefused
-from mpprojector.ports import ProjectionsUnavailable
+from mpstore.readmodels import ProjectionsUnavailable
+from mpstore.readmodels.builds import BuildRefused
 
 from mpoperator.errors import ServerGone, ToolRefused, said
 from mpoperator.site.connections import archive

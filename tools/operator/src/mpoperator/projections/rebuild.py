@@ -20,9 +20,9 @@ from mpbus.database import Connector
 from mpbus.reader import LogPosition, LogReader
 from mpcli.exits import Exit
 from mpcli.progress import Meter, meter
-from mpprojector.adapters.builds import Build, builds, finish, make
-from mpprojector.adapters.postgres_ledger import PostgresLedger
-from mpprojector.ports import ProjectionLease, ProjectionStatus
+from mpstore.readmodels import ProjectionLease, ProjectionStatus
+from mpstore.readmodels.builds import Build, builds, finish, make
+from mpstore.readmodels.ledger import PostgresLedger
 from mpviews import VIEWS
 from mpviews.changes import View
 from mpviews.standing import CATCHING_UP, HALTED

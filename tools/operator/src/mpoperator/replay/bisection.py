@@ -15,8 +15,8 @@ from mpbus.reader import GENESIS
 from mpcli.progress import meter
 from mpcore.engine.shard import Shard
 from mpcore.engine.snapshot import state_root, thaw
-from mpkernel.sealing import split_snapshot
 from mpschema.envelope import EventRecord
+from mpstore.snapshots.sealed import split_snapshot
 
 from mpoperator.copies.chain import Chain
 from mpoperator.copies.stream import LogStream

@@ -14,8 +14,8 @@ from mpbus.reader import GENESIS, Commit, LogPosition
 from mpcli.progress import Meter, meter
 from mpcore.engine.shard import Shard
 from mpcore.engine.snapshot import state_root
-from mpkernel.reducers import reducer_digest
 from mpschema.envelope import EventRecord
+from mpstore.snapshots.reducers import reducer_digest
 
 from mpoperator.copies.chain import Chain
 from mpoperator.copies.stream import LogStream, follow

@@ -8,11 +8,11 @@ from mpbus.reader import GENESIS, Commit, LogPosition
 from mpcli.progress import Meter, meter
 from mpcore.engine.shard import Shard
 from mpcore.engine.snapshot import state_root
-from mpkernel.adapters.object_snapshots import ObjectSnapshots
-from mpkernel.ports import SnapshotsUnavailable
-from mpkernel.reducers import reducer_digest
-from mpkernel.sealing import open_snapshot
 from mpschema.codec import MalformedCommit
+from mpstore.snapshots import SnapshotsUnavailable
+from mpstore.snapshots.objects import ObjectSnapshots
+from mpstore.snapshots.reducers import reducer_digest
+from mpstore.snapshots.sealed import open_snapshot
 from nats.aio.client import Client
 
 from mpoperator.copies.chain import Chain

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mpkernel.adapters.jetstream_lease import JetStreamLease
-from mpkernel.adapters.redis_lease import RedisLease
-from mpkernel.ports import LeadershipLease, LeaseUnavailable
+from mpstore.leases import LeadershipLease, LeaseUnavailable
+from mpstore.leases.jetstream import JetStreamLease
+from mpstore.leases.redis import RedisLease
 
 from mpoperator.site.cluster import Cluster
 

@@ -10,7 +10,7 @@ import asyncpg
 from mpviews.changes import CannotApply, Key, Table, Values
 from mpviews.fold import Steps, TableChanges
 
-from mpprojector.adapters.statements import Statements, array_literal
+from mpstore.readmodels.statements import Statements, array_literal
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from mpviews.changes import View
 from mpviews.fold import Batch
 from mpviews.rows import Rows, apply
 
-from mpprojector.ports import SERVING, OwnershipLost, ProjectionLease, ProjectionStatus, ReadModel
+from mpstore.readmodels import SERVING, OwnershipLost, ProjectionLease, ProjectionStatus, ReadModel
 
 
 @dataclass(frozen=True)

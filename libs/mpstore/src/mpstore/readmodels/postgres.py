@@ -8,7 +8,7 @@ import asyncpg
 from mpbus.database import DRIVER_ERRORS, Connector
 from mpbus.postgres import why_away, why_unavailable
 
-from mpprojector.ports import NotWritable, ProjectionsUnavailable
+from mpstore.readmodels import NotWritable, ProjectionsUnavailable
 
 _Y2000_MS = 946_684_800_000
 _CONNECT_SECONDS = 5

@@ -4,7 +4,7 @@ import asyncio
 
 import redis.asyncio as redis
 
-from mpkernel.ports import LeaseUnavailable
+from mpstore.leases import LeaseUnavailable
 
 _TAKE = """
 local holder = redis.call('GET', KEYS[1])

@@ -11,10 +11,10 @@ import asyncpg
 from mpbus.reader import LogPosition
 from mpviews.changes import View
 
-from mpprojector.adapters.migrations import MEND, SchemaMismatch, require_current
-from mpprojector.adapters.postgres import asked, connect
-from mpprojector.adapters.postgres_model import PostgresReadModel
-from mpprojector.ports import ProjectionLease, ProjectionStatus, ProjectionsUnavailable, ReadModel
+from mpstore.readmodels import ProjectionLease, ProjectionStatus, ProjectionsUnavailable, ReadModel
+from mpstore.readmodels.migrations import MEND, SchemaMismatch, require_current
+from mpstore.readmodels.model import PostgresReadModel
+from mpstore.readmodels.postgres import asked, connect
 
 _KNOWN = """
 SELECT name, version FROM mp.projections

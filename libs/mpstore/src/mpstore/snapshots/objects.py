@@ -7,7 +7,7 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js.errors import BucketNotFoundError, ObjectNotFoundError
 
-from mpkernel.ports import SnapshotsUnavailable
+from mpstore.snapshots import SnapshotsUnavailable
 
 _LOAD_SECONDS_MAX = 60.0
 

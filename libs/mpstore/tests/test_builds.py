@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
-from mpprojector.adapters.builds import Build, BuildRefused, drop, find, finish, make
-from mpprojector.adapters.postgres_ledger import PostgresLedger
+from mpstore.readmodels.builds import Build, BuildRefused, drop, find, finish, make
+from mpstore.readmodels.ledger import PostgresLedger
 from mpviews import VIEWS
 
 from tests.support import Database

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import asyncpg
 from mpviews.changes import View
 
-from mpprojector.adapters.builds import BUILD_LOCK, Build, BuildRefused, builds, find, finish, make
-from mpprojector.ports import SERVING
+from mpstore.readmodels import SERVING
+from mpstore.readmodels.builds import BUILD_LOCK, Build, BuildRefused, builds, find, finish, make
 
 _LOCK_WAIT = "150ms"
 """Shorter than PostgreSQL's wait before it looks for deadlocks (1 s): we give way before it makes anyone fail."""

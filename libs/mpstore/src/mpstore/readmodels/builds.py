@@ -166,5 +166,5 @@ def _rights(tables: str, table: Table) -> str:
 
 def _read(name: str) -> str:
     """A file of statements: indexes and rights that are a projection's own. Empty where it has none."""
-    file = resources.files("mpprojector") / "sql" / "builds" / f"{name}.sql"
+    file = resources.files("mpstore.readmodels") / "sql" / "builds" / f"{name}.sql"
     return file.read_text(encoding="utf-8") if file.is_file() else ""

@@ -12,8 +12,8 @@ from mpbus.database import Connector
 from mpviews import VIEWS
 from mpviews.changes import View
 
-from mpprojector.adapters.confining import confine, limit_connections
-from mpprojector.adapters.switching import make_missing
+from mpstore.readmodels.confinement import confine, limit_connections
+from mpstore.readmodels.switch import make_missing
 
 log = structlog.get_logger(__name__)
 
@@ -57,7 +57,7 @@ class Migration:
 
 def migrations() -> list[Migration]:
     """Every migration of this build, in order, numbered from 1 without a gap."""
-    folder = resources.files("mpprojector") / "sql"
+    folder = resources.files("mpstore.readmodels") / "sql"
     found = [
         Migration(int(match[1]), file.name, file.read_text(encoding="utf-8"))
         for file in sorted(folder.iterdir(), key=lambda file: file.name)

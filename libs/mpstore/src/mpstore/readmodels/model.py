@@ -12,9 +12,9 @@ import asyncpg
 from mpviews.changes import CannotApply, View
 from mpviews.fold import Batch
 
-from mpprojector.adapters.postgres import connect, translated
-from mpprojector.adapters.postgres_rows import TableWriter
-from mpprojector.ports import NotWritable, OwnershipLost, ProjectionLease, ProjectionsUnavailable
+from mpstore.readmodels import NotWritable, OwnershipLost, ProjectionLease, ProjectionsUnavailable
+from mpstore.readmodels.postgres import connect, translated
+from mpstore.readmodels.rows import TableWriter
 
 _MOVE = """
 UPDATE mp.projections SET position = $5, stream_seq = $6, hash = $7

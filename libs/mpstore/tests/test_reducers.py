@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from mpkernel.reducers import reducer_digest, sources
+from mpstore.snapshots.reducers import reducer_digest, sources
 
 FOLDS = ("mpcore.engine.snapshot", "mpcore.engine.shard", "mpcore.engine.turn", "mpviews.access")
 LIBRARIES = {"msgspec"}

@@ -7,8 +7,8 @@ import pytest
 from mpviews import VIEWS
 from mpviews.changes import Table
 
+from libs.mpstore.tests.test_stores import write_all
 from services.projector.tests.log_story import LogStory
-from services.projector.tests.test_stores import write_all
 from tests.support import Database
 
 TABLES = {table.name: table for view in VIEWS.values() for table in view.tables}

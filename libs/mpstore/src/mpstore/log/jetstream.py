@@ -12,7 +12,7 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js.errors import APIError, NoStreamResponseError, NotFoundError
 
-from mpkernel.ports import HEADER_BYTES, CommitTooLarge, Deposed, Unknown
+from mpstore.log import HEADER_BYTES, CommitTooLarge, Deposed, Unknown
 
 _EXPECTED = "Nats-Expected-Last-Sequence"
 _TOO_LARGE = {10054}

@@ -7,12 +7,12 @@ import sys
 import asyncpg
 import pytest
 from mpd.servers import PostgresServer
-from mpprojector.adapters.dump import dump_tables
-from mpprojector.adapters.migrations import SchemaMismatch, migrate, migrations, require_current
+from mpstore.readmodels.dump import dump_tables
+from mpstore.readmodels.migrations import SchemaMismatch, migrate, migrations, require_current
 from mpviews.rows import fresh_fold
 
+from libs.mpstore.tests.test_stores import write_all
 from services.projector.tests.log_story import LogStory
-from services.projector.tests.test_stores import write_all
 from tests.support import Database
 
 TABLES = "SELECT count(*) FROM pg_tables WHERE schemaname = 'mp'"

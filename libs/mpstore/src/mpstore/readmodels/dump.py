@@ -8,7 +8,7 @@ from mpviews import VIEWS
 from mpviews.changes import Table
 from mpviews.rows import Dump, in_order
 
-from mpprojector.adapters.postgres import connect, translated
+from mpstore.readmodels.postgres import connect, translated
 
 
 async def dump_tables(dsn: str, schema: str = "mp", names: Collection[str] = VIEWS) -> Dump:

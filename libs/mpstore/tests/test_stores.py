@@ -8,11 +8,8 @@ from dataclasses import replace
 import asyncpg
 import pytest
 from mpbus.reader import GENESIS, Commit, LogPosition
-from mpprojector.adapters.dump import dump_tables
-from mpprojector.adapters.memory import MemoryLedger, MemoryStore
-from mpprojector.adapters.postgres_ledger import PostgresLedger
-from mpprojector.adapters.postgres_model import session_name
-from mpprojector.ports import (
+from mpschema import task
+from mpstore.readmodels import (
     NotWritable,
     OwnershipLost,
     ProjectionLease,
@@ -21,7 +18,10 @@ from mpprojector.ports import (
     ProjectionsUnavailable,
     ReadModel,
 )
-from mpschema import task
+from mpstore.readmodels.dump import dump_tables
+from mpstore.readmodels.ledger import PostgresLedger
+from mpstore.readmodels.memory import MemoryLedger, MemoryStore
+from mpstore.readmodels.model import session_name
 from mpviews import VIEWS
 from mpviews.changes import CannotApply, View
 from mpviews.fold import Batch, fold
