@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 import structlog
-from mpbus.errors import ForeignMessage
+from mpbus.errors import ForeignMessage, NoLog
 from mpbus.reader import GENESIS, Commit, LogPosition
 from mpcore.access.policy import RoleAuthorizer
 from mpcore.engine.shard import Shard
@@ -31,7 +31,6 @@ from mpstore.leases.memory import MemoryLease, MemoryLeases
 from mpstore.log import CommitTooLarge, Deposed, Unknown
 from mpstore.log.memory import MemoryLog
 from mpstore.snapshots.memory import MemorySnapshots
-from nats.js.errors import NotFoundError
 from prometheus_client import REGISTRY
 
 from tests.support import eventually
@@ -330,7 +329,7 @@ class Losable(MemoryLog):
 
     async def head(self) -> LogPosition:
         if self.gone:
-            raise NotFoundError
+            raise NoLog("no stream")
         return await super().head()
 
     async def last(self) -> int | None:

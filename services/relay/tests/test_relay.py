@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from mpbus.errors import LogUnavailable, NoLog, PermissionsViolation
 from mpbus.reader import Commit, LogPosition
 from mpbus.tasks import end
 from mpcore.access.policy import RoleAuthorizer
@@ -15,8 +16,6 @@ from mprelay.relay import Relay
 from mpschema import codec, subjects
 from mpschema.system import LeaderElected
 from mpstore.log.memory import MemoryLog
-from nats.errors import TimeoutError as NatsTimeout
-from nats.js.errors import NoStreamResponseError
 
 from tests.support import eventually
 
@@ -40,7 +39,11 @@ class ShyLog(MemoryLog):
 
     def __init__(self) -> None:
         super().__init__()
-        self.refusals: list[Exception] = [TimeoutError(), NatsTimeout(), NoStreamResponseError()]
+        self.refusals: list[Exception] = [
+            LogUnavailable("no answer"),
+            NoLog("no stream"),
+            PermissionsViolation("me", "publish", "x"),
+        ]
 
     async def position_before(self, seq: int) -> LogPosition:
         if self.refusals:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncpg
-from mpbus.errors import BusError, LogReplaced
+from mpbus.errors import BusError, LogReplaced, LogUnavailable
 from mpbus.reader import Commit, LogReader
 from mpschema.codec import MalformedCommit
 from mpschema.registry import EVENTS
@@ -51,6 +51,8 @@ async def _head(cluster: Cluster) -> Commit | None:
     """The newest commit; None where it cannot be read, which other lines say."""
     try:
         return await newest(cluster) if cluster.nc else None
+    except LogUnavailable:
+        raise
     except (BusError, MalformedCommit):
         return None
 

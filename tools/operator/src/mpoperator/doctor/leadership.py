@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from mpbus.errors import BusError
+from mpbus.errors import BusError, LogUnavailable, NoLog
 from mpbus.streams import INTAKE_CONSUMER
 from mpschema import subjects
 from mpschema.codec import MalformedCommit
-from nats.js.errors import NotFoundError
 
 from mpoperator.doctor.elections import election_checks
 from mpoperator.doctor.report import DoctorCheck, follows, ok, problem, unknown, warning
@@ -35,9 +34,11 @@ async def leader_checks(cluster: Cluster) -> list[DoctorCheck]:
     seen = await ends_seen(cluster)
     try:
         head = await cluster.head()
-    except NotFoundError:
+    except NoLog:
         name = subjects.log_stream(cluster.shard)
         return [*checks, unknown(LOG, "there is no log stream", because=f"stream {name}")]
+    except LogUnavailable:
+        raise
     except (BusError, MalformedCommit) as error:
         return [*checks, unknown("log", f"its newest commit cannot be read: {error}", because="log chain")]
     lost = judge_tail(head.position.seq if head else 0, await beyond(cluster, seen, head))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mpbus.database import DRIVER_ERRORS
-from mpbus.errors import BusError
+from mpbus.errors import BusError, LogUnavailable, NoLog
 from mpbus.reader import HASH_HEADER, Commit
 from mpschema import subjects
 from mpschema.codec import MalformedCommit
@@ -61,6 +61,8 @@ async def mending_checks(cluster: Cluster) -> list[DoctorCheck]:
         return [judge_mending(None, 0)]
     try:
         head = await newest(cluster)
+    except LogUnavailable:
+        raise
     except (BusError, MalformedCommit):
         return [judge_mending(mark, None)]
     return [judge_mending(mark, head.position.seq if head else 0)]
@@ -82,7 +84,7 @@ async def newest(cluster: Cluster) -> Commit | None:
     """The newest commit; None where there is none, or no stream. Raises `BusError` or `MalformedCommit`."""
     try:
         return await cluster.head()
-    except NotFoundError:
+    except NoLog:
         return None
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 from mpbus import marks
+from mpbus.errors import LOG_AWAY
 from mpbus.marks import Mark as Mark
 from mpbus.marks import mark_subject
 from mpbus.reader import LogPosition
@@ -45,7 +46,7 @@ async def read_mark(nc: Client, shard: str) -> Mark | None:
     """The mark of a log that is being put back, or may be whole; None where there is none. Raises `ServerGone`."""
     try:
         return await marks.read_mark(nc, shard)
-    except (NatsError, TimeoutError) as error:
+    except LOG_AWAY as error:
         raise ServerGone(f"whether a log is being put back is not known: {said(error)}") from error
 
 

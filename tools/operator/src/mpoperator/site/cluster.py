@@ -22,7 +22,7 @@ import msgspec
 import redis.asyncio as redis
 from mpbus.connect import REFUSES
 from mpbus.database import DRIVER_ERRORS, Connector
-from mpbus.errors import Unusable
+from mpbus.errors import LogUnavailable, Unusable
 from mpbus.identities import OPERATOR, PROVISION
 from mpbus.reader import GENESIS, Commit, LogReader
 from mpclient.bounds import bounded_async
@@ -39,7 +39,7 @@ from mpoperator.site.settings import OperatorSettings
 
 WAIT_SECONDS = 3.0
 CREDENTIALS = "see context/operations/credentials.md"
-GONE = (NatsError, OSError, TimeoutError)
+GONE = (NatsError, LogUnavailable, OSError, TimeoutError)
 _PROCESSES = {"nats": "nats", "redis": "valkey", "postgres": "postgres"}
 """What mpd calls each server."""
 

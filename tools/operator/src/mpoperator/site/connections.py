@@ -9,7 +9,7 @@ import asyncpg
 from mpbus.connect import REFUSES
 from mpbus.connect import connect as connect_bus
 from mpbus.database import Connector
-from mpbus.errors import PermissionsViolation, Unusable
+from mpbus.errors import LogUnavailable, PermissionsViolation, Unusable
 from mpbus.options import NatsOptions
 from mpbus.values import redacted
 from mpbus.vitals import Vital
@@ -43,7 +43,7 @@ async def bus(options: NatsOptions) -> AsyncIterator[Client]:
     except Unusable as error:
         raise ToolRefused(str(error)) from error
     try:
-        with as_gone("NATS", NatsError):
+        with as_gone("NATS", NatsError, LogUnavailable):
             try:
                 yield nc
             except PermissionsViolation as error:
