@@ -16,8 +16,6 @@ from mpbus.errors import BusError
 from mpbus.reader import LogReader
 from mpcli.exits import Exit
 from mpprojector import rebuild
-from mpprojector.metrics import ProjectorMetrics
-from mpprojector.worker import ProjectionWorker
 from mpschema.codec import MalformedCommit
 from mpstore.readmodels import ProjectionLease
 from mpstore.readmodels.builds import Build, builds, drop
@@ -326,7 +324,7 @@ async def _serving_reaches(connection: asyncpg.Connection, serving: Build, seq: 
 async def _brought_to(
     reader: LogReader, ledger: PostgresLedger, lease: ProjectionLease, view: View, seq: int
 ) -> ProjectionLease:
-    worker = ProjectionWorker(lease, view, await ledger.open(lease, view), rebuild.LIMITS, ProjectorMetrics())
+    worker = rebuild.worker_of(lease, view, await ledger.open(lease, view))
     await rebuild.fill(rebuild.BoundedLog(reader, seq), [worker])
     if worker.written.seq != seq:
         raise ToolRefused(f"{lease.title} does not come to event {seq}: {worker.error or 'it was taken over'}")

@@ -17,8 +17,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 import msgspec
 from mpbus.reader import LogPosition, LogReader
 from mpprojector import rebuild
-from mpprojector.metrics import ProjectorMetrics
-from mpprojector.worker import ProjectionWorker
 from mpstore.readmodels import ProjectionLease
 from mpstore.readmodels.model import PostgresReadModel
 from mpviews import VIEWS
@@ -67,10 +65,10 @@ _order = msgspec.json.Decoder(Order)
 
 async def fill_here(reader: LogReader, dsn: str, order: Order, told: Told) -> None:
     """Fill, and tell now and then how far it is, and at the end. Raises what reading the log raises."""
-    metrics, workers = ProjectorMetrics(), []
+    workers = []
     for lease in order.leases:
         view = VIEWS[lease.name]
-        workers.append(ProjectionWorker(lease, view, PostgresReadModel(dsn, lease, view), rebuild.LIMITS, metrics))
+        workers.append(rebuild.worker_of(lease, view, PostgresReadModel(dsn, lease, view)))
     stretch = rebuild.BoundedLog(reader, order.until, order.events_per_second or math.inf)
     async with _telling(workers, told):
         await rebuild.fill(stretch, workers)
@@ -111,7 +109,7 @@ def spare_garbage_collection() -> None:
 
 
 @contextlib.asynccontextmanager
-async def _telling(workers: Sequence[ProjectionWorker], told: Told) -> AsyncIterator[None]:
+async def _telling(workers: Sequence[rebuild.ProjectionWorker], told: Told) -> AsyncIterator[None]:
     def tell() -> None:
         told([_standing(worker) for worker in workers])
 
@@ -129,7 +127,7 @@ async def _telling(workers: Sequence[ProjectionWorker], told: Told) -> AsyncIter
         tell()
 
 
-def _standing(worker: ProjectionWorker) -> FillProgress:
+def _standing(worker: rebuild.ProjectionWorker) -> FillProgress:
     return FillProgress(name=worker.lease.name, position=worker.written, error=worker.error, deposed=worker.deposed)
 
 
