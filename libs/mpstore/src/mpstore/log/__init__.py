@@ -1,8 +1,19 @@
 """The log, written: its port and errors. It is read by `mpbus.reader`."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from mpbus.reader import LogPosition
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A commit as some copy of the log holds it. Nothing about it is believed yet."""
+
+    stream_seq: int
+    subject: str
+    hash: str
+    data: bytes
 
 
 class Deposed(Exception):

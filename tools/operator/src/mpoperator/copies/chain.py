@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import NoReturn
 
 from mpbus.errors import ChainBroken
 from mpbus.reader import GENESIS, Commit, LogPosition, verify
 from mpschema import codec
+from mpstore.log import Stored
 
 from mpoperator.errors import Disproved, Finding
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """A commit as some copy of the log holds it. Nothing about it is believed yet."""
-
-    stream_seq: int
-    subject: str
-    hash: str
-    data: bytes
 
 
 class Chain:

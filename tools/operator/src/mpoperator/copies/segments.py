@@ -15,9 +15,10 @@ from typing import IO
 
 import msgspec
 from mpbus.reader import Commit, LogPosition
+from mpstore.log import Stored
 from mpstore.snapshots.signatures import raw_public_key
 
-from mpoperator.copies.chain import Chain, Stored
+from mpoperator.copies.chain import Chain
 from mpoperator.copies.checkpoints import Checkpoint, PublicKeys
 from mpoperator.copies.private import create, make_folder
 from mpoperator.errors import Disproved, Finding, NotConfigured, ToolRefused

@@ -11,11 +11,12 @@ from mpbus.reader import GENESIS, HASH_HEADER, Commit, LogPosition
 from mpbus.streams import reader_consumer
 from mpbus.tasks import end
 from mpschema import codec, subjects
+from mpstore.log import Stored
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.errors import NotFoundError
 
-from mpoperator.copies.chain import Chain, Stored
+from mpoperator.copies.chain import Chain
 from mpoperator.errors import Disproved, Finding, ServerGone, said
 
 _BATCH = 512

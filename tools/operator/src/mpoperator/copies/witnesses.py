@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import msgspec
 from mpbus.reader import HASH_HEADER, Commit, LogPosition
 from mpschema import subjects
+from mpstore.archive.postgres import PostgresArchive
 from mpstore.snapshots import SnapshotsUnavailable
 from mpstore.snapshots.objects import ObjectSnapshots
 from mpstore.snapshots.sealed import SnapshotHeader, open_snapshot
@@ -19,7 +20,6 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
 
-from mpoperator.copies.archive import CommitArchive
 from mpoperator.copies.stream import StreamState
 from mpoperator.errors import Disproved, Finding, NoArchive, ServerGone
 from mpoperator.site.connections import archive as open_archive
@@ -109,7 +109,7 @@ async def _archive(settings: OperatorSettings) -> Witness | None:
         return None
     try:
         async with open_archive(settings.known_dsn) as connection:
-            newest = await CommitArchive(connection).newest()
+            newest = await PostgresArchive(connection).newest()
             return Witness(_ARCHIVE, *newest) if newest else None
     except ServerGone:
         return None

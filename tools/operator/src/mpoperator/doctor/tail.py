@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mpbus.database import DRIVER_ERRORS
 from mpbus.errors import BusError, LogUnavailable, NoLog
 from mpbus.reader import HASH_HEADER, Commit
 from mpschema import subjects
 from mpschema.codec import MalformedCommit
+from mpstore.archive import ArchiveUnavailable
+from mpstore.archive.postgres import PostgresArchive
 from nats.js.errors import NotFoundError
 
-from mpoperator.copies.archive import CommitArchive
 from mpoperator.doctor.report import DoctorCheck, follows, ok, problem, unknown
 from mpoperator.errors import ServerGone
 from mpoperator.log.marks import Mark, read_mark
@@ -27,7 +27,6 @@ MENDING, LOG = "mending", "log"
 _PAGE = "context/operations/prove-the-log.md"
 _VERIFY = "`mpctl log verify --against archive`"
 _LOST = f"let no kernel lead, and put it back before all else: {_VERIFY}, then `Get a lost log back` in {_PAGE}"
-_HASH = "SELECT hash FROM mp.log_commits WHERE stream_seq = $1"
 
 
 @dataclass(frozen=True)
@@ -92,9 +91,9 @@ async def ends_seen(cluster: Cluster) -> list[Seen]:
     """How far the archive and the feed go. Asked before the log is: it may grow meanwhile."""
     found = []
     try:
-        if cluster.database is not None and (row := await CommitArchive(cluster.database).newest()):
+        if cluster.database is not None and (row := await PostgresArchive(cluster.database).newest()):
             found.append(Seen("the archive", row[1]))
-    except DRIVER_ERRORS:
+    except ArchiveUnavailable:
         pass  # Lines of the database say it.
     if feed := await cluster.stream(subjects.feed_stream(cluster.shard)):
         found.append(Seen("the feed", int(feed["state"]["last_seq"])))
@@ -111,8 +110,8 @@ async def beyond(cluster: Cluster, seen: Sequence[Seen], head: Commit | None) ->
 async def _archived(cluster: Cluster, _: Seen, head: Commit | None) -> bool:
     assert cluster.database is not None
     try:
-        return head is None or await cluster.database.fetchval(_HASH, head.stream_seq) == head.hash
-    except DRIVER_ERRORS:
+        return head is None or await PostgresArchive(cluster.database).hash_at(head.stream_seq) == head.hash
+    except ArchiveUnavailable:
         return False
 
 

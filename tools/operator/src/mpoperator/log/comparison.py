@@ -12,8 +12,9 @@ from collections.abc import Iterator
 
 from mpbus.reader import GENESIS, Commit, LogPosition
 from mpcli.progress import meter
+from mpstore.archive import Archive, Archived
+from mpstore.archive.postgres import PostgresArchive
 
-from mpoperator.copies.archive import Archived, CommitArchive
 from mpoperator.copies.chain import Chain
 from mpoperator.copies.stream import LogStream, follow
 from mpoperator.errors import Disproved, Finding
@@ -48,7 +49,7 @@ async def compare(
     An archive that is behind gets `wait_seconds` to reach the head of the stream as it is now.
     """
     async with bus(settings.nats()) as nc, open_archive(settings.dsn) as connection:
-        stream, archive = LogStream(nc, settings.shard), CommitArchive(connection)
+        stream, archive = LogStream(nc, settings.shard), PostgresArchive(connection)
         start = await stream.position_before(first) if first > 1 else GENESIS
         whole = last is None
         until = await stream.commit_of(last)
@@ -81,7 +82,7 @@ def _compared(shard: str, start: LogPosition, chain: Chain, seconds: float) -> L
     )
 
 
-async def _caught_up(archive: CommitArchive, until: int, wait_seconds: float) -> None:
+async def _caught_up(archive: Archive, until: int, wait_seconds: float) -> None:
     deadline = time.monotonic() + wait_seconds
     while time.monotonic() < deadline:
         reached, _ = await archive.head()
@@ -93,7 +94,7 @@ async def _caught_up(archive: CommitArchive, until: int, wait_seconds: float) ->
 class Side:
     """The archive's side of the comparison: follows the stream's, commit by commit."""
 
-    def __init__(self, archive: CommitArchive, subject: str, after: LogPosition, until: int) -> None:
+    def __init__(self, archive: Archive, subject: str, after: LogPosition, until: int) -> None:
         self._archive = archive
         self._chain = Chain("archive", subject, after)
         self._pages = archive.read(after.stream_seq, until)

@@ -9,9 +9,10 @@ from pathlib import Path
 from mpbus.reader import GENESIS, Commit, LogPosition
 from mpcli.progress import meter
 from mpschema import subjects
+from mpstore.archive import Archive
+from mpstore.archive.postgres import PostgresArchive
 from nats.aio.client import Client
 
-from mpoperator.copies.archive import CommitArchive
 from mpoperator.copies.chain import Chain
 from mpoperator.copies.checkpoints import Collector, PublicKeys
 from mpoperator.copies.segments import Manifest, Writer, read_commits, read_manifest
@@ -136,7 +137,7 @@ async def bring_in(settings: OperatorSettings, folder: Path, *, resume: bool, ne
 async def restore(settings: OperatorSettings, *, resume: bool, new_epoch: bool) -> Written:
     """Rebuild a lost log stream from the archive, whose chain is verified first."""
     async with open_archive(settings.dsn) as connection, restoring(settings) as (nc, held):
-        archive = CommitArchive(connection)
+        archive = PostgresArchive(connection)
         last, _ = await archive.head()
         if not last:
             raise ToolRefused("the archive is empty: there is nothing to restore")
@@ -194,6 +195,6 @@ async def batches(folder: Path, manifest: Manifest) -> AsyncIterator[list[Commit
         await asyncio.sleep(0)
 
 
-async def _archived(archive: CommitArchive, chain: Chain, last: int) -> AsyncGenerator[list[Commit], None]:
+async def _archived(archive: Archive, chain: Chain, last: int) -> AsyncGenerator[list[Commit], None]:
     async for page in archive.read(0, last):
         yield [chain.take(archived.stored) for archived in page]

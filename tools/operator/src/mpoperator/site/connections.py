@@ -13,6 +13,7 @@ from mpbus.errors import LogUnavailable, PermissionsViolation, Unusable
 from mpbus.options import NatsOptions
 from mpbus.values import redacted
 from mpbus.vitals import Vital
+from mpstore.archive import ArchiveUnavailable
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
@@ -99,7 +100,10 @@ async def archive(dsn: str) -> AsyncIterator[asyncpg.Connection]:
         connection = await _connected(dsn)
         try:
             await _check_sight(connection)
-            yield connection
+            try:
+                yield connection
+            except ArchiveUnavailable as error:
+                raise ServerGone(str(error)) from error
         finally:
             connection.terminate()
 
