@@ -9,12 +9,12 @@ import pytest
 import yaml
 from mpcore.access.policy import SYSTEM_COMMANDS
 from mpd.deployments import deployments
-from mpoperator.doctor.counting import JUDGES
-from mpprojector.adapters.migrations import CONNECTION_SHARES
+from mpoperator.doctor.counts import JUDGES
 from mpprojector.settings import MigrationSettings
 from mpschema.subjects import SYSTEM_PREFIX
 from mpservice.services import BY_NAME, DATABASE_ROLES, NAMES, SERVICES
 from mpservice.users import nats_users
+from mpstore.readmodels.migrations import CONNECTION_SHARES
 
 from tests.architecture.repository import ROOT
 from tests.deploy.rendered import CHART, pods, render, values

@@ -16,7 +16,7 @@ from mpd.keys import password_variable
 from mpd.stack import UNCOUNTED, Stack
 from mpgateway.settings import GatewaySettings
 from mpkernel.settings import KernelSettings
-from mpoperator.settings import OperatorSettings
+from mpoperator.site.settings import OperatorSettings
 from mpprojector.settings import MigrationSettings, ProjectorSettings
 from mpservice.services import DATABASE_ROLES, NAMES
 from mpservice.settings import BusSettings, OpsSettings, PostgresSettings, ProvisionSettings, RedisSettings
@@ -150,7 +150,7 @@ def test_a_value_that_does_not_fit_ends_the_start_with_a_sentence(program: str, 
 def test_no_service_reads_a_variable_that_the_page_does_not_have() -> None:
     root = Path(__file__).parents[2]
     read = set[str]()
-    for path in [*root.glob("services/*/src/**/*.py"), *root.glob("libs/*/src/**/*.py")]:
+    for path in [path for top in ("libs", "services", "tools") for path in root.glob(f"{top}/*/src/**/*.py")]:
         read |= set(re.findall(r"environ(?:ment)?(?:\.get\(|\[)\"(MP_[A-Z_]+)\"", path.read_text()))
     assert "MP_HOME" in read
     page = PAGE.read_text()

@@ -16,10 +16,10 @@ from mpd.stack import Stack
 from mpschema import subjects
 from mpservice.rights import RESTORE
 
-from services.operator.tests.transcripts import agree, run, steps
 from tests.support.administration import operator_environment
 from tests.support.users import KERNEL
 from tests.support.waiting import eventually
+from tools.operator.tests.transcripts import agree, run, steps
 
 PAGE = Path(__file__).parents[2] / "context" / "operations" / "foreign-message.md"
 FOREIGN = b"nobody of ours was me"

@@ -16,6 +16,11 @@ from mpschema import subjects
 from mpservice.lifecycle import UNREADABLE, Lifecycle
 from mpservice.program import run_service
 from mpservice.settings import read_settings
+from mpstore.leases.jetstream import JetStreamLease
+from mpstore.leases.redis import RedisLease
+from mpstore.log.jetstream import JetStreamLogWriter
+from mpstore.snapshots.objects import ObjectSnapshots
+from mpstore.snapshots.reducers import reducer_digest
 from nats.aio.client import Client
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -24,10 +29,6 @@ from mpkernel.adapters.clock import SystemClock
 from mpkernel.adapters.core_replies import CoreReplies
 from mpkernel.adapters.jetstream_clock import JetStreamClock
 from mpkernel.adapters.jetstream_intake import JetStreamIntake
-from mpkernel.adapters.jetstream_lease import JetStreamLease
-from mpkernel.adapters.jetstream_log import JetStreamLogWriter
-from mpkernel.adapters.object_snapshots import ObjectSnapshots
-from mpkernel.adapters.redis_lease import RedisLease
 from mpkernel.adapters.surroundings import Surroundings
 from mpkernel.answers import Answers
 from mpkernel.leadership import Kernel, Memory
@@ -35,7 +36,6 @@ from mpkernel.leases import KeptLease, PairedLease
 from mpkernel.loop import Candidacy, Leader
 from mpkernel.metrics import KernelMetrics
 from mpkernel.ports import Clock, CommandsRenumbered
-from mpkernel.reducers import reducer_digest
 from mpkernel.sealing import Sealing
 from mpkernel.settings import KernelSettings
 from mpkernel.signing import CheckpointSigner, read_signing_key

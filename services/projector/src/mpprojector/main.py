@@ -10,10 +10,10 @@ from mpservice.lifecycle import Lifecycle
 from mpservice.oneshot import run_once
 from mpservice.program import run_service
 from mpservice.settings import read_settings
+from mpstore.readmodels.ledger import PostgresLedger
+from mpstore.readmodels.migrations import SchemaMismatch, migrate
 from mpviews import VIEWS
 
-from mpprojector.adapters.migrations import SchemaMismatch, migrate
-from mpprojector.adapters.postgres_ledger import PostgresLedger
 from mpprojector.projector import Projector, ProjectorTiming
 from mpprojector.settings import MigrationSettings, ProjectorSettings
 from mpprojector.spec import SERVICE
