@@ -21,7 +21,7 @@ def cluster(folder: Path | None) -> Cluster:
 
 def advice(found: Cluster) -> list[str]:
     """All that may be said of a process, a service, the tables and a statement."""
-    said = [found.start("postgres"), found.serve("kernel-1", "mpkernel"), found.serve("relay-1", "mprelay")]
+    said = [found.start("postgres"), found.serve("kernel"), found.serve("relay")]
     return [*said, found.migrate, found.sql("ALTER ROLE mp_gateway LOGIN")]
 
 

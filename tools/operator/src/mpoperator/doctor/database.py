@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 
 import asyncpg
 from mpservice.database import is_direct
-from mpstore.readmodels.migrations import GATEWAY, PROJECTOR, WEBHOOKS, SchemaMismatch, migrations, require_current
+from mpservice.services import DATABASE_ROLES
+from mpstore.readmodels.migrations import GATEWAY, PROJECTOR, SchemaMismatch, migrations, require_current
 
 from mpoperator.doctor.report import DoctorCheck, ok, problem, unknown
 from mpoperator.site.cluster import Cluster
@@ -86,9 +87,9 @@ async def _schema(cluster: Cluster, database: asyncpg.Connection) -> DoctorCheck
 
 
 async def _roles(cluster: Cluster, database: asyncpg.Connection) -> list[DoctorCheck]:
-    rows = {row["rolname"]: row for row in await database.fetch(_ROLES, [PROJECTOR, GATEWAY, WEBHOOKS])}
+    rows = {row["rolname"]: row for row in await database.fetch(_ROLES, list(DATABASE_ROLES))}
     checks = []
-    for role in (PROJECTOR, GATEWAY, WEBHOOKS):
+    for role in DATABASE_ROLES:
         name, row = f"role {role}", rows.get(role)
         if row is None:
             checks.append(problem(name, "does not exist", cluster.migrate))

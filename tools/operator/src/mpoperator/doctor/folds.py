@@ -42,7 +42,7 @@ async def projection_checks(cluster: Cluster) -> list[DoctorCheck]:
     found = {row["name"] for row in serving}
     checks = [await _one(cluster, row, end, _being_filled(rows, row["name"])) for row in serving]
     checks += [_build(row) for row in rows if row["phase"] in _MOVING]
-    mend = cluster.serve("projector-1", "mpprojector")
+    mend = cluster.serve("projector")
     missing = [problem(f"projection {name}", "was never begun", mend) for name in sorted(set(VIEWS) - found)]
     return checks + missing
 
@@ -79,7 +79,7 @@ async def _one(cluster: Cluster, row: asyncpg.Record, end: int | None, filled: s
     if not row["owned"]:
         behind = "" if end is None else f", {max(0, end - at):,} behind"
         detail = f"unowned: no projector folds it, it stands at event {at:,}{behind}"
-        return follows(problem(name, detail, cluster.serve("projector-1", "mpprojector")), _projector(cluster))
+        return follows(problem(name, detail, cluster.serve("projector")), _projector(cluster))
     view = VIEWS.get(row["name"])
     if view is not None and view.version != row["version"]:
         detail = f"version {row['version']} serves, this build has {view.version}"

@@ -43,7 +43,7 @@ async def leader_checks(cluster: Cluster) -> list[DoctorCheck]:
         return [*checks, unknown("log", f"its newest commit cannot be read: {error}", because="log chain")]
     lost = judge_tail(head.position.seq if head else 0, await beyond(cluster, seen, head))
     if head is None:
-        start = cluster.serve("kernel-1", "mpkernel")
+        start = cluster.serve("kernel")
         empty = warning("log", "is empty: no kernel has ever led here", start)
         return [*checks, lost or follows(empty, MENDING)]
     whole = ok("log", f"event {head.position.seq:,}, commit {head.stream_seq:,}, epoch {head.header.epoch}")
@@ -62,7 +62,7 @@ def _judge(cluster: Cluster, right: Holder, turn: Holder | None) -> list[DoctorC
         return [problem("leader", detail, cluster.start("nats"))]
     if not right.holder:
         detail = "no kernel holds the lease: commands wait and are not decided"
-        return [problem("leader", detail, cluster.serve("kernel-1", "mpkernel"))]
+        return [problem("leader", detail, cluster.serve("kernel"))]
     checks = [judge_holder(right.holder)]
     if turn is not None and turn.holder not in (None, right.holder):
         detail = f"{turn.holder} holds the key in Redis: a change of the leader is slower meanwhile"

@@ -122,7 +122,7 @@ async def feed_checks(cluster: Cluster) -> list[DoctorCheck]:
         return [unknown("feed", "there is no feed to look at", because=_why_not(cluster, name))]
     head = await newest(cluster)
     last, end = info["state"]["last_seq"], head.position.seq if head else 0
-    mend = cluster.serve("relay-1", "mprelay")
+    mend = cluster.serve("relay")
     if last > end:
         detail = f"goes on to event {last:,}, the log ends with {end:,}: it is of another log, or the log lost its end"
         return [follows(problem("feed", detail, only_then(cluster.module("mprelay --rebuild"))), LOG)]

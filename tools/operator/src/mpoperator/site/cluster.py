@@ -27,6 +27,7 @@ from mpclient.bounds import bounded_async
 from mpclient.errors import UnexpectedAnswer
 from mpservice.database import DRIVER_ERRORS, Connector
 from mpservice.rights import OPERATOR, PROVISION
+from mpservice.services import BY_NAME
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from redis.asyncio.retry import Retry
@@ -122,10 +123,11 @@ class Cluster:
             return f"mpd starts it again by itself: `mpd logs {name} --data {folder}` says why it ended"
         return f"mpd start --detach --data {folder}"
 
-    def serve(self, name: str, words: str) -> str:
-        """How a service of this name comes to run: by mpd, where its data is, else by its module."""
+    def serve(self, kind: str) -> str:
+        """The command that starts a service's first process: by mpd, where its data is, else by its module."""
+        name = f"{kind}-1"
         if not self.settings.data_dir:
-            return self.module(words)
+            return self.module(BY_NAME[kind].package)
         return self.start(name) if name in self.settings.services else self._restart
 
     @property
