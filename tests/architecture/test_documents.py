@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from mpd.cli import main as mpd
+from mpservice.services import NAMES
 
 from tests.architecture.repository import ROOT, text_of, tracked_files
 
@@ -17,7 +18,7 @@ MPD = re.compile(r"^\s*(?:\$ )?(?:\.venv/bin/)?mpd ([a-z]+)", re.MULTILINE)
 
 NAMED = re.compile(r"`([a-z]+\.(?!py|pub|seed|acl|conf|json|yaml)[a-z_]+)`")
 """A type or an event of the log, as `leader.stepped_down`."""
-METRIC = re.compile(r"\bmp_(?:kernel|gateway|projector|relay|webhooks|dependency)_[a-z_]+")
+METRIC = re.compile(rf"\bmp_(?:{'|'.join(NAMES)}|dependency)_[a-z_]+")
 
 DOCUMENTS = [path for path in tracked_files() if path.suffix == ".md"]
 

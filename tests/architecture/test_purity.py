@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 import pytest
+from mpservice.services import NAMES
 
 from tests.architecture.repository import ROOT, python_files, text_of
 
@@ -49,8 +50,8 @@ def test_pure_code_does_not_wait_and_asks_no_clock(room: str) -> None:
 
 
 def test_what_runs_on_a_read_only_file_system_writes_no_file() -> None:
-    rooms = [f"services/{name}/src" for name in ("kernel", "relay", "gateway", "projector", "webhooks")]
-    rooms += [f"libs/{name}/src" for name in ("mpbus", "mpcore", "mpschema", "mpviews")]
+    rooms = [f"services/{name}/src" for name in NAMES]
+    rooms += [f"libs/{name}/src" for name in ("mpbus", "mpcore", "mpschema", "mpservice", "mpviews")]
     found = [
         f"{path}:{node.lineno}"
         for path in python_files(*rooms)
@@ -74,7 +75,7 @@ def _writes(call: ast.Call) -> bool:
 
 
 def test_every_package_has_types_for_its_users() -> None:
-    packages = [*ROOT.glob("libs/*/src/*/__init__.py"), *ROOT.glob("services/*/src/*/__init__.py")]
+    packages = [path for top in ("libs", "services", "tools") for path in ROOT.glob(f"{top}/*/src/*/__init__.py")]
     assert len(packages) >= 7
     assert [str(path) for path in packages if not path.with_name("py.typed").exists()] == []
 

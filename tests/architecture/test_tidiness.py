@@ -16,7 +16,7 @@ FILE_LINES_MAX = 400
 TOP_LEVEL = {
     ".ci", ".dockerignore", ".editorconfig", ".gitignore", ".pre-commit-config.yaml", "CHANGELOG.md", "CONTRIBUTING.md",
     "Dockerfile", "LICENSE", "Makefile", "README.md", "SECURITY.md", "bench", "conftest.py", "context", "deploy",
-    "libs", "pyproject.toml", "services", "tests", "uv.lock",
+    "libs", "pyproject.toml", "services", "tests", "tools", "uv.lock",
 }  # fmt: skip
 
 LEFTOVER = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X|HA" + r"CK)\b")
@@ -44,7 +44,7 @@ def test_files_are_small_rooms() -> None:
 def test_modules_say_what_they_are_for() -> None:
     silent = [
         str(path)
-        for path in python_files("libs", "services", "bench", "tests")
+        for path in python_files("libs", "services", "tools", "bench", "tests")
         if text_of(path).strip() and not text_of(path).lstrip("#! \n").startswith(('"""', 'r"""'))
     ]
     assert silent == []

@@ -12,7 +12,7 @@ from random import Random
 from mpclient.client import AsyncClient
 from mpd.stack import Settings, Stack
 from mpd.supervisor import WATCH_SECONDS, Supervisor
-from mpprojector.adapters.dump import dump_tables
+from mpstore.readmodels.dump import dump_tables
 from mpviews.rows import fresh_fold
 
 from tests.chaos.disks import Disk

@@ -9,7 +9,6 @@ import httpx
 from httpx_sse import EventSource
 from mpbus.connect import connect
 from mpbus.errors import BusError
-from mpbus.identities import WEBHOOKS
 from mpbus.producer import REPLY_HEADER
 from mpschema import codec, packs, subjects
 from mpschema.envelope import CommandEnvelope, Outcome
@@ -21,6 +20,7 @@ from mpschema.task import CreateTask
 from tests.chaos.arena import PATIENCE_SECONDS, Arena, Faults
 from tests.support.load import command, insist
 from tests.support.shifted_kernel import DEADLY
+from tests.support.users import WEBHOOKS
 from tests.support.waiting import eventually
 
 PAYLOAD_BYTES_MAX = 512 * 1024

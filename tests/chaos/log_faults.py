@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 from mpbus.connect import connect
-from mpbus.identities import KERNEL
 from mpbus.ingest import log_ingest
 from mpd.services import concerns_of
 from mpschema.system import LogRestored
 
 from tests.chaos.arena import PATIENCE_SECONDS, Arena, Faults
 from tests.support.administration import operator_environment
+from tests.support.users import KERNEL
 from tests.support.waiting import eventually
 
 _MPCTL = Path(sys.executable).with_name("mpctl")

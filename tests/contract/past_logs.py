@@ -22,17 +22,17 @@ from mpcore.engine.snapshot import state_root
 from mpcore.engine.timers import due
 from mpcore.engine.turn import Turn
 from mpcore.state.facts import Fact
-from mpkernel.reducers import reducer_digest
 from mpoperator.backup import manifest
-from mpoperator.backup.folding import fold_segment
+from mpoperator.backup.fold import fold_segment
 from mpoperator.backup.manifest import LOG, Backup
-from mpoperator.checkpoints import PublicKeys
-from mpoperator.segments import Writer, read_commits, read_manifest
+from mpoperator.copies.checkpoints import PublicKeys
+from mpoperator.copies.segments import Writer, read_commits, read_manifest
 from mpschema import codec, levels, subjects
 from mpschema.base import Event
 from mpschema.envelope import CommandEnvelope
 from mpschema.system import FeatureLevelRaised, LeaderElected, LineSurvived, LineTried, LogCheckpointed, LogRestored
 from mpschema.webhook import WORKER
+from mpstore.snapshots.reducers import reducer_digest
 from mpviews import VIEWS
 from mpviews.rows import fresh_fold
 

@@ -1,18 +1,11 @@
 """What each user of NATS is for, by hand and never made from the table; and what is tried of it on a server."""
 
-from mpbus.identities import (
-    GATEWAY,
-    KERNEL,
-    OPERATOR,
-    PROJECTOR,
-    PROVISION,
-    RELAY,
-    RESTORE,
-    WEBHOOKS,
-    nats_users,
-)
 from mpbus.streams import LEASE_STREAM, SNAPSHOT_STREAM
 from mpschema import subjects
+from mpservice.rights import OPERATOR, PROVISION, RESTORE
+from mpservice.users import nats_users
+
+from tests.support.users import GATEWAY, KERNEL, PROJECTOR, RELAY, WEBHOOKS
 
 USERS = {user.name: user for user in nats_users()}
 LOG, COMMANDS, FEED = subjects.log_stream("0"), subjects.command_stream("0"), subjects.feed_stream("0")

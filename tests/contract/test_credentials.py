@@ -13,23 +13,13 @@ from mpbus.accounts import ABOUT_US
 from mpbus.connect import BusClient, connect
 from mpbus.errors import PermissionsViolation
 from mpbus.feed_users import feed_entry
-from mpbus.identities import (
-    GATEWAY,
-    KERNEL,
-    OPERATOR,
-    PROJECTOR,
-    PROVISION,
-    RELAY,
-    RESTORE,
-    WEBHOOKS,
-    NatsUser,
-    nats_users,
-)
 from mpbus.streams import SNAPSHOT_STREAM
-from mpd.credentials import REDIS_RULES, Credentials
+from mpd.credentials import Credentials
 from mpd.servers import NatsServer, ValkeyServer
 from mpd.tables import PAGE, written
 from mpschema import subjects
+from mpservice.rights import OPERATOR, PROVISION, RESTORE
+from mpservice.users import NatsUser, nats_users, redis_rules
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError, ResponseError
 
@@ -47,6 +37,7 @@ from tests.contract.rights import (
     SUBSCRIBED,
     USERS,
 )
+from tests.support.users import GATEWAY, KERNEL, PROJECTOR, RELAY, WEBHOOKS
 
 
 @dataclass
@@ -260,7 +251,7 @@ async def allowed(redis: Redis, *words: str | int) -> bool:
     return True
 
 
-@pytest.mark.parametrize("user", REDIS_RULES)
+@pytest.mark.parametrize("user", redis_rules())
 async def test_each_user_of_redis_has_its_keys_and_no_others(
     valkey: tuple[ValkeyServer, Credentials], user: str
 ) -> None:

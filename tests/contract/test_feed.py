@@ -14,7 +14,6 @@ from mpbus.accounts import STREAMS_ACCOUNT, Entry, server_accounts
 from mpbus.connect import connect
 from mpbus.feed_users import FeedUser
 from mpbus.reader import HASH_HEADER, LogReader
-from mpbus.settings import ProvisionSettings
 from mpbus.streams import feed_stream, provision
 from mpd.ports import free_port
 from mpd.servers import NatsServer
@@ -23,10 +22,12 @@ from mprelay.adapters.jetstream_feed import JetStreamFeed
 from mprelay.main import drop_feed
 from mprelay.ports import FeedConflict, FeedMessage
 from mprelay.relay import BATCH_MAX, FeedDiverged, Relay
+from mprelay.spec import SERVICE as RELAY
 from mpschema import subjects
 from mpschema.envelope import EventRecord
 from mpschema.registry import record_of
 from mpschema.task import TaskReady
+from mpservice.settings import ProvisionSettings
 from nats.aio.client import Client
 from nats.js import api
 from nats.js.errors import APIError
@@ -216,7 +217,7 @@ async def test_a_relay_halts_alive_before_a_feed_of_another_log_and_goes_on_once
     subject = subjects.feed_subject(SHARD, "acme", "task", "t1")
     await JetStreamFeed(nc, SHARD).append([FeedMessage(1, subject, "forged:0", "0:1:1", "x", "f" * 64, b"{}")])
     environment = {"MP_NATS_URL": own_nats.url, "MP_SHARD": SHARD, "MP_OPS_PORT": str(free_port())}
-    relay = ServiceProcess("relay", "relay-1", int(environment["MP_OPS_PORT"]), tmp_path / "relay.log", environment)
+    relay = ServiceProcess(RELAY, "relay-1", int(environment["MP_OPS_PORT"]), tmp_path / "relay.log", environment)
     relay.spawn()
     try:
         async with httpx.AsyncClient(base_url=relay.ops_url, timeout=5) as http:

@@ -12,11 +12,11 @@ from mpbus.vitals import Vital
 from mpcore.engine.shard import Shard
 from mpd.servers import NatsServer
 from mpkernel.adapters import surroundings
-from mpkernel.adapters.memory import MemoryLog
-from mpkernel.adapters.object_snapshots import ObjectSnapshots
 from mpkernel.adapters.surroundings import Surroundings
 from mprelay.relay import Relay
 from mpschema import subjects
+from mpstore.log.memory import MemoryLog
+from mpstore.snapshots.objects import ObjectSnapshots
 from prometheus_client import REGISTRY
 
 from services.relay.tests.test_relay import HangingFeed, elect

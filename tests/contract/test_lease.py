@@ -13,13 +13,13 @@ import structlog
 from mpbus.connect import connect
 from mpbus.streams import LEASE_STREAM, provision
 from mpd.servers import NatsServer
-from mpkernel.adapters.jetstream_lease import JetStreamLease
-from mpkernel.adapters.memory import MemoryLease, MemoryLeases
-from mpkernel.adapters.redis_lease import RedisLease
 from mpkernel.leases import KeptLease, PairedLease
 from mpkernel.metrics import KernelMetrics
-from mpkernel.ports import LeadershipLease, LeaseUnavailable
 from mpschema import subjects
+from mpstore.leases import LeadershipLease, LeaseUnavailable
+from mpstore.leases.jetstream import JetStreamLease
+from mpstore.leases.memory import MemoryLease, MemoryLeases
+from mpstore.leases.redis import RedisLease
 from nats.aio.client import Client
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff

@@ -9,13 +9,13 @@ from mpbus.errors import ForeignMessage
 from mpbus.reader import GENESIS, Log, LogPosition, LogReader
 from mpbus.streams import provision
 from mpd.servers import NatsCluster, NatsServer
-from mpkernel.adapters.jetstream_log import JetStreamLogWriter
-from mpkernel.adapters.memory import MemoryLog
-from mpkernel.ports import CommitTooLarge, Deposed, LogWriter, Unknown
 from mpschema import codec, subjects
 from mpschema.envelope import CommitHeader
 from mpschema.registry import record_of
 from mpschema.system import TimerFired
+from mpstore.log import CommitTooLarge, Deposed, LogWriter, Unknown
+from mpstore.log.jetstream import JetStreamLogWriter
+from mpstore.log.memory import MemoryLog
 
 Pair = tuple[LogWriter, Log]
 SHARD = "0"

@@ -13,7 +13,7 @@ from mpcore.engine.snapshot import Frozen, state_root, thaw
 from mpcore.engine.turn import Turn
 from mpcore.engine.undo import Undo
 from mpcore.state.facts import Fact
-from mpoperator.backup.verifying import verify
+from mpoperator.backup.verification import verify
 from mpschema.registry import EVENTS
 from mpschema.system import LeaderElected
 

@@ -10,17 +10,18 @@ from typing import Any
 import pytest
 from mpbus.connect import connect
 from mpbus.errors import Unusable
-from mpbus.identities import KERNEL, PROJECTOR, PROVISION
 from mpbus.reader import LogReader
 from mpbus.streams import READER_SECONDS, end_readers, provision
 from mpd.credentials import Credentials
 from mpd.servers import NatsServer
 from mpschema import subjects
+from mpservice.rights import PROVISION
 from nats.aio.client import Client
 from nats.js import api
 
 from tests.support import eventually
 from tests.support.chain import Chain
+from tests.support.users import KERNEL, PROJECTOR
 
 DAY_SECONDS = 86_400
 NANO = 1_000_000_000
@@ -77,7 +78,7 @@ async def test_a_log_of_an_earlier_release_gets_the_bound_once_its_readers_are_e
     await js.update_stream((await js.stream_info(log)).config.evolve(consumer_limits=api.StreamConsumerLimits()))
     await js.add_consumer(log, ack_policy="none", inactive_threshold=DAY_SECONDS)
     with pytest.raises(
-        Unusable, match=r"violates consumers: .*; end them with `python -m mpbus provision --end-readers`"
+        Unusable, match=r"violates consumers: .*; end them with `python -m mpservice provision --end-readers`"
     ):
         await provision(nc, shard)
     assert await end_readers(nc, shard) == 1

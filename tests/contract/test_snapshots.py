@@ -8,7 +8,7 @@ import pytest
 from mpbus.connect import connect
 from mpbus.streams import provision
 from mpd.servers import NatsServer
-from mpkernel.adapters.object_snapshots import ObjectSnapshots
+from mpstore.snapshots.objects import ObjectSnapshots
 from nats.aio.client import Client
 
 from tests.support.waiting import eventually

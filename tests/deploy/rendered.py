@@ -27,9 +27,9 @@ def values(path: Path) -> Json:
     return dict(yaml.safe_load(path.read_text()))
 
 
-def render(chart_values: Json) -> list[Json]:
+def render(chart_values: Json, chart: Path = CHART) -> list[Json]:
     """Every object of the chart under these values. Raises HelmError where the chart refuses them."""
-    files = helm_python.Chart.load(CHART).render(chart_values, name="mp", namespace="agents", revision=2)
+    files = helm_python.Chart.load(chart).render(chart_values, name="mp", namespace="agents", revision=2)
     texts = [text for name, text in files.items() if name.endswith(".yaml")]
     return [document for text in texts for document in yaml.safe_load_all(text) if document]
 

@@ -9,9 +9,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from mpbus.identities import nats_users
 from mpd.containers import write_installation
 from mpd.servers import wheels
+from mpservice.services import DATABASE_ROLES, NAMES, SERVICES
+from mpservice.users import nats_users
 
 from tests.architecture.repository import ROOT
 from tests.deploy.rendered import COMPOSE, compose, compose_services
@@ -34,17 +35,8 @@ def test_it_refuses_to_run_without_secrets_and_says_how_to_make_them() -> None:
 
 def test_the_keys_of_mpd_are_all_it_needs() -> None:
     services = compose_services("compose.yaml", **fresh_keys())
-    assert set(services) == {
-        "nats",
-        "postgres",
-        "valkey",
-        "provision",
-        "migrate",
-        "kernel",
-        "projector",
-        "webhooks",
-        "gateway",
-    }
+    started = {service.name for service in SERVICES if not service.compose_profile}
+    assert set(services) == {"nats", "postgres", "valkey", "provision", "migrate"} | started
     assert services["kernel"]["deploy"]["replicas"] == 2
 
 
@@ -54,7 +46,7 @@ def test_no_password_stands_in_the_environment_of_a_container() -> None:
         lines = write_installation(Path(folder)).read_text().splitlines()
         secrets = {path.read_text().strip() for path in Path(folder).glob("postgres_*")}
     services = compose_services("compose.yaml", **dict(line.split("=", 1) for line in lines), COMPOSE_PROFILES="feed")
-    assert len(secrets) == 4
+    assert len(secrets) == len(DATABASE_ROLES) + 1
     assert [name for name, service in services.items() if any(each in str(service) for each in secrets)] == []
     for name, service in services.items():
         named = {Path(value).name for key, value in (service.get("environment") or {}).items() if "PASSWORD" in key}
@@ -62,10 +54,10 @@ def test_no_password_stands_in_the_environment_of_a_container() -> None:
 
 
 def test_every_lasting_service_has_a_healthcheck_and_our_own_are_locked_down() -> None:
-    services = compose_services("compose.yaml", **fresh_keys())
+    services = compose_services("compose.yaml", **fresh_keys(), COMPOSE_PROFILES="feed")
     for name in services.keys() - {"provision", "migrate"}:
         assert "healthcheck" in services[name], name
-    for name in ("provision", "migrate", "kernel", "projector", "webhooks", "gateway"):
+    for name in ("provision", "migrate", *NAMES):
         assert services[name]["read_only"], name
         assert services[name]["cap_drop"] == ["ALL"], name
         assert services[name]["tmpfs"] == "/tmp" or services[name]["tmpfs"] == ["/tmp"], name
@@ -110,4 +102,4 @@ def test_each_service_is_handed_its_own_credential(tmp_path: Path) -> None:
     for name, service in services.items():
         seeds = {each["source"] for each in service.get("secrets", []) if each["source"].startswith("nats_")}
         assert seeds == ({f"nats_{name}"} if "MP_NATS_NKEY_SEED_FILE" in service.get("environment", {}) else set())
-    assert sum("MP_NATS_NKEY_SEED_FILE" in each.get("environment", {}) for each in services.values()) == 6
+    assert sum("MP_NATS_NKEY_SEED_FILE" in each.get("environment", {}) for each in services.values()) == len(NAMES) + 1

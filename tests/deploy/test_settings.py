@@ -7,16 +7,19 @@ import os
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from typing import cast
 
 import pytest
-from mpbus.settings import BusSettings, OpsSettings, ProvisionSettings, RedisSettings
-from mpd.stack import Stack
+from mpd.keys import password_variable
+from mpd.stack import UNCOUNTED, Stack
 from mpgateway.settings import GatewaySettings
 from mpkernel.settings import KernelSettings
-from mpoperator.settings import OperatorSettings
+from mpoperator.site.settings import OperatorSettings
 from mpprojector.settings import MigrationSettings, ProjectorSettings
-from mprelay.settings import RelaySettings
+from mpservice.services import DATABASE_ROLES, NAMES
+from mpservice.settings import BusSettings, OpsSettings, PostgresSettings, ProvisionSettings, RedisSettings
 from mpwebhooks.settings import WebhooksSettings
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
@@ -24,20 +27,24 @@ from pydantic_settings import BaseSettings
 from tests.deploy.rendered import VALUES_FILES, compose_services, environment, pods, render, values
 from tests.deploy.test_compose import fresh_keys
 
+
+def _settings_of(name: str) -> type[BaseSettings]:
+    """The settings of a service: `WebhooksSettings` in `mpwebhooks.settings`."""
+    found = getattr(import_module(f"mp{name}.settings"), f"{name.capitalize()}Settings")
+    assert issubclass(found, BaseSettings)
+    return cast(type[BaseSettings], found)
+
+
 # Migration and provision start from the environment that all tasks share.
 READERS: dict[str, tuple[type[BaseSettings], ...]] = {
-    "kernel": (KernelSettings,),
-    "relay": (RelaySettings,),
-    "projector": (ProjectorSettings,),
-    "gateway": (GatewaySettings,),
-    "webhooks": (WebhooksSettings,),
+    **{name: (_settings_of(name),) for name in NAMES},
     "provision": (ProvisionSettings, BusSettings),
     "migrate": (MigrationSettings, BusSettings),
 }
 # Shared by all for simplicity, though some have no use for it.
 COMMON = {"MP_REDIS_URL"}
 # Passwords are quoted by the connection string that follows them.
-QUOTED = {"MP_OWNER_PASSWORD", "MP_PROJECTOR_PASSWORD", "MP_GATEWAY_PASSWORD", "MP_WEBHOOKS_PASSWORD"}
+QUOTED = {password_variable(role) for role in ("mp_owner", *DATABASE_ROLES)}
 
 
 def _unread(service: str, variables: set[str]) -> set[str]:
@@ -59,15 +66,19 @@ def test_compose_sets_what_services_read() -> None:
 
 
 def test_mpd_sets_what_services_read(tmp_path: Path) -> None:
-    for service in Stack(tmp_path, relays=1, webhooks=1).services:
+    stack = Stack(tmp_path, relays=1, webhooks=1, others=dict.fromkeys(UNCOUNTED, 1))
+    assert [service.kind for service in stack.services] == list(NAMES)
+    for service in stack.services:
         assert _unread(service.kind, set(service.environment)) == set(), service.name
 
 
+SHARED = (OpsSettings, RedisSettings, PostgresSettings)
 PAGE = Path(__file__).parents[2] / "context" / "operations" / "settings.md"
 SECTIONS: dict[str, type[BaseSettings]] = {
     "Every service": OpsSettings,
     "Who makes streams": ProvisionSettings,
     "Redis": RedisSettings,
+    "PostgreSQL": PostgresSettings,
     "Kernel": KernelSettings,
     "Projector": ProjectorSettings,
     "Gateway": GatewaySettings,
@@ -80,7 +91,7 @@ SECTIONS: dict[str, type[BaseSettings]] = {
 def rows(section: str) -> list[str]:
     """What the table of a section says: the settings of its service that it does not share."""
     model = SECTIONS[section]
-    shared = {row for base in (OpsSettings, RedisSettings) if base is not model for row in map(_row, *_fields(base))}
+    shared = {row for base in SHARED if base is not model for row in map(_row, *_fields(base))}
     return [row for row in map(_row, *_fields(model)) if row not in shared]
 
 
@@ -110,7 +121,10 @@ STARTS: dict[str, tuple[dict[str, str], str]] = {
     "mpkernel": ({"MP_LOG_LEVEL": "verbose"}, "MP_LOG_LEVEL: Input should be 'debug', 'info', 'warning' or 'error'"),
     "mprelay": ({"MP_LOG_FORMAT": "xml"}, "MP_LOG_FORMAT: Input should be 'json' or 'console'"),
     "mprelay --rebuild": ({"MP_REPLICAS": "6"}, "MP_REPLICAS: Input should be less than or equal to 5"),
-    "mpbus provision": ({"MP_NATS_USER": "me"}, "MP_NATS_USER needs MP_NATS_PASSWORD_FILE, the file with its password"),
+    "mpservice provision": (
+        {"MP_NATS_USER": "me"},
+        "MP_NATS_USER needs MP_NATS_PASSWORD_FILE, the file with its password",
+    ),
     "mpprojector": ({}, "MP_POSTGRES_DSN: Field required"),
     "mpprojector migrate": (
         {"MP_POSTGRES_OWNER_DSN": "host=h password=hush"},
@@ -136,7 +150,7 @@ def test_a_value_that_does_not_fit_ends_the_start_with_a_sentence(program: str, 
 def test_no_service_reads_a_variable_that_the_page_does_not_have() -> None:
     root = Path(__file__).parents[2]
     read = set[str]()
-    for path in [*root.glob("services/*/src/**/*.py"), *root.glob("libs/*/src/**/*.py")]:
+    for path in [path for top in ("libs", "services", "tools") for path in root.glob(f"{top}/*/src/**/*.py")]:
         read |= set(re.findall(r"environ(?:ment)?(?:\.get\(|\[)\"(MP_[A-Z_]+)\"", path.read_text()))
     assert "MP_HOME" in read
     page = PAGE.read_text()

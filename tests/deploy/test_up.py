@@ -11,13 +11,14 @@ import pytest
 from click.testing import CliRunner
 from mpd.cli import main
 from mpd.containers import IMAGE_USER
+from mpservice.services import NAMES
 
 from tests.architecture.repository import ROOT
 from tests.deploy.engine import Container, Engine, engine
 from tests.deploy.rendered import COMPOSE
 
 TASKS = frozenset({"provision", "migrate"})
-OURS = {"kernel", "relay", "projector", "gateway", "webhooks"} | TASKS
+OURS = {*NAMES, *TASKS}
 UP_SECONDS_MAX = 120
 
 

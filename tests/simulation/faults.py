@@ -5,15 +5,14 @@ from collections.abc import AsyncIterator, Callable
 
 from mpbus.errors import ConsumerLost
 from mpbus.reader import GENESIS, Commit, LogPosition
-from mpkernel.adapters.memory import MemoryCommands, MemoryIntake, MemoryLease, MemoryLog, MemorySnapshots
-from mpkernel.ports import (
-    CommandMessage,
-    IntakeUnavailable,
-    LeaseUnavailable,
-    ServerClockUnavailable,
-    SnapshotsUnavailable,
-    Unknown,
-)
+from mpkernel.adapters.memory import MemoryCommands, MemoryIntake
+from mpkernel.ports import CommandMessage, IntakeUnavailable, ServerClockUnavailable
+from mpstore.leases import LeaseUnavailable
+from mpstore.leases.memory import MemoryLease
+from mpstore.log import Unknown
+from mpstore.log.memory import MemoryLog
+from mpstore.snapshots import SnapshotsUnavailable
+from mpstore.snapshots.memory import MemorySnapshots
 
 from tests.simulation.node import Node
 

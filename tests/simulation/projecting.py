@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from mpbus.reader import GENESIS, Commit
-from mpprojector.adapters.memory import MemoryLedger, MemoryStore
-from mpprojector.ports import ProjectionLease, ProjectionStatus, ProjectionsUnavailable, ReadModel
+from mpstore.readmodels import ProjectionLease, ProjectionStatus, ProjectionsUnavailable, ReadModel
+from mpstore.readmodels.memory import MemoryLedger, MemoryStore
 from mpviews import VIEWS
 from mpviews.changes import View
 from mpviews.fold import Batch, fold

@@ -3,10 +3,10 @@
 from mpbus.reader import Commit
 from mpcore.engine.shard import Shard
 from mpcore.engine.snapshot import state_root
-from mpkernel.sealing import open_snapshot
 from mpschema.levels import PACKS_LEVEL, SPLIT_LEVEL
 from mpschema.rejections import Code
 from mpschema.system import CommandRejected, FeatureLevelRaised, LogCheckpointed
+from mpstore.snapshots.sealed import open_snapshot
 from mpviews import VIEWS
 from mpviews.access import AccessSlice, concerning, open_part
 from mpviews.rows import Dump, fresh_fold, in_order

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 import structlog
 from mpbus.errors import ForeignMessage
-from mpkernel.adapters.memory import MemoryLog
 from mpschema.system import FeatureLevelRaised, LeaderElected
+from mpstore.log.memory import MemoryLog
 
 from tests.simulation.node import Node, true_ns
 from tests.simulation.running import Result, simulate

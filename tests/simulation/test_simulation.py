@@ -11,8 +11,8 @@ from dataclasses import replace
 import pytest
 from mpkernel.adapters.memory import MemoryCommands
 from mpkernel.ports import IntakeUnavailable
-from mpprojector.adapters.memory import MemoryLedger, MemoryReadModel
-from mpprojector.ports import ProjectionLease, ReadModel
+from mpstore.readmodels import ProjectionLease, ReadModel
+from mpstore.readmodels.memory import MemoryLedger, MemoryReadModel
 from mpviews.changes import View
 from mpviews.fold import Batch
 from mpviews.rows import apply

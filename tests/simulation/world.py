@@ -13,7 +13,7 @@ from mpcore.access.policy import RoleAuthorizer
 from mpcore.engine.shard import Shard
 from mpcore.engine.turn import Turn
 from mpcore.state.facts import Fact
-from mpkernel.adapters.memory import MemoryCommands, MemoryLease, MemoryLeases, MemoryLog, MemorySnapshots
+from mpkernel.adapters.memory import MemoryCommands
 from mpkernel.answers import Answers
 from mpkernel.leadership import Kernel, Memory
 from mpkernel.leases import KeptLease, PairedLease
@@ -22,12 +22,15 @@ from mpkernel.metrics import KernelMetrics
 from mpkernel.sealing import Sealing
 from mpkernel.standing import KernelStatus
 from mpkernel.timekeeping import Timekeeper
-from mpprojector.adapters.memory import MemoryLedger, MemoryStore
 from mpprojector.projector import Projector, ProjectorTiming
 from mpprojector.worker import BatchLimits
 from mpschema import codec, packs, subjects
 from mpschema.envelope import CommandEnvelope, Outcome
 from mpschema.system import LOG, FeatureLevelRaised, LeaderElected
+from mpstore.leases.memory import MemoryLease, MemoryLeases
+from mpstore.log.memory import MemoryLog
+from mpstore.readmodels.memory import MemoryLedger, MemoryStore
+from mpstore.snapshots.memory import MemorySnapshots
 from mpviews import VIEWS
 
 from tests.simulation.faults import (

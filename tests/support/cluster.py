@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 
 import httpx
 from mpbus.connect import connect
-from mpbus.identities import GATEWAY
 from mpbus.producer import CommandProducer
 from mpbus.reader import GENESIS, HASH_HEADER, Commit, LogReader
 from mpd.services import ServiceProcess
@@ -16,6 +15,7 @@ from nats.aio.client import Client
 
 from tests.support.administration import administered, administrator_url
 from tests.support.load import Load, audit
+from tests.support.users import GATEWAY
 from tests.support.waiting import eventually
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from mpd.services import PROGRAMS, ServiceProcess
+from mpd.services import ServiceProcess
+from mpservice.services import BY_NAME
 
 _AS_OF_LEVEL = """
 import runpy, sys
@@ -34,11 +35,11 @@ runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
 def of_level(service: ServiceProcess, level: int) -> ServiceProcess:
     """From its next start on, the service is of the release that had this feature level."""
-    service.command = [sys.executable, "-c", _AS_OF_LEVEL, str(level), *PROGRAMS[service.kind]]
+    service.command = [sys.executable, "-c", _AS_OF_LEVEL, str(level), BY_NAME[service.kind].package]
     return service
 
 
 def of_this_release(service: ServiceProcess) -> ServiceProcess:
     """From its next start on, the service is the one of this build again."""
-    service.command = [sys.executable, "-m", *PROGRAMS[service.kind]]
+    service.command = [sys.executable, "-m", BY_NAME[service.kind].package]
     return service

@@ -13,7 +13,6 @@ import httpx
 import pytest
 from mpbus.connect import BusClient, connect
 from mpbus.errors import PermissionsViolation
-from mpbus.identities import GATEWAY, KERNEL, OPERATOR, PROJECTOR, PROVISION, RELAY, WEBHOOKS
 from mpbus.ids import new_command_id
 from mpbus.ingest import ingest_of, log_ingest
 from mpbus.options import NatsOptions
@@ -22,8 +21,10 @@ from mpbus.streams import feed_stream, provision
 from mpd.ports import free_port
 from mpd.stack import Stack
 from mpschema import subjects
+from mpservice.rights import OPERATOR, PROVISION
 from nats.js import api
 
+from tests.support.users import GATEWAY, KERNEL, PROJECTOR, RELAY, WEBHOOKS
 from tests.support.waiting import eventually
 
 LOG = subjects.log_subject("0")

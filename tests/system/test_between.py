@@ -14,13 +14,13 @@ import asyncpg
 import httpx
 import pytest
 from httpx_sse import aconnect_sse
-from mpbus.database import Connector, PooledConnection
 from mpd.ports import free_port
 from mpd.stack import Stack
 from mpgateway.database import ReadModels, ReadModelsUnavailable
-from mpprojector import ports as projector
-from mpprojector.adapters.postgres import asked
-from mpprojector.adapters.postgres_ledger import PostgresLedger
+from mpservice.database import Connector, PooledConnection
+from mpstore import readmodels as projector
+from mpstore.readmodels.ledger import PostgresLedger
+from mpstore.readmodels.postgres import asked
 from mpwebhooks import ports as webhooks
 from mpwebhooks.adapters.postgres import Database as DeliveriesPool
 from websockets.asyncio.client import connect

@@ -9,16 +9,17 @@ from pathlib import Path
 import httpx
 import pytest
 from mpbus.connect import connect
-from mpbus.identities import KERNEL, RESTORE
 from mpbus.ingest import log_ingest
 from mpd.ports import free_port
 from mpd.services import concerns_of
 from mpd.stack import Stack
 from mpschema import subjects
+from mpservice.rights import RESTORE
 
-from services.operator.tests.transcripts import agree, run, steps
 from tests.support.administration import operator_environment
+from tests.support.users import KERNEL
 from tests.support.waiting import eventually
+from tools.operator.tests.transcripts import agree, run, steps
 
 PAGE = Path(__file__).parents[2] / "context" / "operations" / "foreign-message.md"
 FOREIGN = b"nobody of ours was me"

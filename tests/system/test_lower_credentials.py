@@ -11,7 +11,6 @@ import httpx
 import pytest
 from mpbus.connect import BusClient, connect
 from mpbus.errors import PermissionsViolation
-from mpbus.identities import GATEWAY, OPERATOR, PROJECTOR, PROVISION, RELAY, WEBHOOKS
 from mpbus.ids import new_command_id
 from mpbus.producer import REPLY_HEADER, CommandProducer
 from mpbus.reader import LogReader
@@ -22,9 +21,12 @@ from mpschema import codec, subjects
 from mpschema.envelope import CommandEnvelope
 from mpschema.principal import BindRole, Role
 from mpschema.rejections import Code
+from mpservice.rights import OPERATOR, PROVISION
 from msgspec import Raw
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError
+
+from tests.support.users import GATEWAY, PROJECTOR, RELAY, WEBHOOKS
 
 LOWER = (GATEWAY, PROJECTOR, WEBHOOKS, RELAY, OPERATOR, PROVISION)
 """Everybody but the kernel, and who restores while there is no kernel."""

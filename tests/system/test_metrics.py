@@ -10,6 +10,7 @@ import httpx
 import pytest
 from mpd.ports import free_port
 from mpd.stack import Stack
+from mpservice.services import NAMES
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.waiting import eventually_sync
@@ -44,7 +45,7 @@ def exported(text: str) -> set[str]:
     return {name for name in names if not name.startswith(LIBRARY)}
 
 
-@pytest.mark.parametrize("kind", ["kernel", "relay", "projector", "gateway", "webhooks"])
+@pytest.mark.parametrize("kind", NAMES)
 def test_a_service_exports_its_own_families_and_no_others(cold: Stack, kind: str) -> None:
     service = next(each for each in cold.services if each.kind == kind)
     text = eventually_sync(lambda: httpx.get(f"{service.ops_url}/metrics").raise_for_status().text)

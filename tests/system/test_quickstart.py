@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import httpx
-from mpclient.blueprints import load_blueprint
+from mpcli.blueprints import load_blueprint
 from mpd.stack import Stack
 
 from tests.support import eventually_sync

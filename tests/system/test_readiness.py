@@ -13,15 +13,16 @@ from pathlib import Path
 import asyncpg
 import httpx
 import pytest
-from mpbus.oneshot import STOPPED
 from mpd.ports import HOST, free_port
 from mpd.services import ServiceProcess
 from mpd.stack import Stack
+from mpservice.oneshot import STOPPED
+from mpservice.services import NAMES
 
 from tests.support.waiting import eventually, eventually_sync
 
 ROLES = ("mp_projector", "mp_gateway", "mp_webhooks")
-SERVICES = ("kernel-1", "relay-1", "projector-1", "webhooks-1", "gateway-1")
+SERVICES = tuple(f"{name}-1" for name in NAMES)
 
 
 @pytest.fixture
@@ -127,7 +128,7 @@ async def test_a_password_that_changed_is_away_and_not_the_end(stack: Stack) -> 
 @pytest.mark.parametrize(
     ("tool", "environment"),
     [
-        (["mpbus", "provision"], {"MP_NATS_URL": "nats://{host}:{port}"}),
+        (["mpservice", "provision"], {"MP_NATS_URL": "nats://{host}:{port}"}),
         (["mpprojector", "migrate"], {"MP_POSTGRES_OWNER_DSN": "postgresql://nobody@{host}:{port}/none"}),
     ],
     ids=["provision", "migrate"],

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from mpd.stack import Stack
-from mpprojector.adapters.dump import dump_tables
+from mpstore.readmodels.dump import dump_tables
 from mpviews.rows import fresh_fold
 
 from tests.support import eventually

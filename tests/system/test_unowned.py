@@ -10,9 +10,9 @@ from mpd.ports import free_port
 from mpd.stack import Stack
 from prometheus_client.parser import text_string_to_metric_families
 
-from services.operator.tests.proving import mpctl
 from tests.support.cluster import running
 from tests.support.waiting import eventually
+from tools.operator.tests.proving import mpctl
 
 SETTINGS = {"projector": {"MP_PROJECTION_LEASE_SECONDS": "1"}}
 

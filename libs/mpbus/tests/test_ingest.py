@@ -1,4 +1,4 @@
-"""Where the log takes commits, over an upgrade and for good."""
+"""The subject on which the log takes commits, over an upgrade and for good."""
 
 import pytest
 from mpbus.ingest import ingest_of, log_ingest
@@ -13,7 +13,7 @@ from tests.support.chain import Chain
 
 
 async def heard(nc: Client, shard: str) -> list[str]:
-    """What the log stream listens on."""
+    """The subjects of the log stream."""
     return list((await nc.jetstream().stream_info(subjects.log_stream(shard))).config.subjects or [])
 
 

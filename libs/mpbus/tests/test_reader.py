@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 from mpbus.connect import connect
-from mpbus.errors import ChainBroken, LogReplaced
+from mpbus.errors import ChainBroken, LogReplaced, LogUnavailable, NoLog
+from mpbus.marks import read_mark
 from mpbus.pull import Pull
 from mpbus.reader import GENESIS, Commit, LogPosition, LogReader
 from mpbus.streams import provision
@@ -61,7 +62,7 @@ async def test_an_empty_log_begins_at_genesis(nc: Client, shard: str) -> None:
 
 
 async def broken(nc: Client, shard: str, after: LogPosition = GENESIS) -> ChainBroken:
-    """What the reader says when it meets the flaw."""
+    """The reader's words when it meets the flaw."""
     with pytest.raises(ChainBroken) as caught:
         await first(LogReader(nc, shard).follow(after), 99)
     return caught.value
@@ -149,3 +150,23 @@ async def test_a_reader_of_what_is_gone_says_that_the_log_was_put_back(nc: Clien
         await again.append(1)
     with pytest.raises(LogReplaced, match=r"log position 3: .* put back"):
         await asyncio.wait_for(reading, 60)
+
+
+async def test_a_log_that_was_never_made_is_told_by_its_own_error(nc: Client) -> None:
+    reader = LogReader(nc, "nowhere")
+    for asked in (reader.head(), reader.position_before(1)):
+        with pytest.raises(NoLog, match="stream not found"):
+            await asked
+    assert await reader.commit_at(1) is None
+
+
+async def test_a_server_that_hangs_is_told_as_a_log_that_does_not_answer(own_nats: NatsServer) -> None:
+    nc = await connect(own_nats.url, "tests", writer=True)
+    own_nats.pause()
+    try:
+        for asked in (LogReader(nc, "0").head(), read_mark(nc, "0")):
+            with pytest.raises(LogUnavailable, match="timeout"):
+                await asked
+    finally:
+        own_nats.resume()
+        await nc.close()

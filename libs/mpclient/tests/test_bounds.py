@@ -7,14 +7,15 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from httpx_sse import ServerSentEvent
 from mpclient import bounds, errors
 from mpclient.bounds import ANSWER_BYTES_MAX, EVENT_BYTES_MAX
+from mpclient.frames import ServerSentEvent
 from mpclient.streaming import ASKED_SECONDS_MAX, Follower
 from mpclient.transport import Call, Retries
 
+from tests.support.scripted import Endless, Reply, scripted
+
 from .conftest import Use
-from .scripted import Endless, Reply, scripted
 
 STREAM = "text/event-stream"
 IN_BUFFERS = 16 << 20
@@ -111,7 +112,7 @@ async def test_an_answer_of_brackets_alone_is_a_typed_error(use: Use) -> None:
 @pytest.mark.parametrize("asked", [-5.0, 1e300, 10.0**9])
 def test_no_server_sends_a_stream_to_sleep(asked: float) -> None:
     follower = Follower(Call("GET", "/"), None, Retries(pause_seconds=0.001))
-    bye = ServerSentEvent(event="bye", data=f'{{"reason":"x","retry_ms":{int(asked * 1000)}}}')
+    bye = ServerSentEvent("bye", f'{{"reason":"x","retry_ms":{int(asked * 1000)}}}', "")
     if abs(asked) < 1e16:
         follower.take(bye)
         assert 0 <= follower.pause() <= ASKED_SECONDS_MAX + 1

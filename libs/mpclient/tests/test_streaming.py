@@ -13,8 +13,9 @@ from mpschema.cloudevents import CloudEvent, cloudevent_bytes
 from mpschema.codec import decode_record
 from mpschema.registry import EVENTS
 
+from tests.support.scripted import HangUp, Reply, ScriptedServer, problem, scripted
+
 from .conftest import IMPATIENT
-from .scripted import HangUp, Reply, ScriptedServer, problem, scripted
 
 READY = decode_record(golden.event_bytes(EVENTS["mp.task.TaskReady.v1"]))
 Follow = Callable[..., Any]

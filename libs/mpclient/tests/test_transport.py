@@ -9,8 +9,9 @@ from mpclient.transport import Call, Retries
 from mpschema.problems import STATUS, EdgeCode
 from mpschema.rejections import Code
 
+from tests.support.scripted import HangUp, Reply, problem, scripted
+
 from .conftest import Use
-from .scripted import HangUp, Reply, problem, scripted
 
 OUTCOME = Reply(
     body=json.dumps(

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 from litestar import Litestar
-from mpbus.values import Origins
 from mpd.ports import HOST, free_port
 from mpgateway.cors import Cors
 from mpgateway.server import GatewayServer
 from mpgateway.settings import GatewaySettings
+from mpservice.values import Origins
 from pydantic import TypeAdapter
 
 from services.gateway.tests.door import Door

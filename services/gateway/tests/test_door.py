@@ -20,7 +20,6 @@ import httpx
 import pytest
 from joserfc import jwt
 from mpbus.connect import connect as connect_nats
-from mpbus.identities import GATEWAY, KERNEL
 from mpd.ports import free_port
 from mpd.stack import Stack
 from mpgateway.auth.refusals import PRINCIPAL
@@ -33,6 +32,7 @@ from services.gateway.tests.sse import Listener, listening
 from services.gateway.tests.test_oidc import AUDIENCE, ISSUER, Provider
 from tests.support import eventually
 from tests.support.cluster import read_log
+from tests.support.users import GATEWAY, KERNEL
 
 NDJSON = {"content-type": "application/x-ndjson"}
 TASK = {"project_id": "core", "title": "x"}

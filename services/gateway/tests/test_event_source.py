@@ -16,7 +16,6 @@ from typing import Any
 import httpx
 import pytest
 from mpbus.connect import connect as connect_nats
-from mpbus.identities import KERNEL
 from mpbus.ingest import log_ingest
 from mpd.ports import free_port
 from mpd.stack import Stack
@@ -24,6 +23,7 @@ from mpd.stack import Stack
 from services.gateway.tests.door import Door
 from tests.support import eventually
 from tests.support.node import Node
+from tests.support.users import KERNEL
 
 PROGRAM = Path(__file__).with_name("event_source.mjs")
 TASK_CREATED = "mp.task.TaskCreated.v1"

@@ -14,7 +14,6 @@ import httpx
 import psutil
 import pytest
 from mpbus.connect import connect as connect_bus
-from mpbus.identities import KERNEL
 from mpbus.ingest import log_ingest
 from mpd.ports import free_port
 from mpd.stack import Stack
@@ -24,6 +23,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from services.gateway.tests.door import Door
 from tests.support import eventually
+from tests.support.users import KERNEL
 
 MIB = 1 << 20
 SETTINGS = {

@@ -9,7 +9,7 @@ import msgspec
 from mpbus.reader import GENESIS, LogPosition
 from mpcore.access.policy import RoleAuthorizer
 from mpcore.engine.shard import Shard
-from mpkernel.adapters.memory import MemoryCommands, MemoryIntake, MemoryLog, MemorySnapshots
+from mpkernel.adapters.memory import MemoryCommands, MemoryIntake
 from mpkernel.answers import Answers, Places
 from mpkernel.loop import Candidacy, Leader
 from mpkernel.metrics import KernelMetrics
@@ -21,6 +21,8 @@ from mpschema.envelope import CommandEnvelope
 from mpschema.project import CreateProject
 from mpschema.task import ClaimTask, CreateTask, MarkTaskReady
 from mpschema.workspace import CreateWorkspace
+from mpstore.log.memory import MemoryLog
+from mpstore.snapshots.memory import MemorySnapshots
 
 from tests.support import eventually
 

@@ -6,9 +6,10 @@ import pytest
 from mpbus.reader import Commit
 from mpcore.engine.turn import Repeat
 from mpkernel import answers
-from mpkernel.adapters.memory import MemoryLog, MemoryReplies
+from mpkernel.adapters.memory import MemoryReplies
 from mpkernel.answers import Answers, Packed, Places
 from mpschema import codec
+from mpstore.log.memory import MemoryLog
 
 from services.kernel.tests.leading import Place, workspace
 from tests.support import eventually

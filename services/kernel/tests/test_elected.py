@@ -5,11 +5,12 @@ import time
 from dataclasses import dataclass
 
 import pytest
-from mpkernel.adapters.memory import MemoryLeases, MemoryLog
 from mpkernel.leadership import KernelRole
 from mpkernel.metrics import KernelMetrics
 from mpkernel.ports import ClockDistrusted
 from mpkernel.timekeeping import Timekeeper
+from mpstore.leases.memory import MemoryLeases
+from mpstore.log.memory import MemoryLog
 
 from services.kernel.tests.leading import HeldLog, Place, workspace
 from services.kernel.tests.test_leadership import may_lead, running

@@ -8,26 +8,29 @@ from dataclasses import dataclass, field
 
 import pytest
 import structlog
-from mpbus.errors import ForeignMessage
+from mpbus.errors import ForeignMessage, NoLog
 from mpbus.reader import GENESIS, Commit, LogPosition
 from mpcore.access.policy import RoleAuthorizer
 from mpcore.engine.shard import Shard
 from mpcore.engine.turn import Turn
 from mpcore.state.facts import Fact
 from mpkernel import watch
-from mpkernel.adapters.memory import MemoryCommands, MemoryIntake, MemoryLease, MemoryLeases, MemoryLog, MemorySnapshots
+from mpkernel.adapters.memory import MemoryCommands, MemoryIntake
 from mpkernel.answers import Answers
 from mpkernel.leadership import Kernel, KernelRole, Memory
 from mpkernel.leases import KeptLease
 from mpkernel.loop import Candidacy, Leader
 from mpkernel.metrics import KernelMetrics
-from mpkernel.ports import CommitTooLarge, Deposed, LeaseUnavailable, Unknown
 from mpkernel.sealing import Sealing
 from mpkernel.standing import KernelStatus
 from mpkernel.timekeeping import Timekeeper
 from mpschema import codec, subjects
 from mpschema.system import LeaderElected
-from nats.js.errors import NotFoundError
+from mpstore.leases import LeaseUnavailable
+from mpstore.leases.memory import MemoryLease, MemoryLeases
+from mpstore.log import CommitTooLarge, Deposed, Unknown
+from mpstore.log.memory import MemoryLog
+from mpstore.snapshots.memory import MemorySnapshots
 from prometheus_client import REGISTRY
 
 from tests.support import eventually
@@ -326,7 +329,7 @@ class Losable(MemoryLog):
 
     async def head(self) -> LogPosition:
         if self.gone:
-            raise NotFoundError
+            raise NoLog("no stream")
         return await super().head()
 
     async def last(self) -> int | None:

@@ -12,10 +12,12 @@ from mpcore.engine.commit import COMMANDS_MAX
 from mpcore.engine.snapshot import state_root
 from mpcore.engine.timers import Timer
 from mpkernel import loop
-from mpkernel.adapters.memory import MemoryCommands, MemorySnapshots
-from mpkernel.ports import HEADER_BYTES, CommandsRenumbered
+from mpkernel.adapters.memory import MemoryCommands
+from mpkernel.ports import CommandsRenumbered
 from mpschema import packs
 from mpschema.task import ClaimTask, CreateTask, MarkTaskReady
+from mpstore.log import HEADER_BYTES
+from mpstore.snapshots.memory import MemorySnapshots
 from prometheus_client import REGISTRY
 
 from services.kernel.tests.leading import CLAIMED, Place, command, workspace

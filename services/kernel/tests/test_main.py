@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import redis.asyncio as redis
 from mpkernel.adapters.clock import SystemClock
-from mpkernel.adapters.redis_lease import RedisLease
 from mpkernel.leadership import Memory
 from mpkernel.main import compose
-from mpkernel.ports import LeaseUnavailable
 from mpkernel.settings import KernelSettings
+from mpstore.leases import LeaseUnavailable
+from mpstore.leases.redis import RedisLease
 from nats.aio.client import Client
 
 

@@ -9,11 +9,11 @@ import pytest
 import pytest_asyncio
 from mpcore.engine import turn as turns
 from mpcore.engine.turn import Turn
-from mpkernel.ports import Unknown
 from mpkernel.quarantine import ELECTIONS_BEFORE
 from mpschema import codec
 from mpschema.rejections import Code
 from mpschema.system import CommandRejected, LineSurvived, LineTried
+from mpstore.log import Unknown
 from prometheus_client import REGISTRY
 
 from services.kernel.tests.leading import Place, workspace

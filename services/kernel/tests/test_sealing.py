@@ -6,9 +6,9 @@ from mpbus.reader import LogPosition
 from mpcore.engine.outcomes import Outcomes
 from mpcore.engine.shard import Shard
 from mpcore.engine.turn import Sealed
-from mpkernel.adapters.memory import MemorySnapshots
 from mpkernel.sealing import Sealing
 from mpschema.envelope import CommitHeader
+from mpstore.snapshots.memory import MemorySnapshots
 
 EVERY = 10
 

@@ -18,18 +18,12 @@ from mpbus.reader import LogPosition
 from mpcore.engine.shard import Shard
 from mpcore.engine.snapshot import state_root
 from mpcore.engine.turn import Sealed
-from mpkernel.adapters.memory import MemorySnapshots
 from mpkernel.sealing import Sealing
-from mpkernel.signing import (
-    CheckpointSigner,
-    UnusableKey,
-    checkpoint_message,
-    key_id,
-    raw_public_key,
-    read_signing_key,
-)
+from mpkernel.signing import CheckpointSigner, UnusableKey, read_signing_key
 from mpschema.envelope import CommitHeader
 from mpschema.system import LogCheckpointed
+from mpstore.snapshots.memory import MemorySnapshots
+from mpstore.snapshots.signatures import checkpoint_message, key_id, raw_public_key
 
 SEED = bytes(range(32))
 KEY = Ed25519PrivateKey.from_private_bytes(SEED)

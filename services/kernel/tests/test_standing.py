@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, field
 
-from mpkernel.adapters.memory import MemoryLease, MemoryLeases
 from mpkernel.leases import KeptLease, PairedLease
 from mpkernel.metrics import KernelMetrics
-from mpkernel.ports import LeaseUnavailable
 from mpkernel.standing import MINUTE_SECONDS, KernelStatus
 from mpkernel.timekeeping import Timekeeper
+from mpstore.leases import LeaseUnavailable
+from mpstore.leases.memory import MemoryLease, MemoryLeases
 from prometheus_client import REGISTRY
 
 from services.kernel.tests.test_timekeeping import Hands

@@ -15,8 +15,8 @@ from mpcore.engine.snapshot import Frozen, state_root, thaw
 from mpcore.engine.undo import Undo
 from mpcore.state.facts import Limits, Try
 from mpcore.state.world import PLACE
-from mpkernel.sealing import _FORMAT, SnapshotHeader, open_snapshot
 from mpschema.registry import AGGREGATES
+from mpstore.snapshots.sealed import FORMAT, SnapshotHeader, open_snapshot
 
 ACME = "acme"
 _NAMES = st.text("abc", min_size=1, max_size=3)
@@ -57,7 +57,7 @@ def restarted(shard: Shard) -> Shard:
     """The shard that the next process of the kernel begins with."""
     body = b"".join(Frozen(shard).chunks())
     header = SnapshotHeader(
-        format=_FORMAT, reducer_digest="x", stream_seq=1, seq=1, hash="h", state_root=state_root(shard)
+        format=FORMAT, reducer_digest="x", stream_seq=1, seq=1, hash="h", state_root=state_root(shard)
     )
     opened = open_snapshot(msgspec.json.encode(header) + b"\n" + body, "x")
     assert opened is not None

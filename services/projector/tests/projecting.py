@@ -8,10 +8,10 @@ import asyncpg
 from mpbus.connect import connect
 from mpbus.reader import GENESIS, HASH_HEADER, Commit, LogPosition, LogReader
 from mpbus.streams import provision
-from mpprojector.adapters.postgres_ledger import PostgresLedger
 from mpprojector.projector import Projector, ProjectorTiming
 from mpprojector.worker import BatchLimits
 from mpschema.subjects import log_subject
+from mpstore.readmodels.ledger import PostgresLedger
 from mpviews import VIEWS
 from mpviews.changes import View
 from nats.aio.client import Client

@@ -15,14 +15,14 @@ from mpd.ports import free_port
 from mpd.process import ChildProcess
 from mpd.servers import PostgresServer
 from mpd.services import http_status
-from mpprojector.adapters.dump import dump_tables
-from mpprojector.adapters.migrations import migrate
-from mpprojector.adapters.postgres_ledger import PostgresLedger
 from mpprojector.projector import Projector, ProjectorTiming
 from mpprojector.worker import BatchLimits
 from mpschema import codec, task
 from mpschema.envelope import CommitHeader
 from mpschema.subjects import log_subject
+from mpstore.readmodels.dump import dump_tables
+from mpstore.readmodels.ledger import PostgresLedger
+from mpstore.readmodels.migrations import migrate
 from mpviews import VIEWS
 from mpviews.rows import fresh_fold
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import asyncpg
 import pytest
-from mpprojector.adapters.builds import builds
-from mpprojector.adapters.dump import dump_tables
-from mpprojector.adapters.migrations import migrate
-from mpprojector.adapters.switching import rollback, switch
+from mpstore.readmodels.builds import builds
+from mpstore.readmodels.dump import dump_tables
+from mpstore.readmodels.migrations import migrate
+from mpstore.readmodels.switch import rollback, switch
 from mpviews import VIEWS
 from mpviews.changes import Change, CommitLike, Patch
 from mpviews.rows import fresh_fold

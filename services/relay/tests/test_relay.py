@@ -4,19 +4,18 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from mpbus.errors import LogUnavailable, NoLog, PermissionsViolation
 from mpbus.reader import Commit, LogPosition
 from mpbus.tasks import end
 from mpcore.access.policy import RoleAuthorizer
 from mpcore.engine.shard import Shard
 from mpcore.engine.turn import Turn
 from mpcore.state.facts import Fact
-from mpkernel.adapters.memory import MemoryLog
 from mprelay.ports import FeedMessage, FeedTail
 from mprelay.relay import Relay
 from mpschema import codec, subjects
 from mpschema.system import LeaderElected
-from nats.errors import TimeoutError as NatsTimeout
-from nats.js.errors import NoStreamResponseError
+from mpstore.log.memory import MemoryLog
 
 from tests.support import eventually
 
@@ -40,7 +39,11 @@ class ShyLog(MemoryLog):
 
     def __init__(self) -> None:
         super().__init__()
-        self.refusals: list[Exception] = [TimeoutError(), NatsTimeout(), NoStreamResponseError()]
+        self.refusals: list[Exception] = [
+            LogUnavailable("no answer"),
+            NoLog("no stream"),
+            PermissionsViolation("me", "publish", "x"),
+        ]
 
     async def position_before(self, seq: int) -> LogPosition:
         if self.refusals:

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from mpd.stack import Stack
 
-from services.operator.tests.proving import mpctl
-from services.operator.tests.transcripts import Step, agree, run, steps
 from services.webhooks.tests.receiver import Receiver, Reply
 from tests.support.waiting import eventually_sync
+from tools.operator.tests.proving import mpctl
+from tools.operator.tests.transcripts import Step, agree, run, steps
 
 PAGE = Path(__file__).parents[3] / "context" / "operations" / "webhooks.md"
 READS = re.compile(r"mpctl webhook (parked|deliveries|requeue \w+ --all --dry-run)")

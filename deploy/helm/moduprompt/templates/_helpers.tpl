@@ -76,10 +76,17 @@ securityContext:
 {{- /* Who a part is to NATS and Redis: the files of `mpd keys --dir`, of which it is given its own. */ -}}
 {{- define "moduprompt.credentialsEnv" -}}
 - {name: MP_NATS_NKEY_SEED_FILE, value: /credentials/nats.seed}
-{{- if has . (list "kernel" "gateway") }}
-- {name: MP_REDIS_USER, value: {{ . }}}
+{{- if .redis }}
+- {name: MP_REDIS_USER, value: {{ .part }}}
 - {name: MP_REDIS_PASSWORD_FILE, value: /credentials/redis}
 {{- end }}
+{{- end }}
+
+{{- /* The value at a path like "oidc.issuer", as a variable says it: a list with commas. */ -}}
+{{- define "moduprompt.setting" -}}
+{{- $value := .root.Values -}}
+{{- range $step := splitList "." .path }}{{- $value = index $value $step }}{{- end -}}
+{{- if kindIs "slice" $value }}{{ join "," $value | quote }}{{ else }}{{ toString $value | quote }}{{ end -}}
 {{- end }}
 
 {{- define "moduprompt.credentialsVolume" -}}
@@ -89,7 +96,7 @@ securityContext:
     defaultMode: 0440
     items:
       - {key: nats_{{ .part }}.seed, path: nats.seed}
-      {{- if has .part (list "kernel" "gateway") }}
+      {{- if .redis }}
       - {key: redis_{{ .part }}, path: redis}
       {{- end }}
 {{- end }}

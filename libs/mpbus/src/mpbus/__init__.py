@@ -1,1 +1,1 @@
-"""The part that services share: NATS and its streams, settings, the ops door, life cycle and identities."""
+"""Commands and commits over NATS JetStream: connections, streams, readers, producers and accounts."""

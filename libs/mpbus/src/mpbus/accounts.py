@@ -13,7 +13,7 @@ from dataclasses import dataclass
 STREAMS_ACCOUNT = "MP_STREAMS"
 """Of the streams, and of those who keep them."""
 INBOX = "_INBOX"
-"""What begins the subjects on which a client hears answers."""
+"""The beginning of the subjects on which a client gets answers."""
 _EVERYBODY_ASKS = "$JS.API.INFO"
 """Without it the server adds an API of streams to each account, which answers that there are none."""
 ABOUT_US = "$SYS.REQ.USER.INFO"
@@ -35,7 +35,12 @@ class Entry:
     publish: tuple[str, ...]
     subscribe: tuple[str, ...]
     pushed: bool = False
-    """Whether consumers push into its inboxes. Answers to its requests come there in any case."""
+    """True where consumers push into its inboxes. Answers to its requests come there in any case."""
+
+
+def inbox_prefix(user: str) -> str:
+    """The prefix that a user's client must use for its inboxes."""
+    return f"{INBOX}.{user}" if user else INBOX
 
 
 def server_accounts(entries: Iterable[Entry], others: Mapping[str, Sequence[str]] | None = None) -> str:

@@ -20,7 +20,7 @@ _NO_RESPONDERS = "503"
 
 
 class _Ack(msgspec.Struct):
-    """What the server answers to a publish (its schema `io.nats.jetstream.api.v1.pub_ack_response`)."""
+    """The server's answer to a publish (its schema `io.nats.jetstream.api.v1.pub_ack_response`)."""
 
     seq: int = 0
     error: dict[str, int | str] | None = None

@@ -13,8 +13,7 @@ from nats.errors import AuthorizationError
 from nats.errors import Error as NatsError
 
 from mpbus.errors import PermissionsViolation
-from mpbus.options import NatsOptions
-from mpbus.values import redacted
+from mpbus.options import NatsOptions, redacted
 from mpbus.vitals import Trouble, Vital
 
 log = structlog.get_logger(__name__)

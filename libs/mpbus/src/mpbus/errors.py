@@ -1,4 +1,4 @@
-"""What can go wrong between us and the stream server, as types.
+"""The errors between us and the stream server, as types.
 
 BusError
 ├── BrokerUnavailable          the stream server did not answer; the outcome may be unknown, repeating is safe
@@ -9,6 +9,8 @@ BusError
 │   ├── ForeignMessage   something stands in the log that is no commit of ours
 │   └── LogReplaced      the log is not the one that was read: it was put back
 ├── LogIncomplete        the log is being put back and is not whole yet; ask again
+├── LogUnavailable       the log does not answer; ask again
+│   └── NoLog            there is none
 ├── PermissionsViolation               the stream server refuses this user this subject; repeating is in vain
 └── Unusable             a credential or certificate cannot be read
 """
@@ -63,6 +65,18 @@ class ConsumerLost(BusError):
 
 class LogIncomplete(BusError):
     """The log is being put back: its end is not the end of what was recorded."""
+
+
+class LogUnavailable(BusError):
+    """A log that does not answer now."""
+
+
+class NoLog(LogUnavailable):
+    """A log that is not there: its stream was never made, or is deleted."""
+
+
+LOG_AWAY = (LogUnavailable, PermissionsViolation)
+"""Everything that a log which cannot be asked now is told by."""
 
 
 class ChainBroken(BusError):

@@ -1,4 +1,4 @@
-"""Who may read which part of the feed: the NATS permissions of a workspace's read-only user.
+"""The NATS permissions of a workspace's read-only user of the feed.
 
 A user of one workspace can make exactly one consumer, under a name of its own, and only with a filter that stays inside
 its workspace; it may publish nothing else than the requests for that, and is in an account of its own. See
@@ -29,12 +29,12 @@ class FeedUser:
 
     @property
     def inbox_prefix(self) -> str:
-        """What its client must use as the prefix of its inboxes."""
+        """The prefix that its client must use for its inboxes."""
         return f"_INBOX_feed_{self.workspace_id}"
 
     @property
     def filter_subject(self) -> str:
-        """What its consumer must be filtered by."""
+        """The filter that its consumer must have."""
         return subjects.feed_subjects(self.shard, self.workspace_id)
 
     def publish_permissions(self) -> list[str]:
@@ -53,7 +53,7 @@ class FeedUser:
         return [f"{self.inbox_prefix}.>", self.filter_subject]
 
     def entry(self) -> Entry:
-        """What nats-server is told of it."""
+        """The user as nats-server is told of it."""
         return feed_entry(self.workspace_id, [self.shard], self.public_key)
 
 

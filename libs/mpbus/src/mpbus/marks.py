@@ -10,14 +10,14 @@ import platform
 import msgspec
 from mpschema import subjects
 from nats.aio.client import Client
-from nats.js.errors import NotFoundError
 
-from mpbus.reader import LogPosition
+from mpbus.errors import NoLog
+from mpbus.reader import LogPosition, asked
 from mpbus.streams import LEASE_STREAM
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the copy ends that a log is put back from, and how to go on with that."""
+    """The end of the copy that a log is put back from, and the command that goes on with it."""
 
     command: str
     """Goes on with it, typed on `host`."""
@@ -54,12 +54,13 @@ def mark_subject(shard: str) -> str:
 async def read_mark(nc: Client, shard: str) -> Mark | None:
     """The mark of a log that is being put back, or may be whole; None where there is none.
 
-    Raises `nats.errors.Error` or `TimeoutError`.
+    Raises what is in `mpbus.errors.LOG_AWAY`.
     """
     try:
-        found = await nc.jetstream(timeout=5).get_last_msg(LEASE_STREAM, mark_subject(shard))
+        with asked():
+            found = await nc.jetstream(timeout=5).get_last_msg(LEASE_STREAM, mark_subject(shard))
         return msgspec.json.decode(found.data or b"", type=Mark)
-    except (NotFoundError, msgspec.DecodeError):
+    except (NoLog, msgspec.DecodeError):
         return None
 
 

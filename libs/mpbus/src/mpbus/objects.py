@@ -9,7 +9,7 @@ from nats.js import JetStreamContext, api
 from nats.js.errors import BucketNotFoundError, NotFoundError, ObjectNotFoundError
 from nats.js.object_store import ObjectStore
 
-from mpbus.streams import SNAPSHOT_BUCKET
+from mpbus.streams import SNAPSHOT_BUCKET, SNAPSHOT_STREAM
 from mpbus.tasks import end
 
 _LOOK_SECONDS = 0.25
@@ -37,12 +37,16 @@ class SnapshotBucket(ObjectStore):
 
 async def snapshot_bucket(js: JetStreamContext) -> SnapshotBucket:
     """The bucket, where it exists. Raises `BucketNotFoundError`."""
-    stream = f"OBJ_{SNAPSHOT_BUCKET}"
     try:
-        await js.stream_info(stream)
+        await js.stream_info(SNAPSHOT_STREAM)
     except NotFoundError:
         raise BucketNotFoundError from None
-    return SnapshotBucket(SNAPSHOT_BUCKET, stream, js)
+    return SnapshotBucket(SNAPSHOT_BUCKET, SNAPSHOT_STREAM, js)
+
+
+def snapshot_object(shard: str) -> str:
+    """Name of the object with the snapshot of a shard."""
+    return f"shard-{shard}"
 
 
 def access_object(shard: str) -> str:

@@ -1,5 +1,6 @@
 """The options of a connection to NATS, as one object: the address, the user, and the proof on both sides."""
 
+import re
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,8 +8,13 @@ from typing import Any
 
 import nkeys
 
+from mpbus.accounts import inbox_prefix
 from mpbus.errors import Unusable
-from mpbus.identities import inbox_prefix
+
+
+def redacted(url: str) -> str:
+    """An address as it may be shown: without what stands before the `@`."""
+    return re.sub(r"//[^,]*@", "//***@", url)
 
 
 @dataclass(frozen=True)
@@ -18,7 +24,7 @@ class NatsOptions:
     url: str
     """Servers, comma separated."""
     user: str = ""
-    """The user's name, one of `mpbus.identities`."""
+    """The name of a user in the table of rights."""
     nkey_seed_file: Path | None = None
     creds_file: Path | None = None
     login: str = ""

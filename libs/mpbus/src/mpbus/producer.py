@@ -115,7 +115,7 @@ class CommandProducer:
 
     @property
     def in_flight(self) -> int:
-        """How many commands wait for their outcome here."""
+        """The number of commands that wait for their outcome here."""
         return len(self._waiting)
 
     async def submit(self, envelope: CommandEnvelope, timeout_seconds: float = 10.0) -> Outcome:

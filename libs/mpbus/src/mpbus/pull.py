@@ -36,7 +36,7 @@ def stream_sequence(msg: Msg) -> int:
 
 
 def _consumer_sequence(reply: str) -> int:
-    """How many messages the consumer had sent with this one, to anybody; 0 before the first."""
+    """The number of messages the consumer had sent with this one, to anybody; 0 before the first."""
     if not reply:
         return 0
     tokens = reply.split(".")
@@ -83,7 +83,7 @@ class Pull:
         self._arrived = asyncio.Event()
         self._wake = wake or self._arrived
         self._newest = ""
-        """Where the newest message that arrived says its place."""
+        """The subject on which the newest message that arrived says its place."""
         self._last_heard = 0.0
         self._lost: str | None = None
         self._asking: asyncio.Future[None] | None = None

@@ -4,7 +4,8 @@ Shared by the standby kernel, the projector and the gateway. A broken chain is n
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncIterator, Iterator
 from typing import Protocol
 
 from mpschema import codec, subjects
@@ -16,7 +17,15 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
 
-from mpbus.errors import ChainBroken, ConsumerLost, ForeignMessage, LogReplaced
+from mpbus.errors import (
+    ChainBroken,
+    ConsumerLost,
+    ForeignMessage,
+    LogReplaced,
+    LogUnavailable,
+    NoLog,
+    PermissionsViolation,
+)
 from mpbus.pull import Pull, stream_sequence
 from mpbus.streams import reader_consumer
 from mpbus.vitals import Trouble
@@ -85,8 +94,21 @@ def verify(after: LogPosition, stream_seq: int, subject: str, data: bytes, state
     return Commit(stream_seq, subject, data, stated_hash, header, body)
 
 
+@contextlib.contextmanager
+def asked() -> Iterator[None]:
+    """Errors of the client library as `LogUnavailable` or `NoLog`; `PermissionsViolation` is one of ours already."""
+    try:
+        yield
+    except PermissionsViolation:
+        raise
+    except NotFoundError as error:
+        raise NoLog(str(error)) from error
+    except (NatsError, TimeoutError) as error:
+        raise LogUnavailable(str(error) or type(error).__name__) from error
+
+
 class Log(Protocol):
-    """The verified log, read: what kernel and relay need of it. `LogReader` is one."""
+    """The verified log, read. `LogReader` is one. All but `follow` raise what is in `mpbus.errors.LOG_AWAY`, too."""
 
     def follow(self, after: LogPosition) -> AsyncIterator[list[Commit]]:
         """Commits after a position, for ever. Raises `ChainBroken`."""
@@ -172,12 +194,14 @@ class LogReader:
         return into[-1].position
 
     async def head(self) -> LogPosition:
-        """The place after the newest commit."""
-        return await self._after(await self._last())
+        """The place after the newest commit. Raises `NoLog` and what is in `LOG_AWAY`."""
+        with asked():
+            return await self._after(await self._last())
 
     async def position_before(self, seq: int) -> LogPosition:
         """The place from which the next commit is the one that holds event `seq`; the head if there is none yet."""
-        low, high = 0, await self._last()
+        with asked():
+            low, high = 0, await self._last()
         best = GENESIS
         while low < high:
             middle = (low + high + 1) // 2
@@ -191,12 +215,13 @@ class LogReader:
     async def commit_at(self, stream_seq: int) -> Commit | None:
         """The commit stored at a stream position, unverified against its predecessor; None if there is none.
 
-        Raises `ChainBroken` for what is none, `LevelTooHigh` for one of a later release.
+        Raises `ChainBroken` for what is none, `LevelTooHigh` for one of a later release, and what is in `LOG_AWAY`.
         """
-        try:
-            msg = await self._js.get_msg(self._stream, seq=stream_seq)
-        except NotFoundError:
-            return None
+        with asked():
+            try:
+                msg = await self._js.get_msg(self._stream, seq=stream_seq)
+            except NotFoundError:
+                return None
         subject, data = str(msg.subject), msg.data or b""
         stated = (msg.headers or {}).get(HASH_HEADER, "")
         if not stated:

@@ -34,8 +34,13 @@ _CLUSTER_SECONDS = 30.0
 _AGAIN_SECONDS = 0.5
 
 
+def leader_lease(shard: str) -> str:
+    """The name of the lease that a shard's leader holds, in JetStream and in Redis."""
+    return f"kernel-{shard}"
+
+
 def command_stream(shard: str, replicas: int) -> api.StreamConfig:
-    """Where commands wait: a bounded work queue that refuses what does not fit, instead of dropping what waits."""
+    """The stream in which commands wait: a bounded work queue that refuses what does not fit."""
     return api.StreamConfig(
         name=subjects.command_stream(shard),
         subjects=[subjects.command_subject(shard), subjects.service_subjects(shard)],
@@ -215,7 +220,9 @@ async def _provision_log(js: JetStreamContext, shard: str, replicas: int, guarde
     except APIError as error:
         if error.err_code != _OUTLIVES:
             raise
-        raise Unusable(f"{error.description}; end them with `python -m mpbus provision --end-readers` first") from error
+        raise Unusable(
+            f"{error.description}; end them with `python -m mpservice provision --end-readers` first"
+        ) from error
 
 
 async def _older_builds_may_lead(js: JetStreamContext, shard: str) -> bool:
@@ -230,7 +237,7 @@ async def _older_builds_may_lead(js: JetStreamContext, shard: str) -> bool:
 async def _provision_bucket(js: JetStreamContext, replicas: int) -> None:
     """The client makes the stream below a bucket, with settings of its own: all but the copies are left to it."""
     try:
-        info = await js.stream_info(f"OBJ_{SNAPSHOT_BUCKET}")
+        info = await js.stream_info(SNAPSHOT_STREAM)
     except NotFoundError:
         await js.create_object_store(SNAPSHOT_BUCKET, api.ObjectStoreConfig(replicas=replicas))
     else:

@@ -1,9 +1,9 @@
-"""The typed Python SDK of ModuPrompt, and the command line `mpctl` on top of it.
+"""The typed Python SDK of ModuPrompt.
 
     from mpclient import AsyncClient, Client, order
     from mpclient.errors import Rejected
 
-What is named here is loaded when it is first used, so that `mpctl` answers the shell's completion at once.
+What is named here is loaded when it is first used, so that a command line answers the shell's completion at once.
 """
 
 import importlib

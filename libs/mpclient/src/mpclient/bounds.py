@@ -14,13 +14,13 @@ from typing import Any, cast
 import httpx
 
 from mpclient.errors import UnexpectedAnswer
+from mpclient.frames import STREAM_TYPE
 
 ANSWER_BYTES_MAX = 64 << 20
 """Of a page of the largest things there are."""
 ANSWER_SECONDS_MAX = 300.0
 EVENT_BYTES_MAX = 16 << 20
 """Of one event of a stream: a commit of the log has half of it."""
-STREAM_TYPE = "text/event-stream"
 _EVENT_END = re.compile(rb"\n\n|\r\r|\n\r\n")
 _END_BYTES_MAX = 3
 

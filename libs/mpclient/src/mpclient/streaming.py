@@ -12,11 +12,11 @@ from typing import Any
 
 import httpx
 import msgspec
-from httpx_sse import EventSource, ServerSentEvent, SSEError
 from mpschema.api import POSITION_HEADER
 from mpschema.cloudevents import CloudEvent
 
 from mpclient.errors import ResyncRequired, UnexpectedAnswer
+from mpclient.frames import STREAM_TYPE, Frames, ServerSentEvent
 from mpclient.transport import (
     AsyncTransport,
     Call,
@@ -136,6 +136,30 @@ def _request(transport: AsyncTransport | SyncTransport, follower: Follower) -> d
     return request_of(follower.next_call(), transport.token) | {"timeout": timeout}
 
 
+def _begin(response: httpx.Response) -> Frames:
+    """Return the reader of a stream. Raises `UnexpectedAnswer` for an answer that is none."""
+    content_type = response.headers.get("content-type", "").partition(";")[0]
+    if content_type.strip() != STREAM_TYPE:
+        raise UnexpectedAnswer(f"the answer is {content_type[:60]!r}: no stream ({STREAM_TYPE})")
+    return Frames()
+
+
+async def _frames(response: httpx.Response) -> AsyncGenerator[ServerSentEvent, None]:
+    frames = _begin(response)
+    async for piece in response.aiter_text():
+        for frame in frames.take(piece):
+            yield frame
+    for frame in frames.end():
+        yield frame
+
+
+def _frames_sync(response: httpx.Response) -> Generator[ServerSentEvent, None, None]:
+    frames = _begin(response)
+    for piece in response.iter_text():
+        yield from frames.take(piece)
+    yield from frames.end()
+
+
 async def follow(transport: AsyncTransport, follower: Follower) -> AsyncGenerator[CloudEvent, None]:
     """Every event from where the follower stands, for ever. Raises `ResyncRequired`, `ProblemError`, `Unreachable`."""
     while True:
@@ -146,15 +170,13 @@ async def follow(transport: AsyncTransport, follower: Follower) -> AsyncGenerato
                     follower.refused(response)
                 else:
                     follower.begun(response)
-                    async for sse in EventSource(response).aiter_sse():
+                    async for sse in _frames(response):
                         event = follower.take(sse)
                         if event is not None:
                             yield event
                         if follower.leaving:
                             break
                     follower.ended()
-        except SSEError as error:
-            raise UnexpectedAnswer(str(error)) from error
         except httpx.TransportError as error:
             follower.lost(error)
         await asyncio.sleep(follower.pause())
@@ -170,15 +192,13 @@ def follow_sync(transport: SyncTransport, follower: Follower) -> Generator[Cloud
                     follower.refused(response)
                 else:
                     follower.begun(response)
-                    for sse in EventSource(response).iter_sse():
+                    for sse in _frames_sync(response):
                         event = follower.take(sse)
                         if event is not None:
                             yield event
                         if follower.leaving:
                             break
                     follower.ended()
-        except SSEError as error:
-            raise UnexpectedAnswer(str(error)) from error
         except httpx.TransportError as error:
             follower.lost(error)
         time.sleep(follower.pause())

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Sequence
 
-from mpbus.ops import ServiceHealth
 from mpbus.tasks import end, watched
 from mpbus.vitals import Trouble, Vital
+from mpservice.ops import ServiceHealth
 from mpviews.standing import HALTED, UNOWNED, standing
 from redis.asyncio import Redis
 

@@ -9,9 +9,9 @@ from dataclasses import fields
 
 import asyncpg
 import structlog
-from mpbus.database import DRIVER_ERRORS, Connector
-from mpbus.postgres import why_away
 from mpbus.vitals import Vital
+from mpservice.database import DRIVER_ERRORS, Connector
+from mpservice.postgres import why_away
 from mpviews.standing import BuildRow
 
 _log = structlog.get_logger()

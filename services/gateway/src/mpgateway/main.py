@@ -8,16 +8,14 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import structlog
-import uvloop
-from mpbus import telemetry
 from mpbus.connect import connect
-from mpbus.identities import GATEWAY
-from mpbus.lifecycle import Lifecycle, live
 from mpbus.producer import CommandProducer
 from mpbus.reader import LogReader
-from mpbus.settings import read_settings
 from mpbus.tasks import end
 from mpbus.vitals import Vital
+from mpservice.lifecycle import Lifecycle
+from mpservice.program import run_service
+from mpservice.settings import read_settings
 from redis.asyncio import Redis
 
 from mpgateway.app import GatewayDependencies, build
@@ -30,6 +28,7 @@ from mpgateway.database import ReadModels
 from mpgateway.limits import REDIS_SECONDS
 from mpgateway.server import GatewayServer
 from mpgateway.settings import GatewaySettings
+from mpgateway.spec import SERVICE
 from mpgateway.streaming.feed import BACKFILL_BATCH, BACKFILL_BYTES
 from mpgateway.streaming.ring import Ring
 from mpgateway.streaming.tail import Tail
@@ -43,15 +42,12 @@ log = structlog.get_logger(__name__)
 
 def main() -> int:
     """Run until told to stop. Returns the exit code."""
-    settings = read_settings(GatewaySettings)
-    telemetry.configure("mpgateway", node=settings.node, level=settings.log_level, style=settings.log_format)
     _raise_file_limit()
-    return uvloop.run(live("gateway", settings, lambda life: run(settings, life)))
+    return run_service(SERVICE.name, read_settings(GatewaySettings), run, GatewaySettings.read_secrets)
 
 
 async def run(settings: GatewaySettings, life: Lifecycle) -> int:
-    """Connect, serve until told to stop, and close what was opened, last first. Raises `Unusable`."""
-    settings.read_secrets()
+    """Connect, serve until told to stop, and close what was opened, last first."""
     async with AsyncExitStack() as stack:
         world = await _connect(settings, life, stack)
         app, clients = build(world)
@@ -87,7 +83,7 @@ async def _connect(settings: GatewaySettings, life: Lifecycle, stack: AsyncExitS
     tracing = Tracing(settings.otlp_endpoint, settings.node) if settings.otlp_endpoint else None
     if tracing is not None:
         stack.callback(tracing.close)
-    nats, log_vital, options = Vital("nats"), Vital("log"), settings.nats(GATEWAY)
+    nats, log_vital, options = Vital("nats"), Vital("log"), settings.nats(SERVICE.name)
     commands = await life.reach(nats, connect(options, f"{settings.node} commands", writer=True, vital=nats))
     stack.push_async_callback(commands.close)
     producer = CommandProducer(commands, settings.shard)
@@ -108,7 +104,7 @@ async def _connect(settings: GatewaySettings, life: Lifecycle, stack: AsyncExitS
     access = Access(log_connection, reader, settings.shard, settings.operator_names, refusals)
     tail = Tail(ring, reader, settings.stream_heartbeat_seconds / 2, access)
     stack.push_async_callback(tail.close)
-    read_models = ReadModels(settings.read_models_dsn, settings.postgres_connections)
+    read_models = ReadModels(settings.dsn, settings.postgres_connections)
     await read_models.start()
     stack.push_async_callback(read_models.close)
     condition = Condition(nats, log_vital, read_models, redis, tail, ring, access)
@@ -136,7 +132,7 @@ def identity_provider(settings: GatewaySettings, ring: Ring, stack: AsyncExitSta
 
 
 def _spare_the_collector() -> None:
-    """What is there at the start stays: walking through it again and again cost pauses of up to 200 ms."""
+    """Spare the collector what stays: walking through it again and again cost pauses of up to 200 ms."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)

@@ -6,7 +6,7 @@ Text of exceptions of unknown origin never leaves the house: it goes to the log,
 import msgspec
 import structlog
 from litestar.exceptions import HTTPException
-from mpbus.errors import BusError, IntakeFull, OutcomeTimeout, PermissionsViolation
+from mpbus.errors import BusError, IntakeFull, LogUnavailable, OutcomeTimeout, PermissionsViolation
 from mpschema.envelope import Outcome
 from mpschema.problems import STATUS, TYPE_URN, EdgeCode, Problem, title
 from mpschema.rejections import Code, Rejection
@@ -88,6 +88,8 @@ def _of_the_world(error: Exception) -> RequestRefused | None:
             return RequestRefused(EdgeCode.OUTCOME_UNKNOWN, detail, command_id=error.command_id)
         case PermissionsViolation():
             return _unavailable("NATS refuses this gateway the command stream: whoever operates it has to look")
+        case LogUnavailable():
+            return _unavailable("the log does not answer")
         case BusError():
             return _unavailable("the command stream does not answer; repeating with the same Idempotency-Key is safe")
         case NatsError():

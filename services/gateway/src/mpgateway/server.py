@@ -78,7 +78,7 @@ class GatewayServer(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Signals are the process's (`mpbus.lifecycle`), not ours."""
+        """Signals are the process's (`mpservice.lifecycle`), not ours."""
         yield
 
     async def serve_until_told(

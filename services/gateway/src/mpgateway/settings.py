@@ -1,11 +1,11 @@
-"""What the gateway is told from outside, parsed once."""
+"""The settings of a gateway, parsed once."""
 
 import re
 from functools import cached_property
 from pathlib import Path
 
-from mpbus.settings import OpsSettings, RedisSettings, secret, with_password
-from mpbus.values import Operators, Origins, PostgresDsn, TrustedProxies, WebAddress, listed
+from mpservice.settings import OpsSettings, PostgresSettings, RedisSettings, secret
+from mpservice.values import Operators, Origins, TrustedProxies, WebAddress, listed
 from pydantic import Field, field_validator, model_validator
 
 from mpgateway.wire.limits import WireLimits
@@ -13,13 +13,11 @@ from mpgateway.wire.limits import WireLimits
 _WIRE = WireLimits()
 
 
-class GatewaySettings(OpsSettings, RedisSettings):
+class GatewaySettings(OpsSettings, RedisSettings, PostgresSettings):
     """Read from the environment, each name with the prefix `MP_`."""
 
     http_host: str = Field("127.0.0.1", description="address to listen on")
     http_port: int = Field(8080, ge=0, le=65_535, description="port to listen on")
-    postgres_dsn: PostgresDsn = Field(description="read models, as role mp_gateway")
-    postgres_password_file: Path | None = Field(None, description="file with its password, where the DSN names none")
     postgres_connections: int = Field(8, ge=1, le=100, description="connections to Postgres")
     secrets_dir: Path = Field(description="folder with the files `pepper`, `token_key`, `webhook_key`")
     root_key_hash: str = Field("", description="hash of the API key of user:root; empty: there is no such key")
@@ -109,14 +107,9 @@ class GatewaySettings(OpsSettings, RedisSettings):
         """The operators as a set."""
         return frozenset(listed(self.operators))
 
-    @cached_property
-    def read_models_dsn(self) -> str:
-        """The DSN with its password. Raises `Unusable` when the password's file cannot be read."""
-        return with_password(self.postgres_dsn, self.postgres_password_file)
-
     def read_secrets(self) -> None:
         """Read every file now, so that an unusable one is told at the start. Raises `Unusable`."""
-        for _ in (self.pepper, self.token_key, self.webhook_key, self.read_models_dsn):
+        for _ in (self.pepper, self.token_key, self.webhook_key, self.dsn):
             pass
 
     @cached_property

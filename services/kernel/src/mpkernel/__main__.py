@@ -2,16 +2,10 @@
 
 import sys
 
-from mpkernel import main as composition
+from mpservice.program import dispatch
 
-
-def main(arguments: list[str]) -> int:
-    """The exit code: 0 when told to stop, 2 for wrong usage or settings."""
-    if arguments:
-        sys.stderr.write("usage: python -m mpkernel\n")
-        return 2
-    return composition.main()
-
+from mpkernel import main
+from mpkernel.spec import SERVICE
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(dispatch(SERVICE.package, sys.argv[1:], main.main))

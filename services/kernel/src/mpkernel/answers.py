@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from itertools import islice
 
 import structlog
+from mpbus.errors import LOG_AWAY
 from mpbus.reader import Commit, Log
 from mpbus.tasks import watched
 from mpcore.engine.recorded import conflict_outcome, recorded_outcome
 from mpcore.engine.turn import Repeat, Reply
 from mpschema import codec
 from mpschema.envelope import Outcome
-from nats.errors import Error as NatsError
 
 from mpkernel.ports import Replies
 
@@ -143,8 +143,8 @@ class Answers:
     async def _send_recorded(self, reply_to: str, repeats: list[Repeat], epoch: int) -> None:
         try:
             outcomes = [await self._recorded(repeat, epoch) for repeat in repeats]
-        except (NatsError, TimeoutError) as error:
-            log.info("answers.recorded_unavailable", reason=str(error) or type(error).__name__)
+        except LOG_AWAY as error:
+            log.info("answers.recorded_unavailable", reason=str(error))
             return  # They ask again.
         await self._replies.send(reply_to, codec.encode_outcomes(outcomes))
 

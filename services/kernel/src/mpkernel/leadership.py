@@ -13,30 +13,21 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import structlog
-from mpbus.errors import ConsumerLost
-from mpbus.ops import ServiceHealth
+from mpbus.errors import LOG_AWAY, ConsumerLost, NoLog
 from mpbus.reader import GENESIS, Log, LogPosition
 from mpbus.tasks import end, watched
 from mpcore.engine.shard import Shard
+from mpservice.ops import ServiceHealth
+from mpstore.leases import LeadershipLease, LeaseUnavailable
+from mpstore.log import CommitTooLarge, Deposed, Unknown
+from mpstore.snapshots import Snapshots, SnapshotsUnavailable
+from mpstore.snapshots.sealed import open_access, open_snapshot
 from mpviews.access import AccessSlice
-from nats.errors import Error as NatsError
-from nats.js.errors import NotFoundError
 
 from mpkernel.answers import Places
 from mpkernel.loop import Leader
 from mpkernel.metrics import KernelMetrics
-from mpkernel.ports import (
-    ClockDistrusted,
-    CommitTooLarge,
-    Deposed,
-    IntakeUnavailable,
-    LeadershipLease,
-    LeaseUnavailable,
-    Snapshots,
-    SnapshotsUnavailable,
-    Unknown,
-)
-from mpkernel.sealing import open_access, open_snapshot
+from mpkernel.ports import ClockDistrusted, IntakeUnavailable
 from mpkernel.standing import Facts, KernelStatus
 from mpkernel.timekeeping import LOOK_SECONDS, Timekeeper
 
@@ -249,9 +240,10 @@ class Kernel:
             try:
                 head = await self._log.head()
                 self._log_away = await self._lacking(head) if self._lacking else ""
-            except (NatsError, TimeoutError) as error:
-                gone = isinstance(error, NotFoundError)
-                self._log_away = _GONE if gone else f"the log does not answer: {str(error) or type(error).__name__}"
+            except NoLog:
+                self._log_away = _GONE
+            except LOG_AWAY as error:
+                self._log_away = f"the log does not answer: {error}"
             else:
                 if not self._log_away:
                     return head

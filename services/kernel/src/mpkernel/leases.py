@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import structlog
+from mpstore.leases import LeadershipLease, LeaseUnavailable
 
 from mpkernel.metrics import KernelMetrics
-from mpkernel.ports import LeadershipLease, LeaseUnavailable
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")

@@ -28,11 +28,12 @@ from mpcore.engine.turn import Sealed, Turn
 from mpcore.state.facts import Fact
 from mpschema import codec, levels
 from mpschema.system import LOG, FeatureLevelRaised, LeaderElected
+from mpstore.log import LogWriter
 
 from mpkernel.answers import Answers, pack, pack_beside
 from mpkernel.discarding import Discards
 from mpkernel.metrics import KernelMetrics
-from mpkernel.ports import CommandMessage, Intake, LogWriter, RecordedTime
+from mpkernel.ports import CommandMessage, Intake, RecordedTime
 from mpkernel.quarantine import Quarantine, decide_tried
 from mpkernel.sealing import Sealing
 from mpkernel.telling import Telling

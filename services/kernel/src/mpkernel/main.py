@@ -1,26 +1,26 @@
-"""Where the kernel's loop meets the world: the composition of one process."""
+"""The composition of a kernel process: its loop, and the adapters around it."""
 
 import asyncio
-import contextlib
 import gc
 import secrets
 import time
 
 import redis.asyncio as redis
-import structlog
-import uvloop
-from mpbus.connect import connect
-from mpbus.identities import KERNEL
-from mpbus.lifecycle import UNREADABLE, Lifecycle, live
 from mpbus.marks import lacking
 from mpbus.reader import LogReader
-from mpbus.settings import EXIT_MISCONFIGURED, read_settings
+from mpbus.streams import leader_lease
 from mpbus.tasks import end, watched
-from mpbus.telemetry import configure
-from mpbus.vitals import Vital
 from mpcore.access.policy import RoleAuthorizer
 from mpcore.engine.commit import LOOK_BYTES
 from mpschema import subjects
+from mpservice.lifecycle import UNREADABLE, Lifecycle
+from mpservice.program import run_service
+from mpservice.settings import read_settings
+from mpstore.leases.jetstream import JetStreamLease
+from mpstore.leases.redis import RedisLease
+from mpstore.log.jetstream import JetStreamLogWriter
+from mpstore.snapshots.objects import ObjectSnapshots
+from mpstore.snapshots.reducers import reducer_digest
 from nats.aio.client import Client
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -29,10 +29,6 @@ from mpkernel.adapters.clock import SystemClock
 from mpkernel.adapters.core_replies import CoreReplies
 from mpkernel.adapters.jetstream_clock import JetStreamClock
 from mpkernel.adapters.jetstream_intake import JetStreamIntake
-from mpkernel.adapters.jetstream_lease import JetStreamLease
-from mpkernel.adapters.jetstream_log import JetStreamLogWriter
-from mpkernel.adapters.object_snapshots import ObjectSnapshots
-from mpkernel.adapters.redis_lease import RedisLease
 from mpkernel.adapters.surroundings import Surroundings
 from mpkernel.answers import Answers
 from mpkernel.leadership import Kernel, Memory
@@ -40,21 +36,20 @@ from mpkernel.leases import KeptLease, PairedLease
 from mpkernel.loop import Candidacy, Leader
 from mpkernel.metrics import KernelMetrics
 from mpkernel.ports import Clock, CommandsRenumbered
-from mpkernel.reducers import reducer_digest
 from mpkernel.sealing import Sealing
 from mpkernel.settings import KernelSettings
-from mpkernel.signing import CheckpointSigner, UnusableKey, read_signing_key
+from mpkernel.signing import CheckpointSigner, read_signing_key
+from mpkernel.spec import SERVICE
 from mpkernel.standing import KernelStatus
 from mpkernel.timekeeping import Timekeeper
 
-log = structlog.get_logger(__name__)
 _REDIS_SECONDS = 0.25
 """Redis is asked beside the keeper that decides: it must answer quickly, or is done without."""
 
 
 def _keepers(settings: KernelSettings, nc: Client, metrics: KernelMetrics) -> list[KeptLease]:
-    """Who keeps the lease: JetStream, and Redis where there is one."""
-    name, holder = f"kernel-{settings.shard}", f"{settings.node}-{secrets.token_hex(4)}"
+    """The keepers of the lease: JetStream, and Redis where there is one."""
+    name, holder = leader_lease(settings.shard), f"{settings.node}-{secrets.token_hex(4)}"
     ttl = settings.lease_ttl_seconds
     keepers = [KeptLease(JetStreamLease(nc, name, holder, ttl), "jetstream", metrics, time.monotonic)]
     if settings.lease == "redis":
@@ -127,28 +122,22 @@ def compose(settings: KernelSettings, nc: Client, clock: Clock) -> Kernel:
 
 async def serve(settings: KernelSettings, life: Lifecycle, clock: Clock) -> int:
     """Run one kernel, by a clock, until a signal asks it to stop. Returns the exit code."""
-    nats = Vital("nats")
-    nc = await life.reach(nats, connect(settings.nats(KERNEL), f"kernel-{settings.node}", writer=True, vital=nats))
-    around = Surroundings(nc, settings.shard)
-    looking = watched(around.look_for_ever(), "looking around", lambda _: around.unknown())
-    try:
-        await life.keep(lambda: compose(settings, nc, clock), needs=nats, halts=(*UNREADABLE, CommandsRenumbered))
-    finally:
-        await end(looking)
-        with contextlib.suppress(Exception):
-            await nc.close()
+    async with life.bus(SERVICE.name, settings, writer=True) as nc:
+        around = Surroundings(nc, settings.shard)
+        looking = watched(around.look_for_ever(), "looking around", lambda _: around.unknown())
+        try:
+            halts = (*UNREADABLE, CommandsRenumbered)
+            await life.keep(lambda: compose(settings, nc, clock), needs=nc.vital, halts=halts)
+        finally:
+            await end(looking)
     return 0
 
 
 def main(clock: Clock | None = None) -> int:
     """Entry point: settings from the environment. The clock is the system's, unless a test brings another."""
-    settings = read_settings(KernelSettings)
     # States hold no cycles and say so (`gc=False`); the collector need not walk through all of them again and again.
     gc.set_threshold(50_000, 20, 100)
-    configure("kernel", node=settings.node, level=settings.log_level, style=settings.log_format)
-    try:
-        _signer(settings)  # Read now, so that an unusable key is told at the start.
-    except UnusableKey as error:
-        log.critical("kernel.misconfigured", reason=str(error))
-        return EXIT_MISCONFIGURED
-    return uvloop.run(live("kernel", settings, lambda life: serve(settings, life, clock or SystemClock())))
+    told = clock or SystemClock()
+    return run_service(
+        SERVICE.name, read_settings(KernelSettings), lambda settings, life: serve(settings, life, told), _signer
+    )

@@ -3,16 +3,6 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from mpbus.reader import LogPosition
-
-
-class Deposed(Exception):
-    """Somebody else wrote to the log: this kernel leads no more, whatever its lease says."""
-
-
-class Unknown(Exception):
-    """Whether a write was stored could not be learned in time. The state built on it must go."""
-
 
 @dataclass(frozen=True, slots=True)
 class CommandMessage:
@@ -91,38 +81,6 @@ class RecordedTime(Protocol):
         ...
 
 
-HEADER_BYTES = 4 * 1024
-"""Room for what a commit has beside the events of its commands: headers, its own and NATS's, and a checkpoint."""
-
-
-class CommitTooLarge(Exception):
-    """The log takes no commit of this size, whoever writes it. The writer states a smaller `commit_bytes_max` then."""
-
-
-class LogWriter(Protocol):
-    """The one way to append to the log."""
-
-    @property
-    def commit_bytes_max(self) -> int:
-        """What the events of a commit may take at most, as far as is known."""
-        ...
-
-    async def append(self, data: bytes, commit_hash: str, after: LogPosition, deadline_seconds: float) -> int:
-        """Store a commit directly after a position, durably, and return its stream position.
-
-        Never to be called again before it returned. Raises `Deposed` if something else stands there, `Unknown` if the
-        outcome could not be learned before the deadline, `CommitTooLarge` if nobody could store it.
-        """
-        ...
-
-    async def last(self) -> int | None:
-        """The stream position of what was stored last, whoever wrote it; 0 where there is nothing, or no log any more.
-
-        None where the log does not say.
-        """
-        ...
-
-
 class Intake(Protocol):
     """The command stream, as its one reader sees it: in order, nothing twice, nothing skipped."""
 
@@ -163,53 +121,4 @@ class Replies(Protocol):
 
     async def send(self, reply_to: str, data: bytes) -> None:
         """Hand over one packed reply; a lost connection is no error."""
-        ...
-
-
-class LeadershipLease(Protocol):
-    """Who should try to lead. For liveness only: safety rests on the log."""
-
-    @property
-    def holder(self) -> str:
-        """Who was last seen to hold it. Empty: nobody."""
-        ...
-
-    async def free(self) -> bool:
-        """Whether `acquire` would give it: nobody holds it, or we do. Raises `LeaseUnavailable`."""
-        ...
-
-    async def acquire(self) -> bool:
-        """Take the lease if it is free, or ours still. False when another holds it. Raises `LeaseUnavailable`."""
-        ...
-
-    async def renew(self) -> bool:
-        """Hold it longer; take it again if it ran out. False when another holds it. Raises `LeaseUnavailable`."""
-        ...
-
-    async def release(self) -> None:
-        """Give it up at once, if it is ours."""
-        ...
-
-
-class LeaseUnavailable(Exception):
-    """The lease keeper does not answer. A leader goes on (the log fences it), a standby waits."""
-
-
-class SnapshotsUnavailable(Exception):
-    """Snapshots can be neither read nor written now. The log is enough."""
-
-
-class Snapshots(Protocol):
-    """Where disposable copies of the state are kept."""
-
-    async def load(self) -> bytes | None:
-        """The newest snapshot, or None. Raises `SnapshotsUnavailable`."""
-        ...
-
-    async def store(self, data: bytes) -> None:
-        """Keep this one as the newest. Raises `SnapshotsUnavailable`."""
-        ...
-
-    async def store_access(self, data: bytes) -> None:
-        """Keep this access slice as the newest, where gateways find it. Raises `SnapshotsUnavailable`."""
         ...

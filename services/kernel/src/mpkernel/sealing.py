@@ -15,32 +15,19 @@ import structlog
 from mpbus.reader import LogPosition
 from mpbus.tasks import end, watched
 from mpcore.engine.shard import Shard
-from mpcore.engine.snapshot import Frozen, thaw
+from mpcore.engine.snapshot import Frozen
 from mpcore.engine.turn import Sealed
 from mpschema.system import LogCheckpointed
+from mpstore.snapshots import Snapshots, SnapshotsUnavailable
+from mpstore.snapshots.sealed import FORMAT, SnapshotHeader
 from mpviews import access
 from mpviews.access import AccessSlice, Pieces
 
-from mpkernel.ports import Snapshots, SnapshotsUnavailable
 from mpkernel.signing import CheckpointSigner
 
 log = structlog.get_logger(__name__)
-_FORMAT = 2
 _GROWTH = 2
 """The next snapshot waits until there are as many new events as the state holds outcomes, divided by this."""
-
-
-class SnapshotHeader(msgspec.Struct, frozen=True, kw_only=True):
-    """Which state a snapshot holds, and under which reducers it means anything."""
-
-    format: int
-    reducer_digest: str
-    stream_seq: int
-    seq: int
-    hash: str
-    state_root: str
-    access_bytes: int = 0
-    """How long the access slice is that follows the state. It is no part of the root: no decision rests on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +97,7 @@ class Sealing:
         doors = access.part(await _joined(access.chunks(look.access)), position)
         root = hashed.hexdigest()
         header = SnapshotHeader(
-            format=_FORMAT,
+            format=FORMAT,
             reducer_digest=self._reducer_digest,
             stream_seq=position.stream_seq,
             seq=position.seq,
@@ -139,30 +126,3 @@ async def _joined(chunks: Iterator[bytes], each: Callable[[bytes], None] | None 
             each(chunk)
         await asyncio.sleep(0)
     return b"".join(pieces)
-
-
-def split_snapshot(data: bytes) -> tuple[SnapshotHeader, bytes, bytes]:
-    """A snapshot's header, its state and its access slice. Raises `msgspec.DecodeError`."""
-    line, _, rest = data.partition(b"\n")
-    header = msgspec.json.decode(line, type=SnapshotHeader)
-    at = len(rest) - header.access_bytes
-    return header, rest[:at], rest[at:]
-
-
-def open_snapshot(data: bytes, reducer_digest: str) -> tuple[Shard, LogPosition] | None:
-    """The state and position a snapshot holds; None if it is damaged or made by other reducers."""
-    try:
-        header, body, _ = split_snapshot(data)
-        if header.format != _FORMAT or header.reducer_digest != reducer_digest:
-            return None
-        if hashlib.sha256(body).hexdigest() != header.state_root:
-            return None
-        return thaw(body), LogPosition(header.stream_seq, header.seq, header.hash)
-    except msgspec.DecodeError:
-        return None
-
-
-def open_access(data: bytes) -> AccessSlice | None:
-    """The access slice in a snapshot that `open_snapshot` opened; None if it is damaged, or of another version."""
-    opened = access.open_part(split_snapshot(data)[2])
-    return None if opened is None else opened[0]

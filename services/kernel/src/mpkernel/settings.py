@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from mpbus.settings import OpsSettings, RedisSettings
-from mpbus.values import operators
+from mpservice.settings import OpsSettings, RedisSettings
+from mpservice.values import operators
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 

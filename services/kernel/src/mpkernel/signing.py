@@ -5,35 +5,19 @@ that others keep makes both visible.
 """
 
 import base64
-import hashlib
 from pathlib import Path
 
 import msgspec
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from mpbus.errors import Unusable
 from mpschema.system import LogCheckpointed
+from mpstore.snapshots.signatures import checkpoint_message, key_id
 
-_KEY_ID_DIGITS = 16
 
-
-class UnusableKey(Exception):
+class UnusableKey(Unusable):
     """The file does not hold an Ed25519 key; the message never quotes it."""
-
-
-def checkpoint_message(shard: str, at_seq: int, head: str, state_root: str) -> bytes:
-    """The bytes under the signature of a checkpoint."""
-    return f"moduprompt/checkpoint/v1\n{shard}\n{at_seq}\n{head}\n{state_root}".encode()
-
-
-def raw_public_key(key: Ed25519PublicKey) -> bytes:
-    """The 32 bytes of a public key."""
-    return key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-
-
-def key_id(key: Ed25519PublicKey) -> str:
-    """How a checkpoint names the key it is signed with: the first 16 hex digits of the SHA-256 of the public key."""
-    return hashlib.sha256(raw_public_key(key)).hexdigest()[:_KEY_ID_DIGITS]
 
 
 def read_signing_key(path: Path) -> Ed25519PrivateKey:

@@ -5,10 +5,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 import structlog
+from mpstore.leases import LeadershipLease
 
 from mpkernel.leases import KeptLease
 from mpkernel.metrics import KernelMetrics
-from mpkernel.ports import LeadershipLease
 from mpkernel.timekeeping import Timekeeper
 
 log = structlog.get_logger(__name__)

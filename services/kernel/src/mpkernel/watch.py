@@ -8,8 +8,7 @@ import asyncio
 
 from mpbus.reader import LogPosition
 from mpbus.tasks import end as finish
-
-from mpkernel.ports import Deposed, LogWriter
+from mpstore.log import Deposed, LogWriter
 
 LOOK_SECONDS = 2.0
 """Between two looks, and from the last commit to the first."""

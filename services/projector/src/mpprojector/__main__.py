@@ -2,38 +2,10 @@
 
 import sys
 
-from mpbus.database import DRIVER_ERRORS
-from mpbus.errors import Unusable
-from mpbus.oneshot import run_once
-from mpbus.settings import read_settings
+from mpservice.program import dispatch
 
-from mpprojector import main as composition
-from mpprojector.adapters.migrations import SchemaMismatch, migrate
-from mpprojector.settings import MigrationSettings, ProjectorSettings
-
-USAGE = "usage: python -m mpprojector [migrate]\n"
-
-
-def main(arguments: list[str]) -> int:
-    """Exit code: 0 when done, 1 when the world refused, 2 for wrong usage or settings."""
-    match arguments:
-        case []:
-            return composition.run(read_settings(ProjectorSettings))
-        case ["migrate"]:
-            settings = read_settings(MigrationSettings)
-            return run_once("migration", lambda: _migrated(settings), SchemaMismatch, Unusable, *DRIVER_ERRORS)
-        case _:
-            sys.stderr.write(USAGE)
-            return 2
-
-
-async def _migrated(settings: MigrationSettings) -> str:
-    projector, gateway, webhooks = settings.passwords
-    done = await migrate(
-        settings.dsn, projector_password=projector, gateway_password=gateway, webhooks_password=webhooks
-    )
-    return "\n".join(f"applied {name}" for name in done) or "nothing to apply"
-
+from mpprojector import main
+from mpprojector.spec import SERVICE
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(dispatch(SERVICE.package, sys.argv[1:], main.run, {"migrate": main.make_tables}))

@@ -14,9 +14,9 @@ from mpbus.errors import ChainBroken
 from mpbus.reader import LogPosition
 from mpbus.tasks import end, watched
 from mpschema.codec import MalformedCommit
+from mpstore.readmodels import LogSource
 from mpviews.changes import CommitLike
 
-from mpprojector.ports import LogSource
 from mpprojector.worker import ProjectionWorker
 
 log = structlog.get_logger(__name__)

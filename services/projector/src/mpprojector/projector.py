@@ -10,19 +10,18 @@ from dataclasses import dataclass, field
 
 import structlog
 from mpbus.errors import BusError, ChainBroken
-from mpbus.lifecycle import LOOK_AGAIN_SECONDS
-from mpbus.ops import ServiceHealth
 from mpbus.reader import LogPosition
 from mpbus.tasks import watched
 from mpbus.vitals import Vital
 from mpschema.codec import MalformedCommit
+from mpservice.lifecycle import LOOK_AGAIN_SECONDS
+from mpservice.ops import ServiceHealth
+from mpstore.readmodels import LogSource, ProjectionLease, ProjectionLedger, ProjectionStatus, ProjectionsUnavailable
 from mpviews.changes import View
 from mpviews.standing import CATCHING_UP, HALTED, LIVE
-from nats.errors import Error as NatsError
 
 from mpprojector.group import WorkerGroup
 from mpprojector.metrics import ProjectorMetrics
-from mpprojector.ports import LogSource, ProjectionLease, ProjectionLedger, ProjectionStatus, ProjectionsUnavailable
 from mpprojector.worker import BatchLimits, ProjectionWorker
 
 log = structlog.get_logger(__name__)
@@ -163,8 +162,8 @@ class Projector:
         except (ChainBroken, MalformedCommit) as error:  # Whoever reads it halts, and says so.
             self._unreadable = str(error)
             self._heard.away(f"the log is unreadable: {error}")
-        except (BusError, NatsError, TimeoutError) as error:
-            self._heard.away(f"the log does not answer: {str(error) or type(error).__name__}")
+        except BusError as error:
+            self._heard.away(f"the log does not answer: {error}")
         try:
             await self._keep()
             await self._take()

@@ -1,6 +1,8 @@
 """A rebuild: the same views and writers as the live projections, over a stretch of the log, as fast as they go.
 
 Nothing here knows how far it came: each build's position is written with its rows, so whoever begins again, goes on.
+
+This module is the projector's door for the operators' tools.
 """
 
 import asyncio
@@ -10,11 +12,14 @@ from dataclasses import dataclass
 
 from mpschema.envelope import CommitHeader, EventRecord
 from mpschema.positions import LogPosition
-from mpviews.changes import CommitLike
+from mpstore.readmodels import LogSource, ProjectionLease, ReadModel
+from mpviews.changes import CommitLike, View
 
 from mpprojector.group import WorkerGroup
-from mpprojector.ports import LogSource
+from mpprojector.metrics import ProjectorMetrics
 from mpprojector.worker import BatchLimits, ProjectionWorker
+
+__all__ = ["LIMITS", "BoundedLog", "ProjectionWorker", "cut", "fill", "worker_of"]
 
 LIMITS = BatchLimits(events_max=30_000, bytes_max=24 << 20, pause_seconds=0.0)
 """Larger transactions than live ones: more changes of a row meet before it is written."""
@@ -47,6 +52,11 @@ class BoundedLog:
     async def head(self) -> LogPosition:
         """The place after the newest commit of the whole log."""
         return await self._source.head()
+
+
+def worker_of(lease: ProjectionLease, view: View, model: ReadModel) -> ProjectionWorker:
+    """Return a worker that fills an owned build, in larger transactions than live ones."""
+    return ProjectionWorker(lease, view, model, LIMITS, ProjectorMetrics())
 
 
 async def fill(source: LogSource, workers: Sequence[ProjectionWorker]) -> None:

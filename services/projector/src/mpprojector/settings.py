@@ -1,29 +1,22 @@
-"""What the projector is told from outside: read from the environment, each name with the prefix `MP_`."""
+"""The settings of a projector and of a migration, each with the prefix `MP_` in the environment."""
 
 from pathlib import Path
 from typing import Self
 
-from mpbus.settings import FROM_ENVIRONMENT, OpsSettings, secret_from, with_password
-from mpbus.values import SecretDsn
+from mpservice.settings import FROM_ENVIRONMENT, OpsSettings, PostgresSettings, secret_from, with_password
+from mpservice.values import SecretDsn
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings
 
 
-class ProjectorSettings(OpsSettings):
+class ProjectorSettings(OpsSettings, PostgresSettings):
     """Settings of a running projector."""
 
-    postgres_dsn: SecretDsn = Field(description="PostgreSQL, as the role mp_projector")
-    postgres_password_file: Path | None = Field(None, description="file with its password, where the DSN names none")
     projection_lease_seconds: float = Field(5.0, ge=1, le=300, description="how long a silent projector keeps its work")
     projection_batch_events: int = Field(8_000, ge=1, le=100_000, description="most events in one transaction")
     projection_stall_seconds: float = Field(
         15.0, ge=1, description="not ready when nothing was folded for so long while the log moves on"
     )
-
-    @property
-    def dsn(self) -> str:
-        """The DSN with its password. Raises `Unusable` when the password's file cannot be read."""
-        return with_password(self.postgres_dsn.get_secret_value(), self.postgres_password_file)
 
 
 def _told(name: str) -> str:

@@ -12,11 +12,11 @@ import structlog
 from mpbus.reader import LogPosition
 from mpschema import codec
 from mpschema.envelope import CommitHeader, EventRecord
+from mpstore.readmodels import OwnershipLost, ProjectionLease, ProjectionsUnavailable, ReadModel
 from mpviews.changes import CommitLike, View
 from mpviews.fold import Batch, fold
 
 from mpprojector.metrics import ProjectorMetrics
-from mpprojector.ports import OwnershipLost, ProjectionLease, ProjectionsUnavailable, ReadModel
 
 log = structlog.get_logger(__name__)
 _RETRY_SECONDS_MAX = 2.0

@@ -5,18 +5,10 @@
 
 import sys
 
-from mprelay import main as composition
+from mpservice.program import dispatch
 
-REBUILD = "--rebuild"
-
-
-def main(arguments: list[str]) -> int:
-    """The exit code: 0 when told to stop, 1 when the world refused, 2 for wrong usage or settings."""
-    if arguments not in ([], [REBUILD]):
-        sys.stderr.write(f"usage: python -m mprelay [{REBUILD}]\n")
-        return 2
-    return composition.rebuild() if arguments else composition.run()
-
+from mprelay import main
+from mprelay.spec import SERVICE
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(dispatch(SERVICE.package, sys.argv[1:], main.run, {"--rebuild": main.rebuild}))

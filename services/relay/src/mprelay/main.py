@@ -1,41 +1,29 @@
 """The composition of a relay process, and the one command that makes its feed anew."""
 
-import asyncio
 import contextlib
 
-import uvloop
-from mpbus.connect import connect
-from mpbus.errors import BrokerUnavailable, PermissionsViolation, Unusable
-from mpbus.identities import PROVISION, RELAY
-from mpbus.lifecycle import UNREADABLE, Lifecycle, live
-from mpbus.oneshot import run_once
+from mpbus.errors import BrokerUnavailable, PermissionsViolation
 from mpbus.reader import LogReader
-from mpbus.settings import ProvisionSettings, read_settings
 from mpbus.streams import feed_stream
-from mpbus.telemetry import configure
-from mpbus.vitals import Vital
 from mpschema import subjects
-from nats.errors import Error as NatsError
+from mpservice.lifecycle import UNREADABLE, Lifecycle
+from mpservice.oneshot import STREAM_FAILURES, run_once, stream_maker
+from mpservice.program import run_service
+from mpservice.rights import PROVISION
+from mpservice.settings import ProvisionSettings, read_settings
 from nats.js.errors import NotFoundError
 
 from mprelay.adapters.jetstream_feed import JetStreamFeed
 from mprelay.relay import FeedDiverged, Relay
 from mprelay.settings import RelaySettings
-
-WAIT_SECONDS = 30.0
-"""For NATS, before the feed is made anew."""
+from mprelay.spec import SERVICE
 
 
 async def serve(settings: RelaySettings, life: Lifecycle) -> int:
     """Relay until a signal asks to stop. Returns the exit code."""
-    nats = Vital("nats")
-    nc = await life.reach(nats, connect(settings.nats(RELAY), f"relay-{settings.node}", writer=True, vital=nats))
-    try:
+    async with life.bus(SERVICE.name, settings, writer=True) as nc:
         source, feed = LogReader(nc, settings.shard), JetStreamFeed(nc, settings.shard)
-        await life.keep(lambda: Relay(source, feed, settings.shard), nats, (*UNREADABLE, FeedDiverged))
-    finally:
-        with contextlib.suppress(Exception):
-            await nc.close()
+        await life.keep(lambda: Relay(source, feed, settings.shard), nc.vital, (*UNREADABLE, FeedDiverged))
     return 0
 
 
@@ -44,32 +32,23 @@ async def drop_feed(settings: ProvisionSettings) -> str:
 
     A running relay fills it again from the log.
     """
-    nats = Vital("nats")
-    try:
-        async with asyncio.timeout(WAIT_SECONDS):
-            nc = await connect(settings.nats(PROVISION), "feed-rebuild", writer=True, vital=nats)
-    except TimeoutError:
-        raise BrokerUnavailable(f"no NATS server for {WAIT_SECONDS:g} s: {nats.state}") from None
-    js, name = nc.jetstream(timeout=10), subjects.feed_stream(settings.shard)
-    try:
-        with contextlib.suppress(NotFoundError):
-            await js.delete_stream(name)
-        await js.add_stream(feed_stream(settings.shard, settings.replicas))
-    except PermissionsViolation as error:
-        raise BrokerUnavailable(f"{error}. The feed is made anew with the seed of {PROVISION}") from error
-    finally:
-        await nc.close()
+    async with stream_maker(settings, "feed-rebuild", writer=True) as nc:
+        js, name = nc.jetstream(timeout=10), subjects.feed_stream(settings.shard)
+        try:
+            with contextlib.suppress(NotFoundError):
+                await js.delete_stream(name)
+            await js.add_stream(feed_stream(settings.shard, settings.replicas))
+        except PermissionsViolation as error:
+            raise BrokerUnavailable(f"{error}. The feed is made anew with the seed of {PROVISION}") from error
     return f"{name} is empty; a running relay fills it from the log"
 
 
 def rebuild() -> int:
     """Empty the feed for the relay that runs. Returns the exit code."""
-    maker, failures = read_settings(ProvisionSettings), (BrokerUnavailable, Unusable, NatsError, OSError, TimeoutError)
-    return run_once("relay --rebuild", lambda: drop_feed(maker), *failures)
+    maker = read_settings(ProvisionSettings)
+    return run_once("relay --rebuild", lambda: drop_feed(maker), *STREAM_FAILURES)
 
 
 def run() -> int:
     """Relay until told to stop. Returns the exit code."""
-    settings = read_settings(RelaySettings)
-    configure("relay", node=settings.node, level=settings.log_level, style=settings.log_format)
-    return uvloop.run(live("relay", settings, lambda life: serve(settings, life)))
+    return run_service(SERVICE.name, read_settings(RelaySettings), serve)

@@ -9,15 +9,14 @@ import asyncio
 from collections.abc import Sequence
 
 import structlog
-from mpbus.errors import ChainBroken
-from mpbus.ops import Progress, ServiceHealth
+from mpbus.errors import LOG_AWAY, ChainBroken
 from mpbus.reader import GENESIS, Commit, Log, LogPosition
 from mpbus.tasks import end
 from mpbus.vitals import Vital
 from mpschema import subjects
 from mpschema.cloudevents import cloudevent_bytes
 from mpschema.codec import MalformedCommit
-from nats.errors import Error as NatsError
+from mpservice.ops import Progress, ServiceHealth
 from prometheus_client import Counter, Gauge
 
 from mprelay.ports import FeedConflict, FeedMessage, FeedTail, FeedUnavailable, FeedWriter
@@ -87,7 +86,7 @@ class Relay:
         while True:
             try:
                 self._head = (await self._log.head()).seq
-            except (NatsError, TimeoutError, ChainBroken, MalformedCommit):
+            except (*LOG_AWAY, ChainBroken, MalformedCommit):
                 self._progress.excused()  # Whoever follows the log waits for it, too, or halts and says why.
             else:
                 self._log_vital.answered()
@@ -105,8 +104,8 @@ class Relay:
                 log.info("relay.place_taken", seq=self._seq)
             except FeedUnavailable as error:
                 self._feed_vital.away(f"the feed does not answer: {error}")
-            except (NatsError, TimeoutError) as error:
-                self._log_vital.away(f"the log does not answer: {str(error) or type(error).__name__}")
+            except LOG_AWAY as error:
+                self._log_vital.away(f"the log does not answer: {error}")
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def _relay(self, tail: FeedTail) -> None:

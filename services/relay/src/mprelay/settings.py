@@ -1,6 +1,6 @@
 """The settings of a relay, read once at the start."""
 
-from mpbus.settings import OpsSettings
+from mpservice.settings import OpsSettings
 
 
 class RelaySettings(OpsSettings):

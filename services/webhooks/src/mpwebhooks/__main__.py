@@ -1,17 +1,11 @@
-"""`python -m mpwebhooks` delivers until it is told to stop."""
+"""`python -m mpwebhooks`: deliver until told to stop."""
 
 import sys
 
-from mpbus.settings import read_settings
+from mpservice.program import dispatch
 
-from mpwebhooks import main as composition
-from mpwebhooks.settings import WebhooksSettings
-
-
-def main() -> int:
-    """Exit code: 0 when told to stop, 1 when the world refused, 2 for wrong settings."""
-    return composition.run(read_settings(WebhooksSettings))
-
+from mpwebhooks import main
+from mpwebhooks.spec import SERVICE
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(dispatch(SERVICE.package, sys.argv[1:], main.run))

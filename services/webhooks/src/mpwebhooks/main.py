@@ -1,20 +1,14 @@
-"""Where the deliveries meet the world: the composition of one process."""
+"""The composition of a process that delivers webhooks."""
 
 import contextlib
 import secrets
 import ssl
 
 import httpx
-import structlog
-import uvloop
-from mpbus.connect import connect
-from mpbus.errors import Unusable
-from mpbus.identities import WEBHOOKS
-from mpbus.lifecycle import Lifecycle, live
 from mpbus.producer import CommandProducer
-from mpbus.settings import EXIT_MISCONFIGURED
-from mpbus.telemetry import configure
-from mpbus.vitals import Vital
+from mpservice.lifecycle import Lifecycle
+from mpservice.program import run_service
+from mpservice.settings import read_settings
 
 from mpwebhooks.adapters.endpoint import EndpointSender
 from mpwebhooks.adapters.names import Names
@@ -25,19 +19,17 @@ from mpwebhooks.lane import DeliveryLane
 from mpwebhooks.ports import Parked, WebhookLease, WebhookSubscription
 from mpwebhooks.service import DeliveryService, MakeLane
 from mpwebhooks.settings import WebhooksSettings
+from mpwebhooks.spec import SERVICE
 
-log = structlog.get_logger(__name__)
 GRACE_SECONDS = 1.0
 """Beyond the time of one attempt, for what is in flight when asked to stop."""
 
 
 async def serve(settings: WebhooksSettings, life: Lifecycle) -> int:
     """Deliver until a signal asks to stop. Returns the exit code."""
-    nats = Vital("nats")
-    nc = await life.reach(nats, connect(settings.nats(WEBHOOKS), f"webhooks-{settings.node}", writer=True, vital=nats))
     async with contextlib.AsyncExitStack() as stack:
-        stack.push_async_callback(nc.close)
-        producer = CommandProducer(nc, settings.shard, user=WEBHOOKS, instance=settings.instance)
+        nc = await stack.enter_async_context(life.bus(SERVICE.name, settings, writer=True))
+        producer = CommandProducer(nc, settings.shard, user=SERVICE.name, instance=settings.instance)
         await producer.start()
         stack.push_async_callback(producer.close)
         database = Database(settings.dsn)
@@ -52,13 +44,13 @@ async def serve(settings: WebhooksSettings, life: Lifecycle) -> int:
             beat_seconds=min(1.0, settings.webhooks_lease_seconds / 4),
             grace_seconds=settings.webhooks_timeout_seconds + GRACE_SECONDS,
         )
-        life.serves(service.health, service.stop, knows=(nats,))
+        life.serves(service.health, service.stop, knows=(nc.vital,))
         await service.run()
     return 0
 
 
 def lanes(settings: WebhooksSettings, store: Positions, recorder: KernelRecorder) -> MakeLane:
-    """What makes the lane of a webhook."""
+    """The function that makes the lane of a webhook."""
     # One context for all: to make one reads every certificate of the machine.
     trust: ssl.SSLContext = httpx.create_ssl_context(trust_env=False)
     names = Names()
@@ -80,12 +72,6 @@ def lanes(settings: WebhooksSettings, store: Positions, recorder: KernelRecorder
     return make
 
 
-def run(settings: WebhooksSettings) -> int:
-    """Entry point of the process."""
-    configure("webhooks", node=settings.node, level=settings.log_level, style=settings.log_format)
-    try:
-        settings.webhook_key  # noqa: B018 - read now, so that a missing file is told at the start
-    except Unusable as error:
-        log.critical("webhooks.misconfigured", reason=str(error))
-        return EXIT_MISCONFIGURED
-    return uvloop.run(live("webhooks", settings, lambda life: serve(settings, life)))
+def run() -> int:
+    """Deliver until told to stop. Returns the exit code."""
+    return run_service(SERVICE.name, read_settings(WebhooksSettings), serve, lambda settings: settings.webhook_key)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
-from mpbus.ops import ServiceHealth
 from mpbus.vitals import Vital
+from mpservice.ops import ServiceHealth
 
 from mpwebhooks import metrics
 from mpwebhooks.lane import DeliveryLane

@@ -1,23 +1,20 @@
-"""What the service is told from outside: read from the environment, each name with the prefix `MP_`."""
+"""The settings of a process that delivers webhooks, each with the prefix `MP_` in the environment."""
 
 from functools import cached_property
 from pathlib import Path
 
-from mpbus.settings import OpsSettings, secret, with_password
-from mpbus.values import SecretDsn
+from mpservice.settings import OpsSettings, PostgresSettings, secret
 from pydantic import Field
 
 from mpwebhooks.ports import Policy
 
 
-class WebhooksSettings(OpsSettings):
+class WebhooksSettings(OpsSettings, PostgresSettings):
     """Settings of a process that delivers webhooks."""
 
     instance: str = Field(
         "main", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,49}$", description="the instance whose subject it commands on"
     )
-    postgres_dsn: SecretDsn = Field(description="PostgreSQL, as the role mp_webhooks")
-    postgres_password_file: Path | None = Field(None, description="file with its password, where the DSN names none")
     secrets_dir: Path = Field(description="folder with the file `webhook_key`")
     webhooks_allow_private: bool = Field(
         False, description="deliver to plain http and to addresses of private networks, too"
@@ -37,15 +34,10 @@ class WebhooksSettings(OpsSettings):
 
     @property
     def policy(self) -> Policy:
-        """How one webhook is delivered."""
+        """The policy by which one webhook is delivered."""
         return Policy(
             attempts_max=self.webhooks_attempts,
             backoff_seconds=self.webhooks_backoff_seconds,
             backoff_max_seconds=self.webhooks_backoff_max_seconds,
             concurrency=self.webhooks_concurrency,
         )
-
-    @property
-    def dsn(self) -> str:
-        """The DSN with its password. Raises `Unusable` when the password's file cannot be read."""
-        return with_password(self.postgres_dsn.get_secret_value(), self.postgres_password_file)

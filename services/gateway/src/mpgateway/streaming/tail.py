@@ -7,9 +7,9 @@ from typing import Protocol
 
 import structlog
 from mpbus.errors import LogReplaced
-from mpbus.lifecycle import LOOK_AGAIN_SECONDS, UNREADABLE
 from mpbus.reader import GENESIS, Commit, LogPosition, LogReader
 from mpbus.tasks import end, watched
+from mpservice.lifecycle import LOOK_AGAIN_SECONDS, UNREADABLE
 
 from mpgateway.metrics import TAIL_POSITION
 from mpgateway.streaming.feed import AWAY, RETRY_SECONDS, batches_after

@@ -4,7 +4,7 @@ import asyncio
 import datetime as dt
 import math
 
-from mpbus.objects import snapshot_bucket
+from mpbus.objects import snapshot_bucket, snapshot_object
 from mpschema import subjects
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
@@ -23,7 +23,7 @@ class Surroundings:
     def __init__(self, nc: Client, shard: str) -> None:
         self._js = nc.jetstream(timeout=2)
         self._commands = subjects.command_stream(shard)
-        self._snapshot = f"shard-{shard}"
+        self._snapshot = snapshot_object(shard)
 
     async def look_for_ever(self) -> None:
         """Until cancelled."""

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
-from mpbus.database import DRIVER_ERRORS, Connector
-from mpbus.postgres import why_away, why_unavailable
+from mpservice.database import DRIVER_ERRORS, Connector
+from mpservice.postgres import why_away, why_unavailable
 
 from mpwebhooks.ports import DeliveriesUnavailable, NotAnswerable
 

@@ -1,1 +1,0 @@
-"""The world as the projector's ports: PostgreSQL, and its twin in memory."""

@@ -1,0 +1,1 @@
+"""The log proved, moved, mended and put back."""

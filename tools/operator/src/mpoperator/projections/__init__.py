@@ -1,0 +1,1 @@
+"""Read models built anew from the log, switched, and dropped."""

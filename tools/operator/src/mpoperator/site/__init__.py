@@ -1,0 +1,1 @@
+"""The servers and services of one installation, as operators' tools reach them."""
