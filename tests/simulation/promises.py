@@ -1,6 +1,9 @@
 """What must hold after a storm, whatever the seed. Each failure names what was broken."""
 
 from mpbus.reader import Commit
+from mpcore.domain.session.index import sessions
+from mpcore.domain.session.state import LIVE
+from mpcore.domain.sweep.index import sweeps
 from mpcore.engine.shard import Shard
 from mpcore.engine.snapshot import state_root
 from mpschema.levels import PACKS_LEVEL, SPLIT_LEVEL
@@ -32,6 +35,7 @@ async def check(world: World) -> None:
     _check_level(commits)
     _count(commits, world)
     fresh = _check_checkpoints(commits)
+    _check_follow_ups(commits, fresh)
     _check_access(world.snapshots.access, commits)
     _check_snapshot(await world.snapshots.load(), commits, state_root(fresh))
     rows = _dump(world)
@@ -90,6 +94,7 @@ def _check_garbage(commits: list[Commit], garbage: set[int]) -> None:
 def _count(commits: list[Commit], world: World) -> None:
     """Add to the faults what the kernel met, and what shows in the log alone."""
     for commit in commits:
+        world.faults["swept"] += sum(record.name == "SweepAdvanced" for record in commit.records)
         world.faults["message split"] += commit.header.command_line > 0
         refused = [r.event for r in commit.records if isinstance(r.event, CommandRejected)]
         world.faults["decision too large"] += sum("fit into a commit" in event.detail for event in refused)
@@ -133,6 +138,18 @@ def _check_snapshot(data: bytes | None, commits: list[Commit], root: str) -> Non
     for commit in commits[position.stream_seq :]:
         shard.fold(commit.header, commit.records)
     assert state_root(shard) == root, f"the snapshot at {position.seq} leads elsewhere"
+
+
+def _check_follow_ups(commits: list[Commit], shard: Shard) -> None:
+    """No follow-up was refused; at rest nothing is left to be swept, and who lives has live parents."""
+    refused = [record.event for commit in commits for record in commit.records if record.name == "FollowUpRefused"]
+    assert not refused, refused[0]
+    for tenant in shard.world.tenants.values():
+        assert not sweeps(tenant).running, "a sweep does not end"
+        known = sessions(tenant).by_id
+        live = [session for session in known.values() if session.state in LIVE]
+        orphans = [session.id for session in live if any(known[above].state not in LIVE for above in session.lineage)]
+        assert not orphans, f"they outlive what is above them: {orphans}"
 
 
 def _check_access(data: bytes | None, commits: list[Commit]) -> None:

@@ -3,11 +3,11 @@
 from random import Random
 
 import msgspec
-from mpschema import channel, codec, levels, principal, project, session, task, workspace
+from mpschema import channel, codec, ending, levels, principal, project, session, task, workspace
 from mpschema.base import Command
 from mpschema.envelope import CommandEnvelope
 from mpschema.registry import COMMANDS, LOG_COMMANDS
-from mpschema.system import LOG, SYSTEM_WORKSPACE, RaiseFeatureLevel
+from mpschema.system import LOG, SYSTEM_WORKSPACE, RaiseFeatureLevel, SetLimits
 
 _TYPES = {spec.arguments: kind for kind, spec in (COMMANDS | LOG_COMMANDS).items()}
 _PARENTS = ("lead", "s0", "s1")
@@ -32,8 +32,11 @@ def riddle(name: str) -> CommandEnvelope:
 
 def raise_level() -> CommandEnvelope:
     """An operator's last step of an upgrade."""
-    raised = _command("raise", LOG, RaiseFeatureLevel(level=levels.FEATURE_LEVEL))
-    return msgspec.structs.replace(raised, workspace_id=SYSTEM_WORKSPACE)
+    return _of_the_log("raise", RaiseFeatureLevel(level=levels.FEATURE_LEVEL))
+
+
+def _of_the_log(command_id: str, arguments: Command) -> CommandEnvelope:
+    return msgspec.structs.replace(_command(command_id, LOG, arguments), workspace_id=SYSTEM_WORKSPACE)
 
 
 def packed(commands: list[CommandEnvelope]) -> bytes:
@@ -50,10 +53,16 @@ class Script:
     def setup(self) -> list[CommandEnvelope]:
         """What must be there first."""
         return [
+            _of_the_log("s0", SetLimits(sweep_facts=1)),
             _command("s1", "acme", workspace.CreateWorkspace(name="Acme")),
             _command("s2", "core", project.CreateProject(name="core")),
             _command("s3", "lead", session.SpawnSession(blueprint=_BLUEPRINT, project_id="core")),
             _command("s4", "lead", session.StartSession()),
+            _command("s6", "s0", session.SpawnSession(blueprint=_BLUEPRINT, parent_id="lead")),
+            *(
+                _command(f"s{7 + n}", f"s{3 + n}", session.SpawnSession(blueprint=_BLUEPRINT, parent_id="s0"))
+                for n in range(3)
+            ),
             _command("s5", "talk", channel.OpenChannel(session_id="lead", scope=channel.Scope.SUBTREE, name="talk")),
         ]
 
@@ -68,7 +77,7 @@ class Script:
         choices: list[tuple[str, Command]] = [
             (item, task.CreateTask(project_id="core", title=name)),
             (item, task.MarkTaskReady()),
-            (item, task.ClaimTask(ttl_seconds=dice.randint(1, 20))),
+            (item, task.ClaimTask(dice.choice((None, "lead", "s0", "s1")), ttl_seconds=dice.randint(1, 20))),
             (item, task.RenewTask(fence=fence, ttl_seconds=dice.randint(1, 20))),
             (item, task.StartTask(fence=fence)),
             (item, task.SubmitTask(fence=fence, evidence=(task.Evidence(kind="test", summary="ran"),))),
@@ -86,6 +95,9 @@ class Script:
             (f"user:{dice.randrange(3)}", principal.IssueKey(f"k{dice.randrange(5)}", f"{dice.randrange(5):064x}")),
             (f"user:{dice.randrange(3)}", principal.RevokeKey(f"k{dice.randrange(5)}")),
             (f"s{dice.randrange(3)}", session.CancelSession(reason="enough")),
+            ("core", project.ArchiveProject(cancel=ending.CancelSessions.RUNNING))
+            if dice.random() < 0.1
+            else (f"s{dice.randrange(3)}", session.FailSession(failure="crash")),
             ("talk", channel.PostMessage(kind="note", body=name, reply_by_seconds=dice.randint(1, 30))),
             ("talk", channel.AckMessages(cursor=dice.randint(1, 5))),
         ]

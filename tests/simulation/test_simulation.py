@@ -72,6 +72,7 @@ def test_the_storms_are_storms() -> None:
         "founded before",
         "message split",
         "decision too large",
+        "swept",
         "message too large",
         "level raised",
     } <= set(faults)

@@ -182,7 +182,8 @@ class World:
         while True:
             await asyncio.sleep(0.5)
             folded = {entry.position.stream_seq for entry in self.store.entries.values()}
-            if folded == {len(self.log.commits)} and not self.commands.after(0):
+            swept = all(row["state"] == "ended" for row in self.store.rows.get("sweeps", {}).values())
+            if folded == {len(self.log.commits)} and not self.commands.after(0) and swept:
                 return
 
     async def _mischief(self) -> None:
