@@ -80,20 +80,11 @@ def decode_envelope(line: bytes | memoryview) -> CommandEnvelope | Rejection:
     return envelope
 
 
-def decode_arguments(envelope: CommandEnvelope) -> Command | Rejection:
-    """The typed arguments of a command, or the refusal: unknown type or version, too large, not of the schema."""
-    spec = COMMANDS.get(envelope.type) or LOG_COMMANDS.get(envelope.type)
-    if spec is None:
-        return Rejection(Code.UNKNOWN_TYPE, f"command type {envelope.type!r} is not known")
-    if envelope.schema_version != spec.version:
-        detail = f"{envelope.type} has version {spec.version}, not {envelope.schema_version}"
-        return Rejection(Code.UNKNOWN_VERSION, detail)
-    return decode_payload(spec.decoder, envelope.payload)
+def admit(decoder: msgspec.json.Decoder[Command], raw: bytes) -> tuple[Command, bytes] | Rejection:
+    """The arguments in a request's body and their canonical bytes, or the refusal. The one strict look at a body.
 
-
-def decode_payload(decoder: msgspec.json.Decoder[Command], payload: bytes | msgspec.Raw) -> Command | Rejection:
-    """Arguments from bytes of a request, strictly."""
-    raw = bytes(payload)
+    Equal arguments are equal bytes, and those bytes go all the way to the kernel.
+    """
     if len(raw) > PAYLOAD_BYTES_MAX:
         return _too_large(raw)
     try:
@@ -101,23 +92,31 @@ def decode_payload(decoder: msgspec.json.Decoder[Command], payload: bytes | msgs
     except _UNREADABLE as error:
         return Rejection(Code.SCHEMA_INVALID, _told(error))
     encoded = _encoder.encode(arguments)
-    if raw == encoded and _BACKSLASH not in raw:
-        return arguments
-    return _ambiguous(raw, encoded) or arguments
+    if (raw != encoded or _BACKSLASH in raw) and (refused := _ambiguous(raw, encoded)):
+        return refused
+    return arguments, encoded
 
 
-def canonical_payload(decoder: msgspec.json.Decoder[Command], payload: bytes | msgspec.Raw) -> bytes | Rejection:
-    """The arguments that `decode_payload` finds, encoded again: equal arguments are equal bytes."""
-    raw = bytes(payload)
-    if len(raw) > PAYLOAD_BYTES_MAX:
-        return _too_large(raw)
+def decode_arguments(envelope: CommandEnvelope) -> Command | Rejection:
+    """The typed arguments of a command, or the refusal: unknown type or version, too large, not of the schema.
+
+    A producer encodes them from their type, so nothing here asks whether they could be read in two ways. What cannot
+    be stored in a text is looked for again, where bytes could spell it.
+    """
+    spec = COMMANDS.get(envelope.type) or LOG_COMMANDS.get(envelope.type)
+    if spec is None:
+        return Rejection(Code.UNKNOWN_TYPE, f"command type {envelope.type!r} is not known")
+    if envelope.schema_version != spec.version:
+        detail = f"{envelope.type} has version {spec.version}, not {envelope.schema_version}"
+        return Rejection(Code.UNKNOWN_VERSION, detail)
+    raw = bytes(envelope.payload)
+    if _BACKSLASH in raw or len(raw) > PAYLOAD_BYTES_MAX:
+        admitted = admit(spec.decoder, raw)
+        return admitted if isinstance(admitted, Rejection) else admitted[0]
     try:
-        encoded = _encoder.encode(decoder.decode(raw))
+        return spec.decoder.decode(raw)
     except _UNREADABLE as error:
         return Rejection(Code.SCHEMA_INVALID, _told(error))
-    if raw == encoded and _BACKSLASH not in raw:
-        return encoded
-    return _ambiguous(raw, encoded) or encoded
 
 
 def request_digest(envelope: CommandEnvelope) -> str:
