@@ -57,19 +57,25 @@ def validator(document: dict[str, Any], schema: dict[str, Any]) -> jsonschema.Dr
 
 
 def test_the_files_are_what_the_registry_says() -> None:
-    assert export.differences(export.FOLDER) == {}, "review the difference, then: python -m mpschema"
+    assert export.differences(export.FOLDER) == {}, "review the difference, then: make docs"
 
 
 def test_the_check_fails_on_a_difference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert export.main(["--to", str(tmp_path)]) == 0
     assert export.main(["--check", "--to", str(tmp_path)]) == 0
-    (tmp_path / "schemas" / "openapi.json").write_text("{}")
+    (tmp_path / "schemas" / "shapes.lock").write_text("{}")
     (tmp_path / "schemas" / "left-over.json").write_text("{}")
     capsys.readouterr()
     assert export.main(["--check", "--to", str(tmp_path)]) == 1
-    assert capsys.readouterr().out.splitlines() == ["differs: schemas/left-over.json", "differs: schemas/openapi.json"]
+    assert capsys.readouterr().out.splitlines() == ["differs: schemas/left-over.json", "differs: schemas/shapes.lock"]
     assert export.main(["--to", str(tmp_path)]) == 0
     assert export.main(["--check", "--to", str(tmp_path)]) == 0
+
+
+def test_the_documents_are_written_for_whoever_wants_files(tmp_path: Path) -> None:
+    assert export.main(["--documents", str(tmp_path)]) == 0
+    written = {path.relative_to(tmp_path).as_posix(): json.loads(path.read_bytes()) for path in tmp_path.rglob("*.*")}
+    assert written == SCHEMAS | {"openapi.json": OPENAPI, "asyncapi.json": ASYNCAPI}
 
 
 def test_openapi_fits_its_own_schema() -> None:
