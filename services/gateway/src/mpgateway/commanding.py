@@ -5,7 +5,6 @@ The gateway identifies who asks and checks that the words fit the schema. Whethe
 
 import hashlib
 import re
-from typing import NamedTuple
 from urllib.parse import quote
 
 import msgspec
@@ -42,7 +41,7 @@ _POSITION = POSITION_HEADER.lower().encode()
 _encode = msgspec.json.Encoder().encode
 
 
-class Wanted(NamedTuple):
+class Wanted(msgspec.Struct, frozen=True, gc=False):
     """A command that a request asks for, with its arguments as they were read from the body."""
 
     envelope: CommandEnvelope
@@ -124,12 +123,15 @@ class Commanding:
 
     def _check(self, wanted: Wanted) -> None:
         """Refuse a principal that is denied again and again, and an endpoint that nothing can be delivered to."""
-        envelope, arguments = wanted
-        self._refusals.check_denied(envelope.workspace_id, envelope.principal)
-        if isinstance(arguments, (CreateWebhook, ConfigureWebhook)) and arguments.endpoint is not None:
+        self._refusals.check_denied(wanted.envelope.workspace_id, wanted.envelope.principal)
+        arguments = wanted.arguments
+        if type(arguments) is CreateWebhook or type(arguments) is ConfigureWebhook:
             endpoint = arguments.endpoint
-            if why := unusable(endpoint) or ("" if self._private_endpoints else not_public(endpoint)):
+            if endpoint is not None and (why := self._misfit(endpoint)):
                 raise RequestRefused(Code.SCHEMA_INVALID, why)
+
+    def _misfit(self, endpoint: str) -> str:
+        return unusable(endpoint) or ("" if self._private_endpoints else not_public(endpoint))
 
 
 def admitted(spec: CommandSpec, raw: bytes) -> tuple[Command, bytes]:

@@ -7,6 +7,7 @@ import msgspec
 from mpschema import codec
 from mpschema.api import IssuedKey, IssuedSecret, IssuedToken, NewKey
 from mpschema.envelope import Outcome
+from mpschema.keys import PREFIX, ROOT_KEY_ID
 from mpschema.principal import IssueKey, ended_already
 from mpschema.problems import EdgeCode
 from mpschema.registry import COMMANDS
@@ -17,7 +18,7 @@ from mpschema.vocabulary import CommandSpec
 from mpschema.webhook import WebhookSecretRotated
 
 from mpgateway.auth.agent_tokens import AgentTokens
-from mpgateway.auth.api_keys import PREFIX, ROOT_KEY_ID, ApiKeys
+from mpgateway.auth.api_keys import ApiKeys
 from mpgateway.commanding import (
     BODY_BYTES_MAX,
     JSON_TYPE,
