@@ -19,7 +19,7 @@ from mpschema import levels
 from mpschema.codec import MalformedCommit
 from prometheus_client import Gauge, Info, disable_created_metrics
 
-from mpbus.errors import ChainBroken, Unusable
+from mpbus.errors import ChainBroken, Unusable, halt_of
 from mpbus.ops import READS_LEVEL, OpsServer, ServiceHealth
 from mpbus.settings import EXIT_MISCONFIGURED, OpsSettings
 from mpbus.tasks import end
@@ -115,7 +115,8 @@ class Lifecycle:
         """Say why nothing is done, until it is time to look again."""
         reason = str(error)
         log.critical("halted", reason=reason, kind=type(error).__name__)
-        self._health, self._stop = lambda: ServiceHealth(False, {"halted_by": reason}), None
+        facts: dict[str, str | int | float | bool | None] = {"halted_by": reason, "halt": halt_of(error)}
+        self._health, self._stop = lambda: ServiceHealth(False, facts), None
         await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
 
