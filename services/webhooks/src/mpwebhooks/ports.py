@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from mpbus.sharing import LeaseLedger
 from mpschema.envelope import Outcome
 
 
@@ -149,8 +150,12 @@ class DeliveryResult:
     """Whether asking again is pointless: nothing may be sent there, or it is gone for good."""
 
 
-class WebhookLedger(Protocol):
-    """Which webhooks there are, and who delivers them. Every method raises `DeliveriesUnavailable`."""
+HeldPosition = tuple[WebhookLease, DeliveryPosition]
+"""A lease with how far its webhook has come."""
+
+
+class WebhookLedger(LeaseLedger[tuple[str, str], WebhookLease, HeldPosition], Protocol):
+    """The webhooks there are, and the leases on them. Every method raises `DeliveriesUnavailable`."""
 
     async def head(self) -> ArchiveHead:
         """The last event that is archived."""
@@ -174,26 +179,6 @@ class WebhookLedger(Protocol):
 
     async def changed(self, after_seq: int) -> list[tuple[WebhookSubscription, list[Parked]]]:
         """Webhooks that an event after this one changed, oldest change first, with all that is parked of each."""
-        ...
-
-    async def attend(self, node: str) -> int:
-        """This worker is here. Returns how many webhooks are its share."""
-        ...
-
-    async def claim(self, node: str, room: int) -> list[WebhookLease]:
-        """Own what nobody owns any more, so many at most."""
-        ...
-
-    async def renew(self, leases: Sequence[tuple[WebhookLease, DeliveryPosition]]) -> set[tuple[str, str]]:
-        """Keep these leases and save how far each has come. Returns the names of those that were still ours."""
-        ...
-
-    async def release(self, leases: Sequence[WebhookLease]) -> None:
-        """Give leases back."""
-        ...
-
-    async def leave(self, node: str) -> None:
-        """This worker works no more."""
         ...
 
 
