@@ -221,7 +221,7 @@ class Worker:
     def __init__(self, site: InMemory, node: str, patience: int = 0, away: Callable[[], bool] = lambda: False) -> None:
         self.keeper = LeaseKeeper(Flaky(site.ledger, away), self, node, site.name)
         self.running: dict[str, int] = {}
-        """How many beats each thing still takes to end."""
+        """The beats that each thing still takes to end."""
         self._site, self._node, self._patience = site, node, patience
 
     def reports(self) -> list[ProjectionStatus]:

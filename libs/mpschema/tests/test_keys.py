@@ -1,4 +1,4 @@
-"""What is kept of an API key. Logs and installations hold such hashes for ever."""
+"""Hashes of API keys, which logs and installations hold for ever."""
 
 from mpschema.keys import key_hash
 

@@ -104,7 +104,7 @@ REPLACED = f"event 41 to 80: {type(LogReplaced(20)).__name__}: {LogReplaced(20)}
 
 
 def halted(error: Exception) -> dict[str, object]:
-    """What a service says at `/readyz` that an error halts."""
+    """The facts at `/readyz` of a service that an error halts."""
     return {"ready": False, "halted_by": str(error), "halt": str(halt_of(error))}
 
 

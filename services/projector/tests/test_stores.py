@@ -1,4 +1,4 @@
-"""What every store promises: rows and position together or not at all, one owner at a time, a fence for all others."""
+"""The promises of every store: rows and position together or not at all, and a fence for all but the owner."""
 
 import time
 from collections.abc import AsyncIterator
@@ -44,7 +44,7 @@ class StoreContract:
         raise NotImplementedError
 
     async def position(self, name: str) -> LogPosition:
-        """Where a projection stands, as everybody sees it."""
+        """The position of a projection, as everybody sees it."""
         raise NotImplementedError
 
     @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Who may move a position, what a restored log does to it, and what the service's role cannot do."""
+"""Positions under leases, after a restored log, and below the rights of the service's role."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can go wrong between us and the stream server, as types.
+"""Faults between us and the stream server, as types.
 
 BusError
 ├── BrokerUnavailable          the stream server did not answer; the outcome may be unknown, repeating is safe

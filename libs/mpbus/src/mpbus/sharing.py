@@ -18,7 +18,7 @@ ReportT_co = TypeVar("ReportT_co", covariant=True)
 
 
 class LeaseLedger(Protocol[NameT, LeaseT, ReportT_contra]):
-    """Who owns which thing. What raises when the database is away is the adapter's to say."""
+    """The owners of things. An adapter says what it raises where its database is away."""
 
     async def attend(self, node: str) -> int:
         """Note that this node is here. Returns how many things are its share."""
@@ -45,7 +45,7 @@ class SharedWork(Protocol[NameT_contra, ReportT_co]):
     """The node's own side of its leases."""
 
     def reports(self) -> Sequence[ReportT_co]:
-        """How each thing fares that is held."""
+        """Report on each thing that is held."""
         ...
 
     async def lost(self, name: NameT_contra) -> None:

@@ -120,7 +120,7 @@ def decode_arguments(envelope: CommandEnvelope) -> Command | Rejection:
 
 
 def request_digest(envelope: CommandEnvelope) -> str:
-    """What makes two requests under one idempotency key the same request: 32 hex digits of SHA-256."""
+    """The digest that two equal requests under one idempotency key share: 32 hex digits of SHA-256."""
     e = envelope
     asked = f"{e.type}\n{e.target}\n{e.expected_version}\n{e.principal}\n{e.session_id}\n".encode()
     digest = _SHA256.copy()
@@ -189,7 +189,7 @@ def _too_large(raw: bytes) -> Rejection:
 
 
 def _ambiguous(raw: bytes, encoded: bytes) -> Rejection | None:
-    """What is wrong with arguments that could be decoded: readers of JSON disagree on what they mean."""
+    """The fault of arguments that could be decoded: readers of JSON disagree on their meaning."""
     if raw != encoded and _repeats_a_key(raw, encoded):
         return Rejection(Code.SCHEMA_INVALID, "an object has the same key twice")
     if b"\\u0000" in raw and b"\\u0000" in encoded.replace(b"\\\\", b""):
@@ -198,7 +198,7 @@ def _ambiguous(raw: bytes, encoded: bytes) -> Rejection | None:
 
 
 def _repeats_a_key(raw: bytes, encoded: bytes) -> bool:
-    """Whether an object in `raw` has a key twice. JSON readers disagree on what that means: so it means nothing."""
+    """True where an object in `raw` has a key twice. JSON readers disagree on that, so it means nothing."""
     # The canonical form has each key once and adds nothing, so with as many quotes as `raw` nothing can hide in it
     # (a quote may be spelled as an escape, though). Most requests are told apart by that, 20 times faster.
     if b"\\u" not in raw and raw.count(b'"') == encoded.count(b'"'):
@@ -214,7 +214,7 @@ def _repeats_a_key(raw: bytes, encoded: bytes) -> bool:
 
 
 def _told(error: Exception) -> str:
-    """What went wrong, fit to be recorded: it may quote the request, which may hold NUL."""
+    """The text of an error, fit to be recorded: it may quote the request, which may hold NUL."""
     return str(error).replace("\x00", "\\u0000")[:1_000]
 
 

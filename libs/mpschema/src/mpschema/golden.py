@@ -53,7 +53,7 @@ def event_bytes(spec: EventSpec) -> bytes:
 
 
 def paths() -> list[str]:
-    """Where the bytes of every type and version belong, below the corpus."""
+    """The place of the bytes of every type and version, below the corpus."""
     commands = [f"commands/{spec.command_type}.v{spec.version}.json" for spec in COMMANDS.values()]
     return commands + [f"events/{event_type}.json" for event_type in EVENTS]
 

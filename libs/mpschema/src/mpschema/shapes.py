@@ -28,7 +28,7 @@ from mpschema.registry import ALL_COMMANDS, EVENTS
 
 LOCK = "shapes.lock"
 _WORDS = ("title", "description", "summary", "example", "examples", "tags", "$id")
-"""What documents say to people."""
+"""Keys whose text is for people."""
 HOW = "a published shape changed; add a version instead (mpschema/shapes.py says how)"
 
 Lock = dict[str, str | list[str]]
@@ -91,7 +91,7 @@ def _holds(locked: str | list[str], now: str | list[str] | None) -> bool:
 
 
 def _retired(name: str, now: Lock) -> bool:
-    """Whether this is a command's old version: those are refused, not kept. Events stand in logs for ever."""
+    """True for a command's old version: those are refused, not kept. Events stand in logs for ever."""
     kind, _, version = name.rpartition(".v")
     is_command = bool(kind) and not kind.startswith("mp.")
     return is_command and any(f"{kind}.v{newer}" in now for newer in range(int(version) + 1, int(version) + 100))

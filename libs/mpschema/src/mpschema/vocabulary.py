@@ -133,7 +133,7 @@ class Vocabulary:
     plural: str = ""
     """The name of its collection in routes and tables."""
     about: str = ""
-    """What it is, in a line of help."""
+    """A line of help about it."""
     events: tuple[type[Event], ...]
     """The newest version of each."""
     commands: tuple[CommandSpec, ...] = ()

@@ -24,7 +24,7 @@ from mpgateway.strict import check_keys, check_media_type
 
 BODY_BYTES_MAX = 8 << 20
 WINDOW = 256
-"""How many commands of one batch are in flight. They enter the stream in the order of their lines."""
+"""The commands of one batch that are in flight at once. They enter the stream in the order of their lines."""
 MEDIA_TYPES = frozenset({b"application/x-ndjson", b"application/jsonl", b"application/ndjson"})
 _ARRAY = b"application/json"
 _line = msgspec.json.Decoder(BatchLine)

@@ -165,7 +165,7 @@ def answer_of_outcome(outcome: Outcome, request: HttpRequest, *, creates: bool =
 
 
 def check_path_id(value: str) -> None:
-    """What cannot be an id names nothing. Raises `RequestRefused`."""
+    """Refuse a part of a path that cannot be an id. Raises `RequestRefused`."""
     if not is_id(value):
         raise RequestRefused(Code.NOT_FOUND, "there is nothing at this path: a part of it is no id")
 

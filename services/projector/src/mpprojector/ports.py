@@ -1,4 +1,4 @@
-"""What the loop asks of the world, with its promises; and what can go wrong there.
+"""The ports of the loop, with their promises and their faults.
 
 ProjectorError
 ├── ProjectionsUnavailable  the database did not answer, or not us, or has no tables for us yet; trying again is safe
@@ -50,18 +50,18 @@ class ProjectionLease:
 
     @property
     def serving(self) -> bool:
-        """Whether queries are answered from it."""
+        """True where queries are answered from it."""
         return self.tables == SERVING
 
     @property
     def title(self) -> str:
-        """How the build is called: by the projection's name if it serves, else with its number."""
+        """The name of the build: the projection's if it serves, else with its number."""
         return self.name if self.serving else f"{self.name}@{self.build}"
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectionStatus:
-    """How one owned projection fares, for whoever watches."""
+    """The state of one owned projection, for whoever watches."""
 
     lease: ProjectionLease
     state: str

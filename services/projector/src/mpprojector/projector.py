@@ -39,7 +39,7 @@ _RATE_WEIGHT = 0.3
 
 @dataclass
 class _Progress:
-    """What was seen of a projection at the last beat."""
+    """The progress of a projection at the last beat."""
 
     seq: int
     at: float
@@ -49,12 +49,12 @@ class _Progress:
 
 @dataclass(frozen=True)
 class ProjectorTiming:
-    """How often and how patiently."""
+    """Intervals and patience."""
 
     beat_seconds: float = 1.0
     stall_seconds: float = 15.0
     patience_seconds: float = 5.0
-    """How long the projections that read together wait for one whose writes hang."""
+    """The wait of projections that read together for one whose writes hang."""
     limits: BatchLimits = field(default_factory=BatchLimits)
 
 
@@ -65,7 +65,7 @@ class Projector:
         self, source: LogSource, ledger: ProjectionLedger, views: Sequence[View], node: str, pace: ProjectorTiming
     ) -> None:
         self.workers: dict[str, ProjectionWorker] = {}
-        """What this node owns, by the build's title."""
+        """The projections that this node owns, by the build's title."""
         self._source = source
         self._ledger = ledger
         self._leases = LeaseKeeper(ledger, self, node, lambda lease: lease.title)
@@ -86,7 +86,7 @@ class Projector:
         self._beat_at = time.monotonic()
         self._stopping = asyncio.Event()
         self._failed: BaseException | None = None
-        """What a task that reads or writes failed of, whoever has let go of it meanwhile."""
+        """The failure of a task that reads or writes, whoever has let go of it meanwhile."""
 
     def stop(self) -> None:
         """Finish what is being written, give the leases back, and end."""

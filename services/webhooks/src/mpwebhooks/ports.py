@@ -1,4 +1,4 @@
-"""What the deliveries are made of, and what they ask of the world. Times are seconds since the Unix epoch."""
+"""The parts of deliveries, and their ports. Times are seconds since the Unix epoch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True)
 class Policy:
-    """How patient and how busy the delivery of one webhook is."""
+    """The patience and concurrency of one webhook's delivery."""
 
     attempts_max: int = 8
     backoff_seconds: float = 2.0
@@ -30,7 +30,7 @@ class Policy:
     concurrency: int = 16
 
     def pause_after(self, attempts: int, dice: float, retry_after: float | None = None) -> float:
-        """How long to wait after so many failures: doubled each time, less up to half of it by chance (0 to 1).
+        """The wait after so many failures: doubled each time, less up to half of it by chance (0 to 1).
 
         An endpoint that says when it wants to be asked again is believed, up to the longest wait.
         """
@@ -57,7 +57,7 @@ class WebhookSubscription:
 
     @property
     def name(self) -> tuple[str, str]:
-        """What tells it from every other webhook."""
+        """The name that no other webhook has."""
         return self.workspace_id, self.id
 
 
@@ -103,7 +103,7 @@ class WebhookLease:
 
 @dataclass(frozen=True)
 class DeliveryPosition:
-    """How far a webhook has come, and by which of its beginnings."""
+    """The last event that a webhook was told, and the beginning it counts from."""
 
     position: int = 0
     epoch: int = 0
@@ -140,14 +140,14 @@ class Message:
 
 @dataclass(frozen=True)
 class DeliveryResult:
-    """What an endpoint made of a message."""
+    """An endpoint's answer to a message."""
 
     delivered: bool
     reason: str = ""
     retry_after: float | None = None
-    """How many seconds it wants to be left alone."""
+    """The seconds that it wants to be left alone."""
     final: bool = False
-    """Whether asking again is pointless: nothing may be sent there, or it is gone for good."""
+    """True where asking again is pointless: nothing may be sent there, or it is gone for good."""
 
 
 HeldPosition = tuple[WebhookLease, DeliveryPosition]
@@ -186,7 +186,7 @@ class Store(Protocol):
     """Positions, and what waits, fenced by leases. Methods raise `DeliveriesUnavailable`, fenced ones `LeaseLost`."""
 
     async def place(self, lease: WebhookLease) -> DeliveryPosition:
-        """How far it has come."""
+        """Its position."""
         ...
 
     async def waiting(self, lease: WebhookLease) -> list[Waiting]:
@@ -204,7 +204,7 @@ class Store(Protocol):
         ...
 
     async def save(self, lease: WebhookLease, waiting: Waiting, delivered: int) -> None:
-        """How a key fares, after so many more of its events were delivered."""
+        """Save a waiting key, after so many more of its events were delivered."""
         ...
 
     async def forget(self, lease: WebhookLease, key: str) -> None:
@@ -212,7 +212,7 @@ class Store(Protocol):
         ...
 
     async def messages(self, webhook: WebhookSubscription, after: int, limit: int) -> list[Message]:
-        """What the webhook is told after an event, in order."""
+        """The messages of the webhook after an event, in order."""
         ...
 
     async def next_of(self, webhook: WebhookSubscription, key: str, after: int, upto: int) -> Message | None:

@@ -28,7 +28,7 @@ from mpwebhooks.ports import (
 
 RESTART_SECONDS = 2.0
 HALTED_SECONDS = 30.0
-"""When to try again where an event cannot be read: somebody has to deploy something first."""
+"""The wait where an event cannot be read: somebody has to deploy something first."""
 NEAR_MAX = 50_000
 """Beyond so many events at once every lane looks for itself."""
 Name = tuple[str, str]

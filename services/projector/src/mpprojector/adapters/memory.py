@@ -23,7 +23,7 @@ class _Entry:
 
 
 class MemoryStore:
-    """What a database would hold: rows, and who owns which projection."""
+    """The content of a database: rows, and the owners of projections."""
 
     def __init__(self) -> None:
         self.rows: Rows = {}

@@ -1,4 +1,4 @@
-"""How far each webhook has come and what waits (`mp_webhooks.positions`, `.waiting`), and who may move it: leases.
+"""The position of each webhook and its waiting keys (`mp_webhooks.positions`, `.waiting`), under leases.
 
 Leases run by the database's clock, and each change of hands raises an epoch: a worker that fell silent and comes back
 moves nothing any more.
