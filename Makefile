@@ -50,7 +50,7 @@ chaos: .venv/.dev ## Kill servers and services under load and check that nothing
 	@$(BIN)/python -m tests.simulation --seeds 10000
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
-docs: .venv/.dev ## Write the generated documents anew from the code (schemas, OpenAPI, SDK, reference)
+docs: .venv/.dev ## Write the generated documents anew from the code (lock of shapes, SDK, reference)
 	@$(BIN)/python -m mpschema $(ARGS)
 	@$(BIN)/python -m mpclient.generate
 	@$(BIN)/python -m mpcore.diagrams

@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import msgspec
 from mpbus.ids import new_command_id
 from mpbus.producer import CommandProducer
 from mpschema import channel, codec, project, session, task, workspace
@@ -43,13 +42,12 @@ class Step(NamedTuple):
 
     def envelope(self) -> CommandEnvelope:
         """The command under a new id, as a producer sends it."""
-        return CommandEnvelope(
+        return COMMANDS[self.type].envelope(
+            self.payload,
             command_id=new_command_id(),
-            type=self.type,
             workspace_id=WORKSPACE,
             principal=PRINCIPAL,
             target=self.target,
-            payload=msgspec.Raw(self.payload),
         )
 
 

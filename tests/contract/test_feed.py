@@ -227,6 +227,7 @@ async def test_a_relay_halts_alive_before_a_feed_of_another_log_and_goes_on_once
                 assert (answer.status_code, words in str(answer.json().get(fact))) == (status, True), answer.text
 
             await eventually(lambda: says(503, "halted_by", "run `python -m mprelay --rebuild`"), 60)
+            await says(503, "halt", "feed_diverged")
             assert (await http.get("/healthz")).status_code == 200, "a restart would halt again"
             await drop_feed(ProvisionSettings(nats_url=own_nats.url, shard=SHARD))
             await eventually(lambda: says(200, "seq", "3"), 60)

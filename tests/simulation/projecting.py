@@ -112,10 +112,10 @@ class FaultyLedger:
         """See `ProjectionLedger`."""
         return await self._ledger.strangers()
 
-    async def claim(self, node: str, holding: int) -> list[ProjectionLease]:
+    async def claim(self, node: str, room: int) -> list[ProjectionLease]:
         """See `ProjectionLedger`. What is claimed and not heard of runs out."""
         await self._reach()
-        leases = await self._ledger.claim(node, holding)
+        leases = await self._ledger.claim(node, room)
         await self._answer()
         return leases
 
@@ -132,9 +132,9 @@ class FaultyLedger:
         await self._ledger.release(node, leases)
         await self._answer()
 
-    async def excess(self, node: str, holding: int) -> int:
+    async def attend(self, node: str) -> int:
         """See `ProjectionLedger`."""
-        return await self._ledger.excess(node, holding)
+        return await self._ledger.attend(node)
 
     async def leave(self, node: str) -> None:
         """See `ProjectionLedger`."""

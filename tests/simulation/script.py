@@ -6,22 +6,17 @@ import msgspec
 from mpschema import channel, codec, ending, levels, principal, project, session, task, workspace
 from mpschema.base import Command
 from mpschema.envelope import CommandEnvelope
-from mpschema.registry import COMMANDS, LOG_COMMANDS
+from mpschema.registry import ALL_COMMANDS
 from mpschema.system import LOG, SYSTEM_WORKSPACE, RaiseFeatureLevel, SetLimits
 
-_TYPES = {spec.arguments: kind for kind, spec in (COMMANDS | LOG_COMMANDS).items()}
+_SPECS = {spec.arguments: spec for spec in ALL_COMMANDS.values()}
 _PARENTS = ("lead", "s0", "s1")
 _BLUEPRINT = session.BlueprintRef(name="worker", version="1.0.0", digest="b" * 64)
 
 
 def _command(command_id: str, target: str, arguments: Command) -> CommandEnvelope:
-    return CommandEnvelope(
-        command_id=command_id,
-        type=_TYPES[type(arguments)],
-        workspace_id="acme",
-        principal="user:root",
-        target=target,
-        payload=msgspec.Raw(codec.encode(arguments)),
+    return _SPECS[type(arguments)].envelope(
+        codec.encode(arguments), command_id=command_id, workspace_id="acme", principal="user:root", target=target
     )
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
-import msgspec
 from mpbus.errors import BusError
 from mpbus.ids import new_command_id
 from mpbus.producer import CommandProducer
@@ -20,18 +19,17 @@ from mpschema.registry import COMMANDS
 T = TypeVar("T")
 
 ROOT = "user:root"
-_TYPES = {spec.arguments: spec.command_type for spec in COMMANDS.values()}
+_SPECS = {spec.arguments: spec for spec in COMMANDS.values()}
 
 
 def command(workspace_id: str, target: str, arguments: Command, *, command_id: str = "") -> CommandEnvelope:
     """A command of the operator."""
-    return CommandEnvelope(
+    return _SPECS[type(arguments)].envelope(
+        codec.encode(arguments),
         command_id=command_id or new_command_id(),
-        type=_TYPES[type(arguments)],
         workspace_id=workspace_id,
         principal=ROOT,
         target=target,
-        payload=msgspec.Raw(codec.encode(arguments)),
     )
 
 

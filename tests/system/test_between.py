@@ -182,9 +182,9 @@ async def test_a_projector_that_may_not_note_itself_waits_and_says_so(database: 
     owner = await asyncpg.connect(database.owner_dsn)
     await owner.execute("ALTER TABLE mp.projectors ADD CONSTRAINT nobody CHECK (node = '')")
     with pytest.raises(projector.ProjectionsUnavailable, match="nobody"):
-        await ledger.claim("one", 0)
+        await ledger.attend("one")
     await owner.execute("ALTER TABLE mp.projectors DROP CONSTRAINT nobody")
-    await ledger.claim("one", 0)
+    await ledger.attend("one")
     await ledger.close()
     await owner.close()
 

@@ -13,6 +13,7 @@ from mpschema.envelope import CommandEnvelope, EventRecord
 from mpschema.ids import is_id
 from mpschema.registry import COMMANDS, EVENTS
 from mpschema.rejections import Code, Rejection
+from mpschema.vocabulary import CommandSpec
 
 CLAIM = COMMANDS["task.claim"]
 CREATE = COMMANDS["task.create"]
@@ -20,8 +21,13 @@ EVENT = golden.event_bytes(EVENTS["mp.task.TaskClaimed.v1"])
 GOOD = json.loads(codec.encode(examples.command_example(CREATE.arguments)))
 
 
+def admitted(spec: CommandSpec, raw: bytes) -> Command | Rejection:
+    read = codec.admit(spec.decoder, raw)
+    return read if isinstance(read, Rejection) else read[0]
+
+
 def create(raw: bytes) -> Command | Rejection:
-    return codec.decode_payload(CREATE.decoder, raw)
+    return admitted(CREATE, raw)
 
 
 def refused(raw: bytes) -> Code:
@@ -185,17 +191,46 @@ FIELDS = sorted({name for spec in COMMANDS.values() for name in spec.arguments._
 @settings(max_examples=150)
 @given(spec=st.sampled_from(list(COMMANDS.values())), raw=st.binary(max_size=300))
 def test_any_bytes_are_arguments_or_a_refusal(spec: Any, raw: bytes) -> None:
-    assert isinstance(codec.decode_payload(spec.decoder, raw), (spec.arguments, Rejection))
+    assert isinstance(admitted(spec, raw), (spec.arguments, Rejection))
     assert isinstance(codec.decode_envelope(raw), (CommandEnvelope, Rejection))
 
 
 @settings(max_examples=200)
 @given(spec=st.sampled_from(list(COMMANDS.values())), fields=st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=5))
 def test_any_json_is_a_refusal_or_arguments_that_survive_the_journey(spec: Any, fields: dict[str, Any]) -> None:
-    answer = codec.decode_payload(spec.decoder, json.dumps(fields).encode())
+    answer = admitted(spec, json.dumps(fields).encode())
     assert isinstance(answer, (spec.arguments, Rejection))
     if not isinstance(answer, Rejection):
-        assert codec.decode_payload(spec.decoder, codec.encode(answer)) == answer
+        assert admitted(spec, codec.encode(answer)) == answer
+
+
+@settings(max_examples=200)
+@given(spec=st.sampled_from(list(COMMANDS.values())), fields=st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=5))
+def test_the_bytes_of_the_door_are_those_that_the_kernel_reads(spec: CommandSpec, fields: dict[str, Any]) -> None:
+    read = codec.admit(spec.decoder, json.dumps(fields, indent=1).encode())
+    if isinstance(read, Rejection):
+        return
+    arguments, payload = read
+    sent = spec.envelope(payload, command_id="c-1", workspace_id="acme", principal="user:ada", target="t-1")
+    line = codec.encode(sent)
+    assert line.count(payload) == 1
+    arrived = codec.decode_envelope(line)
+    assert arrived == sent
+    assert isinstance(arrived, CommandEnvelope)
+    assert codec.decode_arguments(arrived) == arguments
+
+
+def test_the_kernel_takes_no_text_that_cannot_be_stored_and_nothing_too_large() -> None:
+    wide = codec.encode(GOOD | {"description": "x" * 20_000}) + b" " * codec.PAYLOAD_BYTES_MAX
+    for payload, code in (
+        (codec.encode(GOOD | {"title": "a\0b"}), Code.SCHEMA_INVALID),
+        (codec.encode(GOOD | {"surplus": 1}), Code.SCHEMA_INVALID),
+        (wide, Code.TOO_LARGE),
+    ):
+        sent = CREATE.envelope(payload, command_id="c-1", workspace_id="acme", principal="user:ada")
+        answer = codec.decode_arguments(sent)
+        assert isinstance(answer, Rejection)
+        assert answer.code is code
 
 
 @settings(max_examples=150)

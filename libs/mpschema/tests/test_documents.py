@@ -12,7 +12,7 @@ from mpschema import api, asyncapi, codec, examples, export, jsonschemas, openap
 from mpschema.problems import STATUS
 from mpschema.queries import QUERIES
 from mpschema.registry import COMMANDS, EVENTS
-from mpschema.rejections import Code
+from mpschema.rejections import Code, Rejection
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
@@ -57,19 +57,26 @@ def validator(document: dict[str, Any], schema: dict[str, Any]) -> jsonschema.Dr
 
 
 def test_the_files_are_what_the_registry_says() -> None:
-    assert export.differences(export.FOLDER) == {}, "review the difference, then: python -m mpschema"
+    assert export.differences(export.FOLDER) == {}, "review the difference, then: make docs"
 
 
 def test_the_check_fails_on_a_difference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert export.main(["--to", str(tmp_path)]) == 0
     assert export.main(["--check", "--to", str(tmp_path)]) == 0
-    (tmp_path / "schemas" / "openapi.json").write_text("{}")
+    (tmp_path / "schemas" / "shapes.lock").write_text("{}")
     (tmp_path / "schemas" / "left-over.json").write_text("{}")
     capsys.readouterr()
     assert export.main(["--check", "--to", str(tmp_path)]) == 1
-    assert capsys.readouterr().out.splitlines() == ["differs: schemas/left-over.json", "differs: schemas/openapi.json"]
+    assert capsys.readouterr().out.splitlines() == ["differs: schemas/left-over.json", "differs: schemas/shapes.lock"]
     assert export.main(["--to", str(tmp_path)]) == 0
     assert export.main(["--check", "--to", str(tmp_path)]) == 0
+
+
+def test_the_documents_are_written_for_whoever_wants_files(tmp_path: Path) -> None:
+    assert export.main(["--documents", str(tmp_path)]) == 0
+    written = {path.relative_to(tmp_path).as_posix(): path.read_bytes() for path in tmp_path.rglob("*.*")}
+    built = SCHEMAS | {"openapi.json": OPENAPI, "asyncapi.json": ASYNCAPI}
+    assert {path: json.loads(data) for path, data in written.items()} == json.loads(json.dumps(built))
 
 
 def test_openapi_fits_its_own_schema() -> None:
@@ -162,7 +169,7 @@ def test_schema_and_codec_agree_on_every_example_of_a_command() -> None:
         for wrong in wrongs:
             assert list(jsonschema.Draft202012Validator(schema).iter_errors(good)) == []
             assert list(jsonschema.Draft202012Validator(schema).iter_errors(wrong)) != []
-            assert not isinstance(codec.decode_payload(spec.decoder, json.dumps(wrong).encode()), spec.arguments)
+            assert isinstance(codec.admit(spec.decoder, json.dumps(wrong).encode()), Rejection)
 
 
 def test_the_body_of_a_batch_line_is_documented_as_it_is_read() -> None:

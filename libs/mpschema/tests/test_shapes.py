@@ -1,10 +1,11 @@
 """A published shape never changes under its version number; the lock notices."""
 
+import copy
 from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from mpschema import export, shapes
+from mpschema import asyncapi, export, openapi, shapes
 from mpschema.jsonschemas import standalone
 from mpschema.registry import COMMANDS, EVENTS
 from mpschema.task import ClaimTask, CreateTask
@@ -80,7 +81,46 @@ def test_the_export_refuses_a_changed_shape_and_writes_nothing(
     assert export.main(["--to", str(tmp_path)]) == 0
     lock = tmp_path / export.SCHEMAS / shapes.LOCK
     lock.write_text(shapes.render(shapes.read(lock) | {"task.claim.v1": "0" * 64}))
-    (tmp_path / export.SCHEMAS / "openapi.json").write_text("{}")
+    before = lock.read_bytes()
     assert export.main(["--to", str(tmp_path)]) == 1
     assert "task.claim.v1" in capsys.readouterr().err
-    assert (tmp_path / export.SCHEMAS / "openapi.json").read_text() == "{}"
+    assert lock.read_bytes() == before
+
+
+HTTP, STREAMS = openapi.document(), asyncapi.document()
+
+
+@pytest.mark.parametrize(
+    ("line", "part", "change"),
+    [
+        ("GET /healthz", ("paths", "/healthz", "get"), {"deprecated": True}),
+        ("schema TaskRow", ("components", "schemas", "TaskRow"), {"required": []}),
+        ("schema Role", ("components", "schemas", "Role"), {"enum": ["owner"]}),
+        ("parameters Limit", ("components", "parameters", "Limit"), {"required": True}),
+        ("responses Problem404", ("components", "responses", "Problem404"), {"x-codes": []}),
+    ],
+)
+def test_a_change_of_the_http_api_is_one_line_of_the_lock_and_a_change_of_words_is_none(
+    line: str, part: tuple[str, ...], change: dict[str, Any]
+) -> None:
+    before = shapes.shown(HTTP, STREAMS)
+    assert before.items() <= shapes.current().items()
+    for words, lines in (({"description": "in other words"}, set()), (change, {line})):
+        http = copy.deepcopy(HTTP)
+        found = http
+        for step in part:
+            found = found[step]
+        found |= words
+        after = shapes.shown(http, STREAMS)
+        assert {name for name in before | after if before.get(name) != after.get(name)} == lines
+
+
+def test_a_channel_of_the_streams_is_a_line_of_the_lock() -> None:
+    before = shapes.shown(HTTP, STREAMS)
+    fewer = STREAMS | {"channels": {name: each for name, each in STREAMS["channels"].items() if name != "feed"}}
+    assert before.keys() - shapes.shown(HTTP, fewer).keys() == {"streams channels feed"}
+
+
+def test_what_is_shown_may_change_and_go() -> None:
+    now = shapes.current()
+    assert shapes.merge(now | {"GET /v1/gone": "0" * 16, "schema TaskRow": "0" * 16}, now) == now

@@ -1,6 +1,5 @@
-"""What every store promises: rows and position together or not at all, one owner at a time, a fence for all others."""
+"""The promises of every store: rows and position together or not at all, and a fence for all but the owner."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -14,7 +13,6 @@ from mpstore.readmodels import (
     OwnershipLost,
     ProjectionLease,
     ProjectionLedger,
-    ProjectionStatus,
     ProjectionsUnavailable,
     ReadModel,
 )
@@ -46,7 +44,7 @@ class StoreContract:
         raise NotImplementedError
 
     async def position(self, name: str) -> LogPosition:
-        """Where a projection stands, as everybody sees it."""
+        """The position of a projection, as everybody sees it."""
         raise NotImplementedError
 
     @pytest.fixture(autouse=True)
@@ -69,7 +67,7 @@ class StoreContract:
         """A ledger, and the leases of these views."""
         ledger = self.ledger(lease_seconds)
         await ledger.register(views)
-        return ledger, {lease.name: lease for lease in await ledger.claim(node, 0)}
+        return ledger, {lease.name: lease for lease in await ledger.claim(node, await ledger.attend(node))}
 
     async def test_rows_and_position_are_written_together(self) -> None:
         ledger, leases = await self.owned(WORK)
@@ -104,11 +102,6 @@ class StoreContract:
         await (await self.model(ledger, leases["work"])).write(batch)
         assert await self.position("work") == batch.position
 
-    async def test_a_projection_has_one_owner(self) -> None:
-        await self.owned(WORK, node="a")
-        _, second = await self.owned(WORK, node="b")
-        assert second == {}
-
     async def test_a_silent_owner_loses_its_projection_and_can_write_no_more(self) -> None:
         old_ledger, old = await self.owned(WORK, node="a", lease_seconds=SHORT_SECONDS)
         old_model = await self.model(old_ledger, old["work"])
@@ -124,41 +117,6 @@ class StoreContract:
             await old_model.write(second)
         await (await self.model(ledger, lease)).write(second)
         assert await self.position("work") == second.position
-
-    async def test_an_owner_that_renews_keeps_its_projection(self) -> None:
-        lease_seconds = 2 * SHORT_SECONDS
-        ledger, leases = await self.owned(WORK, node="a", lease_seconds=lease_seconds)
-        other = self.ledger()
-        await other.register([WORK])
-        until = time.monotonic() + 1.5 * lease_seconds
-        while time.monotonic() < until:
-            assert await ledger.renew("a", [report(leases["work"])]) == {"work"}
-            assert await other.claim("b", 0) == []
-            await asyncio.sleep(lease_seconds / 20)
-
-    async def test_a_renewal_under_an_old_epoch_is_refused(self) -> None:
-        ledger, leases = await self.owned(WORK)
-        old = replace(leases["work"], epoch=leases["work"].epoch - 1)
-        assert await ledger.renew("a", [report(old)]) == set()
-
-    async def test_a_released_projection_is_free_at_once(self) -> None:
-        ledger, leases = await self.owned(WORK, node="a")
-        await ledger.release("a", list(leases.values()))
-        await ledger.leave("a")
-        _, second = await self.owned(WORK, node="b")
-        assert set(second) == {"work"}
-
-    async def test_projectors_share_the_projections(self) -> None:
-        views = list(VIEWS.values())
-        first, mine = await self.owned(*views, node="a")
-        assert len(mine) == 7
-        second, none = await self.owned(*views, node="b")
-        assert none == {}
-        excess = await first.excess("a", len(mine))
-        assert excess == 3
-        await first.release("a", list(mine.values())[:excess])
-        assert len(await second.claim("b", 0)) == 3
-        assert await second.claim("b", 3) == []
 
 
 class TestMemoryStore(StoreContract):
@@ -211,7 +169,7 @@ async def test_a_successor_ends_the_session_of_an_owner_that_stopped_inside_a_tr
     new = PostgresLedger(database.projector_dsn, lease_seconds=LONG_SECONDS)
     await old.register([WORK])
     await new.register([WORK])
-    (lease,) = await old.claim("old", 0)
+    (lease,) = await old.claim("old", await old.attend("old"))
     name = session_name(lease.name, lease.build, lease.epoch)
     paused = await asyncpg.connect(database.projector_dsn, server_settings={"application_name": name})
     await paused.execute("BEGIN; UPDATE mp.projections SET position = 7 WHERE name = 'work'")
@@ -280,14 +238,9 @@ def batches(view: View, count: int) -> list[Batch]:
     return made
 
 
-def report(lease: ProjectionLease) -> ProjectionStatus:
-    """That it fares well."""
-    return ProjectionStatus(lease, "live", None, 0, 0.0, 0.0)
-
-
 async def claimed(ledger: ProjectionLedger, node: str) -> list[ProjectionLease]:
-    """What a node can own; nothing yet is an error, to be tried again."""
-    leases = await ledger.claim(node, 0)
+    """The leases that a node can have; nothing yet is an error, to be tried again."""
+    leases = await ledger.claim(node, await ledger.attend(node))
     assert leases, "nothing is free yet"
     return leases
 
@@ -297,7 +250,7 @@ async def write_all(dsn: str, commits: list[Commit], commits_a_batch: int) -> No
     ledger = PostgresLedger(dsn)
     await ledger.register(list(VIEWS.values()))
     try:
-        for lease in await ledger.claim("writer", 0):
+        for lease in await ledger.claim("writer", await ledger.attend("writer")):
             view = VIEWS[lease.name]
             model, after = await ledger.open(lease, view), lease.position
             rest = [commit for commit in commits if commit.stream_seq > after.stream_seq]

@@ -1,4 +1,4 @@
-"""Who may move a position, what a restored log does to it, and what the service's role cannot do."""
+"""Positions under leases, after a restored log, and below the rights of the service's role."""
 
 from __future__ import annotations
 
@@ -44,16 +44,6 @@ async def positions(request: pytest.FixtureRequest, database: Database, owner: A
     await pool.close()
 
 
-async def test_workers_share_and_nobody_takes_what_another_has(positions: Positions) -> None:
-    assert await positions.attend("one") == 3
-    assert await positions.attend("two") == 2
-    mine, theirs = await positions.claim("one", 2), await positions.claim("two", 5)
-    assert {lease.workspace_id for lease in [*mine, *theirs]} == {"a", "b", "c"}
-    assert await positions.claim("one", 5) == []
-    await positions.release(mine)
-    assert len(await positions.claim("two", 5)) == 2
-
-
 async def test_who_fell_silent_moves_nothing_any_more(positions: Positions, owner: Any) -> None:
     await positions.attend("one")
     (lease, *_) = await positions.claim("one", 3)
@@ -70,7 +60,7 @@ async def test_who_fell_silent_moves_nothing_any_more(positions: Positions, owne
         with pytest.raises(LeaseLost):
             await late
     assert (await positions.place(taken)).position == 20
-    assert await positions.renew([(lease, DeliveryPosition(99, 1, 11))]) == set()
+    assert await positions.renew("one", [(lease, DeliveryPosition(99, 1, 11))]) == set()
 
 
 async def test_what_waits_is_kept_until_it_is_forgotten_or_all_begins_anew(positions: Positions) -> None:
@@ -157,7 +147,7 @@ async def test_who_had_a_place_in_the_lost_part_saves_it_no_more(positions: Posi
     lease, *_ = await claimed(positions)
     await positions.advance(lease, DeliveryPosition(15, 1, 11), 1, [])
     assert await positions.go_back([Restoration(1000, 12)]) == 1
-    assert await positions.renew([(lease, DeliveryPosition(15, 1, 11))]) == set()
+    assert await positions.renew("one", [(lease, DeliveryPosition(15, 1, 11))]) == set()
     with pytest.raises(LeaseLost):
         await positions.save(lease, Waiting("task/t1", 13, 1, time.time(), "x"), 0)
     lease, *_ = await claimed(positions)

@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from mpbus.errors import ChainBroken, LogReplaced
+from mpbus.errors import ChainBroken, LogReplaced, halt_of
 from mpd.servers import NatsServer
 from mpoperator.doctor.examination import deduced
 from mpoperator.doctor.folds import judge_halt
@@ -101,7 +101,11 @@ def test_a_lease_in_the_hands_of_a_tool_is_no_leader() -> None:
 
 
 REPLACED = f"event 41 to 80: {type(LogReplaced(20)).__name__}: {LogReplaced(20)}"
-DIVERGED = str(FeedDiverged("the feed ends with event 80, which the log does not hold"))
+
+
+def halted(error: Exception) -> dict[str, object]:
+    """The facts at `/readyz` of a service that an error halts."""
+    return {"ready": False, "halted_by": str(error), "halt": str(halt_of(error))}
 
 
 def rests(cluster: Cluster) -> list[DoctorCheck]:
@@ -109,8 +113,8 @@ def rests(cluster: Cluster) -> list[DoctorCheck]:
     return [
         judge_halt("archive", 80, REPLACED),
         judge_halt("work", 80, REPLACED),
-        judge_service(cluster, "relay-1", "http://relay", {"ready": False, "halted_by": DIVERGED}),
-        judge_service(cluster, "relay-2", "http://relay", {"ready": False, "halted_by": str(LogReplaced(20))}),
+        judge_service(cluster, "relay-1", "http://relay", halted(FeedDiverged("of another log"))),
+        judge_service(cluster, "relay-2", "http://relay", halted(LogReplaced(20))),
         follows(problem("feed", "goes on to event 80", only_then("python -m mprelay --rebuild")), "log"),
     ]
 

@@ -15,9 +15,27 @@ BusError
 └── Unusable             a credential or certificate cannot be read
 """
 
+import enum
+from typing import ClassVar
+
 from nats.errors import Error as NatsError
 
 _SHOWN_BYTES = 40
+
+
+class HaltCode(enum.StrEnum):
+    """Reasons to do nothing until somebody mends something: the fact `halt` of `/readyz`, beside its sentence."""
+
+    LOG_UNREADABLE = "log_unreadable"
+    LOG_REPLACED = "log_replaced"
+    FEED_DIVERGED = "feed_diverged"
+    COMMANDS_RENUMBERED = "commands_renumbered"
+
+
+def halt_of(error: Exception) -> HaltCode:
+    """The code of an error that halts a service. Errors of other packages name theirs in `halt`."""
+    code: HaltCode = getattr(error, "halt", HaltCode.LOG_UNREADABLE)
+    return code
 
 
 class BusError(Exception):
@@ -90,6 +108,8 @@ class ChainBroken(BusError):
 
 class LogReplaced(ChainBroken):
     """Another commit than the one that was read last stands in its place, or none: the log was put back."""
+
+    halt: ClassVar = HaltCode.LOG_REPLACED
 
     def __init__(self, stream_seq: int) -> None:
         super().__init__(stream_seq, "the commit that was read there is gone: the log was put back from a copy")

@@ -1,4 +1,4 @@
-"""`python -m mpschema` writes the generated documents, as `python -m mpschema.export` does."""
+"""The program `python -m mpschema`, which is that of `mpschema.export`."""
 
 import sys
 

@@ -80,20 +80,11 @@ def decode_envelope(line: bytes | memoryview) -> CommandEnvelope | Rejection:
     return envelope
 
 
-def decode_arguments(envelope: CommandEnvelope) -> Command | Rejection:
-    """The typed arguments of a command, or the refusal: unknown type or version, too large, not of the schema."""
-    spec = COMMANDS.get(envelope.type) or LOG_COMMANDS.get(envelope.type)
-    if spec is None:
-        return Rejection(Code.UNKNOWN_TYPE, f"command type {envelope.type!r} is not known")
-    if envelope.schema_version != spec.version:
-        detail = f"{envelope.type} has version {spec.version}, not {envelope.schema_version}"
-        return Rejection(Code.UNKNOWN_VERSION, detail)
-    return decode_payload(spec.decoder, envelope.payload)
+def admit(decoder: msgspec.json.Decoder[Command], raw: bytes) -> tuple[Command, bytes] | Rejection:
+    """The arguments in a request's body and their canonical bytes, or the refusal. The one strict look at a body.
 
-
-def decode_payload(decoder: msgspec.json.Decoder[Command], payload: bytes | msgspec.Raw) -> Command | Rejection:
-    """Arguments from bytes of a request, strictly."""
-    raw = bytes(payload)
+    Equal arguments are equal bytes, and those bytes go all the way to the kernel.
+    """
     if len(raw) > PAYLOAD_BYTES_MAX:
         return _too_large(raw)
     try:
@@ -101,27 +92,35 @@ def decode_payload(decoder: msgspec.json.Decoder[Command], payload: bytes | msgs
     except _UNREADABLE as error:
         return Rejection(Code.SCHEMA_INVALID, _told(error))
     encoded = _encoder.encode(arguments)
-    if raw == encoded and _BACKSLASH not in raw:
-        return arguments
-    return _ambiguous(raw, encoded) or arguments
+    if (raw != encoded or _BACKSLASH in raw) and (refused := _ambiguous(raw, encoded)):
+        return refused
+    return arguments, encoded
 
 
-def canonical_payload(decoder: msgspec.json.Decoder[Command], payload: bytes | msgspec.Raw) -> bytes | Rejection:
-    """The arguments that `decode_payload` finds, encoded again: equal arguments are equal bytes."""
-    raw = bytes(payload)
-    if len(raw) > PAYLOAD_BYTES_MAX:
-        return _too_large(raw)
+def decode_arguments(envelope: CommandEnvelope) -> Command | Rejection:
+    """The typed arguments of a command, or the refusal: unknown type or version, too large, not of the schema.
+
+    A producer encodes them from their type, so nothing here asks whether they could be read in two ways. What cannot
+    be stored in a text is looked for again, where bytes could spell it.
+    """
+    spec = COMMANDS.get(envelope.type) or LOG_COMMANDS.get(envelope.type)
+    if spec is None:
+        return Rejection(Code.UNKNOWN_TYPE, f"command type {envelope.type!r} is not known")
+    if envelope.schema_version != spec.version:
+        detail = f"{envelope.type} has version {spec.version}, not {envelope.schema_version}"
+        return Rejection(Code.UNKNOWN_VERSION, detail)
+    raw = bytes(envelope.payload)
+    if _BACKSLASH in raw or len(raw) > PAYLOAD_BYTES_MAX:
+        admitted = admit(spec.decoder, raw)
+        return admitted if isinstance(admitted, Rejection) else admitted[0]
     try:
-        encoded = _encoder.encode(decoder.decode(raw))
+        return spec.decoder.decode(raw)
     except _UNREADABLE as error:
         return Rejection(Code.SCHEMA_INVALID, _told(error))
-    if raw == encoded and _BACKSLASH not in raw:
-        return encoded
-    return _ambiguous(raw, encoded) or encoded
 
 
 def request_digest(envelope: CommandEnvelope) -> str:
-    """What makes two requests under one idempotency key the same request: 32 hex digits of SHA-256."""
+    """The digest that two equal requests under one idempotency key share: 32 hex digits of SHA-256."""
     e = envelope
     asked = f"{e.type}\n{e.target}\n{e.expected_version}\n{e.principal}\n{e.session_id}\n".encode()
     digest = _SHA256.copy()
@@ -190,7 +189,7 @@ def _too_large(raw: bytes) -> Rejection:
 
 
 def _ambiguous(raw: bytes, encoded: bytes) -> Rejection | None:
-    """What is wrong with arguments that could be decoded: readers of JSON disagree on what they mean."""
+    """The fault of arguments that could be decoded: readers of JSON disagree on their meaning."""
     if raw != encoded and _repeats_a_key(raw, encoded):
         return Rejection(Code.SCHEMA_INVALID, "an object has the same key twice")
     if b"\\u0000" in raw and b"\\u0000" in encoded.replace(b"\\\\", b""):
@@ -199,7 +198,7 @@ def _ambiguous(raw: bytes, encoded: bytes) -> Rejection | None:
 
 
 def _repeats_a_key(raw: bytes, encoded: bytes) -> bool:
-    """Whether an object in `raw` has a key twice. JSON readers disagree on what that means: so it means nothing."""
+    """True where an object in `raw` has a key twice. JSON readers disagree on that, so it means nothing."""
     # The canonical form has each key once and adds nothing, so with as many quotes as `raw` nothing can hide in it
     # (a quote may be spelled as an escape, though). Most requests are told apart by that, 20 times faster.
     if b"\\u" not in raw and raw.count(b'"') == encoded.count(b'"'):
@@ -215,7 +214,7 @@ def _repeats_a_key(raw: bytes, encoded: bytes) -> bool:
 
 
 def _told(error: Exception) -> str:
-    """What went wrong, fit to be recorded: it may quote the request, which may hold NUL."""
+    """The text of an error, fit to be recorded: it may quote the request, which may hold NUL."""
     return str(error).replace("\x00", "\\u0000")[:1_000]
 
 

@@ -1,7 +1,8 @@
-"""Writes everything that derives from the registry: JSON Schemas, OpenAPI, AsyncAPI, the lock of shapes, golden bytes.
+"""Files that derive from the registry: the lock of shapes and golden bytes, and on demand the documents.
 
-All of it is checked in: its diff is the contract review of a change. `--check` writes nothing, and fails where the
-files and the registry disagree. A changed shape under an old version is refused either way.
+The lock and the bytes are checked in: their diff is the contract review of a change. `--check` writes nothing, and
+fails where they and the registry disagree. A changed shape under an old version is refused either way. The documents
+(JSON Schemas, OpenAPI, AsyncAPI) are built whenever they are asked for: by a gateway, by a test, or by `--documents`.
 """
 
 import argparse
@@ -16,12 +17,16 @@ FOLDER = Path(__file__).parents[2]
 SCHEMAS, CORPUS = "schemas", "tests/golden"
 
 
+def documents() -> dict[str, bytes]:
+    """Every document as text for people, by its path."""
+    built = jsonschemas.documents() | {"openapi.json": openapi.document(), "asyncapi.json": asyncapi.document()}
+    return {path: f"{json.dumps(each, indent=2, ensure_ascii=False)}\n".encode() for path, each in built.items()}
+
+
 def rendered(folder: Path) -> dict[str, bytes]:
-    """What every generated file should hold, by its path below the folder. Raises `shapes.ShapeChanged`."""
-    documents = jsonschemas.documents() | {"openapi.json": openapi.document(), "asyncapi.json": asyncapi.document()}
-    texts = {path: json.dumps(document, indent=2, ensure_ascii=False) + "\n" for path, document in documents.items()}
-    texts[shapes.LOCK] = shapes.render(shapes.merge(shapes.read(folder / SCHEMAS / shapes.LOCK), shapes.current()))
-    files = {f"{SCHEMAS}/{path}": text.encode() for path, text in texts.items()}
+    """The content of every generated file, by its path below the folder. Raises `shapes.ShapeChanged`."""
+    lock = shapes.merge(shapes.read(folder / SCHEMAS / shapes.LOCK), shapes.current())
+    files = {f"{SCHEMAS}/{shapes.LOCK}": shapes.render(lock).encode()}
     return files | {f"{CORPUS}/{path}": data for path, data in golden.missing(folder / CORPUS).items()}
 
 
@@ -36,21 +41,29 @@ def write(folder: Path) -> list[str]:
     """Bring the folder up to the registry. Returns the paths that changed."""
     changed = differences(folder)
     for path, data in changed.items():
-        target = folder / path
         if data is None:
-            target.unlink()
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
+            (folder / path).unlink()
+        else:
+            _put(folder / path, data)
     return list(changed)
 
 
+def _put(target: Path, data: bytes) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(data)
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """The command line. Returns the exit code: 1 where `--check` finds a difference or a published shape changed."""
+    """Run the command line. Returns 1 where `--check` finds a difference or a published shape changed."""
     parser = argparse.ArgumentParser(prog="python -m mpschema.export", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, fail on a difference")
     parser.add_argument("--to", type=Path, default=FOLDER, metavar="FOLDER", help="the folder of the project mpschema")
+    parser.add_argument("--documents", type=Path, metavar="FOLDER", help="write the documents there, and nothing else")
     options = parser.parse_args(arguments)
+    if options.documents is not None:
+        for path, data in documents().items():
+            _put(options.documents / path, data)
+        return 0
     try:
         changed = list(differences(options.to)) if options.check else write(options.to)
     except shapes.ShapeChanged as refusal:

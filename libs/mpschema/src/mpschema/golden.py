@@ -5,24 +5,19 @@ A new type's bytes come from its example. A file that is there is never written 
 
 from pathlib import Path
 
-import msgspec
-
 from mpschema import codec, examples, story
-from mpschema.envelope import CommandEnvelope
 from mpschema.registry import COMMANDS, EVENTS
 from mpschema.vocabulary import CommandSpec, EventSpec
 
 
 def command_bytes(spec: CommandSpec) -> bytes:
     """A command of this type as it travels."""
-    envelope = CommandEnvelope(
+    envelope = spec.envelope(
+        codec.encode(examples.command_example(spec.arguments)),
         command_id=story.COMMAND_ID,
-        type=spec.command_type,
         workspace_id=story.WORKSPACE,
         principal=story.ACTOR,
-        payload=msgspec.Raw(codec.encode(examples.command_example(spec.arguments))),
         target="" if spec.creates else f"{spec.aggregate}-1",
-        schema_version=spec.version,
         expected_version=0 if spec.creates else 3,
         idempotency_key="ci-4711",
         on_behalf_of="user:ada",
@@ -58,7 +53,7 @@ def event_bytes(spec: EventSpec) -> bytes:
 
 
 def paths() -> list[str]:
-    """Where the bytes of every type and version belong, below the corpus."""
+    """The place of the bytes of every type and version, below the corpus."""
     commands = [f"commands/{spec.command_type}.v{spec.version}.json" for spec in COMMANDS.values()]
     return commands + [f"events/{event_type}.json" for event_type in EVENTS]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from mpschema.base import Command, Event
-from mpschema.envelope import EventRecord
+from mpschema.envelope import CommandEnvelope, EventRecord, ExpectedVersion
 
 WORKSPACE_ROUTE = "/v1/workspaces/{workspace_id}"
 """Of one workspace, and of whatever is in it."""
@@ -48,6 +48,40 @@ class CommandSpec:
     def decoder(self) -> msgspec.json.Decoder[Command]:
         """Strict decoder of the arguments."""
         return msgspec.json.Decoder(self.arguments)
+
+    def envelope(
+        self,
+        payload: bytes,
+        *,
+        command_id: str,
+        workspace_id: str,
+        principal: str,
+        target: str = "",
+        expected_version: ExpectedVersion = "any",
+        idempotency_key: str = "",
+        on_behalf_of: str | None = None,
+        session_id: str | None = None,
+        correlation_id: str | None = None,
+        causation_id: str | None = None,
+        traceparent: str | None = None,
+    ) -> CommandEnvelope:
+        """The envelope of one command. Its arguments travel as these bytes: nobody on the way encodes them again."""
+        return CommandEnvelope(
+            command_id=command_id,
+            type=self.command_type,
+            workspace_id=workspace_id,
+            principal=principal,
+            payload=msgspec.Raw(payload),
+            target=target,
+            schema_version=self.version,
+            expected_version=expected_version,
+            idempotency_key=idempotency_key,
+            on_behalf_of=on_behalf_of,
+            session_id=session_id,
+            correlation_id=correlation_id,
+            causation_id=causation_id,
+            traceparent=traceparent,
+        )
 
 
 @dataclass(frozen=True)
@@ -99,7 +133,7 @@ class Vocabulary:
     plural: str = ""
     """The name of its collection in routes and tables."""
     about: str = ""
-    """What it is, in a line of help."""
+    """A line of help about it."""
     events: tuple[type[Event], ...]
     """The newest version of each."""
     commands: tuple[CommandSpec, ...] = ()

@@ -17,7 +17,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 from mpbus.connect import BusClient, connect
-from mpbus.errors import ChainBroken, Unusable
+from mpbus.errors import ChainBroken, Unusable, halt_of
 from mpbus.tasks import end
 from mpbus.vitals import Vital
 from mpschema import levels
@@ -129,7 +129,8 @@ class Lifecycle:
         """Say why nothing is done, until it is time to look again."""
         reason = str(error)
         log.critical("halted", reason=reason, kind=type(error).__name__)
-        self._health, self._stop = lambda: ServiceHealth(False, {"halted_by": reason}), None
+        facts: dict[str, str | int | float | bool | None] = {"halted_by": reason, "halt": halt_of(error)}
+        self._health, self._stop = lambda: ServiceHealth(False, facts), None
         await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
 

@@ -9,14 +9,14 @@ from collections import Counter
 import msgspec
 from mpbus.ids import new_command_id
 from mpschema.api import BATCH_LINES_MAX, BatchLine
-from mpschema.envelope import CommandEnvelope, Outcome
+from mpschema.envelope import Outcome
 from mpschema.escapes import escaped
 from mpschema.ids import is_id
 from mpschema.problems import EdgeCode, Problem
 from mpschema.registry import COMMANDS
 from mpschema.rejections import Code
 
-from mpgateway.commanding import Commanding, canonical, check_path_id, is_json, traceparent
+from mpgateway.commanding import Commanding, Wanted, admitted, check_path_id, is_json, traceparent
 from mpgateway.http import HttpRequest, Response
 from mpgateway.metrics import BATCH_LINES
 from mpgateway.problems import RequestRefused, of_outcome, problem, refusal_of
@@ -24,7 +24,7 @@ from mpgateway.strict import check_keys, check_media_type
 
 BODY_BYTES_MAX = 8 << 20
 WINDOW = 256
-"""How many commands of one batch are in flight. They enter the stream in the order of their lines."""
+"""The commands of one batch that are in flight at once. They enter the stream in the order of their lines."""
 MEDIA_TYPES = frozenset({b"application/x-ndjson", b"application/jsonl", b"application/ndjson"})
 _ARRAY = b"application/json"
 _line = msgspec.json.Decoder(BatchLine)
@@ -32,7 +32,7 @@ _items = msgspec.json.Decoder(list[msgspec.Raw])
 _encode = msgspec.json.Encoder().encode
 _encode_lines = msgspec.json.Encoder().encode_lines
 
-Line = Outcome | Problem
+Answer = Outcome | Problem
 
 
 class Batches:
@@ -72,9 +72,9 @@ class _Run:
         self._traceparent = traceparent(request)
         self._lines = lines
         self._places = iter(range(len(lines)))
-        self._answers: list[Line | None] = [None] * len(lines)
+        self._answers: list[Answer | None] = [None] * len(lines)
 
-    async def answers(self) -> list[Line | None]:
+    async def answers(self) -> list[Answer | None]:
         """Send the commands, and return what became of each."""
         # Plain tasks, awaited in turn: `gather` and task groups hear of each one's end, which costs a line a tenth.
         create = asyncio.get_running_loop().create_task
@@ -97,36 +97,35 @@ class _Run:
         # Between taking a place and handing its command to the producer nothing waits: the order of lines is kept.
         for place in self._places:
             try:
-                wanted = _decoded(self._lines[place])
-                envelope = self._envelope(wanted)
-                send = self._commanding.submit_named if wanted.command_id else self._commanding.submit
-                outcome = await send(envelope)
+                line = _decoded(self._lines[place])
+                send = self._commanding.submit_named if line.command_id else self._commanding.submit
+                outcome = await send(self._wanted(line))
             except Exception as error:
                 refused = refusal_of(error)
                 self._answers[place] = problem(refused.code, refused.detail, command_id=refused.command_id)
             else:
                 self._answers[place] = outcome if outcome.accepted else of_outcome(outcome)
 
-    def _envelope(self, wanted: BatchLine) -> CommandEnvelope:
-        spec = COMMANDS.get(wanted.type)
+    def _wanted(self, line: BatchLine) -> Wanted:
+        spec = COMMANDS.get(line.type)
         if spec is None:
-            raise RequestRefused(Code.UNKNOWN_TYPE, f"command type {wanted.type!r} is not known")
-        target = wanted.target or (self._workspace_id if spec.aggregate == "workspace" else "")
+            raise RequestRefused(Code.UNKNOWN_TYPE, f"command type {line.type!r} is not known")
+        target = line.target or (self._workspace_id if spec.aggregate == "workspace" else "")
         if (target or not spec.creates) and not is_id(target):
-            raise RequestRefused(Code.SCHEMA_INVALID, f"{wanted.type} needs a target that is an id")
-        return CommandEnvelope(
-            command_id=wanted.command_id or new_command_id(),
-            type=wanted.type,
+            raise RequestRefused(Code.SCHEMA_INVALID, f"{line.type} needs a target that is an id")
+        arguments, payload = admitted(spec, bytes(line.payload))
+        envelope = spec.envelope(
+            payload,
+            command_id=line.command_id or new_command_id(),
             workspace_id=self._workspace_id,
             principal=self._identity.principal,
-            payload=msgspec.Raw(canonical(spec, wanted.payload)),
             target=target,
-            schema_version=spec.version,
-            expected_version=wanted.expected_version,
-            idempotency_key=wanted.idempotency_key or "",
+            expected_version=line.expected_version,
+            idempotency_key=line.idempotency_key or "",
             session_id=self._identity.session_id,
             traceparent=self._traceparent,
         )
+        return Wanted(envelope, arguments)
 
 
 def _media_type(request: HttpRequest) -> bytes:
@@ -143,13 +142,13 @@ def _split(raw: bytes, media_type: bytes) -> list[bytes]:
         raise RequestRefused(EdgeCode.MALFORMED, "a batch in application/json is an array of commands") from error
 
 
-def _decoded(line: bytes) -> BatchLine:
+def _decoded(raw: bytes) -> BatchLine:
     try:
-        wanted = _line.decode(line)
+        line = _line.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        if not is_json(line):
+        if not is_json(raw):
             raise RequestRefused(EdgeCode.MALFORMED, "the line is not JSON") from error
         raise RequestRefused(Code.SCHEMA_INVALID, str(error)[:1_000]) from error
-    if (encoded := _encode(wanted)) != line:
-        check_keys(line, encoded)
-    return wanted
+    if (encoded := _encode(line)) != raw:
+        check_keys(raw, encoded)
+    return line

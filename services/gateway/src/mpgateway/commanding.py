@@ -12,6 +12,7 @@ from mpbus.ids import new_command_id
 from mpbus.producer import CommandProducer
 from mpschema import codec
 from mpschema.api import POSITION_HEADER, Enqueued
+from mpschema.base import Command
 from mpschema.endpoints import not_public, unusable
 from mpschema.envelope import CommandEnvelope, Outcome
 from mpschema.ids import derived_id, is_id
@@ -19,6 +20,7 @@ from mpschema.problems import EdgeCode
 from mpschema.rejections import Code, Rejection
 from mpschema.system import LOG, SYSTEM_WORKSPACE
 from mpschema.vocabulary import CommandSpec
+from mpschema.webhook import ConfigureWebhook, CreateWebhook
 from mpviews.denials import Denial
 
 from mpgateway.auth.refusals import Refusals
@@ -37,11 +39,13 @@ _KEY = re.compile(r"^[\x21-\x7e]{1,200}\Z")
 _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")
 _POSITION = POSITION_HEADER.lower().encode()
 _encode = msgspec.json.Encoder().encode
-_NAMES_ENDPOINTS = frozenset({"webhook.create", "webhook.configure"})
 
 
-class _Endpoint(msgspec.Struct):
-    endpoint: str | None = None
+class Wanted(msgspec.Struct, frozen=True, gc=False):
+    """A command that a request asks for, with its arguments as they were read from the body."""
+
+    envelope: CommandEnvelope
+    arguments: Command
 
 
 class Commanding:
@@ -59,58 +63,57 @@ class Commanding:
 
     async def command(self, spec: CommandSpec, request: HttpRequest) -> Response:
         """Answer a request for one command. Raises `RequestRefused`, or what the producer raises."""
-        envelope = await self.read(spec, request)
+        wanted = await self.read(spec, request)
         if _responds_async(request):
-            self._refusals.check_denied(envelope.workspace_id, envelope.principal)
-            if envelope.type in _NAMES_ENDPOINTS:
-                self._check_endpoint(envelope)
-            await self._producer.enqueue(envelope)
-            return _enqueued(envelope)
-        outcome = await self.submit(envelope)
+            self._check(wanted)
+            await self._producer.enqueue(wanted.envelope)
+            return _enqueued(wanted.envelope)
+        outcome = await self.submit(wanted)
         return answer_of_outcome(outcome, request, creates=spec.creates)
 
-    async def submit(self, envelope: CommandEnvelope) -> Outcome:
+    async def submit(self, wanted: Wanted) -> Outcome:
         """Send a command and wait for its recorded outcome. Raises `RequestRefused`, or what the producer raises."""
-        self._refusals.check_denied(envelope.workspace_id, envelope.principal)
-        if envelope.type in _NAMES_ENDPOINTS:
-            self._check_endpoint(envelope)
+        self._check(wanted)
+        envelope = wanted.envelope
         outcome = await self._producer.submit(envelope, self._outcome_seconds)
         if outcome.code is Code.DENIED and not outcome.duplicate:
             self._refusals.count_denied(Denial(outcome.first_seq, envelope.workspace_id, envelope.principal))
         return outcome
 
-    async def submit_named(self, envelope: CommandEnvelope) -> Outcome:
+    async def submit_named(self, wanted: Wanted) -> Outcome:
         """Send a command whose id its sender chose. Two at once under one id are the same, or one is refused."""
+        envelope = wanted.envelope
         name = (envelope.workspace_id, envelope.principal, envelope.command_id)
         request = f"{envelope.idempotency_key} {codec.request_digest(envelope)}"
         if self._named.setdefault(name, request) != request:
             raise RequestRefused(Code.IDEMPOTENCY_CONFLICT, "another command under this id waits for its outcome")
         try:
-            return await self.submit(envelope)
+            return await self.submit(wanted)
         finally:
             self._named.pop(name, None)
 
-    async def read(self, spec: CommandSpec, request: HttpRequest) -> CommandEnvelope:
-        """The command a request stands for. Raises `RequestRefused`."""
-        payload = await read_payload(spec, request)
-        return self.envelope(spec, request, payload)
+    async def read(self, spec: CommandSpec, request: HttpRequest) -> Wanted:
+        """Read the command that a request stands for. Raises `RequestRefused`."""
+        raw = await request.body(BODY_BYTES_MAX)
+        if raw:
+            check_media_type(request, JSON_TYPE, JSON_WANTED)
+        arguments, payload = admitted(spec, raw or b"{}")
+        return Wanted(self.envelope(spec, request, payload), arguments)
 
     def envelope(self, spec: CommandSpec, request: HttpRequest, payload: bytes) -> CommandEnvelope:
-        """The envelope around a payload: who asks, about what, under which conditions. Raises `RequestRefused`."""
+        """The envelope around a payload: principal, target and conditions of the request. Raises `RequestRefused`."""
         identity = request.identity
         command_id = new_command_id()
         key = idempotency_key(request)
         given = _given_id(spec, request)
         workspace_id = _workspace_id(spec, request) or given or _new_workspace_id(identity.principal, key, command_id)
         check_path_id(workspace_id)
-        return CommandEnvelope(
+        return spec.envelope(
+            payload,
             command_id=command_id,
-            type=spec.command_type,
             workspace_id=workspace_id,
             principal=identity.principal,
-            payload=msgspec.Raw(payload),
             target=workspace_id if spec.aggregate == "workspace" else given,
-            schema_version=spec.version,
             expected_version=expected_version(spec, request),
             idempotency_key=key,
             session_id=identity.session_id,
@@ -118,35 +121,31 @@ class Commanding:
             traceparent=traceparent(request),
         )
 
-    def _check_endpoint(self, envelope: CommandEnvelope) -> None:
-        """An endpoint to which nothing will ever be delivered is refused when it is named. Raises `RequestRefused`."""
-        endpoint = msgspec.json.decode(envelope.payload, type=_Endpoint).endpoint
-        if endpoint is None:
-            return
-        if why := unusable(endpoint) or ("" if self._private_endpoints else not_public(endpoint)):
-            raise RequestRefused(Code.SCHEMA_INVALID, why)
+    def _check(self, wanted: Wanted) -> None:
+        """Refuse a principal that is denied again and again, and an endpoint that nothing can be delivered to."""
+        self._refusals.check_denied(wanted.envelope.workspace_id, wanted.envelope.principal)
+        arguments = wanted.arguments
+        if type(arguments) is CreateWebhook or type(arguments) is ConfigureWebhook:
+            endpoint = arguments.endpoint
+            if endpoint is not None and (why := self._misfit(endpoint)):
+                raise RequestRefused(Code.SCHEMA_INVALID, why)
+
+    def _misfit(self, endpoint: str) -> str:
+        return unusable(endpoint) or ("" if self._private_endpoints else not_public(endpoint))
 
 
-async def read_payload(spec: CommandSpec, request: HttpRequest) -> bytes:
-    """The canonical bytes of a command's arguments from a request's body. Raises `RequestRefused`."""
-    raw = await request.body(BODY_BYTES_MAX)
-    if raw:
-        check_media_type(request, JSON_TYPE, JSON_WANTED)
-    return canonical(spec, raw or b"{}")
-
-
-def canonical(spec: CommandSpec, raw: bytes | msgspec.Raw) -> bytes:
-    """Arguments decoded strictly and encoded again: equal arguments are equal bytes. Raises `RequestRefused`."""
-    payload = codec.canonical_payload(spec.decoder, raw)
-    if not isinstance(payload, Rejection):
-        return payload
-    if payload.code is Code.SCHEMA_INVALID and not is_json(raw):
+def admitted(spec: CommandSpec, raw: bytes) -> tuple[Command, bytes]:
+    """The arguments in a body, and their canonical bytes, which travel. Raises `RequestRefused`."""
+    read = codec.admit(spec.decoder, raw)
+    if not isinstance(read, Rejection):
+        return read
+    if read.code is Code.SCHEMA_INVALID and not is_json(raw):
         raise RequestRefused(EdgeCode.MALFORMED, "the body is not JSON")
-    raise of_rejection(payload)
+    raise of_rejection(read)
 
 
-def is_json(raw: bytes | msgspec.Raw) -> bool:
-    """Whether bytes are one JSON value that is not nested beyond reason."""
+def is_json(raw: bytes) -> bool:
+    """True when bytes are one JSON value that is not nested beyond reason."""
     try:
         msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -166,7 +165,7 @@ def answer_of_outcome(outcome: Outcome, request: HttpRequest, *, creates: bool =
 
 
 def check_path_id(value: str) -> None:
-    """What cannot be an id names nothing. Raises `RequestRefused`."""
+    """Refuse a part of a path that cannot be an id. Raises `RequestRefused`."""
     if not is_id(value):
         raise RequestRefused(Code.NOT_FOUND, "there is nothing at this path: a part of it is no id")
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+from mpbus.errors import HaltCode
 from mpbus.tasks import end, watched
 from mpbus.vitals import Trouble, Vital
 from mpservice.ops import ServiceHealth
@@ -67,7 +68,7 @@ class Condition:
         }
         ready = self.ready and bound
         if self._tail.broken:
-            facts["halted_by"] = self._tail.broken
+            facts |= {"halted_by": self._tail.broken, "halt": HaltCode.LOG_UNREADABLE}
         elif not ready:
             facts["waits_for"] = self._reason()
         # Who reads a read model that stands still sees what was, not nothing: no reason to send nobody here.

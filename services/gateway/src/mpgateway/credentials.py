@@ -4,8 +4,10 @@ import secrets
 import time
 
 import msgspec
+from mpschema import codec
 from mpschema.api import IssuedKey, IssuedSecret, IssuedToken, NewKey
 from mpschema.envelope import Outcome
+from mpschema.keys import PREFIX, ROOT_KEY_ID
 from mpschema.principal import IssueKey, ended_already
 from mpschema.problems import EdgeCode
 from mpschema.registry import COMMANDS
@@ -16,12 +18,13 @@ from mpschema.vocabulary import CommandSpec
 from mpschema.webhook import WebhookSecretRotated
 
 from mpgateway.auth.agent_tokens import AgentTokens
-from mpgateway.auth.api_keys import PREFIX, ROOT_KEY_ID, ApiKeys
+from mpgateway.auth.api_keys import ApiKeys
 from mpgateway.commanding import (
     BODY_BYTES_MAX,
     JSON_TYPE,
     JSON_WANTED,
     Commanding,
+    Wanted,
     answer_of_outcome,
     idempotency_key,
     is_json,
@@ -62,8 +65,8 @@ class CredentialIssuer:
             raise RequestRefused(Code.ALREADY_EXISTS, f"the key id {ROOT_KEY_ID!r} is taken by the installation")
         key = f"{PREFIX}{key_id}_{self._keys.new_secret(seed)}"
         arguments = IssueKey(key_id=key_id, key_hash=self._keys.hash(key), expires_at_ms=wanted.expires_at_ms)
-        envelope = self._commanding.envelope(ISSUE_KEY, request, _encode(arguments))
-        outcome = await self._commanding.submit(envelope)
+        envelope = self._commanding.envelope(ISSUE_KEY, request, codec.encode(arguments))
+        outcome = await self._commanding.submit(Wanted(envelope, arguments))
         answer = answer_of_outcome(outcome, request)
         if not outcome.accepted:
             return answer
@@ -72,11 +75,11 @@ class CredentialIssuer:
 
     async def issue_token(self, spec: CommandSpec, request: HttpRequest) -> Response:
         """Make an agent token for a session. Its id and expiry are those of the recorded event."""
-        envelope = await self._commanding.read(spec, request)
-        outcome = await self._commanding.submit(envelope)
+        wanted = await self._commanding.read(spec, request)
+        outcome = await self._commanding.submit(wanted)
         answer = answer_of_outcome(outcome, request)
         if outcome.accepted:
-            token = await self._token(envelope.workspace_id, outcome)
+            token = await self._token(wanted.envelope.workspace_id, outcome)
             answer.body = _encode(IssuedToken(**msgspec.structs.asdict(outcome), token=token))
         return answer
 
@@ -93,14 +96,15 @@ class CredentialIssuer:
 
     async def issue_secret(self, spec: CommandSpec, request: HttpRequest) -> Response:
         """Create a webhook, or give it a new secret. Which of its secrets it is says the recorded event."""
-        envelope = await self._commanding.read(spec, request)
-        outcome = await self._commanding.submit(envelope)
+        wanted = await self._commanding.read(spec, request)
+        outcome = await self._commanding.submit(wanted)
         answer = answer_of_outcome(outcome, request, creates=spec.creates)
         if outcome.accepted:
             record = await self._feed.record(outcome.first_seq)
             rotated = record.data
             generation = rotated.generation if isinstance(rotated, WebhookSecretRotated) else 1
-            secret = webhook_secret(self._webhook_key, envelope.workspace_id, record.aggregate_id, generation)
+            workspace_id = wanted.envelope.workspace_id
+            secret = webhook_secret(self._webhook_key, workspace_id, record.aggregate_id, generation)
             answer.body = _encode(IssuedSecret(**msgspec.structs.asdict(outcome), secret=secret))
         return answer
 

@@ -1,7 +1,9 @@
 """What the kernel asks of the world: small protocols with their promises. Each has a contract suite in the tests."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
+
+from mpbus.errors import HaltCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,8 @@ class CommandsRenumbered(Exception):
 
     Nobody but an operator can say whether what waits there may go.
     """
+
+    halt: ClassVar = HaltCode.COMMANDS_RENUMBERED
 
     def __init__(self, stream: str, last: int, consumed: int, waiting: int) -> None:
         anew = f"{stream} was made anew: it ends at position {last}, and the log has consumed up to {consumed}"

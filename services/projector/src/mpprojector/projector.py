@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import structlog
-from mpbus.errors import BusError, ChainBroken
+from mpbus.errors import BusError, ChainBroken, halt_of
 from mpbus.reader import LogPosition
 from mpbus.tasks import watched
 from mpbus.vitals import Vital
 from mpschema.codec import MalformedCommit
 from mpservice.lifecycle import LOOK_AGAIN_SECONDS
 from mpservice.ops import ServiceHealth
+from mpservice.sharing import LeaseKeeper
 from mpstore.readmodels import LogSource, ProjectionLease, ProjectionLedger, ProjectionStatus, ProjectionsUnavailable
 from mpviews.changes import View
 from mpviews.standing import CATCHING_UP, HALTED, LIVE
@@ -37,7 +38,7 @@ _RATE_WEIGHT = 0.3
 
 @dataclass
 class _Progress:
-    """What was seen of a projection at the last beat."""
+    """The progress of a projection at the last beat."""
 
     seq: int
     at: float
@@ -47,12 +48,12 @@ class _Progress:
 
 @dataclass(frozen=True)
 class ProjectorTiming:
-    """How often and how patiently."""
+    """Intervals and patience."""
 
     beat_seconds: float = 1.0
     stall_seconds: float = 15.0
     patience_seconds: float = 5.0
-    """How long the projections that read together wait for one whose writes hang."""
+    """The wait of projections that read together for one whose writes hang."""
     limits: BatchLimits = field(default_factory=BatchLimits)
 
 
@@ -63,9 +64,10 @@ class Projector:
         self, source: LogSource, ledger: ProjectionLedger, views: Sequence[View], node: str, pace: ProjectorTiming
     ) -> None:
         self.workers: dict[str, ProjectionWorker] = {}
-        """What this node owns, by the build's title."""
+        """The projections that this node owns, by the build's title."""
         self._source = source
         self._ledger = ledger
+        self._leases = LeaseKeeper(ledger, self, node, lambda lease: lease.title)
         self._views = {(view.name, view.version): view for view in views}
         self._node = node
         self._pace = pace
@@ -76,14 +78,14 @@ class Projector:
         self._head = 0
         self._strangers: dict[str, int] = {}
         self._taken_at: dict[str, float] = {}
-        self._unreadable = ""
+        self._unreadable: Exception | None = None
         self._heard = Vital("log")
         self._database = Vital("postgres")
         self._registered = False
         self._beat_at = time.monotonic()
         self._stopping = asyncio.Event()
         self._failed: BaseException | None = None
-        """What a task that reads or writes failed of, whoever has let go of it meanwhile."""
+        """The failure of a task that reads or writes, whoever has let go of it meanwhile."""
 
     def stop(self) -> None:
         """Finish what is being written, give the leases back, and end."""
@@ -107,8 +109,8 @@ class Projector:
         if not self._registered:
             return ServiceHealth(False, {"waits_for": self._database.state, **facts}, self._stuck(now))
         ready = self._database.ok and self._heard.ok
-        if self._unreadable:
-            facts["halted_by"] = self._unreadable
+        if self._unreadable is not None:
+            facts |= {"halted_by": str(self._unreadable), "halt": halt_of(self._unreadable)}
         elif away := [vital.state for vital in (self._heard, self._database) if not vital.ok]:
             facts["waits_for"] = away[0]
         for title, worker in self.workers.items():
@@ -158,15 +160,14 @@ class Projector:
         try:
             self._head = max(self._head, (await self._source.head()).seq)
             self._heard.answered()
-            self._unreadable = ""
+            self._unreadable = None
         except (ChainBroken, MalformedCommit) as error:  # Whoever reads it halts, and says so.
-            self._unreadable = str(error)
+            self._unreadable = error
             self._heard.away(f"the log is unreadable: {error}")
         except BusError as error:
             self._heard.away(f"the log does not answer: {error}")
         try:
-            await self._keep()
-            await self._take()
+            await self._share()
             self._strangers = await self._ledger.strangers()
         except ProjectionsUnavailable as error:
             self._database.away(str(error))
@@ -178,27 +179,33 @@ class Projector:
                 seen.moved_at = self._beat_at  # Nobody moves while a server is away.
         self._tidy_groups()
 
-    async def _keep(self) -> None:
-        owned = await self._ledger.renew(self._node, [self._report(worker) for worker in self.workers.values()])
-        for name, worker in list(self.workers.items()):
-            if name not in owned or worker.deposed:
-                await self._drop(name)
-            elif worker.unreadable and time.monotonic() - self._taken_at[name] > LOOK_AGAIN_SECONDS:
-                lease = worker.lease  # Perhaps the log was put back: begin anew where the rows stand.
-                await self._drop(name)
-                await self._ledger.release(self._node, [lease])
-        excess = await self._ledger.excess(self._node, len(self.workers))
-        for name in sorted(self.workers)[:excess]:
-            lease = self.workers[name].lease
-            await self._drop(name)
-            await self._ledger.release(self._node, [lease])
-            log.info("projection.handed_over", projection=name)
-
-    async def _take(self) -> None:
-        leases = await self._ledger.claim(self._node, len(self.workers))
-        taken = [await self._start(lease) for lease in leases]
+    async def _share(self) -> None:
+        """Let go of what was lost or cannot be read, then renew, balance and take."""
+        for title, worker in list(self.workers.items()):
+            if worker.deposed:
+                del self._leases.held[title]
+                await self._drop(title)
+            elif worker.unreadable and time.monotonic() - self._taken_at[title] > LOOK_AGAIN_SECONDS:
+                await self._drop(title)  # Perhaps the log was put back: begin anew where the rows stand.
+                await self._leases.give_back(title)
+        taken = [await self._start(lease) for lease in await self._leases.beat()]
         for group in _together(taken):
             self._open_group(group)
+
+    def reports(self) -> list[ProjectionStatus]:
+        """See `SharedWork`."""
+        return [self._report(worker) for worker in self.workers.values()]
+
+    async def lost(self, name: str) -> None:
+        """See `SharedWork`."""
+        if name in self.workers:
+            await self._drop(name)
+
+    async def finish(self, name: str) -> bool:
+        """See `SharedWork`."""
+        await self._drop(name)
+        log.info("projection.handed_over", projection=name)
+        return True
 
     async def _start(self, lease: ProjectionLease) -> ProjectionWorker:
         view, title = self._views[lease.name, lease.version], lease.title
@@ -286,7 +293,6 @@ class Projector:
         for task in self._groups.values():
             task.cancel()
         await asyncio.gather(*self._groups.values(), return_exceptions=True)
-        leases = [worker.lease for worker in self.workers.values()]
         for worker in self.workers.values():
             worker.finish()
         if self._writing:
@@ -294,8 +300,7 @@ class Projector:
             for task in late:
                 task.cancel()
         try:
-            await self._ledger.release(self._node, leases)
-            await self._ledger.leave(self._node)
+            await self._leases.leave()
         except ProjectionsUnavailable as error:
             log.warning("projector.leases_run_out", reason=str(error))  # Others wait for their end.
         await self._ledger.close()

@@ -7,9 +7,10 @@ get in each other's way, and the one that finds its place taken steps back.
 
 import asyncio
 from collections.abc import Sequence
+from typing import ClassVar
 
 import structlog
-from mpbus.errors import LOG_AWAY, ChainBroken
+from mpbus.errors import LOG_AWAY, ChainBroken, HaltCode
 from mpbus.reader import GENESIS, Commit, Log, LogPosition
 from mpbus.tasks import end
 from mpbus.vitals import Vital
@@ -35,6 +36,8 @@ _LAG = Gauge("mp_relay_lag_events", "Events of the log that the feed does not ho
 
 class FeedDiverged(Exception):
     """The feed's tail is not what the log holds there: until somebody makes the feed anew, the relay halts."""
+
+    halt: ClassVar = HaltCode.FEED_DIVERGED
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what}: the feed is of another log, run `python -m mprelay --rebuild`")

@@ -1,10 +1,11 @@
-"""What the deliveries are made of, and what they ask of the world. Times are seconds since the Unix epoch."""
+"""The parts of deliveries, and their ports. Times are seconds since the Unix epoch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from mpschema.envelope import Outcome
+from mpservice.sharing import LeaseLedger
 
 
 class DeliveriesUnavailable(Exception):
@@ -21,7 +22,7 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True)
 class Policy:
-    """How patient and how busy the delivery of one webhook is."""
+    """The patience and concurrency of one webhook's delivery."""
 
     attempts_max: int = 8
     backoff_seconds: float = 2.0
@@ -29,7 +30,7 @@ class Policy:
     concurrency: int = 16
 
     def pause_after(self, attempts: int, dice: float, retry_after: float | None = None) -> float:
-        """How long to wait after so many failures: doubled each time, less up to half of it by chance (0 to 1).
+        """The wait after so many failures: doubled each time, less up to half of it by chance (0 to 1).
 
         An endpoint that says when it wants to be asked again is believed, up to the longest wait.
         """
@@ -56,7 +57,7 @@ class WebhookSubscription:
 
     @property
     def name(self) -> tuple[str, str]:
-        """What tells it from every other webhook."""
+        """The name that no other webhook has."""
         return self.workspace_id, self.id
 
 
@@ -102,7 +103,7 @@ class WebhookLease:
 
 @dataclass(frozen=True)
 class DeliveryPosition:
-    """How far a webhook has come, and by which of its beginnings."""
+    """The last event that a webhook was told, and the beginning it counts from."""
 
     position: int = 0
     epoch: int = 0
@@ -139,18 +140,22 @@ class Message:
 
 @dataclass(frozen=True)
 class DeliveryResult:
-    """What an endpoint made of a message."""
+    """An endpoint's answer to a message."""
 
     delivered: bool
     reason: str = ""
     retry_after: float | None = None
-    """How many seconds it wants to be left alone."""
+    """The seconds that it wants to be left alone."""
     final: bool = False
-    """Whether asking again is pointless: nothing may be sent there, or it is gone for good."""
+    """True where asking again is pointless: nothing may be sent there, or it is gone for good."""
 
 
-class WebhookLedger(Protocol):
-    """Which webhooks there are, and who delivers them. Every method raises `DeliveriesUnavailable`."""
+HeldPosition = tuple[WebhookLease, DeliveryPosition]
+"""A lease with how far its webhook has come."""
+
+
+class WebhookLedger(LeaseLedger[tuple[str, str], WebhookLease, HeldPosition], Protocol):
+    """The webhooks there are, and the leases on them. Every method raises `DeliveriesUnavailable`."""
 
     async def head(self) -> ArchiveHead:
         """The last event that is archived."""
@@ -176,32 +181,12 @@ class WebhookLedger(Protocol):
         """Webhooks that an event after this one changed, oldest change first, with all that is parked of each."""
         ...
 
-    async def attend(self, node: str) -> int:
-        """This worker is here. Returns how many webhooks are its share."""
-        ...
-
-    async def claim(self, node: str, room: int) -> list[WebhookLease]:
-        """Own what nobody owns any more, so many at most."""
-        ...
-
-    async def renew(self, leases: Sequence[tuple[WebhookLease, DeliveryPosition]]) -> set[tuple[str, str]]:
-        """Keep these leases and save how far each has come. Returns the names of those that were still ours."""
-        ...
-
-    async def release(self, leases: Sequence[WebhookLease]) -> None:
-        """Give leases back."""
-        ...
-
-    async def leave(self, node: str) -> None:
-        """This worker works no more."""
-        ...
-
 
 class Store(Protocol):
     """Positions, and what waits, fenced by leases. Methods raise `DeliveriesUnavailable`, fenced ones `LeaseLost`."""
 
     async def place(self, lease: WebhookLease) -> DeliveryPosition:
-        """How far it has come."""
+        """Its position."""
         ...
 
     async def waiting(self, lease: WebhookLease) -> list[Waiting]:
@@ -219,7 +204,7 @@ class Store(Protocol):
         ...
 
     async def save(self, lease: WebhookLease, waiting: Waiting, delivered: int) -> None:
-        """How a key fares, after so many more of its events were delivered."""
+        """Save a waiting key, after so many more of its events were delivered."""
         ...
 
     async def forget(self, lease: WebhookLease, key: str) -> None:
@@ -227,7 +212,7 @@ class Store(Protocol):
         ...
 
     async def messages(self, webhook: WebhookSubscription, after: int, limit: int) -> list[Message]:
-        """What the webhook is told after an event, in order."""
+        """The messages of the webhook after an event, in order."""
         ...
 
     async def next_of(self, webhook: WebhookSubscription, key: str, after: int, upto: int) -> Message | None:

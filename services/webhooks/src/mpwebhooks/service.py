@@ -1,4 +1,4 @@
-"""One worker: finds out which webhooks are its to deliver, keeps a lane for each, and tells the lanes what is new."""
+"""One worker of several: a lane for each webhook that is its to deliver, and one poll of the archive for all lanes."""
 
 import asyncio
 import contextlib
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import structlog
 from mpbus.vitals import Vital
 from mpservice.ops import ServiceHealth
+from mpservice.sharing import LeaseKeeper
 
 from mpwebhooks import metrics
 from mpwebhooks.lane import DeliveryLane
@@ -16,6 +17,7 @@ from mpwebhooks.ports import (
     ArchiveHead,
     DeliveriesUnavailable,
     DeliveryPosition,
+    HeldPosition,
     LeaseLost,
     NotAnswerable,
     Parked,
@@ -26,7 +28,7 @@ from mpwebhooks.ports import (
 
 RESTART_SECONDS = 2.0
 HALTED_SECONDS = 30.0
-"""When to try again where an event cannot be read: somebody has to deploy something first."""
+"""The wait where an event cannot be read: somebody has to deploy something first."""
 NEAR_MAX = 50_000
 """Beyond so many events at once every lane looks for itself."""
 Name = tuple[str, str]
@@ -68,12 +70,11 @@ class DeliveryService:
         self._poll_seconds, self._beat_seconds, self._grace_seconds = poll_seconds, beat_seconds, grace_seconds
         self._known: dict[Name, tuple[WebhookSubscription, list[Parked]]] = {}
         self._seen_seq = 0
-        self._leases: dict[Name, WebhookLease] = {}
+        self._leases = LeaseKeeper(ledger, self, node, lambda lease: lease.name)
         self._running: dict[Name, _Running] = {}
         self._resting: dict[Name, _Rest] = {}
         self._head = ArchiveHead()
         self._restored_epoch = 0
-        self._surplus: set[Name] = set()
         self._next_beat = 0.0
         self._database = Vital("postgres")
         self._stopped = asyncio.Event()
@@ -120,10 +121,10 @@ class DeliveryService:
         for webhook, parked in await self._ledger.changed(self._seen_seq):
             self._learn(webhook, parked)
         if time.monotonic() >= self._next_beat:
-            await self._beat()
+            await self._leases.beat()
             self._next_beat = time.monotonic() + self._beat_seconds
         self._collect()
-        for name, lease in self._leases.items():
+        for name, lease in self._leases.held.items():
             self._attend(name, lease)
         await self._wake(before)
 
@@ -164,34 +165,28 @@ class DeliveryService:
         else:
             running.lane.stop()
 
-    async def _beat(self) -> None:
-        """Renew what is ours, give up what is more than our share, take what is nobody's."""
-        share = await self._ledger.attend(self._node)
-        kept = await self._ledger.renew(self._places())
-        for name in [name for name in self._leases if name not in kept]:
-            log.info("webhook.lease_ended", webhook=name[1])
-            del self._leases[name]
-            if name in self._running:
-                self._running[name].task.cancel()
-        await self._balance(share)
+    def reports(self) -> list[HeldPosition]:
+        """See `SharedWork`. A webhook that rests stays where it is."""
+        lanes = {name: running.lane for name, running in self._running.items()}
+        held = self._leases.held.items()
+        return [(lease, lanes[name].place if name in lanes else DeliveryPosition()) for name, lease in held]
 
-    async def _balance(self, share: int) -> None:
-        surplus = list(self._leases)[share:] if share else list(self._leases)
-        for name in surplus:
-            if name in self._running:
-                self._running[name].lane.stop()
-        free = [name for name in surplus if name not in self._running]
-        if free:
-            await self._ledger.release([self._leases.pop(name) for name in free])
-        elif len(self._leases) < share:
-            for lease in await self._ledger.claim(self._node, share - len(self._leases)):
-                self._leases[lease.name] = lease
-        self._surplus = set(surplus)
+    async def lost(self, name: Name) -> None:
+        """See `SharedWork`."""
+        log.info("webhook.lease_ended", webhook=name[1])
+        if name in self._running:
+            self._running[name].task.cancel()
+
+    async def finish(self, name: Name) -> bool:
+        """See `SharedWork`. What is in flight comes to its end first."""
+        if name in self._running:
+            self._running[name].lane.stop()
+        return name not in self._running
 
     def _attend(self, name: Name, lease: WebhookLease) -> None:
         """A lane for a webhook that is ours, active, and has none."""
         known, rest = self._known.get(name), self._resting.get(name)
-        if known is None or known[0].state != "active" or name in self._running or name in self._surplus:
+        if known is None or known[0].state != "active" or name in self._running or name in self._leases.surplus:
             return
         if rest is not None and (time.monotonic() < rest.until or known[0].last_seq < rest.seen_seq):
             return
@@ -221,16 +216,9 @@ class DeliveryService:
         wait = RESTART_SECONDS if expected else HALTED_SECONDS
         self._resting[name] = _Rest(time.monotonic() + wait, halted=not expected)
         if any(isinstance(cause, LeaseLost) for cause in causes):
-            self._leases.pop(name, None)
+            self._leases.held.pop(name, None)
         said = "; ".join(f"{type(cause).__name__}: {cause}" for cause in causes)
         (log.warning if expected else log.error)("webhook.lane_ended", webhook=name[1], workspace=name[0], reason=said)
-
-    def _places(self) -> list[tuple[WebhookLease, DeliveryPosition]]:
-        """Every lease with how far its lane has come; a webhook that rests stays where it is."""
-        lanes = {name: running.lane for name, running in self._running.items()}
-        return [
-            (lease, lanes[name].place if name in lanes else DeliveryPosition()) for name, lease in self._leases.items()
-        ]
 
     async def _end(self) -> None:
         for running in self._running.values():
@@ -242,6 +230,5 @@ class DeliveryService:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         with contextlib.suppress(DeliveriesUnavailable):
-            await self._ledger.renew(self._places())
-            await self._ledger.release(list(self._leases.values()))
-            await self._ledger.leave(self._node)
+            await self._ledger.renew(self._node, self.reports())
+            await self._leases.leave()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import os
 import secrets
 import stat
@@ -12,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
+from mpschema.keys import ROOT_KEY_PREFIX, key_hash
 from mpservice.services import DATABASE_ROLES, SERVICES
 
-from mpd.shapes import ROOT_KEY_PREFIX, BadSecret, flaw_of, signing_key
+from mpd.shapes import BadSecret, flaw_of, signing_key
 
 ROOT_KEY_LETTERS = 48
 SECRET_BYTES = 32
@@ -38,7 +37,7 @@ class Keys:
     @property
     def root_key_hash(self) -> str:
         """The hash of the root key that the gateway is told: hex HMAC-SHA256 under the pepper."""
-        return hash_key((self.folder / "pepper").read_text(), self.root_key)
+        return key_hash((self.folder / "pepper").read_text().encode(), self.root_key)
 
     @property
     def signing_key_file(self) -> Path:
@@ -68,17 +67,12 @@ def new_root_key() -> str:
     return ROOT_KEY_PREFIX + "".join(secrets.choice(BASE62) for _ in range(ROOT_KEY_LETTERS))
 
 
-def hash_key(pepper: str, key: str) -> str:
-    """What is kept of an API key."""
-    return hmac.new(pepper.encode(), key.encode(), hashlib.sha256).hexdigest()
-
-
 def new_environment() -> dict[str, str]:
     """Fresh secrets for an installation in containers, as the environment variables that deploy/ asks for."""
     pepper, root_key = secrets.token_hex(SECRET_BYTES), new_root_key()
     return {
         "MP_ROOT_KEY": root_key,
-        "MP_ROOT_KEY_HASH": hash_key(pepper, root_key),
+        "MP_ROOT_KEY_HASH": key_hash(pepper.encode(), root_key),
         **{secret_variable(name): secrets.token_hex(SECRET_BYTES) for name in (*SECRETS, *SECRET_FILES)},
         secret_variable("pepper"): pepper,
     } | {password_variable(role): secrets.token_hex(16) for role in ("mp_owner", *DATABASE_ROLES)}

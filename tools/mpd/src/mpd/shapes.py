@@ -12,9 +12,9 @@ import nkeys
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from mpschema.keys import ROOT_KEY_PREFIX
 from mpservice.settings import SECRET_BYTES_MIN
 
-ROOT_KEY_PREFIX = "mpk_root_"
 _PASSWORD_LETTERS_MIN = 8
 _HASH_LETTERS = 64
 _USER_LETTERS = 56

@@ -1,4 +1,4 @@
-"""What the loop asks of the world, with its promises; and what can go wrong there.
+"""The ports of the loop, with their promises and their faults.
 
 ProjectorError
 ├── ProjectionsUnavailable  the database did not answer, or not us, or has no tables for us yet; trying again is safe
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mpbus.reader import LogPosition
+from mpservice.sharing import LeaseLedger
 from mpviews.changes import CommitLike, View
 from mpviews.fold import Batch
 
@@ -49,18 +50,18 @@ class ProjectionLease:
 
     @property
     def serving(self) -> bool:
-        """Whether queries are answered from it."""
+        """True where queries are answered from it."""
         return self.tables == SERVING
 
     @property
     def title(self) -> str:
-        """How the build is called: by the projection's name if it serves, else with its number."""
+        """The name of the build: the projection's if it serves, else with its number."""
         return self.name if self.serving else f"{self.name}@{self.build}"
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectionStatus:
-    """How one owned projection fares, for whoever watches."""
+    """The state of one owned projection, for whoever watches."""
 
     lease: ProjectionLease
     state: str
@@ -103,8 +104,12 @@ class ReadModel(Protocol):
         ...
 
 
-class ProjectionLedger(Protocol):
-    """Who owns which projection, and how each fares."""
+class ProjectionLedger(LeaseLedger[str, ProjectionLease, ProjectionStatus], Protocol):
+    """The projections, and the leases on them by title. Every method raises `ProjectionsUnavailable`.
+
+    `claim` cuts silent owners off first. Beyond its room it takes what was nobody's for a while: others may not know
+    its version.
+    """
 
     async def register(self, views: Sequence[View]) -> None:
         """These are the views this node folds. Raises `ProjectionsUnavailable` while one of them has no tables."""
@@ -112,26 +117,6 @@ class ProjectionLedger(Protocol):
 
     async def strangers(self) -> dict[str, int]:
         """Projections whose serving build is of a version this node does not fold, with that version."""
-        ...
-
-    async def claim(self, node: str, holding: int) -> list[ProjectionLease]:
-        """Own what nobody owns any more, up to this node's fair share; silent owners are cut off first."""
-        ...
-
-    async def renew(self, node: str, reports: Sequence[ProjectionStatus]) -> set[str]:
-        """Hold the leases on, and say how each projection fares. Returns the titles still owned."""
-        ...
-
-    async def release(self, node: str, leases: Sequence[ProjectionLease]) -> None:
-        """Give leases back, so that others need not wait for their end."""
-        ...
-
-    async def excess(self, node: str, holding: int) -> int:
-        """How many projections more than its fair share a node holds."""
-        ...
-
-    async def leave(self, node: str) -> None:
-        """This node works no more: the others' shares grow."""
         ...
 
     async def open(self, lease: ProjectionLease, view: View) -> ReadModel:

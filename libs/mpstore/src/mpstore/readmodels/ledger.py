@@ -1,14 +1,14 @@
-"""Who owns which projection, in PostgreSQL: leases by the database's clock, and an epoch as the fence.
+"""The leases on projections, in PostgreSQL: by the database's clock, with an epoch as the fence.
 
 A projector that falls silent (killed, paused, cut off) loses its projections when its lease ends. Its successor first
 ends the sessions it left behind, which may hold locks, then raises the epoch: from then on the old owner moves nothing.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import asyncpg
 from mpbus.reader import LogPosition
+from mpservice.sharing import lease_columns, lease_statements
 from mpviews.changes import View
 
 from mpstore.readmodels import ProjectionLease, ProjectionStatus, ProjectionsUnavailable, ReadModel
@@ -25,17 +25,14 @@ SELECT p.name, p.version FROM mp.projections AS p
 JOIN unnest($1::text[], $2::int[]) AS known(name, version) ON known.name = p.name
 WHERE p.phase = 'serving' GROUP BY p.name, p.version HAVING NOT bool_or(known.version = p.version)
 """
-_PRESENT = """
-INSERT INTO mp.projectors (node, lease_until) VALUES ($1, now() + make_interval(secs => $2))
-ON CONFLICT (node) DO UPDATE SET lease_until = EXCLUDED.lease_until
-"""
-_FORGET = "DELETE FROM mp.projectors WHERE node = $1 OR lease_until < now()"
-_SHARE = """
+_KEY = ("name", "build")
+_LEASE = lease_statements("mp.projections", "mp.projectors", {"name": "text", "build": "int"})
+_SHARE = f"""
 SELECT ceil((SELECT count(*) FROM mp.projections
         WHERE phase IN ('serving', 'following', 'kept')
-        AND (name, version) IN (SELECT * FROM unnest($2::text[], $3::int[])))
-    / greatest(1, (SELECT count(*) FROM mp.projectors WHERE lease_until >= now() OR node = $1))::numeric)::int
-"""
+        AND (name, version) IN (SELECT * FROM unnest($1::text[], $2::int[])))
+    / {_LEASE.alive}::numeric)::int
+"""  # noqa: S608 - constants of this file
 _SILENT = """
 SELECT name, build, owner_epoch FROM (
     SELECT *, row_number() OVER (ORDER BY phase <> 'serving', position) AS place FROM mp.projections
@@ -64,22 +61,16 @@ UPDATE mp.projections SET owner = $4, owner_epoch = owner_epoch + 1, lease_until
 WHERE name = $1 AND build = $2 AND owner_epoch = $3 AND (owner IS NULL OR owner = $4 OR lease_until < now())
 RETURNING version, owner_epoch, tables, position, stream_seq, hash
 """
-_RENEW = """
-UPDATE mp.projections AS p SET
-    lease_until = now() + make_interval(secs => $2), updated_at = now(), state = r.state, error = r.error,
-    head = greatest(r.head, p.position), lag_events = greatest(r.head - p.position, 0),
-    lag_seconds = r.lag_seconds, rate = r.rate,
-    halted_at = CASE WHEN r.state = 'halted' THEN coalesce(p.halted_at, now()) END
+_RENEW = f"""
+UPDATE mp.projections AS held SET
+    lease_until = now() + make_interval(secs => $2), updated_at = now(), state = given.state, error = given.error,
+    head = greatest(given.head, held.position), lag_events = greatest(given.head - held.position, 0),
+    lag_seconds = given.lag_seconds, rate = given.rate,
+    halted_at = CASE WHEN given.state = 'halted' THEN coalesce(held.halted_at, now()) END
 FROM unnest($3::text[], $4::int[], $5::bigint[], $6::text[], $7::text[], $8::bigint[], $9::float8[], $10::float8[])
-    AS r(name, build, owner_epoch, state, error, head, lag_seconds, rate)
-WHERE p.name = r.name AND p.build = r.build AND p.owner_epoch = r.owner_epoch AND p.owner = $1
-RETURNING p.name, p.build
-"""
-_RELEASE = """
-UPDATE mp.projections AS p SET owner = NULL, lease_until = NULL
-FROM unnest($2::text[], $3::int[], $4::bigint[]) AS r(name, build, owner_epoch)
-WHERE p.name = r.name AND p.build = r.build AND p.owner_epoch = r.owner_epoch AND p.owner = $1
-"""
+    AS given(name, build, owner_epoch, state, error, head, lag_seconds, rate)
+WHERE {_LEASE.mine} RETURNING held.name, held.build
+"""  # noqa: S608 - constants of this file
 
 
 class PostgresLedger:
@@ -114,14 +105,19 @@ class PostgresLedger:
             rows = await connection.fetch(_STRANGERS, self._names, self._versions)
         return {row["name"]: row["version"] for row in rows}
 
-    async def claim(self, node: str, holding: int) -> list[ProjectionLease]:
-        """Own what nobody owns any more, up to this node's fair share."""
+    async def attend(self, node: str) -> int:
+        """See `LeaseLedger`."""
+        connection = await self._connected()
+        with asked():
+            await connection.execute(_LEASE.present, node, self._lease_seconds)
+            return int(await connection.fetchval(_SHARE, self._names, self._versions))
+
+    async def claim(self, node: str, room: int) -> list[ProjectionLease]:
+        """See `ports.ProjectionLedger`."""
         connection = await self._connected()
         leases = []
         with asked():
-            await connection.execute(_PRESENT, node, self._lease_seconds)
-            room = await self._share(connection, node) - holding
-            for row in await connection.fetch(_SILENT, self._names, self._versions, max(room, 0), self._lease_seconds):
+            for row in await connection.fetch(_SILENT, self._names, self._versions, room, self._lease_seconds):
                 lease = await self._take(connection, node, *row)
                 leases += [lease] if lease else []
         return leases
@@ -148,35 +144,29 @@ class PostgresLedger:
         at = LogPosition(row["stream_seq"], row["position"], row["hash"])
         return ProjectionLease(name, row["version"], build, row["owner_epoch"], row["tables"], at)
 
-    async def excess(self, node: str, holding: int) -> int:
-        """How many projections more than its fair share a node holds."""
-        connection = await self._connected()
-        with asked():
-            return max(0, holding - await self._share(connection, node))
-
     async def renew(self, node: str, reports: Sequence[ProjectionStatus]) -> set[str]:
-        """Hold the leases on, and say how each projection fares. Returns the titles still owned."""
+        """See `LeaseLedger`."""
         connection = await self._connected()
         owned = [report.lease for report in reports]
         fields = ("state", "error", "head", "lag_seconds", "rate")
-        columns = [*_places(owned), *([getattr(report, field) for report in reports] for field in fields)]
+        columns = [*lease_columns(owned, *_KEY), *([getattr(report, field) for report in reports] for field in fields)]
         titles = {(lease.name, lease.build): lease.title for lease in owned}
         with asked():
-            await connection.execute(_PRESENT, node, self._lease_seconds)
+            await connection.execute(_LEASE.present, node, self._lease_seconds)
             rows = await connection.fetch(_RENEW, node, self._lease_seconds, *columns)
         return {titles[row["name"], row["build"]] for row in rows}
 
     async def release(self, node: str, leases: Sequence[ProjectionLease]) -> None:
-        """Give leases back."""
+        """See `LeaseLedger`."""
         connection = await self._connected()
         with asked():
-            await connection.execute(_RELEASE, node, *_places(leases))
+            await connection.execute(_LEASE.release, node, *lease_columns(leases, *_KEY))
 
     async def leave(self, node: str) -> None:
-        """This node works no more: the others' shares grow."""
+        """See `LeaseLedger`."""
         connection = await self._connected()
         with asked():
-            await connection.execute(_FORGET, node)
+            await connection.execute(_LEASE.forget, node)
 
     async def open(self, lease: ProjectionLease, view: View) -> ReadModel:
         """The projection's tables, for their owner."""
@@ -188,14 +178,7 @@ class PostgresLedger:
         if connection is not None:
             connection.terminate()
 
-    async def _share(self, connection: asyncpg.Connection, node: str) -> int:
-        return int(await connection.fetchval(_SHARE, node, self._names, self._versions))
-
     async def _connected(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
             self._connection = await connect(self._dsn, "mpprojector ledger", command_seconds=self._lease_seconds)
         return self._connection
-
-
-def _places(leases: Sequence[ProjectionLease]) -> list[list[Any]]:
-    return [[getattr(lease, field) for lease in leases] for field in ("name", "build", "epoch")]

@@ -23,7 +23,7 @@ class _Entry:
 
 
 class MemoryStore:
-    """What a database would hold: rows, and who owns which projection."""
+    """The content of a database: rows, and the owners of projections."""
 
     def __init__(self) -> None:
         self.rows: Rows = {}
@@ -55,7 +55,7 @@ class MemoryReadModel:
 
 
 class MemoryLedger:
-    """Who owns which projection (`ports.ProjectionLedger`), by the clock it is given (seconds)."""
+    """The leases on projections (`ports.ProjectionLedger`), by the clock it is given (seconds)."""
 
     def __init__(self, store: MemoryStore, clock: Callable[[], float], *, lease_seconds: float = 5.0) -> None:
         self._store = store
@@ -71,19 +71,18 @@ class MemoryLedger:
         """Every view has its one entry here."""
         return {}
 
-    async def claim(self, node: str, holding: int) -> list[ProjectionLease]:
-        """Own what nobody owns any more, up to this node's fair share."""
+    async def attend(self, node: str) -> int:
+        """See `LeaseLedger`."""
         self._present(node)
-        room = max(0, self._share() - holding)
+        present = sum(until >= self._clock() for until in self._store.nodes.values())
+        return math.ceil(len(self._store.entries) / max(1, present))
+
+    async def claim(self, node: str, room: int) -> list[ProjectionLease]:
+        """See `LeaseLedger`."""
         return [self._taken(name, node) for name in self._free()[:room]]
 
-    async def excess(self, node: str, holding: int) -> int:
-        """How many projections more than its fair share a node holds."""
-        self._present(node)
-        return max(0, holding - self._share())
-
     async def renew(self, node: str, reports: Sequence[ProjectionStatus]) -> set[str]:
-        """Hold the leases on, and say how each projection fares."""
+        """See `LeaseLedger`."""
         self._present(node)
         owned = set()
         for report in reports:
@@ -95,14 +94,14 @@ class MemoryLedger:
         return owned
 
     async def release(self, node: str, leases: Sequence[ProjectionLease]) -> None:
-        """Give leases back."""
+        """See `LeaseLedger`."""
         for lease in leases:
             entry = self._store.entries[lease.name]
             if (entry.owner, entry.epoch) == (node, lease.epoch):
                 self._store.entries[lease.name] = replace(entry, owner=None)
 
     async def leave(self, node: str) -> None:
-        """This node works no more."""
+        """See `LeaseLedger`."""
         self._store.nodes.pop(node, None)
 
     async def open(self, lease: ProjectionLease, view: View) -> ReadModel:
@@ -118,10 +117,6 @@ class MemoryLedger:
 
     def _end(self) -> float:
         return self._clock() + self._lease_seconds
-
-    def _share(self) -> int:
-        present = sum(until >= self._clock() for until in self._store.nodes.values())
-        return math.ceil(len(self._store.entries) / max(1, present))
 
     def _free(self) -> list[str]:
         entries = self._store.entries

@@ -1,4 +1,4 @@
-"""API keys: `mpk_<key id>_<secret>`. Recorded is a keyed hash of the whole key, and by that it is looked up.
+"""The owners of API keys, found by the hash of the whole key.
 
 The key's id is a name, and no more: whoever gave the same one elsewhere, or earlier, is not met.
 """
@@ -9,13 +9,12 @@ import secrets
 import string
 
 from mpschema.ids import is_id
+from mpschema.keys import PREFIX, ROOT_KEY_ID, key_hash
 from mpschema.subjects import SYSTEM_PREFIX
 
 from mpgateway.auth.access import Access
 from mpgateway.auth.identity import ROOT, Identity
 
-PREFIX = "mpk_"
-ROOT_KEY_ID = "root"
 SECRET_LETTERS = 43
 _BASE62 = string.ascii_letters + string.digits
 
@@ -29,8 +28,8 @@ class ApiKeys:
         self._access = access
 
     def hash(self, key: str) -> str:
-        """What is stored of a key: hex HMAC-SHA256 of the whole key under the pepper."""
-        return hmac.digest(self._pepper, key.encode(), hashlib.sha256).hex()
+        """The hash that is recorded of a key."""
+        return key_hash(self._pepper, key)
 
     def new_secret(self, seed: bytes | None = None) -> str:
         """The secret part of a new key: random, or for a seed always the same one, so that a retry answers the same."""

@@ -3,10 +3,11 @@
 import hashlib
 import re
 
+from mpschema.keys import PREFIX
 from mpschema.problems import EdgeCode
 from mpschema.rejections import Code
 
-from mpgateway.auth import agent_tokens, api_keys
+from mpgateway.auth import agent_tokens
 from mpgateway.auth.access import Access
 from mpgateway.auth.agent_tokens import AgentTokens
 from mpgateway.auth.api_keys import ApiKeys
@@ -92,7 +93,7 @@ class Authenticator:
         raise RequestRefused(EdgeCode.UNAUTHENTICATED, detail, headers=_CHALLENGE)
 
     async def _identify(self, token: str, address: str) -> Identity | None:
-        if token.startswith(api_keys.PREFIX):
+        if token.startswith(PREFIX):
             identity = self._keys.identify(token)
             good = identity is not None and self.ended(identity) is None
             if not good and self._refusals.address_blocked(address):

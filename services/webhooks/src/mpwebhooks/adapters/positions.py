@@ -1,22 +1,21 @@
-"""How far each webhook has come and what waits (`mp_webhooks.positions`, `.waiting`), and who may move it: leases.
+"""The position of each webhook and its waiting keys (`mp_webhooks.positions`, `.waiting`), under leases.
 
 Leases run by the database's clock, and each change of hands raises an epoch: a worker that fell silent and comes back
 moves nothing any more.
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
+
+from mpservice.sharing import lease_columns, lease_statements
 
 from mpwebhooks.adapters.events import EventArchive
 from mpwebhooks.adapters.postgres import Database
-from mpwebhooks.ports import DeliveryPosition, LeaseLost, Restoration, Waiting, WebhookLease
+from mpwebhooks.ports import DeliveryPosition, HeldPosition, LeaseLost, Restoration, Waiting, WebhookLease
 
-_PRESENT = """
-INSERT INTO mp_webhooks.workers (node, lease_until) VALUES ($1, now() + make_interval(secs => $2))
-ON CONFLICT (node) DO UPDATE SET lease_until = EXCLUDED.lease_until
-"""
-_FORGET_WORKER = "DELETE FROM mp_webhooks.workers WHERE node = $1 OR lease_until < now()"
+_KEY = ("workspace_id", "webhook_id")
+_LEASE = lease_statements("mp_webhooks.positions", "mp_webhooks.workers", dict.fromkeys(_KEY, "text"))
 _ENSURE = """
 INSERT INTO mp_webhooks.positions (workspace_id, webhook_id, position, epoch, started_seq)
 SELECT workspace_id, id, after_seq,
@@ -29,10 +28,7 @@ _REMOVED = """
 DELETE FROM mp_webhooks.{} AS ours USING mp.webhooks AS webhook
 WHERE (webhook.workspace_id, webhook.id) = (ours.workspace_id, ours.webhook_id) AND webhook.state = 'removed'
 """
-_SHARE = """
-SELECT ceil((SELECT count(*) FROM mp.webhooks WHERE state <> 'removed')
-    / greatest(1, (SELECT count(*) FROM mp_webhooks.workers WHERE lease_until >= now()))::numeric)::int
-"""
+_SHARE = f"SELECT ceil((SELECT count(*) FROM mp.webhooks WHERE state <> 'removed') / {_LEASE.alive}::numeric)::int"  # noqa: S608
 _CLAIM = """
 UPDATE mp_webhooks.positions AS mine
 SET owner = $1, owner_epoch = mine.owner_epoch + 1, lease_until = now() + make_interval(secs => $2)
@@ -45,20 +41,12 @@ FROM (
 WHERE (mine.workspace_id, mine.webhook_id) = (taken.workspace_id, taken.webhook_id)
 RETURNING mine.workspace_id, mine.webhook_id, mine.owner_epoch
 """
-_LEASES = "unnest($1::text[], $2::text[], $3::bigint[])"
-_MINE = """
-(mine.workspace_id, mine.webhook_id, mine.owner_epoch) = (given.workspace_id, given.webhook_id, given.owner_epoch)
-"""
 _RENEW = f"""
-UPDATE mp_webhooks.positions AS mine SET lease_until = now() + make_interval(secs => $6), updated_at = now(),
-    position = greatest(mine.position, given.position), epoch = greatest(mine.epoch, given.epoch)
-FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
+UPDATE mp_webhooks.positions AS held SET lease_until = now() + make_interval(secs => $7), updated_at = now(),
+    position = greatest(held.position, given.position), epoch = greatest(held.epoch, given.epoch)
+FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[])
     AS given(workspace_id, webhook_id, owner_epoch, position, epoch)
-WHERE {_MINE} RETURNING mine.workspace_id, mine.webhook_id
-"""  # noqa: S608 - constants of this file
-_RELEASE = f"""
-UPDATE mp_webhooks.positions AS mine SET owner = NULL, lease_until = NULL
-FROM {_LEASES} AS given(workspace_id, webhook_id, owner_epoch) WHERE {_MINE}
+WHERE {_LEASE.mine} RETURNING held.workspace_id, held.webhook_id
 """  # noqa: S608 - constants of this file
 _HELD = """
 SELECT position, epoch, started_seq FROM mp_webhooks.positions
@@ -120,37 +108,39 @@ class Positions(EventArchive):
         self._lease_seconds = lease_seconds
 
     async def attend(self, node: str) -> int:
-        """This worker is here, and every webhook has a row. Returns how many webhooks are this worker's share."""
+        """See `LeaseLedger`. Every webhook has a row then."""
         async with self._database.connection() as connection:
-            await connection.execute(_PRESENT, node, self._lease_seconds)
+            await connection.execute(_LEASE.present, node, self._lease_seconds)
             await connection.execute(_ENSURE)
             for table in ("positions", "waiting"):
                 await connection.execute(_REMOVED.format(table))
             return int(await connection.fetchval(_SHARE))
 
     async def claim(self, node: str, room: int) -> list[WebhookLease]:
-        """Own what nobody owns any more, so many at most."""
+        """See `LeaseLedger`."""
+        if room <= 0:
+            return []
         async with self._database.connection() as connection:
             rows = await connection.fetch(_CLAIM, node, self._lease_seconds, room)
         return [WebhookLease(*row) for row in rows]
 
-    async def renew(self, leases: Sequence[tuple[WebhookLease, DeliveryPosition]]) -> set[tuple[str, str]]:
-        """Keep these leases and save how far each has come. Returns the names of those that were still ours."""
-        columns = _columns(lease for lease, _ in leases)
-        positions, epochs = [place.position for _, place in leases], [place.epoch for _, place in leases]
+    async def renew(self, node: str, reports: Sequence[HeldPosition]) -> set[tuple[str, str]]:
+        """See `LeaseLedger`."""
+        columns = lease_columns([lease for lease, _ in reports], *_KEY)
+        positions, epochs = [place.position for _, place in reports], [place.epoch for _, place in reports]
         async with self._database.connection() as connection:
-            rows = await connection.fetch(_RENEW, *columns, positions, epochs, self._lease_seconds)
+            rows = await connection.fetch(_RENEW, node, *columns, positions, epochs, self._lease_seconds)
         return {(row["workspace_id"], row["webhook_id"]) for row in rows}
 
-    async def release(self, leases: Sequence[WebhookLease]) -> None:
-        """Give leases back."""
+    async def release(self, node: str, leases: Sequence[WebhookLease]) -> None:
+        """See `LeaseLedger`."""
         async with self._database.connection() as connection:
-            await connection.execute(_RELEASE, *_columns(leases))
+            await connection.execute(_LEASE.release, node, *lease_columns(leases, *_KEY))
 
     async def leave(self, node: str) -> None:
-        """This worker works no more: the others' shares grow."""
+        """See `LeaseLedger`."""
         async with self._database.connection() as connection:
-            await connection.execute(_FORGET_WORKER, node)
+            await connection.execute(_LEASE.forget, node)
 
     async def go_back(self, restorations: Sequence[Restoration]) -> int:
         """See `ports.Ledger`."""
@@ -209,12 +199,6 @@ class Positions(EventArchive):
             if row is None:
                 raise LeaseLost(f"webhook {lease.webhook_id} of {lease.workspace_id} has another worker now")
             yield connection, DeliveryPosition(**row)
-
-
-def _columns(leases: Iterable[WebhookLease]) -> tuple[list[str], list[str], list[int]]:
-    listed = list(leases)
-    workspaces, webhooks = [lease.workspace_id for lease in listed], [lease.webhook_id for lease in listed]
-    return workspaces, webhooks, [lease.epoch for lease in listed]
 
 
 def _place(place: DeliveryPosition) -> tuple[int, int, int]:

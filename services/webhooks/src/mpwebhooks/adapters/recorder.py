@@ -1,18 +1,18 @@
-"""Tells the kernel what it shall record of the deliveries, as the service's own principal."""
+"""Commands to the kernel: what it shall record of the deliveries, as the service's own principal."""
 
-import msgspec
 import structlog
 from mpbus.errors import BrokerUnavailable, IntakeFull, OutcomeTimeout
 from mpbus.ids import new_command_id
 from mpbus.producer import CommandProducer
+from mpschema import codec
 from mpschema.base import Command
-from mpschema.envelope import CommandEnvelope, Outcome
+from mpschema.envelope import Outcome
+from mpschema.registry import COMMANDS
 from mpschema.webhook import WORKER, ClearKey, ParkKey, PauseWebhook
 
 from mpwebhooks.ports import Waiting, WebhookSubscription
 
 _REASON_MAX = 2_000
-_encode = msgspec.json.Encoder().encode
 log = structlog.get_logger(__name__)
 
 
@@ -36,13 +36,12 @@ class KernelRecorder:
         return await self._submit(webhook, "webhook.pause", PauseWebhook(reason[:_REASON_MAX]))
 
     async def _submit(self, webhook: WebhookSubscription, kind: str, arguments: Command) -> Outcome | None:
-        envelope = CommandEnvelope(
+        envelope = COMMANDS[kind].envelope(
+            codec.encode(arguments),
             command_id=new_command_id(),
-            type=kind,
             workspace_id=webhook.workspace_id,
             principal=WORKER,
             target=webhook.id,
-            payload=msgspec.Raw(_encode(arguments)),
         )
         try:
             outcome = await self._producer.submit(envelope)

@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from mpbus.errors import LogReplaced
+from mpbus.errors import HaltCode
 from mpbus.vitals import OK
 from mpd.shapes import flaws_in, remedy
 
@@ -20,10 +20,10 @@ _SECRETS = ("pepper", "token_key", "webhook_key")
 _PUBLIC = {".pub"}
 _RESTS_ON = {"nats": "nats", "log": "nats", "postgres": "postgres", "redis": "redis"}
 """The line of the server that each fact of a service is about."""
-_ASKS = ", run `python -m mprelay --rebuild`"
-"""What a relay asks for whose feed is not of the log: said here behind what comes first."""
-_REPLACED = LogReplaced(0).detail
-"""Why whoever reads halts at a log that was put back to a place before its own."""
+_OTHER_LOG = "its feed is of another log, see the line `feed` here"
+"""In place of a relay's own sentence, which asks for a rebuild: what comes first is said here."""
+_LOG_LACKS = (HaltCode.FEED_DIVERGED, HaltCode.LOG_REPLACED)
+"""Halts of readers that stand beyond the end of a log that was put back."""
 _FREE_WARNS_BYTES = 2 << 30
 _FREE_FAILS_BYTES = 256 << 20
 
@@ -49,7 +49,8 @@ def judge_service(cluster: Cluster, name: str, url: str, facts: dict[str, object
     detail = ", ".join(f"{key} {value}" for key, value in shown.items()) if isinstance(shown, dict) else str(shown)
     ready = facts.get("ready", facts.get("status") == "ok")
     if not ready:
-        why = str(facts.get("halted_by") or facts.get("waits_for") or detail).replace(_ASKS, "")
+        own = facts.get("halted_by") or facts.get("waits_for") or detail
+        why = _OTHER_LOG if facts.get("halt") == HaltCode.FEED_DIVERGED else str(own)
         return follows(problem(label, f"is not ready: {why}", _mend_of(cluster, name, facts)), _server_away(facts))
     return ok(label, f"ready: {detail}")
 
@@ -57,7 +58,7 @@ def judge_service(cluster: Cluster, name: str, url: str, facts: dict[str, object
 def _server_away(facts: dict[str, object]) -> str:
     """The line of the server that a service says it lacks, empty where it lacks none or is halted."""
     if "halted_by" in facts:
-        return LOG if any(each in str(facts["halted_by"]) for each in (_ASKS, _REPLACED)) else "log chain"
+        return LOG if facts.get("halt") in _LOG_LACKS else "log chain"
     lease = str(facts.get("lease", OK))
     away = next((line for word, line in _RESTS_ON.items() if facts.get(word, OK) != OK), "")
     return away or ("nats" if "jetstream" in lease else "")
@@ -65,11 +66,12 @@ def _server_away(facts: dict[str, object]) -> str:
 
 def _mend_of(cluster: Cluster, name: str, facts: dict[str, object]) -> str:
     """A restart would wait, or halt, again: it goes on by itself once what it names is there."""
-    if _ASKS in str(facts.get("halted_by")):
+    halt = facts.get("halt")
+    if halt == HaltCode.FEED_DIVERGED:
         return only_then(cluster.module("mprelay --rebuild"))
-    if _REPLACED in str(facts.get("halted_by")):
+    if halt == HaltCode.LOG_REPLACED:
         return "see the lines `log`, `feed` and `projection *` here: it goes on once the log holds again what it read"
-    if "was made anew" in str(facts.get("halted_by")):
+    if halt == HaltCode.COMMANDS_RENUMBERED:
         return "see `Halted` in context/operations/readiness.md: it goes on by itself once the stream is purged"
     if "halted_by" in facts:
         return "see the line `log chain` here: it goes on by itself once the log is put back"
