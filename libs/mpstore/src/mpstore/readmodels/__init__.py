@@ -1,4 +1,4 @@
-"""What the loop asks of the world, with its promises; and what can go wrong there.
+"""The ports of read models with their promises, and their errors.
 
 ProjectorError
 ├── ProjectionsUnavailable  the database did not answer, or not us, or has no tables for us yet; trying again is safe
@@ -49,18 +49,18 @@ class ProjectionLease:
 
     @property
     def serving(self) -> bool:
-        """Whether queries are answered from it."""
+        """True where queries are answered from it."""
         return self.tables == SERVING
 
     @property
     def title(self) -> str:
-        """How the build is called: by the projection's name if it serves, else with its number."""
+        """The title of the build: the projection's name if it serves, else with its number."""
         return self.name if self.serving else f"{self.name}@{self.build}"
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectionStatus:
-    """How one owned projection fares, for whoever watches."""
+    """The state of one owned projection, for whoever watches."""
 
     lease: ProjectionLease
     state: str
@@ -104,7 +104,7 @@ class ReadModel(Protocol):
 
 
 class ProjectionLedger(Protocol):
-    """Who owns which projection, and how each fares."""
+    """The owners of projections, and the state of each projection."""
 
     async def register(self, views: Sequence[View]) -> None:
         """These are the views this node folds. Raises `ProjectionsUnavailable` while one of them has no tables."""
@@ -127,7 +127,7 @@ class ProjectionLedger(Protocol):
         ...
 
     async def excess(self, node: str, holding: int) -> int:
-        """How many projections more than its fair share a node holds."""
+        """Return the number of projections beyond its fair share that a node holds."""
         ...
 
     async def leave(self, node: str) -> None:

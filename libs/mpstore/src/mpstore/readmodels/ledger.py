@@ -1,4 +1,4 @@
-"""Who owns which projection, in PostgreSQL: leases by the database's clock, and an epoch as the fence.
+"""The owners of projections in PostgreSQL: leases by the database's clock, and an epoch as the fence.
 
 A projector that falls silent (killed, paused, cut off) loses its projections when its lease ends. Its successor first
 ends the sessions it left behind, which may hold locks, then raises the epoch: from then on the old owner moves nothing.
@@ -149,7 +149,7 @@ class PostgresLedger:
         return ProjectionLease(name, row["version"], build, row["owner_epoch"], row["tables"], at)
 
     async def excess(self, node: str, holding: int) -> int:
-        """How many projections more than its fair share a node holds."""
+        """Return the number of projections beyond its fair share that a node holds."""
         connection = await self._connected()
         with asked():
             return max(0, holding - await self._share(connection, node))

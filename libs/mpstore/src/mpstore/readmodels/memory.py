@@ -23,7 +23,7 @@ class _Entry:
 
 
 class MemoryStore:
-    """What a database would hold: rows, and who owns which projection."""
+    """The content of a database: rows, and the owners of projections."""
 
     def __init__(self) -> None:
         self.rows: Rows = {}
@@ -55,7 +55,7 @@ class MemoryReadModel:
 
 
 class MemoryLedger:
-    """Who owns which projection (`ports.ProjectionLedger`), by the clock it is given (seconds)."""
+    """The `ProjectionLedger` in memory, by the clock it is given (seconds)."""
 
     def __init__(self, store: MemoryStore, clock: Callable[[], float], *, lease_seconds: float = 5.0) -> None:
         self._store = store
@@ -78,7 +78,7 @@ class MemoryLedger:
         return [self._taken(name, node) for name in self._free()[:room]]
 
     async def excess(self, node: str, holding: int) -> int:
-        """How many projections more than its fair share a node holds."""
+        """Return the number of projections beyond its fair share that a node holds."""
         self._present(node)
         return max(0, holding - self._share())
 
