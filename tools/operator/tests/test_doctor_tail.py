@@ -33,11 +33,11 @@ COMMITS = 20
 KILLED = """
 import os, signal
 from mpoperator.log import mend
-step = mending.{step}
+step = mend.{step}
 async def last(*given, **named):
     await step(*given, **named)
     os.kill(os.getpid(), signal.SIGKILL)
-mending.{step} = last
+mend.{step} = last
 """
 """The tool as it is, killed when a step of it is done."""
 MARK = Mark(

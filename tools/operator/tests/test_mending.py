@@ -113,7 +113,7 @@ def test_with_a_mending_begun_another_folder_is_refused_and_the_right_one_is_nam
     first = mpctl("log", "mend", tmp_path / "kept1", "--json", home=hurt)
     _mended(first, empty_nats.url, tmp_path / "kept1")
     _forge(empty_nats.url)
-    step = KILLED.format(module="mending", step="_deleted", replacement="last")
+    step = KILLED.format(module="mend", step="_deleted", replacement="last")
     _killed(hurt, tmp_path / "kept2", step)
     for other in ("kept1", "kept3"):
         ran = mpctl("log", "mend", tmp_path / other, home=hurt)
@@ -197,7 +197,7 @@ def test_a_restore_that_was_killed_half_way_keeps_the_lease_and_is_gone_on_with(
 ) -> None:
     assert mpctl("log", "export", tmp_path / "whole", home=unhurt).code == PROVED
     _delete(empty_nats.url)
-    step = KILLED.format(module="moving", step="append", replacement="last")
+    step = KILLED.format(module="transfer", step="append", replacement="last")
     _killed(unhurt, tmp_path / "whole", step, "import")
     kernel = on_bus(empty_nats.url, lambda nc: JetStreamLease(nc, "kernel-0", "kernel-1", 60).acquire())
     assert not kernel, "no kernel leads what was not said to be whole"

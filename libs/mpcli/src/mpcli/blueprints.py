@@ -35,7 +35,7 @@ class _Strict(BaseModel):
 
 
 class ModelProfile(_Strict):
-    """Which kind of model runs the session; the workspace maps profiles to models."""
+    """The kind of model that runs the session; the workspace maps profiles to models."""
 
     profile: ShortName = "default"
     output_tokens_max: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
@@ -49,14 +49,14 @@ class InstructionPart(_Strict):
 
 
 class Limits(_Strict):
-    """How far a lineage that starts here may grow."""
+    """The bounds of a lineage that starts here."""
 
     max_depth: Annotated[int, Field(ge=0, le=16)] = 4
     max_children: Annotated[int, Field(ge=0, le=256)] = 16
 
 
 class Blueprint(_Strict):
-    """What a session runs: model, instructions, tools it may load, limits, labels."""
+    """The work of a session: model, instructions, tools it may load, limits, labels."""
 
     name: ShortName
     version: Annotated[str, Field(pattern=SEMVER, max_length=100)]
@@ -79,7 +79,7 @@ class Blueprint(_Strict):
 
     @property
     def ref(self) -> BlueprintRef:
-        """How a command names this blueprint."""
+        """The reference by which a command names this blueprint."""
         return BlueprintRef(name=self.name, version=self.version, digest=self.digest)
 
     @property

@@ -1,4 +1,4 @@
-"""Where `mpctl` goes, who it is, and which workspace it means.
+"""The context of a run: the server, the key, the workspace.
 
 Each is looked for in this order: options, environment (MPCTL_URL, MPCTL_TOKEN, MPCTL_WORKSPACE), the `moduprompt.toml`
 of the workspace folder, the remembered context, and the file a local `mpd` writes. A workspace folder holds no secret,
@@ -35,7 +35,7 @@ class NoServer(Exception):
 
 
 class Remembered(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What `mpctl use` and `workspace init` remember."""
+    """The context that `mpctl use` and `workspace init` remember."""
 
     workspace: str
     folder: str | None = None
@@ -61,7 +61,7 @@ class Folder:
 
 @dataclass(frozen=True)
 class Asked:
-    """What was given on the command line."""
+    """The options that were given on the command line."""
 
     url: str | None = None
     token: str | None = None
@@ -79,13 +79,13 @@ class Context:
 
 
 def context_path(environment: Mapping[str, str]) -> Path:
-    """Where the current context is remembered."""
+    """Return the file in which the current context is remembered."""
     base = environment.get("XDG_CONFIG_HOME") or Path(environment.get("HOME") or Path.home()) / ".config"
     return Path(base) / "moduprompt" / "context.json"
 
 
 def resolve(asked: Asked, environment: Mapping[str, str], cwd: Path) -> Context:
-    """Where to go, as whom, in which workspace. Raises `Misconfigured` or `NoServer`."""
+    """Find the server, the key and the workspace. Raises `Misconfigured` or `NoServer`."""
     remembered = recall(environment)
     if remembered and remembered.home and remembered.home != str(client_file(environment).parent):
         remembered = None  # A workspace of another installation: this one does not know it.

@@ -9,7 +9,7 @@ from mpschema.rejections import Code
 
 
 class Exit(enum.IntEnum):
-    """How a run of `mpctl` ended."""
+    """The end of a run of `mpctl`."""
 
     OK = 0
     INTERNAL = 1
@@ -33,7 +33,7 @@ MEANING = {
     Exit.UNREACHABLE: "no server could be reached",
     Exit.DISPROVED: "a proof failed: the log, a copy of it or its state is not what it should be",
 }
-"""What each code means, in the words of the help."""
+"""The meaning of each code, in the words of the help."""
 
 _EXITS: dict[str, Exit] = {
     Code.SCHEMA_INVALID: Exit.USAGE,

@@ -1,4 +1,4 @@
-"""What every command shares: its common options, and one run of it with the server it goes to."""
+"""The common options of commands, and one run of a command with the server it goes to."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mpclient.sync import Client
 
 JSON_KEY = "mpctl.json"
-"""Where a running click context notes that its answers are JSON."""
+"""The key under which a click context notes that its answers are JSON."""
 _COMMON = ("workspace", "url", "token", "as_json")
 
 

@@ -1,4 +1,4 @@
-"""What a person sees: compact tables and panels on a terminal, plain aligned text when piped, JSON when asked.
+"""Output: compact tables and panels on a terminal, plain aligned text when piped, JSON when asked.
 
 Every value is shown as text, never as markup, and control characters are spelled out: a task's title written by
 somebody else cannot move the cursor or pretend to be a prompt.
@@ -172,7 +172,7 @@ def complain(message: str) -> None:
 
 
 def hint(message: str) -> None:
-    """What to try, on standard error."""
+    """Say on standard error what to try."""
     sys.stdout.flush()
     err().print(Text(safe_lines(message), style="dim"), soft_wrap=True)
 

@@ -13,7 +13,7 @@ from mpcli.output import err
 
 
 class _Rate(ProgressColumn):
-    """How much is done a second."""
+    """The rate a second."""
 
     def render(self, task: Task) -> Text:
         """See the base class."""

@@ -119,7 +119,7 @@ class Stack:
 
     @property
     def url(self) -> str:
-        """Where the first gateway serves."""
+        """The address of the first gateway."""
         return self.gateways[0].url
 
     @property
@@ -133,7 +133,7 @@ class Stack:
         return ",".join(node.url for node in self.nats_nodes)
 
     def bus(self, user: str) -> NatsOptions:
-        """How one of `mpservice.users` connects to NATS."""
+        """The options with which a user of the table connects to NATS."""
         return self.credentials.nats_options(self.nats_url, user)
 
     def log_path(self, name: str) -> Path:

@@ -1,1 +1,1 @@
-"""What operators prove, replay and restore with: groups of `mpctl` that look at the log and its copies directly."""
+"""The operators' tools: groups of `mpctl` that look at the log and its copies directly."""

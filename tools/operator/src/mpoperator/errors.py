@@ -1,4 +1,4 @@
-"""How a tool of an operator can end badly, as types.
+"""The bad ends of an operator's tool, as types.
 
 ToolError
 ├── Disproved      a proof failed; carries what was found first
@@ -13,7 +13,7 @@ import msgspec
 
 
 def said(error: BaseException) -> str:
-    """What an error says, or what it is where it says nothing, as one that only ran out of time."""
+    """Return an error's words, or its name where it has none, as one that only ran out of time."""
     return str(error) or type(error).__name__
 
 
@@ -21,7 +21,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The first thing that is not what it should be."""
 
     where: str
-    """Which copy of the log, or what else, is wrong: `stream`, `archive`, `segment`, `state`, `checkpoint`."""
+    """The copy of the log, or the other thing, that is wrong: `stream`, `archive`, `segment`, `state`, `checkpoint`."""
     detail: str
     stream_seq: int | None = None
     """The position in the stream, counted in commits."""
@@ -62,7 +62,7 @@ class Led(ToolRefused):
 
 
 class NotConfigured(ToolError):
-    """What is needed to reach a server is not known; the message says what to set."""
+    """A server's address or credential is not known; the message says what to set."""
 
 
 class ServerGone(ToolError):

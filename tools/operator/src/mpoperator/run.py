@@ -26,11 +26,11 @@ _ENDINGS: dict[type[ToolError], tuple[str, Exit]] = {
 
 
 class ToolResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a tool found out. The JSON is the whole of it."""
+    """The answer of a tool. The JSON is the whole of it."""
 
     @property
     def ending(self) -> Exit:
-        """How a run with this answer ends."""
+        """The end of a run with this answer."""
         return Exit.OK
 
     def told(self) -> str:
@@ -88,7 +88,7 @@ def perform(tool: Tool, as_json: bool, given: dict[str, Any]) -> Exit:
 
 
 def say_nothing() -> None:
-    """What reconnects or retries says so in logs, which are for services. A person gets one answer."""
+    """Mute the logs, in which reconnections and retries are told to services. A person gets one answer."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 

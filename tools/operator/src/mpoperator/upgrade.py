@@ -40,7 +40,7 @@ class ServiceFeatureLevel(msgspec.Struct, frozen=True, kw_only=True):
     """Of a kernel: whether it leads."""
 
     def obstacle(self, level: int) -> str:
-        """Why the log cannot be raised to a level while this service is as it is; empty where it can."""
+        """Return the reason why this service keeps the log from a level; empty where it can."""
         if self.reads_level is None:
             return f"{self.name} does not answer: start it, or say that it is gone for good: --without {self.name}"
         if self.reads_level < level:
@@ -49,7 +49,7 @@ class ServiceFeatureLevel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UpgradeStatus(ToolResult, frozen=True, kw_only=True):
-    """Where an upgrade stands."""
+    """The state of an upgrade."""
 
     shard: str
     log_level: int
@@ -57,7 +57,7 @@ class UpgradeStatus(ToolResult, frozen=True, kw_only=True):
     """The newest feature level this mpctl knows."""
     services: tuple[ServiceFeatureLevel, ...]
     obstacles: tuple[str, ...]
-    """What keeps the log from the newest level."""
+    """The obstacles that keep the log from the newest level."""
 
     def told(self) -> str:
         """See the base class."""
@@ -125,7 +125,7 @@ async def finalize_upgrade(settings: OperatorSettings, level: int, without: froz
 
 
 async def _log_level(nc: Client, shard: str) -> int:
-    """What the newest commit says. Raises `ToolRefused` where there is none, `LevelTooHigh` where it is beyond us."""
+    """Read the newest commit. Raises `ToolRefused` where there is none, `LevelTooHigh` where it is beyond us."""
     reader = LogReader(nc, shard)
     commit = await reader.commit_at((await reader.head()).stream_seq)
     if commit is None:
@@ -171,7 +171,7 @@ async def _raise(level: int, was: int, asked: Asked) -> Outcome:
 
 
 def _why(refused: ProblemError) -> str:
-    """What was answered, and what would be needed where it is the credential."""
+    """Return the answer, and the need where it is the credential."""
     needed = ": an operator's key is needed, by --token or MPCTL_TOKEN" if refused.status in _NOT_THIS_ONE else ""
     return f"{refused.detail} ({refused.code}){needed}"
 

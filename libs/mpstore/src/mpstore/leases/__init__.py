@@ -4,15 +4,15 @@ from typing import Protocol
 
 
 class LeadershipLease(Protocol):
-    """Who should try to lead. For liveness only: safety rests on the log."""
+    """The right to try to lead. For liveness only: safety rests on the log."""
 
     @property
     def holder(self) -> str:
-        """Who was last seen to hold it. Empty: nobody."""
+        """The holder that was seen last. Empty: nobody."""
         ...
 
     async def free(self) -> bool:
-        """Whether `acquire` would give it: nobody holds it, or we do. Raises `LeaseUnavailable`."""
+        """Return whether `acquire` would give it: nobody holds it, or we do. Raises `LeaseUnavailable`."""
         ...
 
     async def acquire(self) -> bool:

@@ -11,7 +11,7 @@ class MemoryLeases:
         self._held: dict[str, tuple[str, float]] = {}
 
     def holder(self, name: str) -> str | None:
-        """Who holds a lease now."""
+        """Return the holder of a lease now."""
         holder, expires = self._held.get(name, ("", 0.0))
         return holder if holder and expires > self._now() else None
 

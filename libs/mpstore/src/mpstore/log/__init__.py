@@ -21,7 +21,7 @@ class Deposed(Exception):
 
 
 class Unknown(Exception):
-    """Whether a write was stored could not be learned in time. The state built on it must go."""
+    """A write whose outcome could not be learned in time. The state built on it must go."""
 
 
 HEADER_BYTES = 4 * 1024
@@ -37,7 +37,7 @@ class LogWriter(Protocol):
 
     @property
     def commit_bytes_max(self) -> int:
-        """What the events of a commit may take at most, as far as is known."""
+        """The most bytes that the events of a commit may take, as far as is known."""
         ...
 
     async def append(self, data: bytes, commit_hash: str, after: LogPosition, deadline_seconds: float) -> int:

@@ -36,7 +36,7 @@ class _Error(msgspec.Struct):
 
 
 class _Said(msgspec.Struct):
-    """What the server says of the stream."""
+    """The server's answer about the stream."""
 
     state: _State | None = None
     error: _Error | None = None
@@ -53,7 +53,7 @@ class JetStreamLogWriter:
         self._stream = subjects.log_stream(shard)
         self._shard = shard
         self._subject = ""
-        """Where the log takes commits, as far as we know."""
+        """The subject on which the log takes commits, as far as we know."""
 
     @property
     def commit_bytes_max(self) -> int:

@@ -23,7 +23,7 @@ class MemoryLog:
         self._now_ns = now_ns
         self._commits: list[Commit] = []
         self.stamps: list[int] = []
-        """When each commit was stored, in nanoseconds."""
+        """The time at which each commit was stored, in nanoseconds."""
         self._grown = asyncio.Event()
         self._foreign: ForeignMessage | None = None
 

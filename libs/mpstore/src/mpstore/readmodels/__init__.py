@@ -1,4 +1,4 @@
-"""The ports of the loop, with their promises and their faults.
+"""The ports of read models with their promises, and their errors.
 
 ProjectorError
 ├── ProjectionsUnavailable  the database did not answer, or not us, or has no tables for us yet; trying again is safe

@@ -65,19 +65,19 @@ class Build:
     until: int | None
     owner: str | None
     abandoned: bool | None
-    """Whether its owner has fallen silent; None where it has none."""
+    """True where its owner has fallen silent; None where it has none."""
     owned: bool
     silent_seconds: float
-    """How long ago its owner last said how it fares."""
+    """The time since its owner last reported."""
 
     @property
     def title(self) -> str:
-        """How it is called: `work` while it serves, else `work@2`."""
+        """The title: `work` while it serves, else `work@2`."""
         return self.name if self.phase == "serving" else f"{self.name}@{self.build}"
 
     @property
     def own_schema(self) -> str:
-        """Where its tables are while it does not serve."""
+        """The schema of its tables while it does not serve."""
         return f"mp_{self.name}_{self.build}"
 
 
@@ -118,7 +118,7 @@ async def finish(connection: asyncpg.Connection, build: Build, view: View, epoch
 
 
 async def grant_access(connection: asyncpg.Connection, tables: str, view: View) -> None:
-    """What comes after the fill, so that the projector may write and the gateway, once it serves, may read."""
+    """Complete a build after the fill: the projector may write, and the gateway may read once it serves."""
     await connection.execute(f"GRANT USAGE ON SCHEMA {tables} TO mp_projector")
     for table in view.tables:
         if "workspace_id" in table.columns:
@@ -154,7 +154,7 @@ def _listed(schema: str, names: Sequence[str]) -> str:
 
 
 def _script(view: View, tables: str) -> tuple[str, str]:
-    """What makes a projection's tables in a schema, and what completes them after the fill."""
+    """Return the statements that make a projection's tables in a schema, and those that complete them."""
     before = "\n".join(ddl.create(table, tables) for table in view.tables)
     after = "".join(ddl.complete(table, tables) for table in view.tables)
     return before, after + _read(view.name).replace("{tables}", tables)

@@ -25,7 +25,7 @@ class RowDifference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TableComparison(msgspec.Struct, kw_only=True):
-    """How much of a table is the same."""
+    """The result of a comparison of one table."""
 
     table: str
     rows: int = 0
@@ -86,7 +86,7 @@ async def common(
 
 
 def _kind(left: Row | None, right: Row | None) -> str | None:
-    """How the next rows of both differ; the one with the smaller key has no counterpart."""
+    """Return the difference of the next rows of both; the one with the smaller key has no counterpart."""
     if right is None or (left is not None and left[0] < right[0]):
         return "missing"
     if left is None or right[0] < left[0]:

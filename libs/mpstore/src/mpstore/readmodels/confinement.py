@@ -1,4 +1,4 @@
-"""What services of ours get from a PostgreSQL and what PostgreSQL gives to everybody, taken back in our database."""
+"""The rights that PostgreSQL gives to everybody, taken back in our database."""
 
 import asyncpg
 import structlog

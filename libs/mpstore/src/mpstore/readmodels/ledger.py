@@ -1,4 +1,4 @@
-"""The leases on projections, in PostgreSQL: by the database's clock, with an epoch as the fence.
+"""The owners of projections in PostgreSQL: leases by the database's clock, and an epoch as the fence.
 
 A projector that falls silent (killed, paused, cut off) loses its projections when its lease ends. Its successor first
 ends the sessions it left behind, which may hold locks, then raises the epoch: from then on the old owner moves nothing.

@@ -55,7 +55,7 @@ class MemoryReadModel:
 
 
 class MemoryLedger:
-    """The leases on projections (`ports.ProjectionLedger`), by the clock it is given (seconds)."""
+    """The `ProjectionLedger` in memory, by the clock it is given (seconds)."""
 
     def __init__(self, store: MemoryStore, clock: Callable[[], float], *, lease_seconds: float = 5.0) -> None:
         self._store = store

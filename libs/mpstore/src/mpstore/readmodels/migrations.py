@@ -51,7 +51,7 @@ class Migration:
 
     @property
     def sha256(self) -> str:
-        """What must never change once it is applied."""
+        """The digest that must never change once it is applied."""
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
 

@@ -27,7 +27,7 @@ _MAY_COPY = "SELECT NOT bool_or(row_security_active(name)) FROM unnest($1::text[
 
 
 def session_name(name: str, build: int, epoch: int) -> str:
-    """How an owner's session is called, so that its successor can find and end it. At most 63 characters count."""
+    """Return the name of an owner's session, by which its successor finds and ends it. At most 63 characters count."""
     return f"mpprojector {name}@{build} {epoch}"
 
 

@@ -22,7 +22,7 @@ class Write:
     """The SQL, given the number of its first parameter."""
     arrays: list[Sequence[Any]]
     rows: int | None = None
-    """How many rows it must find there; None where it makes them or needs none."""
+    """The number of rows it must find there; None where it makes them or needs none."""
 
 
 class TableWriter:

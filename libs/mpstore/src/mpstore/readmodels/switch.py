@@ -20,7 +20,7 @@ from mpstore.readmodels.builds import BUILD_LOCK, Build, BuildRefused, builds, f
 _LOCK_WAIT = "150ms"
 """Shorter than PostgreSQL's wait before it looks for deadlocks (1 s): we give way before it makes anyone fail."""
 _MEET_SECONDS = 1.0
-"""How long writers are held so that the other build can come to the same place."""
+"""The time for which writers are held, so that the other build comes to the same place."""
 _POLL_SECONDS = 0.01
 _PAUSE_SECONDS = 0.1
 _HELD = "SELECT position FROM mp.projections WHERE name = $1 AND build = $2 FOR UPDATE"
@@ -42,7 +42,7 @@ _YIELDS = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 
 @dataclass(frozen=True, slots=True)
 class Switched:
-    """What took over from what."""
+    """The result of a switch."""
 
     name: str
     build: int
@@ -50,9 +50,9 @@ class Switched:
     replaced: int
     position: int
     behind: int
-    """How many events the new build lacks that the old one has: 0 unless that was allowed."""
+    """The number of events that the new build lacks: 0 unless that was allowed."""
     seconds: float
-    """How long readers may have waited."""
+    """The longest time that readers may have waited."""
 
 
 class _NotYet(Exception):

@@ -8,7 +8,7 @@ class SnapshotsUnavailable(Exception):
 
 
 class Snapshots(Protocol):
-    """Where disposable copies of the state are kept."""
+    """The store of disposable copies of the state."""
 
     async def load(self) -> bytes | None:
         """The newest snapshot, or None. Raises `SnapshotsUnavailable`."""

@@ -13,7 +13,7 @@ FORMAT = 2
 
 
 class SnapshotHeader(msgspec.Struct, frozen=True, kw_only=True):
-    """Which state a snapshot holds, and under which reducers it means anything."""
+    """The header of a snapshot: its state's place and root, and the reducers that made it."""
 
     format: int
     reducer_digest: str
@@ -22,7 +22,7 @@ class SnapshotHeader(msgspec.Struct, frozen=True, kw_only=True):
     hash: str
     state_root: str
     access_bytes: int = 0
-    """How long the access slice is that follows the state. It is no part of the root: no decision rests on it."""
+    """The length of the access slice that follows the state. It is no part of the root: no decision rests on it."""
 
 
 def split_snapshot(data: bytes) -> tuple[SnapshotHeader, bytes, bytes]:

@@ -19,5 +19,5 @@ def raw_public_key(key: Ed25519PublicKey) -> bytes:
 
 
 def key_id(key: Ed25519PublicKey) -> str:
-    """How a checkpoint names the key it is signed with: the first 16 hex digits of the SHA-256 of the public key."""
+    """Return the name of a key in checkpoints: the first 16 hex digits of the SHA-256 of the public key."""
     return hashlib.sha256(raw_public_key(key)).hexdigest()[:_KEY_ID_DIGITS]

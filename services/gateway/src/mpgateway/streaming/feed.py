@@ -14,7 +14,6 @@ import structlog
 from mpbus.errors import BusError
 from mpbus.reader import GENESIS, Commit, LogPosition, LogReader
 from mpschema.envelope import EventRecord
-from nats.errors import Error as NatsError
 
 from mpgateway.streaming.cursor import START, Cursor
 from mpgateway.streaming.ring import ANY, Frame, FramedCommit, Ring
@@ -30,7 +29,7 @@ CHUNK_BYTES = 128 * 1024
 READ_BYTES_PER_SECOND = 32 << 20
 RETRY_SECONDS = 0.5
 RECORD_SECONDS = 5.0
-AWAY = (BusError, NatsError, TimeoutError, OSError)
+AWAY = (BusError, TimeoutError, OSError)
 log = structlog.get_logger(__name__)
 
 Wanted = Callable[[EventRecord], bool]

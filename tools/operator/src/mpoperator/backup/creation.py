@@ -47,7 +47,7 @@ class Created(ToolResult, frozen=True, kw_only=True):
 
 
 def shown(backup: Backup) -> list[list[str]]:
-    """What a person wants to see of a backup."""
+    """The summary of a backup."""
     size = sum(file.bytes for file in backup.files.values())
     waiting = f"{backup.waiting_commands} message(s), not included: their senders send again"
     return [
@@ -107,7 +107,7 @@ def _manifest(shard: str, folder: Path, folded: Folded, taken_at_ms: int, waitin
 
 
 async def _waiting(nc: Client, shard: str) -> int:
-    """How many messages wait in the command stream; none where there is no such stream."""
+    """Return the number of messages that wait in the command stream; none where there is no such stream."""
     answer = await nc.request(f"$JS.API.STREAM.INFO.{subjects.command_stream(shard)}", b"", timeout=5)
     info = msgspec.json.decode(answer.data)
     return int(info.get("state", {}).get("messages", 0))

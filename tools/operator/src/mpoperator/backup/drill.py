@@ -52,7 +52,7 @@ class Drilled(ToolResult, frozen=True, kw_only=True):
     rpo_seconds: float | None
     rto_seconds: float
     steps: dict[str, float]
-    """How long each step took, in seconds."""
+    """The duration of each step, in seconds."""
     tables: int
     rows: int
     kept: str | None = None
@@ -169,7 +169,7 @@ def _start(stack: Stack, *, services: bool) -> None:
 
 
 async def _behind(settings: OperatorSettings, backup: Backup) -> tuple[int | None, float | None]:
-    """How much the live log is ahead of a backup; not known where it cannot be read, or is another log."""
+    """Return how far the live log is ahead of a backup; not known where it cannot be read, or is another log."""
     async with cluster(settings) as live:
         try:
             head = await live.head() if live.nc else None

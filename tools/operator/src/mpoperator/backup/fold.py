@@ -18,7 +18,7 @@ from mpoperator.errors import Disproved, Finding
 
 @dataclass
 class Folded:
-    """What folding a log from its first commit has given so far."""
+    """The result of folding a log from its first commit."""
 
     where: str
     shard: Shard = field(default_factory=Shard)
@@ -46,7 +46,7 @@ class Folded:
 
     @property
     def aggregates(self) -> dict[str, int]:
-        """How many of each kind there are."""
+        """The number of each kind."""
         counts: Counter[str] = Counter()
         for tenant in self.shard.world.tenants.values():
             counts.update({kind: len(index.by_id) for kind, index in tenant.indexes.items()})

@@ -1,4 +1,4 @@
-"""What a backup says of itself, and the folder it is: `backup.json`, and the segment in `log/`.
+"""The manifest of a backup, and its folder: `backup.json`, and the segment in `log/`.
 
 Of all that a cluster holds only the log is backed up: everything else is made from it again. Keys are kept apart.
 """
@@ -30,7 +30,7 @@ class File(msgspec.Struct, frozen=True):
 
 
 class Backup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the log was when the backup was taken, and what its fold must give."""
+    """The log at the time of the backup, and the result that its fold must give."""
 
     format: str = FORMAT
     shard: str
@@ -40,13 +40,13 @@ class Backup(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     head: str
     """The hash of the last commit."""
     head_time_ms: int
-    """When the last commit was made."""
+    """The time of the last commit."""
     epoch: int
     command_position: int
     state_root: str
     reducer_digest: str
     aggregates: dict[str, int]
-    """How many of each kind the log's fold holds."""
+    """The number of each kind in the log's fold."""
     waiting_commands: int
     """Messages that waited in the command stream, and are not part of the backup: nobody was promised anything yet."""
     files: dict[str, File]

@@ -1,4 +1,4 @@
-"""Whether a cluster may take a backup: it must be empty, and what PostgreSQL holds must not be of another log."""
+"""The conditions of a restoration: an empty cluster, and in PostgreSQL nothing of another log."""
 
 from __future__ import annotations
 

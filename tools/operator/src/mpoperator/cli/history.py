@@ -45,7 +45,7 @@ class AggregateDifference(msgspec.Struct, frozen=True, kw_only=True):
     """The last of its events that counts on each side; 0: it was not there."""
     changed: dict[str, list[Any]]
     events: list[HistoryEvent]
-    """What happened in between."""
+    """The events in between."""
 
 
 def _history(aggregate: str, named: str, **given: Any) -> None:

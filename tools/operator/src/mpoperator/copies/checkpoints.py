@@ -49,7 +49,7 @@ class PublicKeys:
         return cls(_read_key(path) for path in paths)
 
     def judge(self, shard: str, checkpoint: Checkpoint) -> str:
-        """What a checkpoint's signature is worth."""
+        """Judge a checkpoint's signature."""
         if checkpoint.signature is None or checkpoint.key_id is None:
             return UNSIGNED
         if not self.by_id:

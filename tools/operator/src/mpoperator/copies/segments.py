@@ -37,7 +37,7 @@ class CheckpointKey(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a segment must hold. `content_sha256` and `content_bytes` are of the lines before compression."""
+    """The manifest of a segment. `content_sha256` and `content_bytes` are of the lines before compression."""
 
     format: str = FORMAT
     shard: str

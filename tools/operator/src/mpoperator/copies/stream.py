@@ -33,7 +33,7 @@ class _Lost(msgspec.Struct):
 
 
 class StreamState(msgspec.Struct):
-    """What the server says of a stream. `lost` is there after it cut damage off, until it restarts."""
+    """The state of a stream, as the server says it. `lost` is there after it cut damage off, until it restarts."""
 
     messages: int
     first_seq: int
@@ -57,7 +57,7 @@ class LogStream:
         self._js = nc.jetstream(timeout=10)
 
     async def state(self) -> StreamState | None:
-        """What the server says of the stream; None if there is none."""
+        """Return the state of the stream; None if there is none."""
         answer = await self._nc.request(f"$JS.API.STREAM.INFO.{self.name}", _WITH_LOSSES, timeout=10)
         info = msgspec.json.decode(answer.data, type=_Info)
         if info.state is not None:
@@ -114,7 +114,7 @@ class LogStream:
             await pull.close()  # The server forgets the consumer by itself.
 
     async def _check_arrived(self, after: int, batch: list[Stored]) -> None:
-        """What is not in the batch is not in the stream. Raises `ConsumerLost` when it was lost on its way."""
+        """Check that nothing was lost on its way into a batch. Raises `ConsumerLost` when it was lost on its way."""
         for stored in batch:
             if stored.stream_seq != after + 1:
                 there = await self.next_at(after + 1)

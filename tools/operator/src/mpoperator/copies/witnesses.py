@@ -1,4 +1,4 @@
-"""Who else knows how far the log went: a valid beginning of a chain is a valid chain, so its end needs a witness.
+"""Witnesses of the end of the log: a valid beginning of a chain is a valid chain, so its end needs a witness.
 
 Who puts a log back asks them all before it writes: the stored snapshot, the archive, and the feed.
 """
@@ -91,7 +91,7 @@ def must_have_kept_all(state: StreamState, seen: list[Witness], end: LogPosition
 
 
 async def stored_snapshot(nc: Client, shard: str, *, opened: bool = False) -> Witness | None:
-    """Where the stored snapshot was taken; None where there is none that can be read. `opened`: in which epoch, too."""
+    """Return the place of the stored snapshot; None where none can be read. `opened`: in which epoch, too."""
     try:
         data = await ObjectSnapshots(nc, shard).load()
         header = msgspec.json.decode(data.partition(b"\n")[0], type=SnapshotHeader) if data else None

@@ -1,4 +1,4 @@
-"""What services count since they started, where a count says that somebody does what harms them all."""
+"""Counts of services that show somebody who harms them all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether each server asks for a credential: tried by coming without one."""
+"""Credentials that servers ask for: tried by coming without one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often the leader changes, and what time it is in the log: read from the elections that the log holds."""
+"""Changes of the leader, and the time in the log: read from the elections that the log holds."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ async def _first_of(log: Log, last: Commit) -> Commit:
 
 
 def judge_elections(shard: str, recent: list[Election]) -> DoctorCheck:
-    """How many there were in the window."""
+    """Return the number of elections in the window."""
     count = len(recent)
     detail = f"{count} in the last {WINDOW_MINUTES} minutes"
     why = f"see why leaders end: grep leader.stepped_down in the kernels' logs (shard {shard})"
@@ -133,7 +133,7 @@ def _jumped(election: Election, now: float) -> bool:
 
 
 async def _own_words(cluster: Cluster) -> list[DoctorCheck]:
-    """What kernels say of their clocks and of the lease's keepers; nothing where both are well."""
+    """Return the kernels' words on their clocks and on the lease's keepers; nothing where both are well."""
     checks = []
     for name, url in cluster.settings.services.items():
         facts = await cluster.get_json(f"{url.rstrip('/')}/readyz") if name.startswith("kernel") else None

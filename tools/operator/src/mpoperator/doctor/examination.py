@@ -36,7 +36,7 @@ _LOOKS: tuple[tuple[str, str, Callable[[Cluster], Awaitable[list[DoctorCheck]]]]
 """Each look, the line that says why it could not be looked, and that of the server it rests on."""
 
 _DOOR_CLOSED = "the door is closed"
-"""How a gateway's concern begins that lets nobody in whom it does not know."""
+"""The beginning of the concern of a gateway that lets no stranger in."""
 
 
 async def examine(settings: OperatorSettings, *, strict: bool) -> DoctorReport:
@@ -91,7 +91,7 @@ def _waiting(checks: list[DoctorCheck]) -> list[DoctorCheck]:
 
 
 def _would_lead(check: DoctorCheck) -> bool:
-    """Whether what mends it has a kernel lead, which on half a log goes on where something is missing."""
+    """Return whether its remedy lets a kernel lead, which on half a log goes on where something is missing."""
     of_kernels = check.name == "leader" or check.name.startswith("service kernel-")
     return of_kernels and check.state is State.PROBLEM and not check.because
 

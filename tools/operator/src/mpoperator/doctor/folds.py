@@ -23,7 +23,7 @@ _LAG_WARNS_SECONDS = 30.0
 _LAG_WARNS_EVENTS = 100_000
 _SCAN_SECONDS = 20.0
 _REPLACED = (LogReplaced.__name__, "the log has another commit at ")
-"""How a projection says that the log is not the one that it folded."""
+"""The words by which a projection says that the log is not the one that it folded."""
 _MOVING = ("filling", "following")
 """Phases of builds that do not serve yet."""
 
@@ -98,7 +98,7 @@ async def _one(cluster: Cluster, row: asyncpg.Record, end: int | None, filled: s
 
 
 def judge_halt(projection: str, at: int, error: str) -> DoctorCheck:
-    """What a projection that halted needs: by the kind of its error it is the log, and not the projection."""
+    """Return the remedy of a halted projection: by the kind of its error it is the log, and not the projection."""
     name, detail = f"projection {projection}", f"halted after event {at:,}: {error}"
     rebuild = f"mpctl projection rebuild {projection}"
     if _replaced(error):
@@ -144,7 +144,7 @@ def _build(row: asyncpg.Record) -> DoctorCheck:
 
 
 async def _of_another_log(cluster: Cluster, row: asyncpg.Record) -> str:
-    """Why a projection's place is not a place of this log; empty where it is."""
+    """Return the reason why a projection's place is not one of this log; empty where it is."""
     if cluster.nc is None or not row["stream_seq"]:
         return ""
     commit = await LogReader(cluster.nc, cluster.shard).commit_at(row["stream_seq"])

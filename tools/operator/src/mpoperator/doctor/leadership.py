@@ -1,4 +1,4 @@
-"""Who leads, in which epoch, and whether what waits is decided."""
+"""The leader, its epoch, and its progress."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TOOL = (
 
 
 async def leader_checks(cluster: Cluster) -> list[DoctorCheck]:
-    """Who holds the lease, and what the newest commit says."""
+    """Look at the holder of the lease, and at the newest commit."""
     checks = _judge(cluster, await deciding_holder(cluster), await holder_in_redis(cluster))
     if cluster.nc is None:
         return [*checks, unknown("log", "NATS does not answer", because="nats")]
@@ -54,7 +54,7 @@ async def leader_checks(cluster: Cluster) -> list[DoctorCheck]:
 
 
 def _judge(cluster: Cluster, right: Holder, turn: Holder | None) -> list[DoctorCheck]:
-    """Who leads is who holds the lease in JetStream. Another's key in Redis only slows a change down."""
+    """Judge the leases: the leader is the holder in JetStream. Another's key in Redis only slows a change down."""
     if cluster.nc is None:
         return [unknown("leader", "nobody says who holds the lease: NATS does not answer", because="nats")]
     if right.error:
@@ -72,7 +72,7 @@ def _judge(cluster: Cluster, right: Holder, turn: Holder | None) -> list[DoctorC
 
 
 def judge_holder(holder: str) -> DoctorCheck:
-    """Whether who holds the lease can lead: a tool of ours holds it so that nobody does."""
+    """Judge the holder of the lease: a tool of ours holds it so that nobody does."""
     if not holder.startswith(HOLDER):
         return ok("leader", f"{holder} holds the lease")
     detail = f"a tool holds it ({holder}): no kernel leads until it is done or for an hour"
@@ -96,7 +96,7 @@ async def _progress(cluster: Cluster) -> DoctorCheck:
 
 @dataclass(frozen=True)
 class _Work:
-    """What waits in the command stream, and three places that move when a leader works."""
+    """Look at the command stream, and at three places that move when a leader works."""
 
     waiting: int
     first: int

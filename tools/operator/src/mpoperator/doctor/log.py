@@ -1,4 +1,4 @@
-"""Whether the newest part of the log is a log: what every reader would halt at."""
+"""The newest part of the log, verified: a flaw there halts every reader."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _FREE_FAILS_BYTES = 256 << 20
 
 
 async def service_checks(cluster: Cluster) -> list[DoctorCheck]:
-    """Whether each service is ready, by its own word."""
+    """Ask each service whether it is ready."""
     services = cluster.settings.services
     if not services:
         return [unknown("services", "their operations addresses are not known: set MP_SERVICES to a JSON object")]
@@ -41,7 +41,7 @@ async def service_checks(cluster: Cluster) -> list[DoctorCheck]:
 
 
 def judge_service(cluster: Cluster, name: str, url: str, facts: dict[str, object] | None) -> DoctorCheck:
-    """What a service's own word means; None where it says nothing."""
+    """Judge a service's own word; None where it says nothing."""
     label = f"service {name}"
     if facts is None:
         return problem(label, f"does not answer at {url}", cluster.start(name))
@@ -83,7 +83,7 @@ def _mend_of(cluster: Cluster, name: str, facts: dict[str, object]) -> str:
 
 
 def _concerns(name: str, facts: dict[str, object] | None) -> list[DoctorCheck]:
-    """What a service that does its work wants somebody to see to."""
+    """Return the concerns of a service that does its work."""
     told = {} if facts is None or "halted_by" in facts else facts.get("concerns")
     mend = "see the line of that name here, and context/operations/readiness.md"
     if facts is None or not isinstance(told, list):
@@ -132,7 +132,7 @@ def secret_checks(cluster: Cluster) -> list[DoctorCheck]:
 
 
 def _mounted_read_only(path: Path) -> bool:
-    """Whether nobody here could change its mode, as with a secret that Kubernetes mounts."""
+    """Return whether nobody here could change its mode, as with a secret that Kubernetes mounts."""
     return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
 
 

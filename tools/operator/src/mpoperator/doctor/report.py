@@ -1,4 +1,4 @@
-"""What the doctor says: one line for each thing looked at, and the command that mends what is wrong."""
+"""The doctor's report: one line for each thing looked at, and the command that mends what is wrong."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mpoperator.run import ToolResult
 
 
 class State(enum.StrEnum):
-    """How a thing is. What could not be looked at is unknown: never guessed."""
+    """The state of a thing. One that could not be looked at is unknown: never guessed."""
 
     OK = "ok"
     WARNING = "warning"

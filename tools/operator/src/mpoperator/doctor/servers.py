@@ -51,7 +51,7 @@ async def redis_checks(cluster: Cluster) -> list[DoctorCheck]:
 
 
 async def clock_checks(cluster: Cluster) -> list[DoctorCheck]:
-    """How far the servers' clocks are from this machine's."""
+    """Compare the servers' clocks with this machine's."""
     checks = []
     for name, read in (("nats", _nats_time), ("postgres", _postgres_time), ("redis", _redis_time)):
         watch = Stopwatch()
@@ -65,7 +65,7 @@ async def clock_checks(cluster: Cluster) -> list[DoctorCheck]:
 
 
 def judge_skew(name: str, seconds: float) -> DoctorCheck:
-    """What a clock that is so far ahead of this machine's means."""
+    """Judge a clock that is so far ahead of this machine's."""
     detail = f"{seconds:+.3f} s from this machine's"
     if abs(seconds) > SKEW_FAILS_SECONDS:
         return problem(name, detail, _CLOCK)
@@ -75,7 +75,7 @@ def judge_skew(name: str, seconds: float) -> DoctorCheck:
 
 
 def judge_room(name: str, used: int, limit: int, what: str, mend: str) -> DoctorCheck:
-    """How full something is, in bytes."""
+    """Judge how full something is, in bytes."""
     share = used / limit if limit else 1.0
     detail = f"{used / 1e6:,.0f} of {limit / 1e6:,.0f} MB {what} ({share:.0%})"
     if share > FULL_FAILS:

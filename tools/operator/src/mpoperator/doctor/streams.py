@@ -33,13 +33,13 @@ _UNLIMITED = {
     "republish": None,
     "subject_transform": None,
 }
-"""What a setting is that ours leave open."""
+"""The values of settings that ours leave open."""
 _FIXED = {"retention", "storage", "sealed", "mirror"}
-"""What the server lets nobody change in a stream that is there."""
+"""The settings that nobody can change in a stream that is there."""
 _REPLICATED = 3
 """Copies a stream should have where there are nodes for them."""
 _CONSUMERS_MAX, _CONSUMERS_WARN = 1_000, 0.5
-"""What nats-server allows a stream where nothing else is set (`default_max_consumers`)."""
+"""The limit of nats-server for a stream where nothing else is set (`default_max_consumers`)."""
 _SNAPSHOTS_LOST = "nobody reads snapshots, or whether a mending was begun"
 _BACKLOG_WARNS = 0.5
 _FEED_LAG_WARNS = 10_000
@@ -70,13 +70,13 @@ async def stream_checks(cluster: Cluster) -> list[DoctorCheck]:
 
 
 async def _consumers_of(cluster: Cluster, name: str) -> int:
-    """How many a stream has; none where it is not there, which other lines say."""
+    """Return the number of a stream's consumers; none where it is not there, which other lines say."""
     info = await cluster.stream(name)
     return int(info["state"]["consumer_count"]) if info else 0
 
 
 def judge_readers(counts: dict[str, int], mend: str) -> DoctorCheck:
-    """How many consumers streams have: NATS gives each no more than so many, and whoever comes then reads nothing."""
+    """Judge the numbers of streams' consumers: NATS gives each so many, and whoever comes then reads nothing."""
     many = {name: count for name, count in counts.items() if count >= _CONSUMERS_MAX * _CONSUMERS_WARN}
     each = ", ".join(f"{count:,} consumers of {name}" for name, count in (many or counts).items())
     detail = f"{each}, and NATS allows each {_CONSUMERS_MAX:,}"
@@ -88,7 +88,7 @@ def judge_readers(counts: dict[str, int], mend: str) -> DoctorCheck:
 
 
 async def _apart(nc: Client) -> DoctorCheck:
-    """Whether the streams are in another account than we are: in the same one, who may read may delete."""
+    """Look whether the streams are in another account than ours: in the same one, who may read may delete."""
     name, mend = "streams apart", f"let nats-server read the accounts that `mpd keys --dir DIR` makes; {_PAGE}"
     if not shows_who_it_is(nc):
         return ok(name, "NATS asks nobody who they are")
@@ -115,7 +115,7 @@ async def intake_checks(cluster: Cluster) -> list[DoctorCheck]:
 
 
 async def feed_checks(cluster: Cluster) -> list[DoctorCheck]:
-    """How far the feed is behind the log."""
+    """Look how far the feed is behind the log."""
     name = subjects.feed_stream(cluster.shard)
     info = await cluster.stream(name) if cluster.nc else None
     if info is None:
@@ -136,7 +136,7 @@ def _why_not(cluster: Cluster, stream: str) -> str:
 
 
 def _log_config(shard: str, info: dict[str, Any] | None) -> api.StreamConfig:
-    """What the log stream should be, on the subjects it takes commits on: these are no matter of settings."""
+    """Return the log stream's due settings, on the subjects it takes commits on: these are no matter of settings."""
     if info is None:
         return log_config(shard, 1)
     heard = info["config"].get("subjects") or []
@@ -145,7 +145,7 @@ def _log_config(shard: str, info: dict[str, Any] | None) -> api.StreamConfig:
 
 
 def _ingest(cluster: Cluster, config: api.StreamConfig) -> DoctorCheck:
-    """Whether the log listens where nobody can guess. The place itself is shown to nobody."""
+    """Look whether the log listens where nobody can guess. The place itself is shown to nobody."""
     name, plain = "log ingest", subjects.log_subject(cluster.shard)
     if plain not in (config.subjects or ()):
         return ok(name, "the log takes commits where nobody can guess")
@@ -198,7 +198,7 @@ async def _copies(cluster: Cluster, name: str, info: dict[str, Any]) -> DoctorCh
 
 
 def judge_copies(name: str, copies: int, nodes: int | None, mend: str) -> DoctorCheck:
-    """Whether a stream has the copies that so many nodes allow."""
+    """Look whether a stream has the copies that so many nodes allow."""
     if nodes is None:
         return unknown(name, f"{copies}; how many nodes there are is not known: set MP_NATS_MONITOR_URL")
     if copies < _REPLICATED <= nodes:

@@ -1,4 +1,4 @@
-"""Whether the log is whole: a mending of it that was cut off, and who knows of more than it holds.
+"""The end of the log, judged: a mending of it that was cut off, and who knows of more than it holds.
 
 Half a log verifies. What it lost may stand in the archive or in the feed alone, so that nobody is told to make those
 anew before the log is put back.
@@ -31,7 +31,7 @@ _LOST = f"let no kernel lead, and put it back before all else: {_VERIFY}, then `
 
 @dataclass(frozen=True)
 class Seen:
-    """How far somebody else saw the log go."""
+    """The end of the log as somebody else saw it."""
 
     name: str
     seq: int
@@ -68,7 +68,7 @@ async def mending_checks(cluster: Cluster) -> list[DoctorCheck]:
 
 
 def judge_mending(mark: Mark | None, end: int | None) -> DoctorCheck:
-    """What a mark means beside a log with that end; None where its end cannot be read."""
+    """Judge a mark beside a log with that end; None where its end cannot be read."""
     if mark is None:
         return ok(MENDING, "no mending was begun")
     if end is not None and end > mark.seq:  # The commit that begins the new epoch is there.
@@ -88,7 +88,7 @@ async def newest(cluster: Cluster) -> Commit | None:
 
 
 async def ends_seen(cluster: Cluster) -> list[Seen]:
-    """How far the archive and the feed go. Asked before the log is: it may grow meanwhile."""
+    """Return the ends of the archive and of the feed. Asked before the log is: it may grow meanwhile."""
     found = []
     try:
         if cluster.database is not None and (row := await PostgresArchive(cluster.database).newest()):
@@ -116,7 +116,7 @@ async def _archived(cluster: Cluster, _: Seen, head: Commit | None) -> bool:
 
 
 async def _fed(cluster: Cluster, seen: Seen, head: Commit | None) -> bool:
-    """What somebody let the server send into the feed is no event of ours: it lacks the name of one."""
+    """Look whether the feed's event is ours: one that the server was made to send lacks an event's name."""
     assert cluster.nc is not None
     js, name = cluster.nc.jetstream(timeout=5), subjects.feed_stream(cluster.shard)
     try:
@@ -130,7 +130,7 @@ async def _fed(cluster: Cluster, seen: Seen, head: Commit | None) -> bool:
 
 
 def judge_tail(end: int, lost: Sequence[Seen]) -> DoctorCheck | None:
-    """What it means that somebody saw more of the log than there is; None where nobody did."""
+    """Judge that somebody saw more of the log than there is; None where nobody did."""
     if not lost:
         return None
     saw = " and ".join(f"{each.name} saw event {each.seq:,}" for each in lost)

@@ -113,7 +113,7 @@ async def append(nc: Client, stream: LogStream, batches: AsyncIterator[list[Comm
 
 
 async def _verified(stream: LogStream, last: int) -> LogPosition:
-    """Where the chain of the stream ends. Raises `Disproved`."""
+    """Return the end of the stream's chain. Raises `Disproved`."""
     chain = Chain("stream", stream.subject)
     with meter("reading back", last, "commits") as bar:
         async for commits in follow(stream, chain, last):

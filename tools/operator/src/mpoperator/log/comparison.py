@@ -137,7 +137,7 @@ class Side:
             self._page = iter(page)
 
     async def _difference(self, commit: Commit, archived: Archived) -> Disproved:
-        """What differs first, named by event where the header is the same."""
+        """Return the first difference, named by event where the header is the same."""
         if archived.header != commit.data.partition(b"\n")[0]:
             detail, seq = "the header of the commit is another than in the stream, which verifies", None
             return self._found(commit, detail, seq)
@@ -168,7 +168,7 @@ class Side:
 
 
 def _at(found: bytes, expected: bytes) -> str:
-    """Where two lines part."""
+    """Return the place where two lines part."""
     at = next((index for index, pair in enumerate(zip(found, expected, strict=False)) if pair[0] != pair[1]), None)
     if at is None:
         return f": it has {len(found)} bytes, not {len(expected)}"

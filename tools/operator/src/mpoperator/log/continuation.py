@@ -23,7 +23,7 @@ from mpoperator.replay.proof import folded
 
 @dataclass(frozen=True)
 class Continued:
-    """How the log goes on."""
+    """The way in which the log goes on."""
 
     epoch: int
     """The new epoch; 0 where none was begun."""

@@ -34,10 +34,10 @@ COMMITS_MIN = 10_000
 
 
 class Checked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What came of a stretch: where it ends, or what is wrong there, or why that is not known."""
+    """The result of a stretch: where it ends, or what is wrong there, or why that is not known."""
 
     end: LogPosition
-    """Where it ended, or had come to."""
+    """The place where it ended, or had come to."""
     finding: Finding | None = None
     gone: str = ""
 
@@ -86,7 +86,7 @@ class Child:
         os.close(write)
 
     async def result(self) -> LogPosition:
-        """Where its stretch ends, once it is done. Raises `Disproved`, or `ServerGone` when it ends without a word."""
+        """Return the end of its stretch. Raises `Disproved`, or `ServerGone` when it ends without a word."""
         data = await asyncio.to_thread(self._all)
         if not data:
             raise ServerGone("the process that checks the second half ended without a result: run it again")

@@ -35,7 +35,7 @@ def mark_of(command: str, end: LogPosition, epoch: int = 0, folder: Path | None 
 
 
 def is_of(folder: Path, mark: Mark) -> bool:
-    """Whether this is the folder that was marked, wherever it lies now."""
+    """Return whether this is the folder that was marked, wherever it lies now."""
     try:
         return bool(mark.digest) and _digest(folder) == mark.digest
     except OSError:

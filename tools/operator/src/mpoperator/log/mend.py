@@ -50,7 +50,7 @@ class Mended(ToolResult, frozen=True, kw_only=True):
 
     shard: str
     foreign: Finding | None
-    """What stood in it first; None where an earlier run had found it."""
+    """The first finding; None where an earlier run had found it."""
     folder: str
     commits: int
     events: int
@@ -72,7 +72,7 @@ class Mended(ToolResult, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class _Found:
-    """What stands in the stream: how far it is good, and what is wrong behind that."""
+    """The content of the stream: how far it is good, and what is wrong behind that."""
 
     good: LogPosition
     epoch: int
@@ -151,7 +151,7 @@ async def _mended(settings: OperatorSettings, folder: Path) -> Mended:
 
 
 def _rules(mark: Mark, found: _Found) -> bool:
-    """Whether the folder of a mending that was begun is the one to go on with: the stream does not hold it all."""
+    """Return whether a mending goes on with this folder: the stream does not hold it all."""
     if found.finding is None:
         # With the commit that begins the epoch the log is whole; then it was not said any more that it is.
         return found.good.stream_seq <= mark.stream_seq + 1
@@ -275,7 +275,7 @@ async def _seal(settings: OperatorSettings, stream: LogStream, found: _Found, fo
 
 
 async def _write_down(stream: LogStream, found: _Found, folder: Path, *, more: bool) -> None:
-    """What stands behind the good part, for whoever asks later how it came there; `more` of it than an earlier run."""
+    """Keep what stands behind the good part, for whoever asks later; `more` of it than an earlier run."""
     with (folder / STRANGE).open("ab" if more else "wb") as file:
         async for batch in stream.read(found.good.stream_seq, found.last):
             for stored in batch:

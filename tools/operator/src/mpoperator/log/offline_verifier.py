@@ -57,7 +57,7 @@ class SegmentChain:
         self.checkpoints: list[dict[str, Any]] = []
 
     def wrong(self, detail: str) -> Wrong:
-        """What to raise about the next commit."""
+        """Return the error about the next commit."""
         return Wrong(f"commit {self.stream_seq + 1} (from event {self.seq + 1} on): {detail}")
 
     def take(self, raw: bytes) -> None:
@@ -190,7 +190,7 @@ def check_signature(shard: str, each: dict[str, Any], keys: dict[str, bytes]) ->
 
 
 def check_signatures(chain: SegmentChain, manifest: dict[str, Any], trusted: bytes | None) -> tuple[str, str]:
-    """What can be said of the signatures: a word for programs, and a sentence."""
+    """Judge the signatures: a word for programs, and a sentence."""
     signed = [each for each in chain.checkpoints if each["signature"]]
     raws = [trusted] if trusted else [bytes.fromhex(each["ed25519"]) for each in manifest.get("public_keys", [])]
     keys = {hashlib.sha256(raw).hexdigest()[:16]: raw for raw in raws}

@@ -34,7 +34,7 @@ _EXPECTED = "Nats-Expected-Last-Sequence"
 
 @dataclass(frozen=True)
 class Origin:
-    """What a log was put back from, and into which surroundings."""
+    """The source of a log that was put back, and its surroundings."""
 
     source: str
     copied_at_ms: int

@@ -66,7 +66,7 @@ async def list_checkpoints(settings: OperatorSettings, key_files: list[Path], *,
 
 
 def judge(keys: PublicKeys, shard: str, checkpoints: list[Checkpoint], *, signed: bool = False) -> list[Judged]:
-    """What each signature is worth. Raises `Disproved` for the first that is not what it should be."""
+    """Judge each signature. Raises `Disproved` for the first that is not what it should be."""
     wrong = {INVALID: "does not verify", UNKNOWN_KEY: "is by a key that was not given"}
     if signed:
         wrong[UNSIGNED] = "is missing"

@@ -28,7 +28,7 @@ class Verified(ToolResult, frozen=True, kw_only=True):
     events_per_second: int
     deep: bool = False
     witnesses: tuple[str, ...] = ()
-    """Who else knows the log up to which event, and agrees."""
+    """The witnesses that agree, and the event up to which each knows the log."""
 
     def told(self) -> str:
         """See the base class."""
@@ -77,7 +77,7 @@ async def verify_stream(settings: OperatorSettings, first: int, last: int | None
 async def _check(
     settings: OperatorSettings, stream: LogStream, chain: Chain, stretch: CommitRange, bar: Meter
 ) -> LogPosition:
-    """Where the chain ends, by two processes where that pays. Raises `Disproved` at the first wrong commit."""
+    """Return the end of the chain, by two processes where that pays. Raises `Disproved` at the first wrong commit."""
     beyond = await second_half(stream, chain, stretch.until)
     if beyond is None:
         await stretch.check(stream, chain, bar)

@@ -1,4 +1,4 @@
-"""What is done with builds of projections once they are filled: list, compare, switch, go back, drop."""
+"""The work on builds of projections once they are filled: list, compare, switch, go back, drop."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from mpoperator.site.settings import OperatorSettings
 
 _TAKE_SECONDS = 20.0
 _LEASE_SECONDS = 30.0
-"""How long the build may take to come to the event at which it is compared."""
+"""The time in which a build must come to the event at which it is compared."""
 _AT = "SELECT position FROM mp.projections WHERE name = $1 AND build = $2"
 
 
@@ -93,7 +93,7 @@ async def list_builds(settings: OperatorSettings) -> Builds:
 
 
 async def _head(settings: OperatorSettings) -> int | None:
-    """Where the log is now; None where it does not answer, or says what is no commit: doctor says which."""
+    """Return the end of the log; None where it does not answer, or holds no commit there: doctor says which."""
     try:
         async with bus(settings.nats()) as nc:
             return (await LogReader(nc, settings.shard).head()).seq
@@ -122,7 +122,7 @@ def _shown(build: Build, head: int | None) -> BuildShown:
 
 
 class Switches(ToolResult, frozen=True, kw_only=True):
-    """What serves now instead of what."""
+    """The result of a switch of builds."""
 
     switched: list[Switched]
 
@@ -133,7 +133,7 @@ class Switches(ToolResult, frozen=True, kw_only=True):
         )
 
     def details(self) -> list[list[str]]:
-        """How long readers waited at most."""
+        """The longest time that readers waited."""
         return [
             [each.name, f"at event {each.position:,}", f"readers waited at most {each.seconds * 1000:.0f} ms"]
             + ([f"{each.behind:,} events behind"] if each.behind else [])
@@ -157,7 +157,7 @@ async def roll_back(settings: OperatorSettings, names: Sequence[str], *, behind:
 
 
 class Dropped(ToolResult, frozen=True, kw_only=True):
-    """What is gone."""
+    """The builds that are gone."""
 
     dropped: list[str]
 
@@ -215,7 +215,7 @@ class BuildComparison(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Comparisons(ToolResult, frozen=True, kw_only=True):
-    """What a comparison found."""
+    """The result of a comparison."""
 
     compared: list[BuildComparison]
 

@@ -31,7 +31,7 @@ _FAILURES: dict[str, type[ToolError]] = {kind.__name__: kind for kind in (ToolRe
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What to fill: owned builds, from where each stands to one event."""
+    """The order to fill: owned builds, from where each stands to one event."""
 
     leases: list[ProjectionLease]
     until: int
@@ -40,14 +40,14 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FillProgress(msgspec.Struct, frozen=True, kw_only=True):
-    """How far one build is: what stands here is written."""
+    """The progress of one build: what stands here is written."""
 
     name: str
     position: LogPosition
     error: str | None = None
-    """Why it halted."""
+    """The reason why it halted."""
     deposed: bool = False
-    """Whether somebody else owns it now."""
+    """True where somebody else owns it now."""
 
 
 class _Said(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -48,7 +48,7 @@ _PROCESSES_MAX = 4
 
 
 class Rebuilt(ToolResult, frozen=True, kw_only=True):
-    """What a rebuild made."""
+    """The result of a rebuild."""
 
     builds: list[BuildMade]
     events: int
@@ -67,7 +67,7 @@ class Rebuilt(ToolResult, frozen=True, kw_only=True):
         return f"{made}: {self.events:,} events in {self.seconds:.1f} s, {self.events_per_second:,} a second"
 
     def details(self) -> list[list[str]]:
-        """What to do next, a line for each build."""
+        """The next steps, a line for each build."""
         return [[build.title, build.next] for build in self.builds]
 
 
@@ -86,7 +86,7 @@ class BuildMade(ToolResult, frozen=True, kw_only=True):
 
     @property
     def next(self) -> str:
-        """What to do with it."""
+        """The next step."""
         if self.error:
             return f"halted after event {self.position}: {self.error}"
         if self.tables.startswith("mp_as_of_"):
@@ -98,7 +98,7 @@ class BuildMade(ToolResult, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Goal:
-    """How far a rebuild goes: to the head and on, or to one event."""
+    """The goal of a rebuild: to the head and on, or to one event."""
 
     until: int | None = None
     label: str = ""
@@ -221,7 +221,7 @@ class _Run:
         return await self._end() - until > _CAUGHT_UP_EVENTS
 
     def _orders(self, jobs: Sequence[_Job], until: int) -> list[Order]:
-        """What each process fills."""
+        """Return the share of each process."""
         wanted = self._goal.processes
         if wanted is None:
             wanted = 1 if until - _slowest(jobs) < _SHORT_EVENTS else min(_cores(), _PROCESSES_MAX)
@@ -264,7 +264,7 @@ def _slowest(jobs: Sequence[_Job]) -> int:
 
 
 def _cores() -> int:
-    """How many processors this process may use."""
+    """Return the number of processors that this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # Not on this system.

@@ -53,7 +53,7 @@ class Other:
 
 
 Pairs = dict[StateKey, tuple[State, State]]
-"""What differs: the state here, and the state there."""
+"""The state here, and the state there."""
 
 
 def read_dump(path: Path) -> Other:

@@ -1,4 +1,4 @@
-"""Where two folds of the same log part: the answer, and how one later state is traced back to an event. Pure."""
+"""The place where two folds of a log part, traced back from a later state to an event. Pure."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Divergence(ToolResult, frozen=True, kw_only=True):
     agreed_at_seq: int
     """Up to here both are known to agree."""
     differing: int
-    """How many states differ where they were compared."""
+    """The number of states that differ where they were compared."""
 
     @property
     def ending(self) -> Exit:

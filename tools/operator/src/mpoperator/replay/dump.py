@@ -94,7 +94,7 @@ async def trace(settings: OperatorSettings, first: int, last: int | None, out: P
 
 
 def step_of(shard: Shard, record: EventRecord) -> TraceStep:
-    """What an event left behind, directly after it was folded."""
+    """The state that an event left, directly after it was folded."""
     key = key_of(record)
     return TraceStep(
         seq=record.seq,
@@ -139,7 +139,7 @@ async def stepped(
 
 
 async def events_until(stream: LogStream, stream_seq: int) -> int:
-    """How many events stand up to a commit."""
+    """Return the number of events up to a commit."""
     return (await stream.position_at(stream_seq)).seq if stream_seq else 0
 
 

@@ -41,7 +41,7 @@ class StateLine(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> StateKey:
-        """What the line is about."""
+        """The subject of the line."""
         return StateKey(self.kind, self.workspace, self.id)
 
 
@@ -59,7 +59,7 @@ def lines(shard: Shard) -> Iterator[StateLine]:
 
 
 def log_state(shard: Shard) -> dict[str, Any]:
-    """What the shard knows beside its aggregates and outcomes."""
+    """Return the shard's facts beside its aggregates and outcomes."""
     world = shard.world
     known = {
         "seq": world.seq,
@@ -112,7 +112,7 @@ def encoded(line: object) -> bytes:
 
 
 def digests(whole: Iterable[StateLine]) -> dict[StateKey, bytes]:
-    """What each line's state hashes to."""
+    """Return the hash of each line's state."""
     return {line.key: digest(line.state) for line in whole}
 
 

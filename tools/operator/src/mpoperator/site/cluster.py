@@ -42,7 +42,7 @@ WAIT_SECONDS = 3.0
 CREDENTIALS = "see context/operations/credentials.md"
 GONE = (NatsError, LogUnavailable, OSError, TimeoutError)
 _PROCESSES = {"nats": "nats", "redis": "valkey", "postgres": "postgres"}
-"""What mpd calls each server."""
+"""The names by which mpd calls the servers."""
 
 
 @dataclass
@@ -68,7 +68,7 @@ class Cluster:
         return dict(msgspec.json.decode(answer.data))
 
     async def stream(self, name: str) -> dict[str, Any] | None:
-        """What JetStream says of a stream; None where there is none."""
+        """Return JetStream's answer about a stream; None where there is none."""
         info = await self.api(f"STREAM.INFO.{name}")
         return None if "error" in info else info
 
@@ -80,7 +80,7 @@ class Cluster:
         return None if head == GENESIS else await reader.commit_at(head.stream_seq)
 
     async def monitor(self, path: str) -> dict[str, Any] | None:
-        """What nats-server's monitoring address says; None where it is not known or does not answer."""
+        """Return the answer of nats-server's monitoring address; None where it is not known or does not answer."""
         url = self.settings.nats_monitor_url
         return await self.get_json(url.rstrip("/") + path) if url else None
 
@@ -101,7 +101,7 @@ class Cluster:
         return answer.text if answer.is_success else None
 
     def module(self, words: str, **environment: str) -> str:
-        """How to run a module of ours here, as one would type it."""
+        """Return the command that runs a module of ours here."""
         makes_streams = words.startswith("mpservice ") or words.endswith("--rebuild")
         options = self.settings.nats(PROVISION if makes_streams else OPERATOR)
         needed = {} if "MP_NATS_URL" in os.environ or "@" in options.url else {"MP_NATS_URL": options.url}
@@ -111,11 +111,11 @@ class Cluster:
         return " ".join([*(f"{k}={v}" for k, v in (needed | shard | environment).items()), f"python -m {words}"])
 
     def mend_server(self, name: str) -> str:
-        """What mends a server that is away, or that does not let us in."""
+        """Return the remedy for a server that is away, or that does not let us in."""
         return CREDENTIALS if REFUSES in self.errors[name] else self.start(_PROCESSES[name])
 
     def start(self, name: str) -> str:
-        """How a process that does not run, or hangs, is started: by the name that mpd gives it."""
+        """Return the command that starts a process, by the name that mpd gives it."""
         folder = self.settings.data_dir
         if not folder:
             return "start it, or correct its address in the settings"
@@ -124,7 +124,7 @@ class Cluster:
         return f"mpd start --detach --data {folder}"
 
     def serve(self, kind: str) -> str:
-        """The command that starts a service's first process: by mpd, where its data is, else by its module."""
+        """Return the command that starts a first process: by mpd, where its data is, else by its module."""
         name = f"{kind}-1"
         if not self.settings.data_dir:
             return self.module(BY_NAME[kind].package)
@@ -132,7 +132,7 @@ class Cluster:
 
     @property
     def migrate(self) -> str:
-        """How tables and roles are made as this build wants them: mpd does it when it starts, with all passwords."""
+        """Return the command that makes this build's tables and roles: mpd does it at its start, with all passwords."""
         return self._restart if self.settings.data_dir else self.module("mpprojector migrate")
 
     @property
@@ -142,12 +142,12 @@ class Cluster:
         return f"{stop}mpd start --detach --data {folder}"
 
     def sql(self, statement: str) -> str:
-        """How to run a statement as the owner here: by a command of ours, which knows where and as whom."""
+        """Return the command that runs a statement as the owner: one of ours, which knows where and as whom."""
         return f"python -m mpoperator.sql {shlex.quote(statement)}"
 
 
 def _mpd_runs(folder: Path) -> bool:
-    """Whether the mpd that wrote down its state there lives."""
+    """Return whether the mpd that wrote down its state there lives."""
     try:
         os.kill(int(json.loads((folder / "state.json").read_text())["pid"]), 0)
     except (OSError, ValueError, KeyError):
@@ -226,11 +226,11 @@ async def _close(found: Cluster) -> None:
 
 
 class Stopwatch:
-    """When something was asked and answered, by this machine's clock: its middle is compared with another clock."""
+    """The times of a question and its answer, by this machine's clock: their middle is compared with another clock."""
 
     def __init__(self) -> None:
         self._asked = time.time()
 
     def skew_seconds(self, their_seconds: float) -> float:
-        """How far another clock, read in between, is ahead of ours; at most half the round trip off."""
+        """Return how far another clock, read in between, is ahead of ours; at most half the round trip off."""
         return their_seconds - (self._asked + time.time()) / 2

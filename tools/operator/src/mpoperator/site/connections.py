@@ -21,7 +21,7 @@ from mpoperator.errors import NoArchive, ServerGone, ToolRefused, said
 _CONNECT_SECONDS = 5.0
 _LISTEN_SECONDS = 1.0
 _PORT = 4222
-"""Where NATS listens when an address names no port."""
+"""The port of NATS where an address names none."""
 _STATEMENT_SECONDS = 600.0
 _WORLD = (
     asyncpg.PostgresConnectionError,
@@ -63,7 +63,7 @@ async def answering(options: NatsOptions, seconds: float) -> Client:
 
 
 async def _instead(options: NatsOptions, vital: Vital, error: BaseException) -> str:
-    """Why no connection came about: we are refused, nothing listens, or what listens does not answer."""
+    """Return why no connection came about: we are refused, nothing listens, or what listens does not answer."""
     if REFUSES in vital.state:
         shown = "" if options.has_credential else "; none was shown"
         return f"{vital.state}{shown}; see context/operations/credentials.md"

@@ -1,4 +1,4 @@
-"""Who holds the leader's lease, as its keepers say: read as the kernels read it."""
+"""The holder of the leader's lease, as its keepers say: read as the kernels read it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NEVER_TAKEN_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Holder:
-    """What a keeper says of the leader's lease: who holds it, or why that is not known."""
+    """A keeper's word on the leader's lease: who holds it, or why that is not known."""
 
     keeper: str
     holder: str | None = None
@@ -25,7 +25,7 @@ class Holder:
 
 
 async def deciding_holder(cluster: Cluster) -> Holder:
-    """What JetStream says: who may lead."""
+    """Ask JetStream: its holder may lead."""
     if cluster.nc is None:
         return Holder("jetstream", error=cluster.errors["nats"])
     lease = JetStreamLease(cluster.nc, _name(cluster), _NOBODY, _NEVER_TAKEN_SECONDS)
@@ -33,7 +33,7 @@ async def deciding_holder(cluster: Cluster) -> Holder:
 
 
 async def holder_in_redis(cluster: Cluster) -> Holder | None:
-    """What Redis says: who tries first. None where it keeps no lease."""
+    """Ask Redis: its holder tries first. None where it keeps no lease."""
     if cluster.settings.redis_url is None:
         return None
     if cluster.redis is None:

@@ -1,4 +1,4 @@
-"""Where an operator's tools find the servers: environment first, then what `mpd` wrote for this machine."""
+"""The settings of operators' tools: environment first, then what `mpd` wrote for this machine."""
 
 import os
 from dataclasses import replace
@@ -61,7 +61,7 @@ class OperatorSettings(NatsSettings, RedisSettings):
 
     @property
     def dsn(self) -> str:
-        """Where the archive is. Raises `NotConfigured`."""
+        """The address of the archive. Raises `NotConfigured`."""
         if self.known_dsn is None:
             raise NotConfigured("where is PostgreSQL? Set MP_POSTGRES_OWNER_DSN (or MP_POSTGRES_DSN of mp_projector)")
         return self.known_dsn
@@ -74,7 +74,7 @@ class OperatorSettings(NatsSettings, RedisSettings):
 
     @property
     def owner_dsn(self) -> str:
-        """Where the archive is, as the owner of its tables. Raises `NotConfigured`."""
+        """The address of the archive, as the owner of its tables. Raises `NotConfigured`."""
         if self.postgres_owner_dsn is None:
             raise NotConfigured("this needs the owner of the tables: set MP_POSTGRES_OWNER_DSN")
         return self._with_password(self.postgres_owner_dsn)
@@ -86,7 +86,7 @@ class OperatorSettings(NatsSettings, RedisSettings):
             raise NotConfigured(str(error)) from error
 
     def nats(self, user: str = OPERATOR) -> NatsOptions:
-        """How to connect. Who restores shows another key than who looks: it writes the log."""
+        """Return the options of a connection. Who restores shows another key than who looks: it writes the log."""
         options = super().nats(user)
         other = {PROVISION: self.nats_provision_seed_file, RESTORE: self.nats_restore_seed_file}.get(user)
         return replace(options, nkey_seed_file=other) if other else options

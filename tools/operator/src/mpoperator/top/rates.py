@@ -14,7 +14,7 @@ _SLOW = "mp_gateway_streams_ended_total{reason=slow}"
 
 
 def screen_of(shard: str, before: Sample, now: Sample) -> Screen:
-    """What the second of two samples shows, with the rates between them."""
+    """Return the screen of the second of two samples, with the rates between them."""
     seconds = max(now.at - before.at, 1e-3)
     projections = None if now.projections is None else [_projection(row, now.seq) for row in now.projections]
     return Screen(

@@ -30,7 +30,7 @@ FROM mp.projections ORDER BY phase = 'serving' DESC, name, build
 
 @dataclass(frozen=True)
 class Figures:
-    """What one service counts."""
+    """The counts of one service."""
 
     values: dict[str, float]
 
