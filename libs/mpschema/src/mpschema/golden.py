@@ -5,6 +5,8 @@ A new type's bytes come from its example. A file that is there is never written 
 
 from pathlib import Path
 
+import msgspec
+
 from mpschema import codec, examples, story
 from mpschema.registry import COMMANDS, EVENTS
 from mpschema.vocabulary import CommandSpec, EventSpec
@@ -20,13 +22,12 @@ def command_bytes(spec: CommandSpec) -> bytes:
         target="" if spec.creates else f"{spec.aggregate}-1",
         expected_version=0 if spec.creates else 3,
         idempotency_key="ci-4711",
-        on_behalf_of="user:ada",
         session_id=story.SESSION,
         correlation_id="review-42",
-        causation_id=f"{story.COMMAND_ID}:1",
         traceparent=story.TRACEPARENT,
     )
-    return codec.encode(envelope)
+    caused = {"on_behalf_of": "user:ada", "causation_id": f"{story.COMMAND_ID}:1"}
+    return codec.encode(msgspec.structs.replace(envelope, **caused))
 
 
 def event_bytes(spec: EventSpec) -> bytes:
@@ -41,10 +42,8 @@ def event_bytes(spec: EventSpec) -> bytes:
         time_ms=story.TIME_MS,
         epoch=3,
         actor=story.ACTOR,
-        on_behalf_of="user:ada",
         session_id=story.SESSION,
         correlation_id="review-42",
-        causation_id=f"{story.COMMAND_ID}:1",
         traceparent=story.TRACEPARENT,
         idempotency_key="ci-4711",
         digest="9f86d081884c7d659a2feaa0c55ad015",

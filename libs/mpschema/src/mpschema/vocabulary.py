@@ -59,10 +59,8 @@ class CommandSpec:
         target: str = "",
         expected_version: ExpectedVersion = "any",
         idempotency_key: str = "",
-        on_behalf_of: str | None = None,
         session_id: str | None = None,
         correlation_id: str | None = None,
-        causation_id: str | None = None,
         traceparent: str | None = None,
     ) -> CommandEnvelope:
         """The envelope of one command. Its arguments travel as these bytes: nobody on the way encodes them again."""
@@ -76,10 +74,8 @@ class CommandSpec:
             schema_version=self.version,
             expected_version=expected_version,
             idempotency_key=idempotency_key,
-            on_behalf_of=on_behalf_of,
             session_id=session_id,
             correlation_id=correlation_id,
-            causation_id=causation_id,
             traceparent=traceparent,
         )
 
