@@ -15,11 +15,12 @@ its own.
 |   | a key that would have ended already is not issued |
 |   | a kernel asks where the log listens before it writes |
 |   | of a message that no producer sends, one refusal at most is recorded |
+| 4 | outcomes have one entry, and are remembered for a time; the root does not depend on the order of memory |
 """
 
 FIRST_LEVEL = 1
 """Of every log that says nothing else."""
-FEATURE_LEVEL = 3
+FEATURE_LEVEL = 4
 """The newest level that this build reads, and writes once the log is there."""
 
 WEBHOOKS_LEVEL = 2
@@ -44,3 +45,5 @@ ASKS_WHERE_LEVEL = 3
 """From here on: whoever writes the log asks first on which subject it listens."""
 PACKS_LEVEL = 3
 """From here on: of lines nobody can read, and of messages beyond any producer's, one refusal at most is recorded."""
+HOUSE_LEVEL = 4
+"""From here on: outcomes are remembered for a time, and the root does not depend on the order of memory."""
