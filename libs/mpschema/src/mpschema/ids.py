@@ -5,7 +5,6 @@ import re
 from mpschema.base import ID_PATTERN
 
 _ID = re.compile(ID_PATTERN)
-_UUID = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-([78])[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\Z")
 _VARIANT = {f"{bits:x}": f"{0b1000 | bits & 0b11:x}" for bits in range(16)}
 """Four bits in hex to the same with the first two set to the variant of RFC 9562."""
 
@@ -21,22 +20,10 @@ def uuid7(time_ms: int, random: bytes) -> str:
     return f"{time[:8]}-{time[8:]}-7{digits[:3]}-{_VARIANT[digits[3]]}{digits[4:7]}-{digits[8:20]}"
 
 
-def uuid7_ms(text: str) -> int | None:
-    """The time in milliseconds at which a UUIDv7 was made; None for any other text."""
-    found = _UUID.match(text)
-    return int(text[:8] + text[9:13], 16) if found is not None and found[1] == "7" else None
-
-
 def uuid8(digest: bytes) -> str:
     """A UUIDv8 (RFC 9562, 5.8) of the first 16 bytes of a digest."""
     digits = digest[:16].hex()
     return f"{digits[:8]}-{digits[8:12]}-8{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:32]}"
-
-
-def is_uuid8(text: str) -> bool:
-    """Tell whether a text is a UUIDv8."""
-    found = _UUID.match(text)
-    return found is not None and found[1] == "8"
 
 
 def derived_id(aggregate: str, command_id: str) -> str:

@@ -23,7 +23,7 @@ AGGREGATES: tuple[Aggregate, ...] = tuple(_described(name) for name in NAMES)
 BY_NAME: Mapping[str, Aggregate] = {aggregate.name: aggregate for aggregate in AGGREGATES}
 RULES: Mapping[str, Rule] = {kind: BY_NAME[spec.aggregate].rules[spec.arguments] for kind, spec in COMMANDS.items()}
 """The rule of each command, by its type."""
-INDEXES: Indexes = {aggregate.name: aggregate.index for aggregate in AGGREGATES}
+INDEXES: Indexes = {aggregate.name: aggregate.new_index for aggregate in AGGREGATES}
 
 
 def new_world(operators: frozenset[str] = frozenset()) -> World:

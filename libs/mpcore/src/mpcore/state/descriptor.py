@@ -7,6 +7,7 @@ from typing import Any
 from mpschema.base import Event
 
 from mpcore.state.rules import Evolves, Rules, Unasked
+from mpcore.state.states import States
 from mpcore.state.tenant import Index, Tenant
 
 Reindex = Callable[[Tenant, Any, Any], None]
@@ -35,3 +36,11 @@ class Aggregate:
     timers: Mapping[str, Consequence] = field(default_factory=dict)
     """Kind of deadline to what follows when it passes."""
     unasked: Unasked = field(default_factory=dict)
+    finished: frozenset[str] = frozenset()
+    """States of which hardly anything more is expected: what is in one is packed."""
+    finishing: tuple[type[Event], ...] = ()
+    """The events that lead there."""
+
+    def new_index(self) -> Index:
+        """Make an index without states."""
+        return self.index(by_id=States(self.state))

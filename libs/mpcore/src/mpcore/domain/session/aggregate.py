@@ -4,10 +4,12 @@ A session ends with everything below it: whoever lives has a live parent. So wha
 it downwards, and ends with it.
 """
 
+from mpschema.session import SessionCanceled, SessionCompleted, SessionFailed, SessionState
+
 from mpcore.domain.session.evolve import EVOLVE
 from mpcore.domain.session.index import SessionIndex, reindex
 from mpcore.domain.session.rules import RULES, UNASKED
-from mpcore.domain.session.state import Session
+from mpcore.domain.session.state import LIVE, Session
 from mpcore.state.descriptor import Aggregate
 
 AGGREGATE = Aggregate(
@@ -19,4 +21,6 @@ AGGREGATE = Aggregate(
     index=SessionIndex,
     reindex=reindex,
     unasked=UNASKED,
+    finished=frozenset(SessionState) - LIVE,
+    finishing=(SessionCompleted, SessionFailed, SessionCanceled),
 )

@@ -4,7 +4,7 @@ A claim is live while the task has a holder. Its lease runs while work is due fr
 lives until its expiry is recorded: no decision compares a time with the clock.
 """
 
-from mpschema.task import TaskLeaseExpired
+from mpschema.task import TaskCanceled, TaskCompleted, TaskLeaseExpired, TaskState
 
 from mpcore.domain.task.evolve import EVOLVE
 from mpcore.domain.task.index import TASK_LEASE, TaskIndex, reindex
@@ -27,4 +27,6 @@ AGGREGATE = Aggregate(
     reindex=reindex,
     timers={TASK_LEASE: _lease_expired},
     unasked=UNASKED,
+    finished=frozenset({TaskState.DONE, TaskState.CANCELED}),
+    finishing=(TaskCompleted, TaskCanceled),
 )
