@@ -52,7 +52,7 @@ def lines(shard: Shard) -> Iterator[StateLine]:
         for kind, index in tenant.indexes.items():
             for name, state in index.by_id.items():
                 yield StateLine(kind=kind, workspace=tenant.id, id=name, state=plain(state))
-    for workspace, name, place in shard.outcomes.listed():
+    for workspace, name, place in shard.outcomes.frozen().listed():
         found = {"first_seq": first_seq(place), "digest": f"{digest_of(place):016x}"}
         yield StateLine(kind=OUTCOME, workspace=workspace, id=name, state=found)
 

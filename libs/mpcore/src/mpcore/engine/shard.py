@@ -9,6 +9,7 @@ from mpschema.system import FeatureLevelRaised
 
 from mpcore.domain.aggregates import AGGREGATES, BY_NAME, new_world
 from mpcore.engine.evolve import apply
+from mpcore.engine.marks import BEGINNING, Mark
 from mpcore.engine.outcomes import Outcomes
 from mpcore.state.world import World
 
@@ -58,13 +59,14 @@ class Shard:
 
     def fold_record(self, record: EventRecord) -> Any:
         """Take in one event. Returns the state that it replaced, None if there was none."""
-        replaced, event = apply(self.world, record), type(record.data)
+        before, event = self.world.feature_level, type(record.data)
+        replaced = apply(self.world, record)
         if record.digest is not None:
             self.outcomes.add(record, self.world.feature_level, OUTCOME_DAYS)
         if event in _FINISHING:
             self._finishing.append((record.workspace_id, record.aggregate, record.aggregate_id))
-        elif event is FeatureLevelRaised and self.world.feature_level >= HOUSE_LEVEL:
-            self.outcomes.begin(self.outcomes.since_ms or record.time_ms)
+        elif event is FeatureLevelRaised and before < HOUSE_LEVEL <= self.world.feature_level:
+            self.outcomes.begin(Mark(record.time_ms, record.seq))
         return replaced
 
     def take_back(self, record: EventRecord) -> None:
@@ -72,7 +74,7 @@ class Shard:
         if record.digest is not None:
             self.outcomes.forget(record)
         if type(record.data) is FeatureLevelRaised and self.world.feature_level < HOUSE_LEVEL:
-            self.outcomes.begin(0)
+            self.outcomes.begin(BEGINNING)
 
     def settle(self) -> None:
         """Pack a bounded part of what is old or finished. Nothing that was folded so far will be rolled back."""

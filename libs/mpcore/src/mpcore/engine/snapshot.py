@@ -15,12 +15,11 @@ from mpschema.levels import FIRST_LEVEL, HOUSE_LEVEL
 
 from mpcore.domain.aggregates import AGGREGATES, new_world
 from mpcore.engine.evolve import rebuild_indexes
-from mpcore.engine.former import place_bytes
 from mpcore.engine.marks import Mark, Marks
-from mpcore.engine.outcomes import Outcomes
-from mpcore.engine.places import PLACE_BYTES
+from mpcore.engine.outcomes import BODY_BYTES, Outcomes
 from mpcore.engine.requests import KEY_BYTES
 from mpcore.engine.shard import Shard
+from mpcore.engine.texts import place_bytes
 from mpcore.state.facts import Try
 from mpcore.state.packed import Item
 from mpcore.state.world import PLACE, World
@@ -53,7 +52,7 @@ class Preamble(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Remembered(msgspec.Struct, frozen=True, array_like=True):
     """From when on outcomes have one entry, and up to where they are forgotten."""
 
-    since_ms: int
+    since: Mark
     marks: list[Mark]
     forgotten: Mark
 
@@ -86,7 +85,7 @@ class Frozen:
         for workspace_id, kind, states in self.states:
             for start in range(0, len(states.live), CHUNK):
                 yield _chunk([kind, workspace_id, _encoder.encode(states.live[start : start + CHUNK])])
-        places = iter(self.outcomes.former.places.items())
+        places = iter(self.outcomes.places.items())
         while piece := list(islice(places, CHUNK)):
             flat: list[object] = [part for key, place in piece for part in (key, place_bytes(place))]
             yield _chunk(["outcomes", "", _encoder.encode(flat)])
@@ -97,10 +96,10 @@ class Frozen:
             for some in _regular(states.in_order()):
                 yield _chunk([kind, workspace_id, _encoder.encode([state for _, _, state in some])]) if some else b""
         outcomes = self.outcomes
-        remembered = Remembered(outcomes.since_ms, outcomes.marks.marks, outcomes.marks.forgotten)
+        remembered = Remembered(outcomes.since, outcomes.marks.marks, outcomes.marks.forgotten)
         yield _chunk(["remembered", "", _encoder.encode(remembered)])
         for some in _regular(outcomes.in_order()):
-            body = b"".join(key.to_bytes(KEY_BYTES, "big") + place for key, place, _ in some)
+            body = b"".join(key.to_bytes(KEY_BYTES, "big") + body for key, body, _ in some)
             yield _chunk(["places", "", body]) if some else b""
 
 
@@ -143,7 +142,7 @@ def thaw(data: bytes) -> Shard:
         elif kind in _decoders:
             _fill(world, workspace_id, kind, body)
         else:
-            outcomes = _remember(outcomes, kind, body)
+            outcomes = _remember(outcomes, kind, body, len(data) - offset)
         offset = end
     for tenant in world.tenants.values():
         rebuild_indexes(tenant)
@@ -153,20 +152,19 @@ def thaw(data: bytes) -> Shard:
     return shard
 
 
-def _remember(outcomes: Outcomes, kind: str, body: bytes) -> Outcomes:
-    """Put a chunk of outcomes in; those of the former form make the index anew."""
+def _remember(outcomes: Outcomes, kind: str, body: bytes, rest: int) -> Outcomes:
+    """Put a chunk of outcomes in, `rest` bytes before the end; those by text make the index anew."""
     if kind == "outcomes":
         flat = msgspec.msgpack.decode(body)
         places = zip(flat[::2], (int.from_bytes(place, "big") for place in flat[1::2]), strict=True)
-        return Outcomes(outcomes.former.places | dict(places))
+        return Outcomes(outcomes.texts.places | dict(places))
     if kind == "remembered":
         found = msgspec.msgpack.decode(body, type=Remembered)
-        outcomes.begin(found.since_ms)
-        outcomes.marks = Marks(found.marks, found.forgotten)
+        outcomes.load(found.since, Marks(found.marks, found.forgotten), rest // (KEY_BYTES + BODY_BYTES))
     else:
-        for at in range(0, len(body), KEY_BYTES + PLACE_BYTES):
-            key_end = at + KEY_BYTES
-            outcomes.load(int.from_bytes(body[at:key_end], "big"), body[key_end : key_end + PLACE_BYTES])
+        for at in range(0, len(body), KEY_BYTES + BODY_BYTES):
+            begin = at + KEY_BYTES
+            outcomes.put(int.from_bytes(body[at:begin], "big"), body[begin : begin + BODY_BYTES])
     return outcomes
 
 

@@ -20,8 +20,8 @@ from mpcore.access.policy import Authorizer
 from mpcore.access.senders import attributed, usurped
 from mpcore.engine.decide import decide, target_of
 from mpcore.engine.draft import NoRoom, Overfull
-from mpcore.engine.former import Use
 from mpcore.engine.places import first_seq, same_request
+from mpcore.engine.texts import Use
 from mpcore.engine.timers import Timer, fire, set_aside
 from mpcore.engine.unread import KERNEL, Unread
 from mpcore.state.facts import Fact

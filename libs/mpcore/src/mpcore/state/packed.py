@@ -5,8 +5,8 @@ from itertools import chain
 from operator import itemgetter
 from typing import Any
 
-FILL = 8
-"""Records in a bucket, on average: it is searched and copied in a fraction of a microsecond."""
+FILL = 32
+"""Records in a bucket, on average: it is searched and copied in about a microsecond."""
 BODY_BYTES_MAX = 0xFFFF
 PIECE = 2_000
 """Items handled in one go where all are gone through: a few milliseconds."""
@@ -65,12 +65,13 @@ class Packed:
         at, gone = self._at(key), (key, body)
         self._replace(at, [each for each in self._records(self.buckets[at]) if each != gone])
 
-    def sweep(self, at: int, keep: Callable[[bytes], bool]) -> bool:
-        """Remove from one bucket, by its number, what is not to be kept. Returns whether there is such a bucket."""
+    def sweep(self, at: int, keep: Callable[[bytes], bool]) -> list[bytes] | None:
+        """Remove what is not to be kept from one bucket. Returns the rest; None if there is no such bucket."""
         if at >= len(self.buckets):
-            return False
-        self._replace(at, [each for each in self._records(self.buckets[at]) if keep(each[1])])
-        return True
+            return None
+        kept = [each for each in self._records(self.buckets[at]) if keep(each[1])]
+        self._replace(at, kept)
+        return [body for _, body in kept]
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
         """All records, in no order that means anything."""
@@ -104,9 +105,16 @@ class Packed:
     def _split(self) -> None:
         """Split the oldest bucket that is not split yet."""
         at, half = len(self.buckets) - self.half, self.half
-        records = list(self._records(self.buckets[at]))
-        self.buckets[at] = self._joined([each for each in records if not each[0] & half])
-        self.buckets.append(self._joined([each for each in records if each[0] & half]))
+        bucket, stay, go = self.buckets[at], bytearray(), bytearray()
+        begin, key_bytes = 0, self._key_bytes
+        while begin < len(bucket):
+            body = begin + key_bytes + _LENGTH_BYTES
+            end = body + int.from_bytes(bucket[body - _LENGTH_BYTES : body], "big")
+            goes = int.from_bytes(bucket[begin : begin + key_bytes], "big") & half
+            (go if goes else stay).extend(bucket[begin:end])
+            begin = end
+        self.buckets[at] = bytes(stay)
+        self.buckets.append(bytes(go))
         if len(self.buckets) == 2 * half:
             self.half = 2 * half
 

@@ -1,4 +1,4 @@
-"""The idempotency index as it is up to the feature level below `HOUSE_LEVEL`: by text, two entries a command, for ever.
+"""Outcomes by the text of a key or an id. Up to the level below `HOUSE_LEVEL`: all of them, two entries a command.
 
 Keys belong to a principal in a workspace: nobody can spend another's. So does a command's id, though events are named
 by it: an id that another principal has used already is replaced by a new one, and stands as the key instead. What was
@@ -26,7 +26,7 @@ class Use(enum.Enum):
     ANOTHERS = enum.auto()
 
 
-class FormerOutcomes:
+class OutcomesByText:
     """A request's key to its outcome's place.
 
     `workspace/key` and `workspace/id` below `OWNED_LEVEL`; from there on `workspace principal key`, and `workspace id`,
@@ -63,18 +63,20 @@ class FormerOutcomes:
             self._keyed = True
             places.setdefault(f"{workspace_id} {first.actor} {key}", place)
 
-    def forget(self, first: EventRecord) -> None:
-        """Forget again what an outcome's first event added, under whichever level."""
+    def forget(self, first: EventRecord) -> list[str]:
+        """Forget again what an outcome's first event added, under whichever level. Returns under which texts."""
         places, workspace_id, key = self.places, first.workspace_id, first.idempotency_key
         command_id = first.id[:-2]
-        for request in (
+        texts = (
             f"{workspace_id}/{command_id}",
             f"{workspace_id}/{key}",
             f"{workspace_id} {command_id}",
             f"{workspace_id} {first.actor} {key}",
-        ):
-            if request in places and first_seq(places[request]) == first.seq:
-                del places[request]
+        )
+        found = [text for text in texts if text in places and first_seq(places[text]) == first.seq]
+        for text in found:
+            del places[text]
+        return found
 
     def unused(self, envelope: CommandEnvelope) -> bool:
         """Tell fast that nothing at all goes by a request's id or key. So it is with almost all."""
