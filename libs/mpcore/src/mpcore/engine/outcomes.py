@@ -35,8 +35,20 @@ class Outcomes:
     An entry stands under its text at first, which costs least time, and is packed later, which takes least memory.
     """
 
-    __slots__ = ("_added", "_covered", "_former", "_packed", "_seen", "_seen_next", "_sweep_at", "_swept")
-    __slots__ += ("_sweep_texts", "marks", "since", "texts")
+    __slots__ = (
+        "_added",
+        "_covered",
+        "_former",
+        "_packed",
+        "_seen",
+        "_seen_next",
+        "_sweep_at",
+        "_sweep_texts",
+        "_swept",
+        "marks",
+        "since",
+        "texts",
+    )
 
     def __init__(self, places: dict[str, int] | None = None) -> None:
         self.texts = OutcomesByText(places)
