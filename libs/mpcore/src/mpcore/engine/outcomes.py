@@ -18,8 +18,8 @@ from mpcore.engine.sightings import Sightings, mark_of
 from mpcore.engine.texts import OutcomesByText, Use, parted
 from mpcore.state.packed import Item, Packed
 
-UNPACKED_MAX = 262_144
-"""Entries that stand under their texts at most, where no more are left from a former level: about 45 MB."""
+UNPACKED_MAX = 131_072
+"""Entries that stand under their texts at most, where no more are left from a former level: about 25 MB."""
 PACKED = 4
 """Entries that are packed in one go while there are fewer; beyond that, as many as were added, too."""
 SWEPT = 4
