@@ -112,6 +112,8 @@ class Outcomes:
         self._covered.clear()
         self._pack(PACKED if len(places) < UNPACKED_MAX else PACKED + self._added)
         self._added = 0
+        if not places:
+            self.texts.empty()
         self._former = self._former and bool(places) and first_seq(next(iter(places.values()))) < self.since.seq
         if self._seen_next is None and (self._swept != self.marks.forgotten.seq or self._seen.count > self._seen.room):
             self._begin_sweep()

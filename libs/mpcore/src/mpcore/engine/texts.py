@@ -63,6 +63,10 @@ class OutcomesByText:
             self._keyed = True
             places.setdefault(f"{workspace_id} {first.actor} {key}", place)
 
+    def empty(self) -> None:
+        """Give up what memory an empty index holds on to."""
+        self.places = {}
+
     def forget(self, first: EventRecord) -> list[str]:
         """Forget again what an outcome's first event added, under whichever level. Returns under which texts."""
         places, workspace_id, key = self.places, first.workspace_id, first.idempotency_key
