@@ -13,18 +13,17 @@ from mpschema.levels import HOUSE_LEVEL
 
 from mpcore.engine.marks import BEGINNING, Mark, Marks
 from mpcore.engine.places import KEPT, PLACE_BYTES, SHARED, first_seq, owned, owner, place_of
-from mpcore.engine.requests import KEY_BYTES, hashed, is_dated, is_reserved, made_by, made_id, veil
+from mpcore.engine.requests import DATED, KEY_BYTES, RESERVED, form, hashed, made_by, made_id, veil
 from mpcore.engine.sightings import Sightings, mark_of
 from mpcore.engine.texts import OutcomesByText, Use, parted
 from mpcore.state.packed import Item, Packed
 
 UNPACKED_MAX = 131_072
 """Entries that stand under their texts at most, where no more are left from a former level: about 25 MB."""
-PACKED = 4
+PACKED = 2
 """Entries that are packed in one go while there are fewer; beyond that, as many as were added, too."""
 SWEPT = 4
 """Buckets that are swept in one go."""
-SWEPT_TEXTS = 128
 _MARK_BYTES = 4
 BODY_BYTES = PLACE_BYTES + _MARK_BYTES
 
@@ -38,12 +37,10 @@ class Outcomes:
     __slots__ = (
         "_added",
         "_covered",
-        "_former",
         "_packed",
         "_seen",
         "_seen_next",
         "_sweep_at",
-        "_sweep_texts",
         "_swept",
         "marks",
         "since",
@@ -56,8 +53,6 @@ class Outcomes:
         self.since = BEGINNING
         """The event that raised the log to `HOUSE_LEVEL`."""
         self.marks = Marks()
-        self._former = False
-        """Whether something stands under its text from before then."""
         self._added = 0
         """Since something was packed last."""
         self._covered: dict[int, int] = {}
@@ -67,7 +62,6 @@ class Outcomes:
         self._seen_next: Sightings | None = None
         """What takes its place when all buckets are swept."""
         self._swept, self._sweep_at = 0, 0
-        self._sweep_texts: list[str] = []
 
     def __len__(self) -> int:
         return len(self.texts) + self._packed.count
@@ -75,7 +69,6 @@ class Outcomes:
     def begin(self, since: Mark) -> None:
         """Take note of the event that raised the log to `HOUSE_LEVEL`; `BEGINNING` takes it back."""
         self.since = since
-        self._former = bool(self.texts)
 
     def add(self, first: EventRecord, level: int, days: int) -> None:
         """Remember an outcome by its first event, for so many days (G4)."""
@@ -90,11 +83,11 @@ class Outcomes:
             text, place = f"{workspace_id} {name}", place | owner(first.actor)
         else:
             text = f"{workspace_id} {first.actor} {name}"
+            self.texts.keyed = True
         if text in places:
             self._covered[first.seq] = places[text]
         places[text] = place
         self._added += 1
-        self._sight(mark_of(workspace_id, name))
         if first.time_ms >= self.marks.next_ms:
             self.marks.add(Mark(first.time_ms, first.seq), days)
 
@@ -114,7 +107,6 @@ class Outcomes:
         self._added = 0
         if not places:
             self.texts.empty()
-        self._former = self._former and bool(places) and first_seq(next(iter(places.values()))) < self.since.seq
         if self._seen_next is None and (self._swept != self.marks.forgotten.seq or self._seen.count > self._seen.room):
             self._begin_sweep()
         if self._seen_next is not None:
@@ -122,13 +114,11 @@ class Outcomes:
 
     def unused(self, envelope: CommandEnvelope) -> bool:
         """Tell fast that nothing at all goes by a request's id or key. Says so of almost all of which it is true."""
-        if self._seen.count:
-            name = envelope.idempotency_key or envelope.command_id
-            if self._seen.has(mark_of(envelope.workspace_id, name)):
-                return False
-            if not self._former:
-                return True
-        return self.texts.unused(envelope)
+        if not self.texts.unused(envelope):
+            return False
+        if not self._packed.count:
+            return True
+        return not self._seen.has(mark_of(envelope.workspace_id, envelope.idempotency_key or envelope.command_id))
 
     def find(self, envelope: CommandEnvelope, level: int) -> int | None:
         """The place recorded for a request's key, for `first_seq` and `same_request`; None if there is none."""
@@ -150,10 +140,10 @@ class Outcomes:
         """Tell whether a command's events may go by the id that was sent: it can name no two commands."""
         if level < HOUSE_LEVEL:
             return True
-        command_id = envelope.command_id
-        if envelope.idempotency_key or is_reserved(command_id):
+        command_id, found = envelope.command_id, form(envelope.command_id)
+        if envelope.idempotency_key or found == RESERVED:
             return False
-        if not is_dated(command_id):
+        if found != DATED:
             return True  # It is remembered for ever.
         forgotten_ms = self.marks.forgotten.time_ms
         return made_by(command_id, now_ms) and not (forgotten_ms and made_by(command_id, forgotten_ms))
@@ -174,11 +164,9 @@ class Outcomes:
         self._swept = marks.forgotten.seq
 
     def put(self, key: int, body: bytes) -> None:
-        """Put one entry in that is packed."""
+        """Put one packed entry in."""
+        mark = _mark_in(body)
         self._packed.add(key, body)
-        self._sight(_mark_in(body))
-
-    def _sight(self, mark: int) -> None:
         self._seen.add(mark)
         if self._seen_next is not None:
             self._seen_next.add(mark)
@@ -198,34 +186,24 @@ class Outcomes:
     def _pack(self, count: int) -> None:
         places = self.texts.places
         for _ in range(min(count, len(places))):
-            key, body = converted(*places.popitem(), self.since)
-            self._packed.add(key, body)
-            if self._former:
-                self._sight(_mark_in(body))
+            self.put(*converted(*places.popitem(), self.since))
 
     def _begin_sweep(self) -> None:
         """Begin to drop what is forgotten from all buckets, and to make the filter anew from the rest."""
         self._swept, self._sweep_at = self.marks.forgotten.seq, 0
-        self._seen_next, self._sweep_texts = Sightings(len(self)), list(self.texts.places)
+        self._seen_next = Sightings(self._packed.count)
 
     def _sweep(self, seen: Sightings) -> None:
-        """Sweep some texts and the next buckets; all of them, in the time between two marks."""
-        forgotten, texts = self.marks.forgotten, self._sweep_texts
-        for text in texts[-SWEPT_TEXTS:]:
-            workspace_id, name = parted(text)
-            seen.add(mark_of(workspace_id, name.rpartition(" ")[2]))
-        del texts[-SWEPT_TEXTS:]
+        """Sweep the next buckets; all of them, in the time between two marks."""
+        forgotten = self.marks.forgotten
         for _ in range(SWEPT):
             kept = self._packed.sweep(self._sweep_at, lambda body: is_remembered(place_in(body), forgotten))
             if kept is None:
-                break
+                self._seen, self._seen_next = seen, None
+                return
             for body in kept:
                 seen.add(_mark_in(body))
             self._sweep_at += 1
-        else:
-            return
-        if not texts:
-            self._seen, self._seen_next = seen, None
 
 
 class FrozenOutcomes:
@@ -269,10 +247,10 @@ def place_in(body: bytes) -> int:
 def converted(text: str, place: int, since: Mark) -> tuple[int, bytes]:
     """The key and body of an entry that stands under its text."""
     workspace_id, name = parted(text)
-    principal, owned_by, key = name.partition(" ")
-    if owned_by:
+    if " " in name:
+        principal, _, key = name.partition(" ")
         return hashed(workspace_id, key) ^ veil(principal), _body(place, mark_of(workspace_id, key))
-    if not is_dated(name) or (first_seq(place) < since.seq and not made_by(name, since.time_ms)):
+    if form(name) != DATED or (first_seq(place) < since.seq and not made_by(name, since.time_ms)):
         place |= KEPT  # Its events are named by it, and it could come again.
     if text[len(workspace_id)] == "/":
         place |= SHARED

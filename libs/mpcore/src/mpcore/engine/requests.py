@@ -10,6 +10,8 @@ from mpschema.ids import uuid8
 KEY_BYTES = 16
 AHEAD_MS = 3_600_000
 """How far the clock of whoever makes ids may be ahead of recorded time."""
+DATED, RESERVED = "7", "8"
+"""Versions of UUIDs."""
 _UUID_LENGTH, _VERSION_AT, _DATE_LENGTH = 36, 14, 13
 
 
@@ -24,9 +26,9 @@ def veil(principal: str) -> int:
     return int.from_bytes(hashlib.sha256(principal.encode()).digest()[8 : 8 + KEY_BYTES], "big")
 
 
-def is_dated(command_id: str) -> bool:
-    """Tell whether an id has the form of a UUIDv7, and so says when it was made."""
-    return len(command_id) == _UUID_LENGTH and command_id[_VERSION_AT] == "7"
+def form(command_id: str) -> str:
+    """The form of an id: `DATED` says when it was made, `RESERVED` is that of those that are made here."""
+    return command_id[_VERSION_AT] if len(command_id) == _UUID_LENGTH else ""
 
 
 @functools.lru_cache(16)
@@ -39,11 +41,6 @@ def date(time_ms: int) -> str:
 def made_by(command_id: str, time_ms: int) -> bool:
     """Tell whether a dated id was made by then, as far as clocks agree."""
     return command_id[:_DATE_LENGTH] <= date(time_ms + AHEAD_MS)
-
-
-def is_reserved(command_id: str) -> bool:
-    """Tell whether an id has the form of those that are made here."""
-    return len(command_id) == _UUID_LENGTH and command_id[_VERSION_AT] == "8"
 
 
 def made_id(envelope: CommandEnvelope, key: str, seq: int) -> str:

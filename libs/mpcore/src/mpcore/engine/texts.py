@@ -33,14 +33,14 @@ class OutcomesByText:
     whose place says the owner, too.
     """
 
-    __slots__ = ("_keyed", "_shared", "places")
+    __slots__ = ("_shared", "keyed", "places")
 
     def __init__(self, places: dict[str, int] | None = None) -> None:
         self.places = places if places is not None else {}
         # What is nowhere need not be looked for. Levels only rise, so what is shared comes first.
         self._shared = _OWNED not in next(iter(self.places), _OWNED)
         """Whether something was recorded below `OWNED_LEVEL`."""
-        self._keyed = any(request.count(_OWNED) > 1 for request in self.places)
+        self.keyed = any(request.count(_OWNED) > 1 for request in self.places)
         """Whether a key was recorded since."""
 
     def __len__(self) -> int:
@@ -60,7 +60,7 @@ class OutcomesByText:
             return
         places.setdefault(f"{workspace_id} {command_id}", owner(first.actor) | place)
         if key is not None:
-            self._keyed = True
+            self.keyed = True
             places.setdefault(f"{workspace_id} {first.actor} {key}", place)
 
     def empty(self) -> None:
@@ -88,7 +88,7 @@ class OutcomesByText:
         key = envelope.idempotency_key
         if f"{workspace_id} {command_id}" in places or (key and f"{workspace_id} {key}" in places):
             return False
-        if self._keyed and f"{workspace_id} {envelope.principal} {key or command_id}" in places:
+        if self.keyed and f"{workspace_id} {envelope.principal} {key or command_id}" in places:
             return False
         if not self._shared:
             return True
