@@ -36,10 +36,10 @@ class MemoryOfState:
     async def run(self, order: Order) -> Growth:
         """The growth of folding everything up to event `count`."""
         await self._read(order.count, None)
-        before = _resident_bytes()
+        before = resident_bytes()
         shard = Shard()
         read = await self._read(order.count, shard)
-        after = _resident_bytes()
+        after = resident_bytes()
         tasks = sum(len(tasks_of(tenant).by_id) for tenant in shard.world.tenants.values())
         return Growth(state_bytes=after - before, log_bytes=read, tasks=tasks)
 
@@ -60,7 +60,7 @@ class MemoryOfState:
         return read
 
 
-def _resident_bytes() -> int:
+def resident_bytes() -> int:
     """Memory of this process without what the allocator keeps for later."""
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)

@@ -1,6 +1,6 @@
 """All rows, in the order in which they are measured."""
 
-from bench.rows import commands_http, commands_nats, failover, lag, log, memory, sse, verify
+from bench.rows import commands_http, commands_nats, failover, lag, log, memory, retention, sse, verify
 from bench.rows.group import Group
 
 GROUPS: tuple[Group, ...] = (
@@ -12,5 +12,6 @@ GROUPS: tuple[Group, ...] = (
     failover.GROUP,
     sse.GROUP,
     memory.GROUP,
+    retention.GROUP,
 )
 ROWS: dict[str, str] = {name: what for group in GROUPS for name, what in group.rows.items()}

@@ -57,10 +57,10 @@ class Run:
         turn.note(Fact("log", "log", LeaderElected(leader_epoch=1, node="k1", operators=(ROOT,))), "election_1:0")
         self.seal(turn)
 
-    def raise_level(self) -> None:
-        """From here on the log is at the newest feature level."""
+    def raise_level(self, level: int = levels.FEATURE_LEVEL) -> None:
+        """From here on the log is at this feature level, else at the newest."""
         turn = self.turn()
-        turn.note(Fact("log", "log", FeatureLevelRaised(level=levels.FEATURE_LEVEL)), "upgrade:0")
+        turn.note(Fact("log", "log", FeatureLevelRaised(level=level)), f"upgrade_{level}:0")
         self.seal(turn)
 
     def turn(self, now_ms: int = NOW_MS) -> Turn:
@@ -162,13 +162,13 @@ def test_a_key_never_answers_for_another_request(run: Run, other: bytes) -> None
     [
         line("c-1", CreateTask(project_id="core", title="Something else")),
         line("c-1", CREATE, "elsewhere"),
-        line("c-1", CREATE, key="another-key"),
         line("c-2", CreateTask(project_id="core", title="Something else"), key="c-1"),
     ],
-    ids=["body", "target", "key", "the id as a key"],
+    ids=["body", "target", "the id as a key"],
 )
-def test_a_principals_own_key_never_answers_for_another_request(run: Run, other: bytes) -> None:
-    run.raise_level()
+@pytest.mark.parametrize("level", [levels.OWNED_LEVEL, levels.FEATURE_LEVEL])
+def test_a_principals_own_key_never_answers_for_another_request(run: Run, other: bytes, level: int) -> None:
+    run.raise_level(level)
     run.decide(line("c-1", CREATE))
     seq = run.shard.world.seq
     (reply,) = run.decide(other)
@@ -222,6 +222,17 @@ def test_keys_recorded_at_an_older_level_hold_as_they_were_recorded(run: Run) ->
     assert state_root(run.replayed()) == state_root(run.shard)
 
 
+def test_an_id_that_names_a_command_is_refused_to_another_under_a_key_up_to_level_3_and_then_replaced(run: Run) -> None:
+    other = line("c-1", CREATE, "t2", key="another-key")
+    run.raise_level(levels.OWNED_LEVEL)
+    run.decide(line("c-1", CREATE, "t1"))
+    assert run.decide(other) == [Repeat("c-1", 0, conflict=True)]
+    run.raise_level()
+    outcome = only(run.decide(other))
+    assert (outcome.accepted, outcome.request_id, outcome.command_id == "c-1") == (True, "c-1", False)
+    assert run.decide(other) == [Repeat("c-1", outcome.first_seq, conflict=False)]
+
+
 @pytest.mark.parametrize("thawed", [False, True])
 @pytest.mark.parametrize("level_of_key", [1, 3])
 def test_what_goes_by_a_key_or_an_id_is_found_before_and_after_a_snapshot(
@@ -229,10 +240,9 @@ def test_what_goes_by_a_key_or_an_id_is_found_before_and_after_a_snapshot(
 ) -> None:
     if level_of_key == 3:
         run.shard, run.position = Shard(), 0
-        run.raise_level()
+        run.raise_level(3)
     first = run.decide(line("c-1", CREATE, key="k"))[0]
-    if level_of_key == 1:
-        run.raise_level()
+    run.raise_level()
     if thawed:
         run.shard = thaw(b"".join(Frozen(run.shard).chunks()))
     asked = [line("c-2", CREATE, key="k"), line("c-1", CREATE), line("k", CREATE), line("c-3", CREATE, key="c-1")]

@@ -44,7 +44,7 @@ class CommandOptions(TypedDict, total=False):
     """What may be said with every command."""
 
     idempotency_key: str
-    """Names the intention: with the same key and arguments the answer is the same, for ever. Made if left out."""
+    """Names the intention: the same key and arguments have the same answer, for 30 days at least. Made if left out."""
     expected_version: int | Literal["any"]
     """The version the target must have; 0: it must not exist yet."""
     correlation_id: str

@@ -148,10 +148,16 @@ class Status(enum.StrEnum):
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The recorded answer to a command. The same key and body get the same answer for ever (`duplicate` tells)."""
+    """The recorded answer to a command. The same key and body get the same answer (`duplicate` tells).
+
+    A key is remembered for 30 days at least, unless the log has another limit; then its request is decided anew.
+    """
 
     command_id: str
-    """Of the command that was decided: with `duplicate`, the first that carried the key."""
+    """Of the command that was decided: with `duplicate`, the first that carried the key.
+
+    A command with a key is recorded under an id that the kernel makes (from feature level 4).
+    """
     status: Status
     epoch: int
     first_seq: int

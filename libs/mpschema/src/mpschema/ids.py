@@ -20,6 +20,12 @@ def uuid7(time_ms: int, random: bytes) -> str:
     return f"{time[:8]}-{time[8:]}-7{digits[:3]}-{_VARIANT[digits[3]]}{digits[4:7]}-{digits[8:20]}"
 
 
+def uuid8(digest: bytes) -> str:
+    """A UUIDv8 (RFC 9562, 5.8) of the first 16 bytes of a digest."""
+    digits = digest[:16].hex()
+    return f"{digits[:8]}-{digits[8:12]}-8{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:32]}"
+
+
 def derived_id(aggregate: str, command_id: str) -> str:
     """The id of an aggregate that a command creates without naming it: a pure function of the command's id."""
     return f"{aggregate}_{command_id.replace('-', '')}"[:128]

@@ -16,6 +16,7 @@ its own.
 |   | a kernel asks where the log listens before it writes |
 |   | of a message that no producer sends, one refusal at most is recorded |
 | 4 | what follows from an event is commanded by the kernel, in the same commit; sweeps; limits that operators set |
+|   | outcomes have one entry, and are remembered for a time; the root does not depend on the order of memory |
 """
 
 FIRST_LEVEL = 1
@@ -46,4 +47,4 @@ ASKS_WHERE_LEVEL = 3
 PACKS_LEVEL = 3
 """From here on: of lines nobody can read, and of messages beyond any producer's, one refusal at most is recorded."""
 HOUSE_LEVEL = 4
-"""From here on: follow-ups, sweeps, recorded limits, and the root's form of that level."""
+"""From here on: follow-ups, sweeps, recorded limits, outcomes that are forgotten in time, a root of another form."""

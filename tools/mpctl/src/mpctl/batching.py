@@ -48,7 +48,7 @@ def add_batch(root: click.Group) -> None:
             metavar="KEY",
             callback=_short,
             help="Lines without a key of their own get KEY:1, KEY:2 and so on. Repeating the file under the same KEY "
-            "gives the same answers, for ever.",
+            "gives the same answers, for 30 days at least.",
         ),
         examples=["mpctl batch tasks.ndjson", "generate-tasks | mpctl batch - --json > outcomes.ndjson"],
     )

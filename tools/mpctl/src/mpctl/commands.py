@@ -55,7 +55,7 @@ def _envelope_options() -> list[click.Parameter]:
         click.Option(
             ["--idempotency-key"],
             metavar="KEY",
-            help="Repeating the command under the same key gives the same answer, for ever.",
+            help="Repeating the command under the same key gives the same answer, for 30 days at least.",
         ),
         click.Option(
             ["--expected-version"],

@@ -29,7 +29,7 @@ FOLLOW_UPS: Mapping[str, Rule] = {
 """The rule of each command that the kernel gives itself, by its type."""
 assert all(rule.by_kernel for rule in FOLLOW_UPS.values()), "the kernel's own commands say so"
 assert not any(rule.by_kernel for rule in RULES.values()), "no caller's command is the kernel's own"
-INDEXES: Indexes = {aggregate.name: aggregate.index for aggregate in AGGREGATES}
+INDEXES: Indexes = {aggregate.name: aggregate.new_index for aggregate in AGGREGATES}
 
 
 def new_world(operators: frozenset[str] = frozenset()) -> World:

@@ -1,164 +1,265 @@
-"""Which requests have an outcome, and where it stands in the log.
+"""The requests that have an outcome, and where it stands in the log.
 
-Kept small: a request's key points to the first event of its outcome and to half of its digest, in one integer. The
-answer itself is read from the log when somebody asks again.
-
-Keys belong to a principal in a workspace: nobody can spend another's. So does a command's id, though events are named
-by it: an id that another principal has used already is replaced by a new one, and stands as the key instead. What was
-recorded below feature level `OWNED_LEVEL` belongs to the workspace as a whole, and is found so for ever.
+Kept small: one entry a command, which points to the first event of its outcome and to half of its request's digest. The
+answer itself is read from the log when somebody asks again. Keys belong to a principal in a workspace: nobody can spend
+another's. A command without a key stands under its id, with its owner: its events are named by it, so another principal
+who sends the same id gets an id that is made here. Decision 19 tells how long an outcome is remembered.
 """
 
-import enum
-import functools
-import hashlib
+from collections.abc import Iterator
 
 from mpschema.envelope import CommandEnvelope, EventRecord
-from mpschema.levels import OWNED_LEVEL
+from mpschema.levels import HOUSE_LEVEL
 
-_SEQ_BITS, _DIGEST_BITS = 53, 64
-_OWNER_AT = _SEQ_BITS + _DIGEST_BITS
-_SEQ_MASK, _DIGEST_MASK = (1 << _SEQ_BITS) - 1, (1 << _DIGEST_BITS) - 1
-_SHARED, _OWNED = "/", " "
-"""What stands after the workspace: ids hold neither, and keys no space."""
-_PLAIN_BYTES, _OWNED_BYTES = 15, 23
+from mpcore.engine.marks import BEGINNING, Mark, Marks
+from mpcore.engine.places import KEPT, PLACE_BYTES, SHARED, first_seq, owned, owner, place_of
+from mpcore.engine.requests import DATED, KEY_BYTES, RESERVED, form, hashed, made_by, made_id, veil
+from mpcore.engine.sightings import Sightings, mark_of
+from mpcore.engine.texts import OutcomesByText, Use, parted
+from mpcore.state.packed import Item, Packed
 
-
-class Use(enum.Enum):
-    """What a command's id has stood for: nothing yet, something that its sender is told of, or another principal's."""
-
-    NONE = enum.auto()
-    OWN = enum.auto()
-    ANOTHERS = enum.auto()
+UNPACKED_MAX = 131_072
+"""Entries that stand under their texts at most, where no more are left from a former level: about 25 MB."""
+PACKED = 2
+"""Entries that are packed in one go while there are fewer; beyond that, as many as were added, too."""
+SWEPT = 4
+"""Buckets that are swept in one go."""
+_MARK_BYTES = 4
+BODY_BYTES = PLACE_BYTES + _MARK_BYTES
 
 
 class Outcomes:
-    """The idempotency index of one shard: a request's key to its outcome's place. Part of the kernel's state.
+    """The idempotency index of one shard. Part of the kernel's state.
 
-    `workspace/key` and `workspace/id` below `OWNED_LEVEL`; from there on `workspace principal key`, and `workspace id`,
-    whose place says the owner, too.
+    An entry stands under its text at first, which costs least time, and is packed later, which takes least memory.
     """
 
-    __slots__ = ("_keyed", "_places", "_shared")
+    __slots__ = (
+        "_added",
+        "_covered",
+        "_packed",
+        "_seen",
+        "_seen_next",
+        "_sweep_at",
+        "_swept",
+        "marks",
+        "since",
+        "texts",
+    )
 
     def __init__(self, places: dict[str, int] | None = None) -> None:
-        self._places = places if places is not None else {}
-        # What is nowhere need not be looked for. Levels only rise, so what is shared comes first.
-        self._shared = _OWNED not in next(iter(self._places), _OWNED)
-        """Whether something was recorded below `OWNED_LEVEL`."""
-        self._keyed = any(request.count(_OWNED) > 1 for request in self._places)
-        """Whether a key was recorded since."""
+        self.texts = OutcomesByText(places)
+        """What is not packed yet, and all that was recorded below `HOUSE_LEVEL`."""
+        self.since = BEGINNING
+        """The event that raised the log to `HOUSE_LEVEL`."""
+        self.marks = Marks()
+        self._added = 0
+        """Since something was packed last."""
+        self._covered: dict[int, int] = {}
+        """Forgotten places that a new outcome stands over, by its event: for the way back."""
+        self._packed = Packed(KEY_BYTES)
+        self._seen = Sightings(0)
+        self._seen_next: Sightings | None = None
+        """What takes its place when all buckets are swept."""
+        self._swept, self._sweep_at = 0, 0
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self.texts) + self._packed.count
 
-    def add(self, first: EventRecord, level: int) -> None:
-        """Remember an outcome by its first event. The first one recorded under a key stays for ever (G4)."""
-        assert first.digest is not None, "the first event of an outcome carries the digest of its request"
-        places, workspace_id = self._places, first.workspace_id
-        command_id, key = first.id[:-2], first.idempotency_key  # The id of an outcome's first event ends with ":0".
-        place = int(first.digest[:16], 16) << _SEQ_BITS | first.seq
-        if level < OWNED_LEVEL:
-            self._shared = True
-            places.setdefault(f"{workspace_id}/{command_id}", place)
-            if key is not None:
-                places.setdefault(f"{workspace_id}/{key}", place)
+    def begin(self, since: Mark) -> None:
+        """Take note of the event that raised the log to `HOUSE_LEVEL`; `BEGINNING` takes it back."""
+        self.since = since
+
+    def add(self, first: EventRecord, level: int, days: int) -> None:
+        """Remember an outcome by its first event, for so many days (G4)."""
+        if level < HOUSE_LEVEL:
+            self.texts.add(first, level)
             return
-        places.setdefault(f"{workspace_id} {command_id}", _owner(first.actor) | place)
-        if key is not None:
-            self._keyed = True
-            places.setdefault(f"{workspace_id} {first.actor} {key}", place)
+        assert first.digest is not None, "the first event of an outcome carries the digest of its request"
+        places, workspace_id, name = self.texts.places, first.workspace_id, first.idempotency_key
+        place = place_of(first.digest, first.seq)
+        if name is None:
+            name = first.id[:-2]  # The id of an outcome's first event ends with ":0".
+            text, place = f"{workspace_id} {name}", place | owner(first.actor)
+        else:
+            text = f"{workspace_id} {first.actor} {name}"
+            self.texts.keyed = True
+        if text in places:
+            self._covered[first.seq] = places[text]
+        places[text] = place
+        self._added += 1
+        if first.time_ms >= self.marks.next_ms:
+            self.marks.add(Mark(first.time_ms, first.seq), days)
 
     def forget(self, first: EventRecord) -> None:
         """Forget again what an outcome's first event added, under whichever level."""
-        places, workspace_id, key = self._places, first.workspace_id, first.idempotency_key
-        command_id = first.id[:-2]
-        for request in (
-            f"{workspace_id}/{command_id}",
-            f"{workspace_id}/{key}",
-            f"{workspace_id} {command_id}",
-            f"{workspace_id} {first.actor} {key}",
-        ):
-            if request in places and first_seq(places[request]) == first.seq:
-                del places[request]
+        for text in self.texts.forget(first):
+            if first.seq in self._covered:
+                self.texts.places[text] = self._covered.pop(first.seq)
+        self.marks.remove(first.seq)
+
+    def settle(self) -> None:
+        """Pack a bounded part of what is not packed. Nothing that was recorded so far will be rolled back."""
+        places = self.texts.places
+        self.marks.settle()
+        self._covered.clear()
+        self._pack(PACKED if len(places) < UNPACKED_MAX else PACKED + self._added)
+        self._added = 0
+        if not places:
+            self.texts.empty()
+        if self._seen_next is None and (self._swept != self.marks.forgotten.seq or self._seen.count > self._seen.room):
+            self._begin_sweep()
+        if self._seen_next is not None:
+            self._sweep(self._seen_next)
 
     def unused(self, envelope: CommandEnvelope) -> bool:
-        """Whether nothing at all goes by a request's id or key. So it is with almost all, and this is told fast."""
-        places, workspace_id, command_id = self._places, envelope.workspace_id, envelope.command_id
-        key = envelope.idempotency_key
-        if f"{workspace_id} {command_id}" in places or (key and f"{workspace_id} {key}" in places):
+        """Tell fast that nothing at all goes by a request's id or key. Says so of almost all of which it is true."""
+        if not self.texts.unused(envelope):
             return False
-        if self._keyed and f"{workspace_id} {envelope.principal} {key or command_id}" in places:
-            return False
-        if not self._shared:
+        if not self._packed.count:
             return True
-        return f"{workspace_id}/{command_id}" not in places and not (key and f"{workspace_id}/{key}" in places)
+        return not self._seen.has(mark_of(envelope.workspace_id, envelope.idempotency_key or envelope.command_id))
 
     def find(self, envelope: CommandEnvelope, level: int) -> int | None:
         """The place recorded for a request's key, for `first_seq` and `same_request`; None if there is none."""
-        places, workspace_id = self._places, envelope.workspace_id
-        key = envelope.idempotency_key or envelope.command_id
-        place = places.get(f"{workspace_id}/{key}")
-        if place is None and level >= OWNED_LEVEL:
-            principal = envelope.principal
-            place = places.get(f"{workspace_id} {principal} {key}")
-            if place is None and (named := places.get(f"{workspace_id} {key}")) is not None:
-                place = named if _owned(named, principal) else None
-        return place
+        if level < HOUSE_LEVEL:
+            return self.texts.find(envelope, level)
+        workspace_id, name = envelope.workspace_id, envelope.idempotency_key or envelope.command_id
+        own = hashed(workspace_id, name) ^ veil(envelope.principal)
+        found = self._at(own, f"{workspace_id} {envelope.principal} {name}")
+        found += [each for each in self._of_name(envelope) if each & SHARED or owned(each, envelope.principal)]
+        return min(found, key=first_seq, default=None)
 
-    def use_of_id(self, envelope: CommandEnvelope) -> Use:
-        """What the id of a command has stood for until now. Asked for a command whose key has no outcome."""
-        workspace_id, command_id = envelope.workspace_id, envelope.command_id
-        place = self._places.get(f"{workspace_id} {command_id}")
-        if place is not None:
-            return Use.OWN if _owned(place, envelope.principal) else Use.ANOTHERS
-        return Use.OWN if f"{workspace_id}/{command_id}" in self._places else Use.NONE
+    def use_of_id(self, envelope: CommandEnvelope, level: int) -> Use:
+        """Find what the id of a command has stood for until now. Asked for a command whose key has no outcome."""
+        if level < HOUSE_LEVEL:
+            return self.texts.use_of_id(envelope)
+        return Use.ANOTHERS if not envelope.idempotency_key and self._of_name(envelope) else Use.NONE
 
-    def new_id(self, envelope: CommandEnvelope, seq: int) -> str:
-        """An id for a command whose own is taken. It rests on `seq`, so that nobody can take it before."""
-        prefix = f"{envelope.workspace_id} "
-        while True:
-            given = f"{envelope.principal}\n{envelope.command_id}\n{seq}"
-            found = "command_" + hashlib.sha256(given.encode()).hexdigest()[:32]
-            if prefix + found not in self._places:
-                return found
-            seq += 1
+    def recorded_as_sent(self, envelope: CommandEnvelope, level: int, now_ms: int) -> bool:
+        """Tell whether a command's events may go by the id that was sent: it can name no two commands."""
+        if level < HOUSE_LEVEL:
+            return True
+        command_id, found = envelope.command_id, form(envelope.command_id)
+        if envelope.idempotency_key or found == RESERVED:
+            return False
+        if found != DATED:
+            return True  # It is remembered for ever.
+        forgotten_ms = self.marks.forgotten.time_ms
+        return made_by(command_id, now_ms) and not (forgotten_ms and made_by(command_id, forgotten_ms))
 
-    def copy(self) -> dict[str, int]:
-        """The whole index as plain data, for a snapshot."""
-        return dict(self._places)
+    def new_id(self, envelope: CommandEnvelope, seq: int, level: int) -> str:
+        """An id for a command that is not recorded under the one that was sent. It rests on `seq`."""
+        if level < HOUSE_LEVEL:
+            return self.texts.new_id(envelope, seq)
+        return made_id(envelope, envelope.idempotency_key or envelope.command_id, seq)
+
+    def frozen(self) -> "FrozenOutcomes":
+        """Copy this cheaply: references alone."""
+        return FrozenOutcomes(self.since, self.marks.copy(), self.texts.places.copy(), self._packed.copy())
+
+    def load(self, since: Mark, marks: Marks, count: int) -> None:
+        """Take over what a snapshot says of so many entries. They are put in by `put`."""
+        self.since, self.marks, self._seen = since, marks, Sightings(count)
+        self._swept = marks.forgotten.seq
+
+    def put(self, key: int, body: bytes) -> None:
+        """Put one packed entry in."""
+        mark = _mark_in(body)
+        self._packed.add(key, body)
+        self._seen.add(mark)
+        if self._seen_next is not None:
+            self._seen_next.add(mark)
+
+    def _of_name(self, envelope: CommandEnvelope) -> list[int]:
+        """What is remembered under a request's name, whosever it is."""
+        workspace_id, name = envelope.workspace_id, envelope.idempotency_key or envelope.command_id
+        return self._at(hashed(workspace_id, name), f"{workspace_id}/{name}", f"{workspace_id} {name}")
+
+    def _at(self, key: int, *texts: str) -> list[int]:
+        """The places under a key that are remembered, and those under its texts."""
+        bodies = list(self._packed.find(key))
+        places = self.texts.places
+        bodies += [converted(text, places[text], self.since)[1] for text in texts if text in places]
+        return [place for body in bodies if is_remembered(place := place_in(body), self.marks.forgotten)]
+
+    def _pack(self, count: int) -> None:
+        places = self.texts.places
+        for _ in range(min(count, len(places))):
+            self.put(*converted(*places.popitem(), self.since))
+
+    def _begin_sweep(self) -> None:
+        """Begin to drop what is forgotten from all buckets, and to make the filter anew from the rest."""
+        self._swept, self._sweep_at = self.marks.forgotten.seq, 0
+        self._seen_next = Sightings(self._packed.count)
+
+    def _sweep(self, seen: Sightings) -> None:
+        """Sweep the next buckets; all of them, in the time between two marks."""
+        forgotten = self.marks.forgotten
+        for _ in range(SWEPT):
+            kept = self._packed.sweep(self._sweep_at, lambda body: is_remembered(place_in(body), forgotten))
+            if kept is None:
+                self._seen, self._seen_next = seen, None
+                return
+            for body in kept:
+                seen.add(_mark_in(body))
+            self._sweep_at += 1
 
 
-@functools.lru_cache(65_536)
-def _owner(principal: str) -> int:
-    """A principal in 64 bits, where they stand in a place."""
-    return int.from_bytes(hashlib.sha256(principal.encode()).digest()[:8]) << _OWNER_AT
+class FrozenOutcomes:
+    """All entries as they were at one moment."""
+
+    def __init__(self, since: Mark, marks: Marks, places: dict[str, int], packed: Packed) -> None:
+        self.since = since
+        self.marks = marks
+        self.places = places
+        """By text: below `HOUSE_LEVEL` all of them, in the order in which they came to be."""
+        self._packed = packed
+
+    def in_order(self) -> Iterator[list[Item]]:
+        """What is remembered in pieces, in an order that follows from it alone: key, body, nothing."""
+
+        def item(key: int, body: bytes) -> Item | None:
+            return (key, body, None) if is_remembered(place_in(body), self.marks.forgotten) else None
+
+        loose = (item(*converted(text, place, self.since)) for text, place in self.places.items())
+        yield from self._packed.in_order(loose, item)
+
+    def listed(self) -> Iterator[tuple[str, str, int]]:
+        """All entries: the workspace and the name below `HOUSE_LEVEL`, else a hash; and the place."""
+        if self.since == BEGINNING:
+            yield from ((*parted(text), place) for text, place in self.places.items())
+        else:
+            for piece in self.in_order():
+                yield from (("", f"{key:032x}", place_in(body)) for key, body, _ in piece)
 
 
-def _owned(place: int, principal: str) -> bool:
-    return place >> _OWNER_AT == _owner(principal) >> _OWNER_AT
+def is_remembered(place: int, forgotten: Mark) -> bool:
+    """Tell whether an outcome counts, where those before a mark are forgotten."""
+    return first_seq(place) >= forgotten.seq or bool(place & KEPT)
 
 
-def first_seq(place: int) -> int:
-    """The first event of the outcome."""
-    return place & _SEQ_MASK
+def place_in(body: bytes) -> int:
+    """The place in the body of a packed entry."""
+    return int.from_bytes(body[:PLACE_BYTES], "big")
 
 
-def digest_of(place: int) -> int:
-    """Half of the digest of the request that was answered, as a number."""
-    return place >> _SEQ_BITS & _DIGEST_MASK
+def converted(text: str, place: int, since: Mark) -> tuple[int, bytes]:
+    """The key and body of an entry that stands under its text."""
+    workspace_id, name = parted(text)
+    if " " in name:
+        principal, _, key = name.partition(" ")
+        return hashed(workspace_id, key) ^ veil(principal), _body(place, mark_of(workspace_id, key))
+    if form(name) != DATED or (first_seq(place) < since.seq and not made_by(name, since.time_ms)):
+        place |= KEPT  # Its events are named by it, and it could come again.
+    if text[len(workspace_id)] == "/":
+        place |= SHARED
+    return hashed(workspace_id, name), _body(place, mark_of(workspace_id, name))
 
 
-def same_request(place: int, digest: str) -> bool:
-    """Whether the outcome answers a request of this digest, and not another one under the same key."""
-    return digest_of(place) == int(digest[:16], 16)
+def _mark_in(body: bytes) -> int:
+    return int.from_bytes(body[PLACE_BYTES:], "big")
 
 
-def place_bytes(place: int) -> bytes:
-    """A place in a snapshot; those below `OWNED_LEVEL` are as they always were."""
-    return place.to_bytes(_PLAIN_BYTES if place.bit_length() <= _PLAIN_BYTES * 8 else _OWNED_BYTES, "big")
-
-
-def named(request: str) -> tuple[str, str]:
-    """The workspace of a key of the index, and the rest: a key, a principal and its key, or a command's id."""
-    workspace_id, separator, rest = request.partition(_SHARED)
-    return request.partition(_OWNED)[::2] if _OWNED in workspace_id or not separator else (workspace_id, rest)
+def _body(place: int, mark: int) -> bytes:
+    return place.to_bytes(PLACE_BYTES, "big") + mark.to_bytes(_MARK_BYTES, "big")

@@ -1,19 +1,27 @@
 """The whole state of one shard: the world of aggregates, the outcomes, and how far both logs are consumed."""
 
+from collections import deque
 from typing import Any
 
 from mpschema.envelope import CommitHeader, EventRecord
+from mpschema.levels import HOUSE_LEVEL
+from mpschema.system import FeatureLevelRaised
 
-from mpcore.domain.aggregates import new_world
+from mpcore.domain.aggregates import AGGREGATES, BY_NAME, new_world
 from mpcore.engine.evolve import apply
+from mpcore.engine.marks import BEGINNING, Mark
 from mpcore.engine.outcomes import Outcomes
 from mpcore.state.world import World
+
+PACKED = 1_024
+"""Finished states that are packed in one go, in a few milliseconds."""
+_FINISHING = frozenset(event for aggregate in AGGREGATES for event in aggregate.finishing)
 
 
 class Shard:
     """What a kernel knows. Folding the same commits gives the same shard, on every replica."""
 
-    __slots__ = ("command_line", "command_position", "outcomes", "world")
+    __slots__ = ("_finishing", "command_line", "command_position", "outcomes", "world")
 
     def __init__(
         self,
@@ -28,12 +36,15 @@ class Shard:
         """Up to here the command stream is consumed."""
         self.command_line = command_line
         """And so many lines of the message at the next position."""
+        self._finishing: deque[tuple[str, str, str]] = deque()
+        """What may have finished and is not packed yet: its workspace, aggregate and id."""
 
     def fold(self, header: CommitHeader, records: list[EventRecord]) -> None:
         """Take in one commit of the log. Never refuses a fact."""
         for record in records:
             self.fold_record(record)
         self.consume(header.command_position, header.command_line)
+        self.settle()
 
     def consume(self, position: int, line: int = 0) -> None:
         """Say how far the command stream is consumed. What was tried before it is past."""
@@ -47,7 +58,41 @@ class Shard:
 
     def fold_record(self, record: EventRecord) -> Any:
         """Take in one event. Returns the state that it replaced, None if there was none."""
+        before, event = self.world.feature_level, type(record.data)
         replaced = apply(self.world, record)
         if record.digest is not None:
-            self.outcomes.add(record, self.world.feature_level)
+            self.outcomes.add(record, self.world.feature_level, self.world.limits.outcome_days)
+        if event in _FINISHING:
+            self._finishing.append((record.workspace_id, record.aggregate, record.aggregate_id))
+        elif event is FeatureLevelRaised and before < HOUSE_LEVEL <= self.world.feature_level:
+            self.outcomes.begin(Mark(record.time_ms, record.seq))
         return replaced
+
+    def take_back(self, record: EventRecord) -> None:
+        """Take back what the newest event made of the outcomes; the world is before it already."""
+        if record.digest is not None:
+            self.outcomes.forget(record)
+        if type(record.data) is FeatureLevelRaised and self.world.feature_level < HOUSE_LEVEL:
+            self.outcomes.begin(BEGINNING)
+
+    def settle(self) -> None:
+        """Pack a bounded part of what is old or finished. Nothing that was folded so far will be rolled back."""
+        if self.world.feature_level < HOUSE_LEVEL:
+            self._finishing.clear()
+            return
+        self.outcomes.settle()
+        for _ in range(min(PACKED, len(self._finishing))):
+            self._pack(*self._finishing.popleft())
+
+    def settle_all(self) -> None:
+        """Pack whatever has finished, as `settle` does, without a bound."""
+        for tenant in self.world.tenants.values():
+            for aggregate, index in tenant.indexes.items():
+                index.by_id.pack_all(BY_NAME[aggregate].finished)
+
+    def _pack(self, workspace_id: str, aggregate: str, aggregate_id: str) -> None:
+        tenant = self.world.tenants.get(workspace_id)
+        states = None if tenant is None else tenant.indexes[aggregate].by_id
+        state = None if states is None else states.get(aggregate_id)
+        if states is not None and state is not None and state.state in BY_NAME[aggregate].finished:
+            states.pack(aggregate_id)

@@ -20,8 +20,9 @@ from mpcore.access.senders import attributed, usurped
 from mpcore.access.verdict import Authorizer, Verdict
 from mpcore.engine.commit import NoRoom, Overfull
 from mpcore.engine.decide import decide, target_of
-from mpcore.engine.outcomes import Use, first_seq, same_request
+from mpcore.engine.places import first_seq, same_request
 from mpcore.engine.recorder import KERNEL, Recorder, TooMuch
+from mpcore.engine.texts import Use
 from mpcore.engine.timers import Timer, expiry, fired, set_aside, waits
 from mpcore.engine.unread import Unread
 from mpcore.state.deadlines import SWEEP
@@ -316,20 +317,19 @@ class Turn(Unread):
         if sender:
             envelope = attributed(envelope, sender, self.shard.world.feature_level)
         digest = codec.request_digest(envelope)
-        outcomes = self.shard.outcomes
-        if outcomes.unused(envelope):
-            return self._outcome(envelope, digest, sender, refused)
-        place = outcomes.find(envelope, self.shard.world.feature_level)
-        if place is not None:
-            return Repeat(envelope.command_id, first_seq(place), not same_request(place, digest))
-        match outcomes.use_of_id(envelope):
-            case Use.NONE:
-                return self._outcome(envelope, digest, sender, refused)
-            case Use.OWN:
+        outcomes, level, use = self.shard.outcomes, self.shard.world.feature_level, Use.NONE
+        if not outcomes.unused(envelope):
+            place = outcomes.find(envelope, level)
+            if place is not None:
+                return Repeat(envelope.command_id, first_seq(place), not same_request(place, digest))
+            use = outcomes.use_of_id(envelope, level)
+            if use is Use.OWN:
                 return Repeat(envelope.command_id, 0, conflict=True)  # The id was used under another key.
-        # Events are named by their command, and another principal's go by this name: neither must learn of the other.
+        if use is Use.NONE and outcomes.recorded_as_sent(envelope, level, self.now_ms):
+            return self._outcome(envelope, digest, sender, refused)
+        # Events are named by their command, and others may go by this name: nobody must learn of another's.
         key = envelope.idempotency_key or envelope.command_id
-        own_id = outcomes.new_id(envelope, self.shard.world.seq + 1)
+        own_id = outcomes.new_id(envelope, self.shard.world.seq + 1, level)
         own = replace(envelope, command_id=own_id, idempotency_key=key)
         outcome = self._outcome(own, digest, sender, refused)
         return replace(outcome, request_id=envelope.command_id)

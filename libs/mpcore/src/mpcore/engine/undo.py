@@ -17,11 +17,15 @@ _place_of = attrgetter(*PLACE)
 
 
 class Undo:
-    """Remembers how a shard is now, and what each event that is folded from here on replaced. States never change."""
+    """Remembers how a shard is now, and what each event that is folded from here on replaced. States never change.
+
+    What was folded before has no way back any more.
+    """
 
     __slots__ = ("_begun_at", "_consumed", "_place", "_shard", "_standing", "replaced")
 
     def __init__(self, shard: Shard) -> None:
+        shard.settle()
         world = shard.world
         self._shard = shard
         self._consumed = shard.command_position, shard.command_line
@@ -50,15 +54,14 @@ class Undo:
 
     def run_to(self, events: int) -> None:
         """Put back what was folded, newest first, until so many events are left. Nothing was consumed since then."""
-        world, outcomes = self._shard.world, self._shard.outcomes
+        world, shard = self._shard.world, self._shard
         kept = events - self._standing
         if kept < 0:
             raise RuntimeError(f"{self._standing} events stand: there is no way back to {events}")
         while len(self.replaced) > kept:
             record, before = self.replaced.pop()
             undo(world, record, before)
-            if record.digest is not None:
-                outcomes.forget(record)
+            shard.take_back(record)
         if self.replaced:
             last = self.replaced[-1][0]
             world.seq, world.epoch, world.time_ms = last.seq, last.epoch, last.time_ms

@@ -4,8 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from mpschema.base import Event
+
 from mpcore.state.reactions import Expiry, Reactions
 from mpcore.state.rules import Evolves, Rules
+from mpcore.state.states import States
 from mpcore.state.tenant import Index, Tenant
 
 Reindex = Callable[[Tenant, Any, Any], None]
@@ -33,3 +36,11 @@ class Aggregate:
     """Kind of deadline to what follows when it passes."""
     reactions: Reactions = field(default_factory=dict)
     """Event of any aggregate to what follows from it for this one. They count from feature level 4."""
+    finished: frozenset[str] = frozenset()
+    """States of which hardly anything more is expected: what is in one is packed."""
+    finishing: tuple[type[Event], ...] = ()
+    """The events that lead there."""
+
+    def new_index(self) -> Index:
+        """Make an index without states."""
+        return self.index(by_id=States(self.state))

@@ -1,6 +1,6 @@
 """One workspace's data: for each aggregate an index, its states by id and what derives from them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -15,8 +15,8 @@ class Index(msgspec.Struct):
     by_id: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
-Indexes = Mapping[str, type[Index]]
-"""The index of each aggregate, by the aggregate's name, in the order of snapshots."""
+Indexes = Mapping[str, Callable[[], Index]]
+"""How to make the index of each aggregate, by the aggregate's name, in the order of snapshots."""
 
 
 class Tenant:

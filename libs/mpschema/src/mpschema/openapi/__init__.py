@@ -17,7 +17,8 @@ _DESCRIPTION = """\
 The headless control plane of ModuPrompt. A command is an order: it becomes recorded events, or a recorded refusal. A
 query reads what the events left behind. A stream tells every event as it happens.
 
-- Give each command an `Idempotency-Key`: the same key and body get the same answer for ever, another body a 409.
+- Give each command an `Idempotency-Key`: the same key and body get the same answer, another body a 409. A key is
+  remembered for 30 days, unless the log has another limit; after that its request is decided anew.
 - Every answer to a command carries its position in `Mp-Position`; `?after_seq=` on a query reads your own write.
 - Refusals are problems (RFC 9457) with a stable `code`.
 - Integers are written without a fraction: `1`, never `1.0`. An object never has a key twice."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
-from mpcore.engine.outcomes import digest_of, first_seq, named
+from mpcore.engine.places import digest_of, first_seq
 from mpcore.engine.shard import Shard
 from mpschema.envelope import EventRecord
 
@@ -52,8 +52,7 @@ def lines(shard: Shard) -> Iterator[StateLine]:
         for kind, index in tenant.indexes.items():
             for name, state in index.by_id.items():
                 yield StateLine(kind=kind, workspace=tenant.id, id=name, state=plain(state))
-    for request, place in shard.outcomes.copy().items():
-        workspace, name = named(request)
+    for workspace, name, place in shard.outcomes.frozen().listed():
         found = {"first_seq": first_seq(place), "digest": f"{digest_of(place):016x}"}
         yield StateLine(kind=OUTCOME, workspace=workspace, id=name, state=found)
 

@@ -3,12 +3,12 @@
 What was said is not kept: only how many messages there are, who has read how far, and which still wait for an answer.
 """
 
-from mpschema.channel import ExpireReply
+from mpschema.channel import ChannelClosed, ExpireReply
 
 from mpcore.domain.channel.evolve import EVOLVE
 from mpcore.domain.channel.index import REPLY_BY, reindex
 from mpcore.domain.channel.rules import RULES
-from mpcore.domain.channel.state import Channel
+from mpcore.domain.channel.state import Channel, ChannelState
 from mpcore.state.descriptor import Aggregate
 
 
@@ -24,4 +24,6 @@ AGGREGATE = Aggregate(
     evolve=EVOLVE,
     reindex=reindex,
     timers={REPLY_BY: _overdue},
+    finished=frozenset({ChannelState.CLOSED}),
+    finishing=(ChannelClosed,),
 )

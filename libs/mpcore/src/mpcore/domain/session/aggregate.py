@@ -4,11 +4,13 @@ A session ends with everything below it: whoever lives has a live parent. So wha
 it downwards, and ends with it.
 """
 
+from mpschema.session import SessionCanceled, SessionCompleted, SessionFailed, SessionState
+
 from mpcore.domain.session.evolve import EVOLVE
 from mpcore.domain.session.index import SessionIndex, reindex
 from mpcore.domain.session.reactions import REACTIONS
 from mpcore.domain.session.rules import RULES
-from mpcore.domain.session.state import Session
+from mpcore.domain.session.state import LIVE, Session
 from mpcore.state.descriptor import Aggregate
 
 AGGREGATE = Aggregate(
@@ -20,4 +22,6 @@ AGGREGATE = Aggregate(
     index=SessionIndex,
     reindex=reindex,
     reactions=REACTIONS,
+    finished=frozenset(SessionState) - LIVE,
+    finishing=(SessionCompleted, SessionFailed, SessionCanceled),
 )

@@ -7,7 +7,7 @@ lives until its expiry is recorded: no decision compares a time with the clock.
 from collections.abc import Sequence
 
 from mpschema.envelope import EventRecord
-from mpschema.task import ExpireTaskLease, ReturnTask, TaskRejected
+from mpschema.task import ExpireTaskLease, ReturnTask, TaskCanceled, TaskCompleted, TaskRejected, TaskState
 
 from mpcore.domain.task.claims import holder_ended
 from mpcore.domain.task.evolve import EVOLVE
@@ -39,4 +39,6 @@ AGGREGATE = Aggregate(
     reindex=reindex,
     timers={TASK_LEASE: _expired},
     reactions={TaskRejected: _rejected},
+    finished=frozenset({TaskState.DONE, TaskState.CANCELED}),
+    finishing=(TaskCompleted, TaskCanceled),
 )

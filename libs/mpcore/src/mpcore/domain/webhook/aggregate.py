@@ -4,6 +4,8 @@ What is delivered is no business of the kernel's. It records what a person must 
 of one aggregate wait after too many failures, that somebody wants them delivered, and that they were.
 """
 
+from mpschema.webhook import WebhookRemoved, WebhookState
+
 from mpcore.domain.webhook.evolve import EVOLVE
 from mpcore.domain.webhook.rules import RULES
 from mpcore.domain.webhook.state import Webhook
@@ -15,4 +17,6 @@ AGGREGATE = Aggregate(
     state=Webhook,
     rules=RULES,
     evolve=EVOLVE,
+    finished=frozenset({WebhookState.REMOVED}),
+    finishing=(WebhookRemoved,),
 )
