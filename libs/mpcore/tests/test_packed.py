@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 from mpcore.domain.aggregates import AGGREGATES
 from mpcore.domain.task.state import Task
-from mpcore.state.packed import Item, Packed
+from mpcore.state.packed import Item, PackedRecords
 from mpcore.state.states import States
 from mpschema.task import LinkKind, TaskState
 
@@ -17,13 +17,13 @@ def item(key: int, body: bytes) -> Item:
     return key, body, None
 
 
-def in_order(packed: Packed, *loose: Item) -> list[tuple[int, bytes]]:
+def in_order(packed: PackedRecords, *loose: Item) -> list[tuple[int, bytes]]:
     return [each[:2] for piece in packed.in_order(loose, item) for each in piece]
 
 
 @pytest.mark.parametrize("records", [0, 1, 31, 5_000])
 def test_every_record_is_found_and_none_that_was_removed(records: int) -> None:
-    dice, packed = random.Random(records), Packed(16)
+    dice, packed = random.Random(records), PackedRecords(16)
     bodies = {dice.getrandbits(128): dice.randbytes(dice.randrange(40)) for _ in range(records)}
     for key, body in bodies.items():
         packed.add(key, body)
@@ -37,14 +37,14 @@ def test_every_record_is_found_and_none_that_was_removed(records: int) -> None:
 
 
 def test_records_of_one_key_are_found_in_the_order_in_which_they_came() -> None:
-    packed = Packed(8)
+    packed = PackedRecords(8)
     for body in (b"b", b"a"):
         packed.add(7, body)
     assert list(packed.find(7)) == [b"b", b"a"]
 
 
 def test_a_copy_stays_what_it_was() -> None:
-    packed = Packed(8)
+    packed = PackedRecords(8)
     for key in range(100):
         packed.add(key, b"before")
     copy = packed.copy()
@@ -60,7 +60,7 @@ def test_the_order_does_not_tell_what_was_packed_nor_when(records: int) -> None:
     orders = []
     for loose in (0, records // 2):
         dice.shuffle(whole)
-        packed = Packed(8)
+        packed = PackedRecords(8)
         for key, body in whole[loose:]:
             packed.add(key, body)
         orders.append(in_order(packed, *(item(*each) for each in whole[:loose])))
@@ -69,7 +69,7 @@ def test_the_order_does_not_tell_what_was_packed_nor_when(records: int) -> None:
 
 
 def test_what_is_swept_is_gone_and_the_rest_stays() -> None:
-    packed = Packed(8)
+    packed = PackedRecords(8)
     for key in range(1_000):
         packed.add(key, b"old" if key % 2 else b"new")
     at = 0

@@ -7,34 +7,34 @@ HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 
 
-class Mark(NamedTuple):
+class HourMark(NamedTuple):
     """The first outcome that was recorded an hour or more after the mark before it."""
 
     time_ms: int
     seq: int
 
 
-BEGINNING = Mark(0, 0)
+BEGINNING = HourMark(0, 0)
 
 
-class Marks:
+class HourMarks:
     """The marks of what is remembered, and the one before which all is forgotten. Each new mark may move that one."""
 
     __slots__ = ("_way_back", "forgotten", "marks", "next_ms")
 
-    def __init__(self, marks: list[Mark] | None = None, forgotten: Mark = BEGINNING) -> None:
+    def __init__(self, marks: list[HourMark] | None = None, forgotten: HourMark = BEGINNING) -> None:
         self.marks = [] if marks is None else marks
         self.forgotten = forgotten
         """Outcomes before it are forgotten."""
         self.next_ms = self.marks[-1].time_ms + HOUR_MS if self.marks else 0
         """From then on an outcome makes a mark."""
-        self._way_back: list[tuple[Mark, int]] = []
+        self._way_back: list[tuple[HourMark, int]] = []
 
-    def copy(self) -> "Marks":
+    def copy(self) -> "HourMarks":
         """Copy what must be the same on every replica."""
-        return Marks([each for each in self.marks if each.seq >= self.forgotten.seq], self.forgotten)
+        return HourMarks([each for each in self.marks if each.seq >= self.forgotten.seq], self.forgotten)
 
-    def add(self, mark: Mark, days: int) -> None:
+    def add(self, mark: HourMark, days: int) -> None:
         """Set a mark: forget what is older than so many days. Forgotten stays forgotten."""
         self._way_back.append((self.forgotten, self.next_ms))
         self.marks.append(mark)

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from mpschema.envelope import CommandEnvelope, EventRecord
 from mpschema.levels import HOUSE_LEVEL
 
-from mpcore.engine.marks import BEGINNING, Mark, Marks
+from mpcore.engine.marks import BEGINNING, HourMark, HourMarks
 from mpcore.engine.places import KEPT, PLACE_BYTES, SHARED, first_seq, owned, owner, place_of
 from mpcore.engine.requests import DATED, KEY_BYTES, RESERVED, form, hashed, made_by, made_id, veil
 from mpcore.engine.sightings import Sightings, mark_of
 from mpcore.engine.texts import OutcomesByText, Use, parted
-from mpcore.state.packed import Item, Packed
+from mpcore.state.packed import Item, PackedRecords
 
 UNPACKED_MAX = 131_072
 """Entries that stand under their texts at most, where no more are left from a former level: about 25 MB."""
@@ -52,12 +52,12 @@ class Outcomes:
         """What is not packed yet, and all that was recorded below `HOUSE_LEVEL`."""
         self.since = BEGINNING
         """The event that raised the log to `HOUSE_LEVEL`."""
-        self.marks = Marks()
+        self.marks = HourMarks()
         self._added = 0
         """Since something was packed last."""
         self._covered: dict[int, int] = {}
         """Forgotten places that a new outcome stands over, by its event: for the way back."""
-        self._packed = Packed(KEY_BYTES)
+        self._packed = PackedRecords(KEY_BYTES)
         self._seen = Sightings(0)
         self._seen_next: Sightings | None = None
         """What takes its place when all buckets are swept."""
@@ -66,7 +66,7 @@ class Outcomes:
     def __len__(self) -> int:
         return len(self.texts) + self._packed.count
 
-    def begin(self, since: Mark) -> None:
+    def begin(self, since: HourMark) -> None:
         """Take note of the event that raised the log to `HOUSE_LEVEL`; `BEGINNING` takes it back."""
         self.since = since
 
@@ -89,7 +89,7 @@ class Outcomes:
         places[text] = place
         self._added += 1
         if first.time_ms >= self.marks.next_ms:
-            self.marks.add(Mark(first.time_ms, first.seq), days)
+            self.marks.add(HourMark(first.time_ms, first.seq), days)
 
     def forget(self, first: EventRecord) -> None:
         """Forget again what an outcome's first event added, under whichever level."""
@@ -158,7 +158,7 @@ class Outcomes:
         """Copy this cheaply: references alone."""
         return FrozenOutcomes(self.since, self.marks.copy(), self.texts.places.copy(), self._packed.copy())
 
-    def load(self, since: Mark, marks: Marks, count: int) -> None:
+    def load(self, since: HourMark, marks: HourMarks, count: int) -> None:
         """Take over what a snapshot says of so many entries. They are put in by `put`."""
         self.since, self.marks, self._seen = since, marks, Sightings(count)
         self._swept = marks.forgotten.seq
@@ -209,7 +209,7 @@ class Outcomes:
 class FrozenOutcomes:
     """All entries as they were at one moment."""
 
-    def __init__(self, since: Mark, marks: Marks, places: dict[str, int], packed: Packed) -> None:
+    def __init__(self, since: HourMark, marks: HourMarks, places: dict[str, int], packed: PackedRecords) -> None:
         self.since = since
         self.marks = marks
         self.places = places
@@ -234,7 +234,7 @@ class FrozenOutcomes:
                 yield from (("", f"{key:032x}", place_in(body)) for key, body, _ in piece)
 
 
-def is_remembered(place: int, forgotten: Mark) -> bool:
+def is_remembered(place: int, forgotten: HourMark) -> bool:
     """Tell whether an outcome counts, where those before a mark are forgotten."""
     return first_seq(place) >= forgotten.seq or bool(place & KEPT)
 
@@ -244,7 +244,7 @@ def place_in(body: bytes) -> int:
     return int.from_bytes(body[:PLACE_BYTES], "big")
 
 
-def converted(text: str, place: int, since: Mark) -> tuple[int, bytes]:
+def converted(text: str, place: int, since: HourMark) -> tuple[int, bytes]:
     """The key and body of an entry that stands under its text."""
     workspace_id, name = parted(text)
     if " " in name:

@@ -7,9 +7,9 @@ SEQ_BITS, DIGEST_BITS, OWNER_BITS = 53, 64, 64
 _OWNER_AT = SEQ_BITS + DIGEST_BITS
 _SEQ_MASK, _DIGEST_MASK = (1 << SEQ_BITS) - 1, (1 << DIGEST_BITS) - 1
 KEPT = 1 << _OWNER_AT + OWNER_BITS
-"""Marks a place that is never forgotten."""
+"""HourMarks a place that is never forgotten."""
 SHARED = KEPT << 1
-"""Marks a place that belongs to the workspace as a whole."""
+"""HourMarks a place that belongs to the workspace as a whole."""
 PLACE_BYTES = 23
 
 

@@ -9,7 +9,7 @@ from mpschema.system import FeatureLevelRaised
 
 from mpcore.domain.aggregates import AGGREGATES, BY_NAME, new_world
 from mpcore.engine.evolve import apply
-from mpcore.engine.marks import BEGINNING, Mark
+from mpcore.engine.marks import BEGINNING, HourMark
 from mpcore.engine.outcomes import Outcomes
 from mpcore.state.world import World
 
@@ -65,7 +65,7 @@ class Shard:
         if event in _FINISHING:
             self._finishing.append((record.workspace_id, record.aggregate, record.aggregate_id))
         elif event is FeatureLevelRaised and before < HOUSE_LEVEL <= self.world.feature_level:
-            self.outcomes.begin(Mark(record.time_ms, record.seq))
+            self.outcomes.begin(HourMark(record.time_ms, record.seq))
         return replaced
 
     def take_back(self, record: EventRecord) -> None:

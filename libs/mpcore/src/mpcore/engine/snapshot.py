@@ -15,7 +15,7 @@ from mpschema.levels import FIRST_LEVEL, HOUSE_LEVEL
 
 from mpcore.domain.aggregates import AGGREGATES, new_world
 from mpcore.engine.evolve import rebuild_indexes
-from mpcore.engine.marks import Mark, Marks
+from mpcore.engine.marks import HourMark, HourMarks
 from mpcore.engine.outcomes import BODY_BYTES, Outcomes
 from mpcore.engine.requests import KEY_BYTES
 from mpcore.engine.shard import Shard
@@ -51,12 +51,12 @@ class Preamble(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Nothing while they are the first ones."""
 
 
-class Remembered(msgspec.Struct, frozen=True, array_like=True):
+class RememberedOutcomes(msgspec.Struct, frozen=True, array_like=True):
     """From when on outcomes have one entry, and up to where they are forgotten."""
 
-    since: Mark
-    marks: list[Mark]
-    forgotten: Mark
+    since: HourMark
+    marks: list[HourMark]
+    forgotten: HourMark
 
 
 class Frozen:
@@ -99,7 +99,7 @@ class Frozen:
             for some in _regular(states.in_order()):
                 yield _chunk([kind, workspace_id, _encoder.encode([state for _, _, state in some])]) if some else b""
         outcomes = self.outcomes
-        remembered = Remembered(outcomes.since, outcomes.marks.marks, outcomes.marks.forgotten)
+        remembered = RememberedOutcomes(outcomes.since, outcomes.marks.marks, outcomes.marks.forgotten)
         yield _chunk(["remembered", "", _encoder.encode(remembered)])
         for some in _regular(outcomes.in_order()):
             body = b"".join(key.to_bytes(KEY_BYTES, "big") + body for key, body, _ in some)
@@ -162,8 +162,8 @@ def _remember(outcomes: Outcomes, kind: str, body: bytes, rest: int) -> Outcomes
         places = zip(flat[::2], (int.from_bytes(place, "big") for place in flat[1::2]), strict=True)
         return Outcomes(outcomes.texts.places | dict(places))
     if kind == "remembered":
-        found = msgspec.msgpack.decode(body, type=Remembered)
-        outcomes.load(found.since, Marks(found.marks, found.forgotten), rest // (KEY_BYTES + BODY_BYTES))
+        found = msgspec.msgpack.decode(body, type=RememberedOutcomes)
+        outcomes.load(found.since, HourMarks(found.marks, found.forgotten), rest // (KEY_BYTES + BODY_BYTES))
     else:
         for at in range(0, len(body), KEY_BYTES + BODY_BYTES):
             begin = at + KEY_BYTES

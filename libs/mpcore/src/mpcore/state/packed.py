@@ -18,7 +18,7 @@ Item = tuple[int, Any, Any]
 """A key, what orders items of the same key, and the item."""
 
 
-class Packed:
+class PackedRecords:
     """Records by a key, a hash as a number. Several may have one key: they are found in the order they were added.
 
     Linear hashing: buckets are split one at a time, so no addition takes long. A bucket is replaced, never changed.
@@ -34,13 +34,13 @@ class Packed:
         """How many buckets there were at the last doubling: those from there on are split off."""
         self.count = 0
 
-    def copy(self) -> "Packed":
+    def copy(self) -> "PackedRecords":
         """Copy the references to all records."""
-        found = Packed(self._key_bytes)
+        found = PackedRecords(self._key_bytes)
         found.share(self)
         return found
 
-    def share(self, other: "Packed") -> None:
+    def share(self, other: "PackedRecords") -> None:
         """Hold the records of another, in place of any of its own."""
         self.buckets, self.half, self.count = other.buckets.copy(), other.half, other.count
 

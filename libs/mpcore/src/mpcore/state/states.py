@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from mpcore.state.packed import BODY_BYTES_MAX, Item, Packed
+from mpcore.state.packed import BODY_BYTES_MAX, Item, PackedRecords
 
 _KEY_BYTES = 8
 _NUMBER_BYTES = 2
@@ -122,7 +122,7 @@ class FrozenStates(NamedTuple):
             yield [each for at, each in enumerate(piece) if not at or each[1] != piece[at - 1][1]]
 
 
-class PackedStates(Packed):
+class PackedStates(PackedRecords):
     """States as arrays without what their ends have by default. A value of bytes is the number of a name."""
 
     __slots__ = ("_defaults", "_names", "_numbers", "_type")
@@ -135,7 +135,7 @@ class PackedStates(Packed):
         self._numbers: dict[str, bytes] = {}
 
     def copy(self) -> "PackedStates":
-        """See `Packed`."""
+        """See `PackedRecords`."""
         found = PackedStates(self._type)
         found.share(self)
         found._names, found._numbers = self._names.copy(), self._numbers.copy()
