@@ -8,7 +8,7 @@ from mpcore.domain.task.state import Task
 from mpcore.engine.marks import DAY_MS
 from mpcore.engine.shard import Shard
 from mpcore.engine.snapshot import Frozen
-from mpcore.state.facts import Limits
+from mpcore.state.facts import LogLimits
 from mpschema.envelope import EventRecord
 from mpschema.ids import derived_id, uuid7
 from mpschema.levels import HOUSE_LEVEL
@@ -56,10 +56,10 @@ class Retention:
 
     def _outcomes(self, begin: int, end: int, count: int) -> None:
         """Spread commands of one principal over the days for which they are remembered."""
-        step_ms, shard = (Limits().outcome_days - 1) * DAY_MS / count, self._shard
+        step_ms, shard = (LogLimits().outcome_days - 1) * DAY_MS / count, self._shard
         for number in range(begin, end):
             record = _record(number + 1, _BEGAN_MS + int(number * step_ms))
-            shard.outcomes.add(record, shard.world.feature_level, Limits().outcome_days)
+            shard.outcomes.add(record, shard.world.feature_level, LogLimits().outcome_days)
             if number % _TURN == 0:
                 shard.settle()
 

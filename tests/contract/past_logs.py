@@ -30,7 +30,17 @@ from mpoperator.copies.segments import Writer, read_commits, read_manifest
 from mpschema import codec, levels, subjects
 from mpschema.base import Event
 from mpschema.envelope import CommandEnvelope
-from mpschema.system import FeatureLevelRaised, LeaderElected, LineSurvived, LineTried, LogCheckpointed, LogRestored
+from mpschema.rejections import Code
+from mpschema.system import (
+    SYSTEM_WORKSPACE,
+    FeatureLevelRaised,
+    FollowUpRefused,
+    LeaderElected,
+    LineSurvived,
+    LineTried,
+    LogCheckpointed,
+    LogRestored,
+)
 from mpschema.webhook import WORKER
 from mpstore.snapshots.reducers import reducer_digest
 from mpviews import VIEWS
@@ -119,6 +129,14 @@ STORY: list[Step] = [
     ("webhook.resume", "w1", {"after_seq": 10}),
     ("webhook.create", "w2", {"endpoint": "https://ci.example/other"}),
     ("webhook.remove", "w2", {}),
+    ("log.set_limits", "log", {"sweep_facts": 1}),
+    ("session.spawn", "s4", {"blueprint": BLUEPRINT, "project_id": "core"}),
+    ("session.spawn", "s5", {"blueprint": BLUEPRINT, "parent_id": "s4"}),
+    ("session.spawn", "s6", {"blueprint": BLUEPRINT, "parent_id": "s5"}),
+    ("session.cancel", "s4", {"reason": "runaway"}),
+    (LATER, "", {}),
+    (LATER, "", {}),
+    (LATER, "", {}),
     ("workspace.create", "gone", {"name": "Gone"}),
     ("workspace.archive", "gone", {}),
 ]
@@ -145,6 +163,7 @@ class Recorder:
             else:
                 self._command(kind, target, payload)
         self._try_a_line()
+        self._refuse_a_follow_up()
         at, root = self.position, state_root(self.shard)
         checkpoint = LogCheckpointed(at_seq=at.seq, head=at.hash, state_root=root)
         self._note(3, checkpoint, f"checkpoint_{at.seq}:0")
@@ -155,7 +174,7 @@ class Recorder:
     def _command(self, kind: str, target: str, payload: dict[str, Any]) -> None:
         self._number += 1
         self.now_ms += 250
-        workspace_id = target if kind.startswith("workspace.") else "acme"
+        workspace_id = {"workspace": target, "log": SYSTEM_WORKSPACE}.get(kind.partition(".")[0], "acme")
         envelope = CommandEnvelope(
             command_id=f"cmd-{self._number}",
             type=kind,
@@ -180,6 +199,13 @@ class Recorder:
             self._note(epoch, tried, f"try_{epoch}_{self._number + 1}_0:0")
         survived = LineSurvived(position=self._number + 1, line=0, process="kernel-2-a")
         self._note(3, survived, "survived_3:0")
+
+    def _refuse_a_follow_up(self) -> None:
+        """Record what only a fault of the kernel leads to: nothing in the story does."""
+        turn = self._turn(3)
+        refused = FollowUpRefused("task.expire_lease", Code.INVALID_STATE, "task t1 is done", "t1")
+        turn.record(Fact("command", "followup_1", refused), "acme", "followup_1:0", "kernel")
+        self._seal(turn)
 
     def _let_time_pass(self) -> None:
         self.now_ms += 300_000

@@ -6,9 +6,10 @@ import pytest
 from mpcore.access.policy import RoleAuthorizer
 from mpcore.engine import turn as turns
 from mpcore.engine.decide import Ruling
+from mpcore.engine.sealed import Sealed
 from mpcore.engine.shard import Shard
 from mpcore.engine.snapshot import Frozen, state_root, thaw
-from mpcore.engine.turn import Sealed, Turn
+from mpcore.engine.turn import Turn
 from mpcore.state.facts import Fact, Try
 from mpschema import codec, levels
 from mpschema.base import Event

@@ -11,7 +11,7 @@ from mpviews import VIEWS
 from tests.support import Database
 
 COLUMNS = """
-SELECT table_name, ordinal_position, column_name, data_type, udt_name, is_nullable, column_default
+SELECT table_name, column_name, data_type, udt_name, is_nullable, column_default
 FROM information_schema.columns WHERE table_schema = $1 AND table_name = ANY($2) ORDER BY 1, 2
 """
 INDEXES = """

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from mpbus.reader import Commit
-from mpcore.engine.turn import Repeat
+from mpcore.engine.sealed import Repeat
 from mpkernel import answers
 from mpkernel.adapters.memory import MemoryReplies
 from mpkernel.answers import Answers, Packed, Places

@@ -9,9 +9,10 @@ from mpcore.access.policy import RoleAuthorizer
 from mpcore.engine import evolve
 from mpcore.engine import turn as turns
 from mpcore.engine.commit import TurnLimits
+from mpcore.engine.sealed import Repeat, Reply
 from mpcore.engine.snapshot import state_root
 from mpcore.engine.timers import Timer, due
-from mpcore.engine.turn import Repeat, Reply, Turn
+from mpcore.engine.turn import Turn
 from mpcore.state.facts import Fact
 from mpschema import codec
 from mpschema.envelope import Outcome

@@ -257,6 +257,7 @@ async def test_a_timer_that_fails_alone_is_told_and_counted(place: Place, monkey
 
     waiting = [Timer("acme", "task_lease", "task", "t1", 1, 0)]
     monkeypatch.setattr(turns, "fired", raises)
+    monkeypatch.setattr(turns, "waits", lambda *_: True)
     monkeypatch.setattr(turns, "set_aside", lambda *_: None)
     monkeypatch.setattr(loop, "next_due", lambda _: 0 if waiting else None)
     monkeypatch.setattr(loop, "due", lambda *_: [waiting.pop()])

@@ -7,10 +7,10 @@ from collections import Counter
 
 import pytest
 from mpcore.engine.marks import DAY_MS
+from mpcore.engine.sealed import Repeat, Reply
 from mpcore.engine.shard import Shard
 from mpcore.engine.snapshot import Frozen, state_root, thaw
-from mpcore.engine.turn import Repeat, Reply
-from mpcore.state.facts import Fact, Limits
+from mpcore.state.facts import Fact, LogLimits
 from mpschema import codec
 from mpschema.envelope import CommandEnvelope, Outcome
 from mpschema.ids import uuid7
@@ -63,12 +63,12 @@ def test_a_command_takes_one_entry(run: Run, key: str) -> None:
 def test_a_key_is_remembered_for_its_days_and_then_decided_anew_under_another_id(run: Run, *, packed: bool) -> None:
     asked = line("c-1", CREATE, key="deploy-42")
     first = only(run.decide(asked))
-    later(run, Limits().outcome_days - 1)
+    later(run, LogLimits().outcome_days - 1)
     if packed:
         pack(run.shard)
     assert run.decide(asked) == [Repeat("c-1", first.first_seq, conflict=False)]
-    later(run, Limits().outcome_days)
-    now_ms = later(run, 2 * Limits().outcome_days)
+    later(run, LogLimits().outcome_days)
+    now_ms = later(run, 2 * LogLimits().outcome_days)
     again = only(run.decide(asked, now_ms=now_ms))
     assert again.accepted
     assert {first.command_id, again.command_id, "c-1"} == {first.command_id, again.command_id} | {"c-1"}
@@ -78,8 +78,8 @@ def test_a_key_is_remembered_for_its_days_and_then_decided_anew_under_another_id
 
 def test_an_id_that_could_come_again_is_never_forgotten(run: Run) -> None:
     first = only(run.decide(line("c-1", CREATE)))
-    later(run, Limits().outcome_days)
-    now_ms = later(run, 3 * Limits().outcome_days)
+    later(run, LogLimits().outcome_days)
+    now_ms = later(run, 3 * LogLimits().outcome_days)
     pack(run.shard)
     assert run.decide(line("c-1", CREATE), now_ms=now_ms) == [Repeat("c-1", first.first_seq, conflict=False)]
 
@@ -87,8 +87,8 @@ def test_an_id_that_could_come_again_is_never_forgotten(run: Run) -> None:
 def test_a_dated_id_is_forgotten_and_from_then_on_recorded_as_one_that_is_made_here(run: Run) -> None:
     dated = uuid7(NOW_MS, bytes(10))
     assert only(run.decide(line(dated, CREATE))).command_id == dated
-    later(run, Limits().outcome_days)
-    now_ms = later(run, 3 * Limits().outcome_days)
+    later(run, LogLimits().outcome_days)
+    now_ms = later(run, 3 * LogLimits().outcome_days)
     again = only(run.decide(line(dated, CREATE), now_ms=now_ms))
     assert (again.request_id, again.command_id == dated) == (dated, False)
     assert max(Counter(ids(run)).values()) == 1
@@ -111,8 +111,8 @@ def test_what_was_forgotten_is_dropped_from_memory(run: Run) -> None:
         run.decide(line(f"c-{number}", CREATE, key=f"k-{number}"))
     pack(run.shard)
     held = len(run.shard.outcomes)
-    later(run, Limits().outcome_days)
-    later(run, 2 * Limits().outcome_days)
+    later(run, LogLimits().outcome_days)
+    later(run, 2 * LogLimits().outcome_days)
     pack(run.shard)
     assert len(run.shard.outcomes) < held - 490
 
@@ -120,7 +120,7 @@ def test_what_was_forgotten_is_dropped_from_memory(run: Run) -> None:
 def test_a_rollback_across_a_moment_of_forgetting_remembers_again(run: Run) -> None:
     asked = line("c-1", CREATE, key="k")
     first = only(run.decide(asked))
-    now_ms = later(run, Limits().outcome_days)
+    now_ms = later(run, LogLimits().outcome_days)
     before = state_root(run.shard)
     ahead = run.turn(now_ms + 31 * DAY_MS)
     ahead.revocable = True
@@ -219,7 +219,7 @@ class Storm:
         principal, command_id, key = envelope.principal, envelope.command_id, envelope.idempotency_key
         told = self.told.get((principal, key or command_id))
         if isinstance(reply, Outcome):
-            assert told is None or self.now_ms - told[0] >= Limits().outcome_days * DAY_MS, (asked, told, reply)
+            assert told is None or self.now_ms - told[0] >= LogLimits().outcome_days * DAY_MS, (asked, told, reply)
             self.told[principal, key or command_id] = answered = (self.now_ms, reply.first_seq)
             if self.run.shard.world.feature_level < HOUSE_LEVEL:
                 self.told.setdefault((principal, reply.command_id), answered)

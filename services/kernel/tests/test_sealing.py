@@ -4,8 +4,8 @@ import asyncio
 
 from mpbus.reader import LogPosition
 from mpcore.engine.outcomes import Outcomes
+from mpcore.engine.sealed import Sealed
 from mpcore.engine.shard import Shard
-from mpcore.engine.turn import Sealed
 from mpkernel.sealing import Sealing
 from mpschema.envelope import CommitHeader
 from mpstore.snapshots.memory import MemorySnapshots

@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from mpbus.reader import LogPosition
+from mpcore.engine.sealed import Sealed
 from mpcore.engine.shard import Shard
 from mpcore.engine.snapshot import state_root
-from mpcore.engine.turn import Sealed
 from mpkernel.sealing import Sealing
 from mpkernel.signing import CheckpointSigner, UnusableKey, read_signing_key
 from mpschema.envelope import CommitHeader

@@ -13,7 +13,7 @@ from mpcore.domain.aggregates import BY_NAME
 from mpcore.engine.shard import Shard
 from mpcore.engine.snapshot import Frozen, state_root, thaw
 from mpcore.engine.undo import Undo
-from mpcore.state.facts import Limits, Try
+from mpcore.state.facts import LogLimits, Try
 from mpcore.state.world import PLACE
 from mpschema.registry import AGGREGATES
 from mpstore.snapshots.sealed import FORMAT, SnapshotHeader, open_snapshot
@@ -23,7 +23,7 @@ _NAMES = st.text("abc", min_size=1, max_size=3)
 _PLACE: Mapping[str, object] = {
     "operators": frozenset({"user:ann"}),
     "tries": (Try(3, 2, "k1"),),
-    "limits": Limits(7, 8, 9),
+    "limits": LogLimits(7, 8, 9),
 }
 """Values of a world's place that are no numbers."""
 

@@ -5,10 +5,11 @@ import pytest
 from mpcore.access.policy import RoleAuthorizer
 from mpcore.engine.commit import WAY_BACK_EVENTS
 from mpcore.engine.recorded import conflict_outcome, recorded_outcome
+from mpcore.engine.sealed import Repeat, Reply, Sealed
 from mpcore.engine.shard import Shard
 from mpcore.engine.snapshot import Frozen, state_root, thaw
 from mpcore.engine.timers import due, next_due
-from mpcore.engine.turn import Repeat, Reply, Sealed, Turn
+from mpcore.engine.turn import Turn
 from mpcore.state.facts import Fact
 from mpschema import codec, levels
 from mpschema.base import Command

@@ -17,7 +17,7 @@ from mpdemo.checks import ADVICE, CHECK, DemoCheck, checks_for, exit_code
 from mpdemo.lead import packaged_blueprint
 from mpdemo.picture import Picture
 from mpdemo.repository import GitFailed, Repository
-from mpdemo.reviewing import Verdict, judge
+from mpdemo.reviewing import ReviewVerdict, judge
 from mpdemo.story import Story, shortened_path
 from mpschema import session, task
 from mpschema.base import Event
@@ -164,17 +164,17 @@ def _evidence(code: int, kind: str = CHECK, sha256: str | None = "ab" * 32) -> E
 @pytest.mark.parametrize(
     ("evidence", "rejections", "verdict"),
     [
-        ([_evidence(0)], 0, Verdict.ACCEPT),
-        ([_evidence(0), _evidence(1, ADVICE)], 0, Verdict.ACCEPT),
-        ([_evidence(0), _evidence(1)], 0, Verdict.REJECT),
-        ([_evidence(1)], 1, Verdict.CANCEL),
-        ([_evidence(0, sha256=None)], 0, Verdict.REJECT),
-        ([_evidence(0, ADVICE)], 0, Verdict.REJECT),
-        ([*EVIDENCE], 0, Verdict.REJECT),
+        ([_evidence(0)], 0, ReviewVerdict.ACCEPT),
+        ([_evidence(0), _evidence(1, ADVICE)], 0, ReviewVerdict.ACCEPT),
+        ([_evidence(0), _evidence(1)], 0, ReviewVerdict.REJECT),
+        ([_evidence(1)], 1, ReviewVerdict.CANCEL),
+        ([_evidence(0, sha256=None)], 0, ReviewVerdict.REJECT),
+        ([_evidence(0, ADVICE)], 0, ReviewVerdict.REJECT),
+        ([*EVIDENCE], 0, ReviewVerdict.REJECT),
     ],
     ids=["good", "advice does not decide", "one check fails", "fails again", "no digest", "no check", "no exit code"],
 )
-def test_the_lead_judges_by_evidence(evidence: list[Evidence], rejections: int, verdict: Verdict) -> None:
+def test_the_lead_judges_by_evidence(evidence: list[Evidence], rejections: int, verdict: ReviewVerdict) -> None:
     assert judge(evidence, rejections).verdict is verdict
 
 

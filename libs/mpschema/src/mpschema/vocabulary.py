@@ -61,6 +61,7 @@ class CommandSpec:
         idempotency_key: str = "",
         session_id: str | None = None,
         correlation_id: str | None = None,
+        causation_id: str | None = None,
         traceparent: str | None = None,
     ) -> CommandEnvelope:
         """The envelope of one command. Its arguments travel as these bytes: nobody on the way encodes them again."""
@@ -76,6 +77,7 @@ class CommandSpec:
             idempotency_key=idempotency_key,
             session_id=session_id,
             correlation_id=correlation_id,
+            causation_id=causation_id,
             traceparent=traceparent,
         )
 

@@ -80,4 +80,4 @@ CASES = Cases(
         sweep.SweepEnded: lambda record, data: (patch("sweeps", record, done=data.done, state="ended"),),
     },
 )
-VIEW = View("sessions", 2, (_SESSIONS, _LINEAGE, _SWEEPS), CASES)
+VIEW = View("sessions", 1, (_SESSIONS, _LINEAGE, _SWEEPS), CASES)

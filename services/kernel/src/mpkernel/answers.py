@@ -12,7 +12,7 @@ from mpbus.errors import LOG_AWAY
 from mpbus.reader import Commit, Log
 from mpbus.tasks import watched
 from mpcore.engine.recorded import conflict_outcome, recorded_outcome
-from mpcore.engine.turn import Repeat, Reply
+from mpcore.engine.sealed import Repeat, Reply
 from mpschema import codec
 from mpschema.envelope import Outcome
 

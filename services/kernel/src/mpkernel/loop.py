@@ -22,9 +22,10 @@ from mpbus.reader import LogPosition
 from mpbus.tasks import end
 from mpcore.access.verdict import Authorizer
 from mpcore.engine.commit import COMMANDS_MAX, TURN_SECONDS, limits_of
+from mpcore.engine.sealed import Sealed
 from mpcore.engine.shard import Shard
 from mpcore.engine.timers import due, next_due
-from mpcore.engine.turn import Sealed, Turn
+from mpcore.engine.turn import Turn
 from mpcore.state.facts import Fact
 from mpschema import codec, levels
 from mpschema.system import LOG, FeatureLevelRaised, LeaderElected

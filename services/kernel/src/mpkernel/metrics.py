@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from mpcore.engine.turn import Reply, Sealed
+from mpcore.engine.sealed import Reply, Sealed
 from mpschema.envelope import Outcome
 from prometheus_client import Counter, Gauge, Histogram
 

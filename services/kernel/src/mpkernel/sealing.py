@@ -14,9 +14,9 @@ import msgspec
 import structlog
 from mpbus.reader import LogPosition
 from mpbus.tasks import end, watched
+from mpcore.engine.sealed import Sealed
 from mpcore.engine.shard import Shard
 from mpcore.engine.snapshot import Frozen
-from mpcore.engine.turn import Sealed
 from mpschema.system import LogCheckpointed
 from mpstore.snapshots import Snapshots, SnapshotsUnavailable
 from mpstore.snapshots.sealed import FORMAT, SnapshotHeader

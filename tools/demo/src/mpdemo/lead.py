@@ -19,7 +19,7 @@ from mpschema.cloudevents import CloudEvent
 from mpschema.rejections import Code
 
 from mpdemo.assignment import Assignment, run_agent
-from mpdemo.reviewing import Verdict, judge
+from mpdemo.reviewing import ReviewVerdict, judge
 
 REPLACEMENTS_MAX = 3
 
@@ -111,14 +111,14 @@ class Lead:
         judgement = judge(evidence, self._rejections[name])
         tasks = self._client.tasks
         match judgement.verdict:
-            case Verdict.ACCEPT:
+            case ReviewVerdict.ACCEPT:
                 await tasks.accept(name, note=judgement.reason)
                 await tasks.complete(name)
                 self._tally["done"] += 1
-            case Verdict.REJECT:
+            case ReviewVerdict.REJECT:
                 self._rejections[name] += 1
                 await tasks.reject(name, reason=judgement.reason)
-            case Verdict.CANCEL:
+            case ReviewVerdict.CANCEL:
                 await tasks.cancel(name, reason=judgement.reason)
                 self._tally["left"] += 1
 

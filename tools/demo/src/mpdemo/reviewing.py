@@ -14,7 +14,7 @@ REJECTIONS_MAX = 1
 """How often work is sent back before a person has to look at it."""
 
 
-class Verdict(enum.Enum):
+class ReviewVerdict(enum.Enum):
     """What the lead does with work handed in."""
 
     ACCEPT = "accept"
@@ -26,7 +26,7 @@ class Verdict(enum.Enum):
 class Judgement:
     """The verdict, and why."""
 
-    verdict: Verdict
+    verdict: ReviewVerdict
     reason: str
 
 
@@ -36,10 +36,10 @@ def judge(evidence: Sequence[Evidence], rejections: int) -> Judgement:
     flaw = _flaw(checks)
     if flaw is None:
         count = f"{len(checks)} checks" if len(checks) > 1 else "the check"
-        return Judgement(Verdict.ACCEPT, f"{count} exited with 0")
+        return Judgement(ReviewVerdict.ACCEPT, f"{count} exited with 0")
     if rejections < REJECTIONS_MAX:
-        return Judgement(Verdict.REJECT, f"{flaw}: run it once more")
-    return Judgement(Verdict.CANCEL, f"{flaw}, again: a person has to look")
+        return Judgement(ReviewVerdict.REJECT, f"{flaw}: run it once more")
+    return Judgement(ReviewVerdict.CANCEL, f"{flaw}, again: a person has to look")
 
 
 def _flaw(checks: Sequence[Evidence]) -> str | None:

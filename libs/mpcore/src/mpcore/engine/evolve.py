@@ -8,7 +8,7 @@ from mpschema.system import FeatureLevelRaised, LeaderElected, LimitsSet, LineSu
 
 from mpcore.domain.aggregates import AGGREGATES
 from mpcore.state.descriptor import Reindex
-from mpcore.state.facts import Limits, Try
+from mpcore.state.facts import LogLimits, Try
 from mpcore.state.rules import Evolve
 from mpcore.state.tenant import Tenant
 from mpcore.state.world import PLACE, World
@@ -64,7 +64,7 @@ def _of_the_log(world: World, record: EventRecord) -> None:
     elif type(event) is FeatureLevelRaised:
         world.feature_level = event.level
     elif type(event) is LimitsSet:
-        world.limits = Limits(event.lineage_live_max, event.outcome_days, event.sweep_facts)
+        world.limits = LogLimits(event.lineage_live_max, event.outcome_days, event.sweep_facts)
     elif type(event) is LineTried:
         world.tries = (*world.tries, Try(event.position, event.line, event.process))
     elif type(event) is LineSurvived:

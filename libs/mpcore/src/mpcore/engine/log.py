@@ -8,7 +8,7 @@ from mpschema.registry import LOG_COMMANDS
 from mpschema.rejections import Code, Rejection
 from mpschema.system import LOG, SYSTEM_WORKSPACE, FeatureLevelRaised, LimitsSet, RaiseFeatureLevel, SetLimits
 
-from mpcore.state.facts import Decision, Fact, Limits
+from mpcore.state.facts import Decision, Fact, LogLimits
 from mpcore.state.rules import DecisionContext, denied, older
 
 
@@ -34,7 +34,7 @@ def _set_limits(context: DecisionContext) -> Decision:
     spec = LOG_COMMANDS[context.envelope.type]
     if spec.since_level > world.feature_level:
         return older(world, spec.command_type, spec.since_level)
-    given = {name: value for name in Limits._fields if (value := getattr(arguments, name)) is not None}
+    given = {name: value for name in LogLimits._fields if (value := getattr(arguments, name)) is not None}
     limits = world.limits._replace(**given)
     if limits == world.limits:
         return Rejection(Code.INVALID_STATE, "these limits are set already")

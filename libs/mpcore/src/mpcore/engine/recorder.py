@@ -14,10 +14,11 @@ from mpschema.levels import HOUSE_LEVEL
 from mpschema.registry import KERNEL_COMMANDS
 from mpschema.rejections import Code, Rejection
 from mpschema.system import FollowUpRefused
+from mpschema.vocabulary import CommandSpec
 
 from mpcore.access.kernel import KERNEL_AUTHORIZER
 from mpcore.domain.aggregates import AGGREGATES
-from mpcore.engine.commit import PendingCommit
+from mpcore.engine.commit import Begun, PendingCommit
 from mpcore.engine.decide import decide
 from mpcore.state.facts import Fact
 from mpcore.state.reactions import FollowUp, Reaction
@@ -29,8 +30,7 @@ KERNEL = "kernel"
 DEPTH_MAX = 8
 """Follow-ups of follow-ups: a longer row is a circle of ours."""
 
-_KINDS: dict[type[Command], str] = {spec.arguments: kind for kind, spec in KERNEL_COMMANDS.items()}
-_CREATES = frozenset(spec.arguments for spec in KERNEL_COMMANDS.values() if spec.creates)
+_SPECS: dict[type[Command], CommandSpec] = {spec.arguments: spec for spec in KERNEL_COMMANDS.values()}
 
 
 def _reactions() -> dict[type[Event], tuple[Reaction, ...]]:
@@ -49,60 +49,61 @@ class TooMuch(Exception):
     """An outcome is larger than a commit."""
 
 
-class Recorder:
+class OutcomeRow:
+    """The events of one outcome so far, in the row in which they stand."""
+
+    __slots__ = ("begun", "command_id", "events", "first")
+
+    def __init__(self, command_id: str, begun: Begun) -> None:
+        self.command_id = command_id
+        """Of the command, or of the timer, that all of them come from."""
+        self.begun = begun
+        """The place in the commit where the row begins."""
+        self.events = 0
+        self.first: EventRecord | None = None
+
+    def next_id(self) -> str:
+        """Return the id of the event that is next, and count it."""
+        self.events += 1
+        return f"{self.command_id}:{self.events - 1}"
+
+
+class OutcomeRecorder:
     """Records the facts of one decision, and so is its draft: see `state.rules.Draft`."""
 
-    __slots__ = (
-        "_commit",
-        "_depth",
-        "_digest",
-        "_root",
-        "begun",
-        "envelope",
-        "events",
-        "first",
-        "inputs",
-        "tenant",
-        "world",
-    )
+    __slots__ = ("_commit", "_depth", "_digest", "_envelope", "_inputs", "_row", "tenant", "world")
 
     def __init__(
         self,
         commit: PendingCommit,
         inputs: Inputs,
+        row: OutcomeRow,
         envelope: CommandEnvelope,
-        digest: str | None,
-        root: "Recorder | None" = None,
+        digest: str | None = None,
         depth: int = 0,
     ) -> None:
         world = commit.shard.world
         self.world = world
         self.tenant: Tenant = world.tenants.get(envelope.workspace_id) or world.new_tenant(envelope.workspace_id)
-        self.inputs = inputs
-        self.events = 0
-        """Of the whole outcome, where this is of the command that began it."""
-        self.first: EventRecord | None = None
-        """Its first event."""
         self._commit = commit
-        self.envelope = envelope
+        self._inputs = inputs
+        self._row = row
+        self._envelope = envelope
         self._digest = digest
-        self._root = self if root is None else root
         self._depth = depth
-        self.begun = commit.begin()
 
     def record(self, fact: Fact) -> EventRecord:
         """See `state.rules.Draft`. Raises `TooMuch` if no commit takes the outcome, `NoRoom` if this one does not."""
-        root, commit, envelope = self._root, self._commit, self.envelope
-        digest = self._digest if root.events == 0 else None
-        made = commit.answer(fact, f"{root.envelope.command_id}:{root.events}", envelope, digest)
+        row, commit = self._row, self._commit
+        digest = self._digest if row.events == 0 else None
+        made = commit.answer(fact, row.next_id(), self._envelope, digest)
         line = codec.encode(made)
-        if commit.size + len(line) >= commit.limits.commit_bytes and not commit.fits(len(line) + 1, root.begun):
+        if commit.size + len(line) >= commit.limits.commit_bytes and not commit.fits(len(line) + 1, row.begun):
             raise TooMuch
         commit.fold(made, line)
-        if root.events == 0:
-            root.first = made
+        if row.first is None:
+            row.first = made
             self.tenant = self.world.tenants.get(self.tenant.id, self.tenant)  # It may have come to be just now.
-        root.events += 1
         reactions = _REACTIONS.get(type(fact.event))
         if reactions is not None and self.world.feature_level >= HOUSE_LEVEL:
             self._react(made, reactions)
@@ -112,49 +113,60 @@ class Recorder:
         index = 0
         for reaction in reactions:
             for follow_up in reaction(cause, self):
-                self.follow(cause, follow_up, index)
+                follow(self._commit, self._inputs, self._row, cause, follow_up, index, self._depth + 1)
                 index += 1
 
-    def follow(self, cause: EventRecord, follow_up: FollowUp, index: int = 0) -> Rejection | None:
-        """Decide a command of the kernel's own because of an event. Returns why it was refused: a fault of ours.
 
-        Below its level the refusal is not recorded: builds that still run could not read it.
-        """
-        envelope = _envelope_of(cause, follow_up, index)
-        nested = Recorder(self._commit, self.inputs, envelope, None, self._root, self._depth + 1)
-        begun, events = self._commit.begin(), self._root.events
-        refused = nested._decide(follow_up)
-        if refused is not None:
-            if self._root.events > events:
-                self._commit.back(begun.lines)
-                self._root.events = events
-            if self.world.feature_level >= HOUSE_LEVEL:
-                event = FollowUpRefused(envelope.type, refused.code, refused.detail[:2_000], envelope.target)
-                nested.record(Fact("command", envelope.command_id, event))
-            self._commit.follow_ups_refused += 1
-        return refused
+def follow(
+    commit: PendingCommit,
+    inputs: Inputs,
+    row: OutcomeRow,
+    cause: EventRecord,
+    follow_up: FollowUp,
+    index: int = 0,
+    depth: int = 1,
+) -> Rejection | None:
+    """Decide a command of the kernel's own because of an event. Returns why it was refused: a fault of ours.
 
-    def _decide(self, follow_up: FollowUp) -> Rejection | None:
-        if self._depth > DEPTH_MAX:
-            return Rejection(Code.OVERLOADED, f"it follows from {DEPTH_MAX} others, each from the one before")
-        context = DecisionContext(self.inputs, self, self.envelope, self.envelope.target, follow_up.arguments)
-        decision = decide(context, KERNEL_AUTHORIZER).decision
-        if type(decision) is Rejection:
-            return decision
-        for fact in decision:
-            self.record(fact)
-        return None
+    Below its level the refusal is not recorded: builds that still run could not read it.
+    """
+    spec = _SPECS[type(follow_up.arguments)]
+    envelope = _envelope_of(cause, spec, follow_up, index)
+    recorder = OutcomeRecorder(commit, inputs, row, envelope, None, depth)
+    begun, events = commit.begin(), row.events
+    refused = _decided(
+        recorder, DecisionContext(inputs, recorder, envelope, envelope.target, follow_up.arguments), depth
+    )
+    if refused is not None:
+        if row.events > events:
+            commit.back(begun.lines)
+            row.events = events
+        if commit.shard.world.feature_level >= HOUSE_LEVEL:
+            event = FollowUpRefused(envelope.type, refused.code, refused.detail[:2_000], envelope.target)
+            recorder.record(Fact("command", envelope.command_id, event))
+        commit.follow_ups_refused += 1
+    return refused
 
 
-def _envelope_of(cause: EventRecord, follow_up: FollowUp, index: int) -> CommandEnvelope:
-    arguments, command_id = type(follow_up.arguments), derived_id("followup", f"{cause.id}:{index}")
-    kind = _KINDS[arguments]
+def _decided(recorder: OutcomeRecorder, context: DecisionContext, depth: int) -> Rejection | None:
+    if depth > DEPTH_MAX:
+        return Rejection(Code.OVERLOADED, f"it follows from {DEPTH_MAX} others, each from the one before")
+    decision = decide(context, KERNEL_AUTHORIZER).decision
+    if type(decision) is Rejection:
+        return decision
+    for fact in decision:
+        recorder.record(fact)
+    return None
+
+
+def _envelope_of(cause: EventRecord, spec: CommandSpec, follow_up: FollowUp, index: int) -> CommandEnvelope:
+    command_id = derived_id("followup", f"{cause.id}:{index}")
     target = follow_up.target
-    if not target and arguments in _CREATES:
-        target = derived_id(KERNEL_COMMANDS[kind].aggregate, command_id)
-    return CommandEnvelope(
+    if not target and spec.creates:
+        target = derived_id(spec.aggregate, command_id)
+    return spec.envelope(
+        b"{}",
         command_id=command_id,
-        type=kind,
         workspace_id=cause.workspace_id,
         principal=KERNEL,
         target=target,

@@ -20,7 +20,7 @@ from mpcore.engine.outcomes import BODY_BYTES, Outcomes
 from mpcore.engine.requests import KEY_BYTES
 from mpcore.engine.shard import Shard
 from mpcore.engine.texts import place_bytes
-from mpcore.state.facts import Limits, Try
+from mpcore.state.facts import LogLimits, Try
 from mpcore.state.packed import Item
 from mpcore.state.world import PLACE, World
 
@@ -66,7 +66,7 @@ class Frozen:
         world = shard.world
         place = {name: getattr(world, name) for name in PLACE}
         place["operators"] = tuple(sorted(world.operators))
-        place["limits"] = () if world.limits == Limits() else tuple(world.limits)
+        place["limits"] = () if world.limits == LogLimits() else tuple(world.limits)
         self.preamble = Preamble(**place, command_position=shard.command_position, command_line=shard.command_line)
         self.states = [
             (tenant.id, aggregate, index.by_id.frozen())
@@ -175,7 +175,7 @@ def _shard_of(preamble: Preamble, world: World) -> Shard:
     for name in PLACE:
         setattr(world, name, getattr(preamble, name))
     world.operators = frozenset(preamble.operators)
-    world.limits = Limits(*preamble.limits)
+    world.limits = LogLimits(*preamble.limits)
     return Shard(world, None, preamble.command_position, preamble.command_line)
 
 

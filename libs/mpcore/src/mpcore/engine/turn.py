@@ -5,11 +5,10 @@ Pure but for the shard it advances: time, epoch and bytes come in; what to store
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from mpschema import codec, packs
 from mpschema.base import Command
-from mpschema.envelope import CommandEnvelope, CommitHeader, EventRecord, Outcome, Status
+from mpschema.envelope import CommandEnvelope, CommitHeader, Outcome, Status
 from mpschema.levels import HOUSE_LEVEL, SPLIT_LEVEL
 from mpschema.rejections import Code, Rejection
 from mpschema.subjects import SYSTEM_PREFIX
@@ -21,7 +20,8 @@ from mpcore.access.verdict import Authorizer, Verdict
 from mpcore.engine.commit import NoRoom, Overfull
 from mpcore.engine.decide import decide, target_of
 from mpcore.engine.places import first_seq, same_request
-from mpcore.engine.recorder import KERNEL, Recorder, TooMuch
+from mpcore.engine.recorder import KERNEL, OutcomeRecorder, OutcomeRow, TooMuch, follow
+from mpcore.engine.sealed import Fault, Repeat, Reply, Sealed
 from mpcore.engine.texts import Use
 from mpcore.engine.timers import Timer, expiry, fired, set_aside, waits
 from mpcore.engine.unread import Unread
@@ -32,45 +32,6 @@ from mpcore.state.rules import DecisionContext, Inputs
 FACTS_MAX = 8_192
 """Events one command may become. A larger cascade is refused: its turn must end in time."""
 _ACCEPTED = Status.ACCEPTED
-_TIMER = "timer"
-"""Stands for the command where a moment that passed is the cause."""
-
-
-@dataclass(frozen=True, slots=True)
-class Repeat:
-    """A request that has its outcome already, or that collides with another under the same key."""
-
-    request_id: str
-    first_seq: int
-    conflict: bool
-
-
-Reply = Outcome | Repeat
-
-
-class Fault(NamedTuple):
-    """Something that could not be decided by a fault of ours. It was undone, and everything else goes on."""
-
-    kind: str
-    """`line` or `timer`."""
-    what: str
-    error: Exception
-
-
-@dataclass(slots=True)
-class Sealed:
-    """A decided turn, ready to be stored: the commit's header and bytes, and the answers that may follow it."""
-
-    header: CommitHeader
-    data: bytes
-    replies: dict[str, list[Reply]]
-    access: list[EventRecord] = field(default_factory=list)
-    """The events among its own that the doors must know of."""
-
-    @property
-    def last_seq(self) -> int:
-        """The last event of the commit."""
-        return self.header.first_seq + self.header.count - 1
 
 
 @dataclass(slots=True)
@@ -187,9 +148,9 @@ class Turn(Unread):
     def _fire(self, timer: Timer) -> None:
         world = self.shard.world
         self.swept = self.swept or timer.kind == SWEEP
-        envelope = CommandEnvelope(command_id=timer.id, type=_TIMER, workspace_id=timer.workspace_id, principal=KERNEL)
-        recorder = Recorder(self, self.inputs, envelope, None)
-        refused = recorder.follow(recorder.record(fired(timer)), expiry(world, timer))
+        row = OutcomeRow(timer.id, self.begin())
+        cause = self.record(fired(timer), timer.workspace_id, row.next_id(), KERNEL)
+        refused = follow(self, self.inputs, row, cause, expiry(world, timer))
         if refused is not None and world.feature_level < HOUSE_LEVEL:
             raise RuntimeError(f"{refused.code}: {refused.detail}")
 
@@ -345,7 +306,8 @@ class Turn(Unread):
         return self._decide(envelope, digest, envelope.target or target_of(envelope), arguments)
 
     def _decide(self, envelope: CommandEnvelope, digest: str, target: str, arguments: Command) -> Outcome:
-        begun, recorder = len(self.lines), Recorder(self, self.inputs, envelope, digest)
+        row = OutcomeRow(envelope.command_id, self.begin())
+        begun, recorder = row.begun.lines, OutcomeRecorder(self, self.inputs, row, envelope, digest)
         try:
             decision, verdict = decide(
                 DecisionContext(self.inputs, recorder, envelope, target, arguments), self.authorizer
@@ -353,7 +315,7 @@ class Turn(Unread):
             if verdict is not None:
                 self._judged(verdict)
             if type(decision) is Rejection:
-                if recorder.events:
+                if row.events:
                     self.back(begun)
                 return self._reject(envelope, digest, target, decision)
             if len(decision) > FACTS_MAX:
@@ -368,7 +330,7 @@ class Turn(Unread):
         except NoRoom:
             self.back(begun)
             raise
-        return self._accepted(envelope, recorder, target)
+        return self._accepted(envelope, row, target)
 
     def _judged(self, verdict: Verdict) -> None:
         """Count what policy said."""
@@ -382,8 +344,8 @@ class Turn(Unread):
         )
         return self._reject(envelope, digest, target, Rejection(Code.TOO_LARGE, detail))
 
-    def _accepted(self, envelope: CommandEnvelope, recorder: Recorder, target: str) -> Outcome:
-        world, first = self.shard.world, recorder.first
+    def _accepted(self, envelope: CommandEnvelope, row: OutcomeRow, target: str) -> Outcome:
+        world, first = self.shard.world, row.first
         assert first is not None, "what is accepted becomes something"
         return Outcome(
             command_id=envelope.command_id,

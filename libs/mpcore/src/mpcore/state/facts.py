@@ -28,8 +28,8 @@ class Try(NamedTuple):
     process: str
 
 
-class Limits(NamedTuple):
-    """Limits of the whole log, as its operators set them. They count from feature level 4."""
+class LogLimits(NamedTuple):
+    """The limits of the whole log, as its operators set them. They count from feature level 4."""
 
     lineage_live_max: int = 100_000
     """Sessions of one lineage that may live at once."""

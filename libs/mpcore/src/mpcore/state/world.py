@@ -7,7 +7,7 @@ each workspace, fill the indexes' `by_id`, then `engine.evolve.rebuild_indexes`.
 from mpschema.levels import FIRST_LEVEL
 
 from mpcore.state.deadlines import Deadlines
-from mpcore.state.facts import Limits, Try
+from mpcore.state.facts import LogLimits, Try
 from mpcore.state.tenant import Indexes, Tenant
 
 
@@ -48,7 +48,7 @@ class World:
         """Elections since a command was consumed, counted from feature level 3."""
         self.tries: tuple[Try, ...] = ()
         """Of the line that is next, without an outcome so far."""
-        self.limits = Limits()
+        self.limits = LogLimits()
         self.operators = operators
         """Principals with an operator's rights in every workspace; they alone create workspaces."""
         self.tenants: dict[str, Tenant] = {}

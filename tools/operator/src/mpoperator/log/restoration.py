@@ -15,9 +15,10 @@ import msgspec
 from mpbus.ingest import log_ingest
 from mpbus.reader import HASH_HEADER, LogPosition
 from mpcore.access.policy import RoleAuthorizer
+from mpcore.engine.sealed import Sealed
 from mpcore.engine.shard import Shard
 from mpcore.engine.snapshot import state_root
-from mpcore.engine.turn import Sealed, Turn
+from mpcore.engine.turn import Turn
 from mpcore.state.facts import Fact
 from mpschema import codec, subjects
 from mpschema.system import LogRestored
