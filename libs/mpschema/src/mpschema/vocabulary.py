@@ -132,6 +132,8 @@ class Vocabulary:
     """The name of its collection in routes and tables."""
     about: str = ""
     """A line of help about it."""
+    projection: str = ""
+    """The projection that shows it, a module of `mpviews`; empty: one by its plural."""
     events: tuple[type[Event], ...]
     """The newest version of each."""
     commands: tuple[CommandSpec, ...] = ()

@@ -30,7 +30,12 @@ _CLOCK_AHEAD = Gauge(
     "mp_kernel_clock_ahead_seconds", "How far this machine's clock is ahead of the NATS server's; negative: behind."
 )
 _CLOCK_TRUSTED = Gauge("mp_kernel_clock_trusted", "1 while this machine's clock is believed: 0 keeps it from leading.")
-_FAULTS = Counter("mp_kernel_faults_total", "Lines and timers that failed by a fault of the kernel.", ["kind"])
+_FAULTS = Counter(
+    "mp_kernel_faults_total", "Lines, timers and follow-ups that failed by a fault of the kernel.", ["kind"]
+)
+_VERDICTS = Counter(
+    "mp_kernel_verdicts_total", "Requests that policy judged, by the standing of the caller.", ["standing", "result"]
+)
 _DROPPED = Counter("mp_kernel_lines_dropped_total", "Lines nobody can read that left nothing in the log.")
 _TRIED = Counter(
     "mp_kernel_lines_tried_total", "Lines decided by themselves where leaders had come no further.", ["result"]
@@ -88,6 +93,11 @@ class KernelMetrics:
     def failed(self, kind: str) -> None:
         """A line or a timer could not be decided."""
         _FAULTS.labels(kind).inc()
+
+    def judged(self, verdicts: Mapping[tuple[str, bool], int]) -> None:
+        """Count what policy said in a turn: standing and whether it was allowed, to how often."""
+        for (standing, allowed), number in verdicts.items():
+            _VERDICTS.labels(standing, "allowed" if allowed else "denied").inc(number)
 
     def dropped(self, lines: int) -> None:
         """Lines left no trace."""

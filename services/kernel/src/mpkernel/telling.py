@@ -33,6 +33,7 @@ class Telling:
         for fault in turn.faults:
             log.error("turn.fault", kind=fault.kind, what=fault.what, epoch=self._epoch, exc_info=fault.error)
             self._metrics.failed(fault.kind)
+        self._metrics.judged(turn.verdicts)
         if turn.dropped:
             self._metrics.dropped(sum(turn.dropped.values()))
             self._dropped.update(turn.dropped)

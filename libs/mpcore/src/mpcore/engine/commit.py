@@ -10,6 +10,7 @@ from mpschema.registry import RECORDS
 from mpviews.access import EVENTS as ACCESS_EVENTS
 
 from mpcore.engine.evolve import mend
+from mpcore.engine.sealed import Fault
 from mpcore.engine.shard import Shard
 from mpcore.engine.undo import Undo
 from mpcore.state.facts import Fact
@@ -73,8 +74,8 @@ class PendingCommit:
     """Events that were in it when the message began that is being decided."""
     undo: Undo = field(init=False)
     """The way back, from everything in it that does not stand yet."""
-    follow_ups_refused: int = field(default=0, init=False)
-    """Commands of the kernel's own that were refused: each is a fault of ours."""
+    faults: list[Fault] = field(default_factory=list, init=False)
+    """What could not be decided by a fault of ours."""
     revocable: bool = field(default=False, init=False)
     """Whether all of it may have to be undone: it is decided ahead of being stored."""
 

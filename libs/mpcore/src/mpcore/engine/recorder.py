@@ -20,6 +20,7 @@ from mpcore.access.kernel import KERNEL_AUTHORIZER
 from mpcore.domain.aggregates import AGGREGATES
 from mpcore.engine.commit import Begun, PendingCommit
 from mpcore.engine.decide import decide
+from mpcore.engine.sealed import Fault
 from mpcore.state.facts import Fact
 from mpcore.state.reactions import FollowUp, Reaction
 from mpcore.state.rules import DecisionContext, Inputs
@@ -43,6 +44,10 @@ def _reactions() -> dict[type[Event], tuple[Reaction, ...]]:
 
 _REACTIONS = _reactions()
 """Event to what follows from it, aggregate by aggregate."""
+
+
+class FollowUpFault(Exception):
+    """A command of the kernel's own was refused."""
 
 
 class TooMuch(Exception):
@@ -144,7 +149,8 @@ def follow(
         if commit.shard.world.feature_level >= HOUSE_LEVEL:
             event = FollowUpRefused(envelope.type, refused.code, refused.detail[:2_000], envelope.target)
             recorder.record(Fact("command", envelope.command_id, event))
-        commit.follow_ups_refused += 1
+        what = f"{envelope.type} of {envelope.workspace_id}/{envelope.target}"
+        commit.faults.append(Fault("follow_up", what, FollowUpFault(f"{refused.code}: {refused.detail}")))
     return refused
 
 

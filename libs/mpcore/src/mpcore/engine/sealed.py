@@ -22,7 +22,7 @@ class Fault(NamedTuple):
     """Something that could not be decided by a fault of ours. It was undone, and everything else goes on."""
 
     kind: str
-    """`line` or `timer`."""
+    """`line`, `timer` or `follow_up`."""
     what: str
     error: Exception
 

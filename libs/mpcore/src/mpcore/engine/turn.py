@@ -55,7 +55,6 @@ class Turn(Unread):
     """Whether a message is begun, or waits, whose rest belongs to the next turn."""
     commands: int = field(default=0, init=False)
     replies: dict[str, list[Reply]] = field(default_factory=dict, init=False)
-    faults: list[Fault] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         Unread.__post_init__(self)

@@ -96,6 +96,7 @@ class BoardArchived(Event, frozen=True):
 VOCABULARY = Vocabulary(
     name="board",
     plural="boards",
+    projection="work",
     about="Boards: columns over tasks, with limits on work in progress.",
     commands=(
         command("board.create", CreateBoard, BoardCreated, creates=True),

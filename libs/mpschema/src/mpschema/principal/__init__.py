@@ -68,6 +68,7 @@ class KeyRevoked(Event, frozen=True):
 VOCABULARY = Vocabulary(
     name="principal",
     plural="principals",
+    projection="directory",
     about="Who may act, in which role, with which keys.",
     commands=(
         command("principal.bind_role", BindRole, RoleBound),

@@ -55,6 +55,7 @@ class ProjectArchived(Event, frozen=True):
 VOCABULARY = Vocabulary(
     name="project",
     plural="projects",
+    projection="directory",
     about="Projects: bodies of work, each around a repository.",
     commands=(
         command("project.create", CreateProject, ProjectCreated, creates=True),

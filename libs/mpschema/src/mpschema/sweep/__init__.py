@@ -56,6 +56,7 @@ class SweepEnded(Event, frozen=True):
 VOCABULARY = Vocabulary(
     name="sweep",
     plural="sweeps",
+    projection="sessions",
     about="Sweeps: what ends step by step with a session, a project or a workspace.",
     kernel_commands=(
         command("sweep.begin", BeginSweep, SweepBegun, creates=True),

@@ -268,6 +268,7 @@ class TaskReopened(Event, frozen=True):
 VOCABULARY = Vocabulary(
     name="task",
     plural="tasks",
+    projection="work",
     about="Tasks: claimed by lease, proven by evidence.",
     commands=(
         command("task.create", CreateTask, TaskCreated, creates=True),

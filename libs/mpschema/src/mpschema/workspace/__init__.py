@@ -58,6 +58,7 @@ class WorkspaceArchived(Event, frozen=True):
 VOCABULARY = Vocabulary(
     name="workspace",
     plural="workspaces",
+    projection="directory",
     about="Workspaces: make one, rename, freeze, archive it.",
     collection="/v1/workspaces",
     member=WORKSPACE_ROUTE,

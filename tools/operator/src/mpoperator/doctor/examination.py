@@ -10,7 +10,19 @@ from mpservice.database import DRIVER_ERRORS
 from msgspec.structs import replace
 from redis.exceptions import RedisError
 
-from mpoperator.doctor import counts, credentials, database, folds, leadership, log, machine, servers, streams, tail
+from mpoperator.doctor import (
+    counts,
+    credentials,
+    database,
+    folds,
+    follow_ups,
+    leadership,
+    log,
+    machine,
+    servers,
+    streams,
+    tail,
+)
 from mpoperator.doctor.report import DoctorCheck, DoctorReport, State, follows, unknown
 from mpoperator.errors import said
 from mpoperator.site.cluster import GONE, Cluster, cluster
@@ -30,6 +42,7 @@ _LOOKS: tuple[tuple[str, str, Callable[[Cluster], Awaitable[list[DoctorCheck]]]]
     ("postgres", "postgres", database.database_checks),
     ("projections", "postgres", folds.projection_checks),
     ("event types", "postgres", folds.event_type_checks),
+    ("follow-ups", "postgres", follow_ups.follow_up_checks),
     ("services", "services", machine.service_checks),
     ("counts services", "services", counts.count_checks),
 )

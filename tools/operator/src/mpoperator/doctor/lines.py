@@ -8,7 +8,7 @@ LINES = (
     "intake", "intake consumer", "intake backlog",
     "leader", "lease *", "log", "elections", "time", "line", "progress", "feed",
     "postgres", "schema", "role *", "rows", "rows *", "grants", "grants *",
-    "projections", "projection *", "build *", "event types",
+    "projections", "projection *", "build *", "event types", "follow-ups", "sweeps",
     "services", "service *", "concern *", "counts *", "disk", "secrets", "secret *",
 )  # fmt: skip
 
