@@ -1,7 +1,7 @@
 # The one door. `make` lists what it can do; a fresh machine needs python3 and make, nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help start test check unit lint format bench chaos docs clean
+.PHONY: help start test check unit lint format bench chaos docs aggregate clean
 SHELL := /bin/sh
 ARGS ?=
 # So many processes share the tests, file by file.
@@ -56,6 +56,9 @@ docs: .venv/.dev ## Write the generated documents anew from the code (lock of sh
 	@$(BIN)/python -m mpcore.diagrams
 	@$(BIN)/python -m mpd.tables
 	@$(BIN)/python -m mpd.deployments
+
+aggregate: .venv/.dev ## Make the skeleton of a new aggregate (NAME=blueprint)
+	@$(BIN)/python -m tests.architecture.scaffold $(NAME)
 
 clean: ## Remove everything generated here: environment, tools, caches (never your data)
 	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .schemathesis
