@@ -1,8 +1,8 @@
-"""How much is read from a server: what answers may be no server of ours, or one that has gone wrong.
+"""Bounds on the bytes and the time of what is read from a server.
 
-An answer has so many bytes and so much time, and an event of a stream so many bytes. What goes beyond ends with
-`UnexpectedAnswer` while it is read, and is never kept as a whole. Bodies are asked for as they are: what is packed
-would be bounded only before it is unpacked.
+The peer may be no server of ours, or a faulty one. An answer has a maximum of bytes and of time, and an event of a
+stream a maximum of bytes. Data beyond a bound ends with `UnexpectedAnswer` while it is read, and is never kept as a
+whole. Bodies are requested without compression: a compressed body would be bounded only before it is decompressed.
 """
 
 import itertools

@@ -48,7 +48,7 @@ class ProblemError(ClientError):
         super().__init__(f"{problem.code}: {problem.detail}")
         self.problem = problem
         self.retry_after_seconds = retry_after_seconds
-        """How long the server asks to wait, where it does."""
+        """The wait that the server asks for; None where it asks for none."""
 
     @property
     def code(self) -> str:
@@ -62,7 +62,7 @@ class ProblemError(ClientError):
 
     @property
     def detail(self) -> str:
-        """Why, in one sentence."""
+        """The reason, in one sentence."""
         return self.problem.detail
 
 

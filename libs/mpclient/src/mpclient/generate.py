@@ -33,12 +33,12 @@ _AS_OF = "at_seq: int | None = None, at: dt.datetime | None = None"
 """As of when: after an event, or at a moment."""
 _ORDER = 'order: Order = "asc"'
 _GIVEN = "order=order, limit=limit, after=after"
-"""What every list takes."""
+"""The arguments that every list passes on."""
 
 
 @dataclass(frozen=True)
 class Flavour:
-    """How the code of one of the two clients differs from the other's."""
+    """The differences of one client's code from the other's."""
 
     prefix: str
     defining: str
@@ -78,7 +78,7 @@ class Imports:
 
 @dataclass(frozen=True)
 class Shape:
-    """How a type is written in a signature, and how a value of it becomes what is sent (`{}` is the value)."""
+    """The spelling of a type in a signature, and the conversion of its values for the wire (`{}` is the value)."""
 
     annotation: str
     conversion: str = "{}"
@@ -168,11 +168,11 @@ def noun(aggregate: str, flavour: Flavour, imports: Imports) -> str:
 
 
 def caller(flavour: Flavour) -> str:
-    """What the nouns need of their client."""
+    """Return the protocol that the nouns require of their client."""
     define, returns = flavour.defining, flavour.generator.format(row="R")
     query = 'kind: type[R], query_type: str, target: str = "", /, *, after: After = None'
     return f'''class {flavour.prefix}Caller(Protocol):
-    """What the nouns need of their client."""
+    """The operations that the nouns require of their client."""
 
     {define} command(
         self, command_type: str, target: str, arguments: Arguments, **options: Unpack[CommandOptions]

@@ -121,7 +121,7 @@ WebhookStateWord: TypeAlias = Literal["active", "paused", "removed"]
 
 
 class AsyncCaller(Protocol):
-    """What the nouns need of their client."""
+    """The operations that the nouns require of their client."""
 
     async def command(
         self, command_type: str, target: str, arguments: Arguments, **options: Unpack[CommandOptions]
@@ -1428,7 +1428,7 @@ class AsyncNouns:
 
 
 class Caller(Protocol):
-    """What the nouns need of their client."""
+    """The operations that the nouns require of their client."""
 
     def command(
         self, command_type: str, target: str, arguments: Arguments, **options: Unpack[CommandOptions]

@@ -10,7 +10,7 @@ _VARIANT = {f"{bits:x}": f"{0b1000 | bits & 0b11:x}" for bits in range(16)}
 
 
 def is_id(text: str) -> bool:
-    """Whether `text` may name an aggregate, a principal or a workspace."""
+    """Tell whether `text` may name an aggregate, a principal or a workspace."""
     return _ID.match(text) is not None
 
 

@@ -28,12 +28,12 @@ def canonical(name: str) -> str:
 
 
 def plain(name: str) -> bool:
-    """Whether a name is recorded as it is, which is told fast of most: visible ASCII without space around it."""
+    """Tell whether a name is recorded as it is: visible ASCII without space around it. Most names pass here, fast."""
     return name.isascii() and name.isprintable() and name == name.strip() != ""
 
 
 def unfit(name: str) -> str:
-    """Why this cannot be a name, given in its canonical form; empty where it can."""
+    """Return the reason why a text in canonical form cannot be a name; empty where it can."""
     for place, each in enumerate(name):
         kind = unicodedata.category(each)
         if kind in _COMMANDING and each not in JOINERS and not _of_a_flag(name, place):
@@ -44,7 +44,7 @@ def unfit(name: str) -> str:
 
 
 def folded(name: str) -> str:
-    """What names are compared by: two of the same folded form look the same."""
+    """Return the form by which names are compared: two of the same folded form look the same."""
     shown = (each for each in canonical(name) if unicodedata.category(each) != "Cf")
     return " ".join("".join(shown).split())
 

@@ -1,8 +1,8 @@
-"""Which addresses belong to the internet: the special-purpose registries of IANA, in one table of our own.
+"""The special-purpose address registries of IANA, in one table of our own.
 
 The table stands beside the interpreter's `ipaddress`, whose knowledge differs from release to release: an address is
 public only if both say so. Where an address carries another inside (an IPv4 address in one of IPv6), the inner one is
-judged. Whatever is not known is not public: of IPv6 only 2000::/3 has been given out.
+judged. An address that is not known is not public: of IPv6 only 2000::/3 has been assigned.
 """
 
 import ipaddress
@@ -85,7 +85,7 @@ _GROUP_AND_LOCAL_BITS = 0x0300_0000
 
 
 def special(address: str) -> Special | None:
-    """What is special about an IP address; None for one of the internet. Raises `ValueError` where it is none."""
+    """Return the special purpose of an IP address; None for one of the internet. Raises `ValueError` for no address."""
     return _special(ipaddress.ip_address(address.partition("%")[0]))
 
 

@@ -1,7 +1,7 @@
-"""How much one message of the command stream holds: what producers put into it, and what the kernel reads of it.
+"""The bounds of one message of the command stream, for producers and for the kernel.
 
-The kernel looks at this before it reads a line, and the stream takes nothing larger: what one message costs everybody
-else is bounded, whoever sent it.
+The kernel checks them before it reads a line, and the stream accepts nothing larger. So the cost of one message to all
+others is bounded, whoever sent it.
 """
 
 PACK_COMMANDS_MAX = 128
@@ -15,7 +15,7 @@ NEWLINE = b"\n"
 
 
 def excess(data: bytes) -> str:
-    """What of a message is beyond the bounds; empty where nothing is. Reads no line of it."""
+    """Return the excess of a message over the bounds; empty where there is none. Reads no line of it."""
     if len(data) > BYTES_MAX:
         return f"{len(data)} bytes, more than {BYTES_MAX}"
     lines = data.count(NEWLINE) + 1

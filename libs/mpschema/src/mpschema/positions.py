@@ -1,4 +1,4 @@
-"""Where in the log something stands."""
+"""Positions in the log."""
 
 from dataclasses import dataclass
 

@@ -12,7 +12,7 @@ from mpschema.rejections import Code
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_URN = "urn:moduprompt:problem:"
-"""What every problem's `type` begins with; the code follows."""
+"""The prefix of every problem's `type`; the code follows."""
 
 
 class EdgeCode(enum.StrEnum):
@@ -87,5 +87,5 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def title(code: str) -> str:
-    """What a code is called in words: `wip_limit_reached` is "Wip limit reached"."""
+    """Return a code in words: `wip_limit_reached` is "Wip limit reached"."""
     return code.replace("_", " ").capitalize()

@@ -112,7 +112,7 @@ class CannotApply(Exception):
 
 
 class CommitLike(Protocol):
-    """What a view reads of one commit of the log (`mpbus.reader.Commit` is one)."""
+    """The part of a commit of the log that a view reads (`mpbus.reader.Commit` is one)."""
 
     @property
     def stream_seq(self) -> int: ...
@@ -138,7 +138,7 @@ class View:
     version: int
     tables: tuple[Table, ...]
     changes: Callable[[CommitLike], Iterable[Change]]
-    """What a commit changes, in order. Pure."""
+    """The changes that a commit makes, in order. Pure."""
 
 
 class UnknownToView(CannotApply):

@@ -42,7 +42,7 @@ class Steps:
 
 
 class TableChanges:
-    """What a batch changes in one table: at most one change a row."""
+    """The changes of a batch to one table: at most one change a row."""
 
     __slots__ = ("amended", "appended", "deleted", "inserted", "patched", "table", "upserted")
 
@@ -53,7 +53,7 @@ class TableChanges:
         self.upserted: dict[Key, Values] = {}
         self.patched: dict[Key, Values] = {}
         self.amended: set[Key] = set()
-        """Which of the patched rows have a column of `Steps`."""
+        """The keys of patched rows that have a column of `Steps`."""
         self.deleted: set[Key] = set()
 
     def append(self, change: Append) -> None:

@@ -1,4 +1,4 @@
-"""What the operations refer to: schemas, parameters, headers, security schemes."""
+"""The components of the operations: schemas, parameters, headers, security schemes."""
 
 from typing import Any
 
@@ -91,7 +91,7 @@ def _without_defaults(schema: Any) -> Any:
 
 
 def _narrowed(schema: Json) -> Json:
-    """The schema of an endpoint, as the door takes it."""
+    """The schema of an endpoint, as the gateway accepts it."""
     if "anyOf" in schema:
         return schema | {"anyOf": [_narrowed(each) for each in schema["anyOf"]]}
     return schema | {"pattern": PATTERN} if "pattern" in schema else schema

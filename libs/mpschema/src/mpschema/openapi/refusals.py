@@ -46,7 +46,7 @@ COMMON_CODES: tuple[str, ...] = (
     EdgeCode.INTERNAL,
     Code.UNAVAILABLE,
 )
-"""What any request may be refused with."""
+"""The codes with which any request may be refused."""
 
 
 def problems(codes: Iterable[str] = ()) -> Json:

@@ -129,9 +129,9 @@ class LogRestored(Event, frozen=True):
     head: Digest
     state_root: Digest
     source: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
-    """What it was put back from: `backup`, `archive`, `segments`."""
+    """The source of the copy: `backup`, `archive`, `segments`."""
     copied_at_ms: TimeMs
-    """When the copy was made: what is lost happened later."""
+    """The time of the copy: the lost events are later."""
 
 
 VOCABULARIES = (

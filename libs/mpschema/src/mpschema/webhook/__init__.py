@@ -12,7 +12,7 @@ from mpschema.vocabulary import Vocabulary, command
 WORKER = "system:webhooks"
 """The principal of the service that delivers. It parks and clears; nobody else may, and nobody else may be it."""
 SIGNS_ON_SECONDS = 24 * 60 * 60
-"""How long a secret that was rotated away still signs, beside the new one."""
+"""The time for which a replaced secret still signs, beside the new one."""
 
 Endpoint = Annotated[
     str,
@@ -39,7 +39,7 @@ Generation = Annotated[int, msgspec.Meta(ge=1, le=INT_MAX)]
 
 
 class WebhookState(enum.StrEnum):
-    """Whether a webhook is told what happens."""
+    """The states of a webhook. Only an active one receives events."""
 
     ACTIVE = "active"
     PAUSED = "paused"

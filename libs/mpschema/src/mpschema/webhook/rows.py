@@ -15,7 +15,7 @@ class WebhookRow(Row, kw_only=True, frozen=True):
     """Only of these kinds; empty: all."""
     state: WebhookState
     reason: str
-    """Why it is paused."""
+    """The reason of its pause."""
     generation: int
     """Of the secret that signs, counted from 1."""
     previous_until: Moment | None
@@ -47,7 +47,7 @@ class DeliveryRow(msgspec.Struct, kw_only=True, frozen=True):
     position: int
     """Every event up to this one was delivered, or waits with its aggregate."""
     delivered: int
-    """How many events, ever."""
+    """The number of events, ever."""
     delivered_at: Moment | None
     failure: str | None
     """The last one, and why."""
@@ -63,7 +63,7 @@ class WaitingKeyRow(msgspec.Struct, kw_only=True, frozen=True):
     """Those after this event."""
     attempts: int
     due_at: Moment
-    """When it is tried again by itself; of no meaning once it is parked."""
+    """The time of the next automatic attempt; of no meaning once it is parked."""
     reason: str
     parked_seq: int | None
     """The event that recorded that it is parked."""
