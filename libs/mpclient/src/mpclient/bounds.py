@@ -17,10 +17,10 @@ from mpclient.errors import UnexpectedAnswer
 from mpclient.frames import STREAM_TYPE
 
 ANSWER_BYTES_MAX = 64 << 20
-"""Of a page of the largest things there are."""
+"""The bound of an answer: above a page of the largest rows."""
 ANSWER_SECONDS_MAX = 300.0
 EVENT_BYTES_MAX = 16 << 20
-"""Of one event of a stream: a commit of the log has half of it."""
+"""The bound of one event of a stream: a commit of the log has half of it."""
 _EVENT_END = re.compile(rb"\n\n|\r\r|\n\r\n")
 _END_BYTES_MAX = 3
 
@@ -88,7 +88,7 @@ class _Bounded(httpx.AsyncByteStream, httpx.SyncByteStream):
 
 
 def bound(response: httpx.Response) -> None:
-    """Measure the body of a response from now on. Raises `UnexpectedAnswer` for one that is packed."""
+    """Measure the body of a response from now on. Raises `UnexpectedAnswer` for a compressed one."""
     packed = response.headers.get("content-encoding", "identity")
     if packed != "identity":
         raise UnexpectedAnswer(f"the answer is packed ({packed[:40]}), which nobody asked for")

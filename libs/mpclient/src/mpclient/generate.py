@@ -30,7 +30,7 @@ NOUNS = AGGREGATES | {LOG: LOG, "command": "commands", "event": "history", "proj
 _HEAD = '''"""A typed method per command and query. Written by `python -m mpclient.generate`: never edited by hand."""
 '''
 _AS_OF = "at_seq: int | None = None, at: dt.datetime | None = None"
-"""As of when: after an event, or at a moment."""
+"""The parameters of time travel: after an event, or at a moment."""
 _ORDER = 'order: Order = "asc"'
 _GIVEN = "order=order, limit=limit, after=after"
 """The arguments that every list passes on."""
@@ -53,7 +53,7 @@ FLAVOURS = (
 
 
 class Imports:
-    """Gathers what the rendered code refers to."""
+    """The names that the rendered code imports."""
 
     def __init__(self) -> None:
         self._names: dict[str, set[str]] = {}
@@ -101,7 +101,7 @@ def shape_of(kind: Any, imports: Imports) -> Shape:
 
 
 def signature(fields: list[tuple[str, Shape, Any]]) -> str:
-    """Keyword parameters: those without a default first, as Python does not mind for keywords."""
+    """Return the keyword parameters; Python allows any order of defaults among keywords."""
     return ", ".join(
         f"{name}: {shape.annotation}" + ("" if default is msgspec.NODEFAULT else f" = {_literal(default)}")
         for name, shape, default in fields

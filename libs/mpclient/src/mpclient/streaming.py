@@ -30,9 +30,9 @@ from mpclient.transport import (
 )
 
 SILENCE_SECONDS = 45.0
-"""A connection that says nothing for so long is given up; the server says something every 15 s."""
+"""The silence after which a connection is given up; the server sends something every 15 s."""
 ASKED_SECONDS_MAX = 300.0
-"""A server that asks for a longer pause is asked again after this one."""
+"""The longest pause before the next attempt, even if the server asks for a longer one."""
 _PASSING = {408, 425, 429}
 _POSITION = re.compile(r"([0-9]{1,20}):([0-9]{1,20})")
 

@@ -1,4 +1,4 @@
-"""One call over HTTP: sent, repeated where that is safe, and its answer told apart from a refusal.
+"""One call over HTTP: sent, repeated where that is safe, its answer distinguished from a refusal.
 
 What is decided (what to send, whether to try again, what an answer means) is plain functions; the two transports only
 wait differently.

@@ -73,7 +73,7 @@ class IssuedSecret(Outcome, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The health of a gateway. The reasons are for operators, who read them at its ops endpoint."""
+    """The health of a gateway. The reasons are for operators, who read them at its ops door."""
 
     status: str
     """`ok` or `failing`."""

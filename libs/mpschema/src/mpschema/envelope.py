@@ -23,7 +23,7 @@ ExpectedVersion = Annotated[int, msgspec.Meta(ge=0, le=INT_MAX)] | Literal["any"
 _GivenId = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": ID_PATTERN})]
 """The ids every command has. `codec.decode_envelope` looks at them: a pattern of msgspec's own costs three times it."""
 _is_known_id = functools.lru_cache(4_096)(is_id)
-"""For ids that come again and again: workspaces and principals."""
+"""The cached check of ids that come again and again: workspaces and principals."""
 
 
 def _text_without_nul(length: int) -> msgspec.Meta:
@@ -137,7 +137,7 @@ class CommitHeader(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_u
     feature_level: int = FIRST_LEVEL
     """The feature level that readers of this commit and those after it need (`mpschema.levels`)."""
     command_line: int = 0
-    """Of the message at the next position: so many of its lines have their outcome in the log, too. From level 3."""
+    """The number of lines of the message at the next position that have their outcome in the log, too. From level 3."""
 
 
 class Status(enum.StrEnum):

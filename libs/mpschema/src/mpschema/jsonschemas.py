@@ -78,7 +78,7 @@ def _documented(kind: Any) -> Any:
 
 
 def _standard(text: Schema) -> Schema:
-    """In the regular expressions of the standard: `\\Z` is Python's word for `$`."""
+    """Return the pattern as the standard writes it: `\\Z` is Python's form of `$`."""
     return text | {"pattern": text["pattern"].replace(r"\Z", "$")} if "pattern" in text else text
 
 

@@ -1,4 +1,4 @@
-"""Names as people see them: what a name may hold, the one form in which it is recorded, and when two look the same.
+"""Names as people see them: the permitted characters, the one recorded form, and the comparison of two names.
 
 A name is for eyes. Characters that nobody sees or that command a terminal or the direction of writing have no place in
 it, except the joiners U+200C and U+200D, which change how their neighbours are drawn. Letters of other scripts that
@@ -9,9 +9,9 @@ import unicodedata
 
 JOINERS = frozenset("\u200c\u200d")
 _TAGS = range(0xE0020, 0xE0080)
-"""Spell the flags of regions, after a black flag."""
+"""The tag characters, which spell the flags of regions after a black flag."""
 _BLANK_LETTERS = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
-"""Letters and symbols by their category, and nothing to see."""
+"""The characters that are letters or symbols by category, and invisible."""
 _COMMANDING = {
     "Cc": "a control character",
     "Cf": "a character that nobody sees",

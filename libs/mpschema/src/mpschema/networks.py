@@ -16,9 +16,9 @@ class Special(NamedTuple):
 
     block: str
     purpose: str
-    """Completes "the address is …"."""
+    """The end of a sentence that begins "the address is …"."""
     dead: bool = False
-    """No endpoint can be there, in any installation: nothing is routed to it, or it is not one machine."""
+    """True where no endpoint can be, in any installation: nothing is routed to it, or it is not one machine."""
 
 
 _DOCUMENTATION = "of a network for documentation"
@@ -80,7 +80,7 @@ _GIVEN_OUT = ipaddress.IPv6Network("2000::/3")
 _UNKNOWN = Special("::/0", "of no network that has been given out", dead=True)
 _BY_THE_INTERPRETER = Special("", "of a special-purpose network")
 _ISATAP = 0x5EFE
-"""In the third quarter of an IPv6 address: the last one is an IPv4 address of a site."""
+"""The mark of ISATAP in the third quarter of an IPv6 address: the last quarter is an IPv4 address of a site."""
 _GROUP_AND_LOCAL_BITS = 0x0300_0000
 
 

@@ -6,11 +6,11 @@ others is bounded, whoever sent it.
 
 PACK_COMMANDS_MAX = 128
 PACK_BYTES_MAX = 256 * 1024
-"""A producer adds nothing to a pack of this size. One command more than fits is at most 64 KiB and its envelope."""
+"""The size from which a producer adds nothing to a pack. The last command can exceed it by 64 KiB and its envelope."""
 LINES_MAX = 8 * PACK_COMMANDS_MAX
-"""Of a message that is read: far beyond what a producer sends, so that another release may send more."""
+"""The bound of a message that is read: far beyond a producer's packs, so that another release may send more."""
 BYTES_MAX = 4 * PACK_BYTES_MAX
-"""The same, in bytes."""
+"""The same bound in bytes."""
 NEWLINE = b"\n"
 
 

@@ -1,6 +1,6 @@
-"""Refusals as HTTP tells them (RFC 9457): every code with its one status and title, and the body that carries it.
+"""Refusals over HTTP (RFC 9457): every code with its one status and title, and the body that carries it.
 
-Shared by who writes problems (the gateway), who documents them (OpenAPI) and who reads them (the SDK).
+Shared by the writer of problems (the gateway), their documents (OpenAPI) and their reader (the SDK).
 """
 
 import enum
@@ -16,7 +16,7 @@ TYPE_URN = "urn:moduprompt:problem:"
 
 
 class EdgeCode(enum.StrEnum):
-    """Refusals of the door itself, before or after a command: no command's recorded outcome carries them."""
+    """Refusals of the request pipeline, before or after a command: no command's recorded outcome carries them."""
 
     MALFORMED = "malformed"
     UNAUTHENTICATED = "unauthenticated"
@@ -78,11 +78,11 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     detail: str
     code: str
     instance: str = ""
-    """The path that was asked."""
+    """The path of the request."""
     command_id: str = ""
     epoch: int | None = None
     seq: int | None = None
-    """With `epoch`: where the refusal stands in the log, when it was recorded."""
+    """With `epoch`: the place of the refusal in the log, if it was recorded."""
     trace_id: str = ""
 
 

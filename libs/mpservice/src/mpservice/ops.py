@@ -40,13 +40,13 @@ class Progress:
         self._moved_at = clock()
 
     def saw(self, done: int, due: int) -> None:
-        """So much is done of what is due."""
+        """Record the work done, out of the work due."""
         if done != self._done or done >= due:
             self._moved_at = self._clock()
         self._done = done
 
     def excused(self) -> None:
-        """Something it depends on is away: the time does not count."""
+        """Restart the measure of time, because a dependency is away."""
         self._moved_at = self._clock()
 
     @property
@@ -56,7 +56,7 @@ class Progress:
 
 
 class OpsServer:
-    """Serves `/healthz`, `/readyz` (503 until `health` says so) and `/metrics` (Prometheus text).
+    """A server of `/healthz`, `/readyz` (503 until `health` says so) and `/metrics` (Prometheus text).
 
     `/healthz` is for whoever restarts: 503 when the service is stuck. It is no reason to restart that a server is away.
     """

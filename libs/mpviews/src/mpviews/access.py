@@ -30,9 +30,9 @@ from mpschema.session import (
 from mpschema.system import LeaderElected
 
 CODE = hashlib.sha256((resources.files("mpviews") / "access.py").read_bytes()).hexdigest()
-"""Of this module: a slice that other code folded or wrote is not trusted, and the log is read instead."""
+"""The digest of this module: a slice that other code folded or wrote is not trusted, and the log is read instead."""
 PIECE = 2_000
-"""Entries encoded in one go: about a millisecond."""
+"""The number of entries encoded in one go: about a millisecond."""
 _LENGTH_BYTES = 4
 Tokens = tuple[tuple[str, int], ...]
 """The ids of a session's valid tokens, each with its expiry in milliseconds."""
@@ -56,17 +56,17 @@ class AccessSlice:
 
     def __init__(self) -> None:
         self.seq = 0
-        """Of the last event that is folded, or of no concern here."""
+        """The position of the last event that is folded or ignored here."""
         self.operators: frozenset[str] = frozenset()
-        """By the last election: who may enter everywhere, and who makes workspaces."""
+        """The operators by the last election: they may enter everywhere and make workspaces."""
         self.roles: dict[str, tuple[str, ...]] = {}
-        """`workspace principal` to the roles; who has none is not here."""
+        """`workspace principal` to the roles; a principal without any is not here."""
         self.keys: dict[bytes, HeldKey] = {}
-        """By the hash of the whole key."""
+        """The keys by the hash of the whole key."""
         self.names: dict[str, bytes] = {}
         """`workspace principal key-id` to the hash."""
         self.sessions: dict[str, Tokens] = {}
-        """`workspace session` to its valid tokens; who has ended is not here."""
+        """`workspace session` to its valid tokens; an ended session is not here."""
 
     def fold(self, record: EventRecord) -> None:
         """Take in one event. Never refuses a fact."""

@@ -1,4 +1,4 @@
-"""Row changes as data: what a view says should happen to its tables, before anyone does it.
+"""Row changes as data: the changes of a view to its tables, before they are written.
 
 Times are integers in milliseconds, arrays are lists of text, documents are JSON text: what a store writes without
 asking. Enumerations are text, being `StrEnum`.

@@ -82,7 +82,7 @@ class TableChanges:
         self.upserted[key] = change.values
 
     def patch(self, change: Patch) -> None:
-        """New values for some columns, merged onto what the batch says about the row so far."""
+        """Merge new values for some columns onto the batch's changes of the row so far."""
         key = change.key
         row = self._known(key)
         if row is None:

@@ -1,4 +1,4 @@
-"""The HTTP API as an OpenAPI 3.1 document, derived from the registry: what a route accepts and answers, said once."""
+"""The HTTP API as an OpenAPI 3.1 document, derived from the registry."""
 
 from importlib.metadata import version
 from typing import Any
@@ -12,7 +12,7 @@ from mpschema.registry import AGGREGATES
 from mpschema.system import LOG
 
 API_VERSION = version("mpschema")
-"""The release's: all that is ours has one version."""
+"""The version of the release: all our packages share one."""
 _DESCRIPTION = """\
 The headless control plane of ModuPrompt. A command is an order: it becomes recorded events, or a recorded refusal. A
 query reads what the events left behind. A stream tells every event as it happens.

@@ -15,7 +15,7 @@ class CommandRow(msgspec.Struct, kw_only=True, frozen=True):
     idempotency_key: str
     status: Status
     command_type: str | None
-    """Known for refusals; an acceptance is known by its events."""
+    """The command's type, for refusals; an acceptance is known by its events."""
     target: str
     code: Code | None
     detail: str

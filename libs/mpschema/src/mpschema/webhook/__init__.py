@@ -1,4 +1,4 @@
-"""The words about a webhook: where events are told over HTTP, from which place on, and what waits because it failed."""
+"""The words about a webhook: the delivery of events over HTTP, from a position on, and the events that wait."""
 
 import enum
 from typing import Annotated, ClassVar
@@ -47,9 +47,10 @@ class WebhookState(enum.StrEnum):
 
 
 class CreateWebhook(Command, frozen=True):
-    """Tell an endpoint what happens in the workspace: from now on, or from after event `after_seq` (0: from the start).
+    """Deliver the workspace's events to an endpoint: from now on, or after event `after_seq` (0: from the start).
 
-    Without `event_types` and `aggregates` it is told everything; with them, what fits both. Never about webhooks.
+    Without `event_types` and `aggregates` it receives all events; with them, those that match both. Never events of
+    webhooks.
     """
 
     endpoint: Endpoint
@@ -59,7 +60,7 @@ class CreateWebhook(Command, frozen=True):
 
 
 class ConfigureWebhook(Command, frozen=True):
-    """Change where a webhook goes or what it is told; what is left out stays."""
+    """Change a webhook's endpoint or its selection of events; what is left out stays."""
 
     endpoint: Endpoint | None = None
     event_types: EventKinds | None = None
@@ -138,7 +139,7 @@ class WebhookRemoved(_WebhookEvent, frozen=True):
 
 class WebhookSecretRotated(_WebhookEvent, frozen=True):
     generation: Generation
-    """Counted from 1. The secret itself is nowhere recorded."""
+    """The number of the secret, counted from 1. The secret itself is nowhere recorded."""
     previous_until_ms: TimeMs
 
 
