@@ -45,7 +45,7 @@ class AckedPublisher:
         """Store a message and return its position in the stream.
 
         Raises `APIError` if the stream refuses it, `PermissionsViolation` if we may not, `NoStreamResponseError` if no
-        stream takes it, `TimeoutError` if nothing is heard in time (it may be stored), and what the client raises
+        stream takes it, `TimeoutError` if no answer comes in time (it may be stored), and what the client raises
         without a connection.
         """
         if not self._subscribed:
