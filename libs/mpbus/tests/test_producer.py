@@ -1,4 +1,4 @@
-"""The producer packs, hears outcomes, asks again, and never waits in silence."""
+"""The producer packs, receives outcomes, asks again, and never waits in silence."""
 
 import asyncio
 from collections.abc import AsyncIterator

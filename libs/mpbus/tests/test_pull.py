@@ -1,4 +1,4 @@
-"""A pull asks again when nobody hears it, and gives up a consumer that is gone."""
+"""A pull asks again when nobody listens, and gives up a consumer that is gone."""
 
 import pytest
 from mpbus.errors import ConsumerLost

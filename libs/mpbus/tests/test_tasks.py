@@ -1,4 +1,4 @@
-"""Whoever is told to end ends, also one who did not hear it the first time."""
+"""A canceled task ends, even if it lost the first cancellation."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What the tests of the SDK share: both clients behind one face, so that each promise is shown of both."""
+"""Fixtures of the SDK's tests: both clients behind one interface, so that each promise is tested for both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is read from a server has bounds: beyond them is a typed error, and no memory without end."""
+"""Bounds of reading from a server: beyond them a typed error is raised, and memory stays bounded."""
 
 from __future__ import annotations
 

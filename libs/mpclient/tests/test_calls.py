@@ -1,4 +1,4 @@
-"""What the SDK sends is what the OpenAPI document says."""
+"""Agreement of the SDK's requests with the OpenAPI document."""
 
 import datetime as dt
 import json

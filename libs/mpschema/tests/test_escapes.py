@@ -1,4 +1,4 @@
-"""What readers of lines, terminals and eyes would take for something else is spelled out, and stays the same value."""
+"""Escapes of characters that mislead line readers, terminals or eyes: the value stays the same."""
 
 from __future__ import annotations
 

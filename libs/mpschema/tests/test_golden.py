@@ -1,4 +1,4 @@
-"""What was once written is readable for ever: the corpus holds real bytes of every type and version."""
+"""Reading of everything ever written: the corpus holds real bytes of every type and version."""
 
 from pathlib import Path
 

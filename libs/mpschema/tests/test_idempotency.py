@@ -1,4 +1,4 @@
-"""What makes two requests under one idempotency key the same request."""
+"""Equality of two requests under one idempotency key."""
 
 from dataclasses import dataclass, field
 from typing import Any

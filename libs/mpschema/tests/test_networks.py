@@ -1,4 +1,4 @@
-"""Which addresses are of the internet, by the registries of IANA and whatever an address may carry inside."""
+"""Public addresses, by the registries of IANA and by the address that another carries inside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A setting that could do nothing is refused by a sentence that says what to write; what fits takes effect."""
+"""Settings: one that could do nothing is refused with a sentence of advice; a fitting one takes effect."""
 
 from pathlib import Path
 from typing import Any

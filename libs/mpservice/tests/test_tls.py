@@ -1,4 +1,4 @@
-"""TLS to the servers: who shows the right certificate is spoken to; who does not is refused, and that is said."""
+"""TLS to the servers: a right certificate is accepted; any other is refused, and the refusal is reported."""
 
 import asyncio
 import datetime as dt

@@ -1,4 +1,4 @@
-"""What a door knows: who may enter, by which key, for how long; the same wherever the fold begins."""
+"""The access slice: bindings, keys and their expiry; the same wherever the fold begins."""
 
 import hashlib
 from pathlib import Path

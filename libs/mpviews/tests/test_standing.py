@@ -1,4 +1,4 @@
-"""What is said of a build of a projection when somebody asks."""
+"""The reported status of a projection's build."""
 
 from dataclasses import replace
 

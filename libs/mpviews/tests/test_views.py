@@ -1,4 +1,4 @@
-"""What each event does to the rows: given what happened, a view shows this."""
+"""The effect of each event on the rows: given these events, a view shows these rows."""
 
 import hashlib
 from typing import Any

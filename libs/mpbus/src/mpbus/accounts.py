@@ -1,4 +1,4 @@
-"""Accounts of NATS: who shares a space of subjects with the streams, and what is let through to everybody else.
+"""The accounts of NATS: one for the streams and their keepers, and one for each other user.
 
 JetStream answers where a request says, and asks no permission for that: inside of one account whoever may ask for a
 message can have the server send on any subject of the account, and so delete a stream. So the streams live in an
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 STREAMS_ACCOUNT = "MP_STREAMS"
-"""Of the streams, and of those who keep them."""
+"""The account of the streams and of the users that keep them."""
 INBOX = "_INBOX"
 """The beginning of the subjects on which a client gets answers."""
 _EVERYBODY_ASKS = "$JS.API.INFO"
@@ -19,16 +19,16 @@ _EVERYBODY_ASKS = "$JS.API.INFO"
 ABOUT_US = "$SYS.REQ.USER.INFO"
 """The server answers with the name of the asker's account. Every account has it."""
 NOBODYS_ACCOUNT = "$G"
-"""Of everybody, where nats-server is told of no accounts."""
+"""The account of all users, where nats-server is configured without accounts."""
 _OF_THE_SERVER = "$SYS."
 _ANSWERED_OFTEN = "$JS.API.CONSUMER.MSG.NEXT."
 _SILENCE_SECONDS = 30
-"""Readers of ours hear a heartbeat each second. What the server keeps of a request takes its memory."""
+"""The silence after which the server forgets a request, which takes memory. Our readers get a heartbeat each second."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One user as nats-server is told of it: who it is, what it may say and hear, and in which account."""
+    """One user in nats-server's configuration: its key, its account, and its publish and subscribe permissions."""
 
     account: str
     public_key: str

@@ -30,7 +30,7 @@ _ack = msgspec.json.Decoder(_Ack)
 
 
 class AckedPublisher:
-    """Publishes to streams over one connection. Several publishes may wait at a time."""
+    """A publisher to streams over one connection. Several publishes may wait at a time."""
 
     def __init__(self, nc: Client, timeout_seconds: float) -> None:
         self._nc = nc
@@ -45,7 +45,7 @@ class AckedPublisher:
         """Store a message and return its position in the stream.
 
         Raises `APIError` if the stream refuses it, `PermissionsViolation` if we may not, `NoStreamResponseError` if no
-        stream takes it, `TimeoutError` if nothing is heard in time (it may be stored), and what the client raises
+        stream takes it, `TimeoutError` if no answer comes in time (it may be stored), and what the client raises
         without a connection.
         """
         if not self._subscribed:
@@ -64,7 +64,7 @@ class AckedPublisher:
             self._waiting.pop(number, None)
 
     def _watch(self, subject: str) -> None:
-        """Fail those who wait, should the server refuse us the subject: it answers no publish that it refuses."""
+        """Fail the waiting publishes if the server refuses us the subject: it does not answer a refused publish."""
         self._watched.add(subject)
         if isinstance(self._nc, BusClient):
             self._nc.on_denied(subject, self._refused)

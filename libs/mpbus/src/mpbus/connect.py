@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 _VIOLATION = re.compile(r"permissions violation for (publish|subscription) to \"([^\"]+)\"")
 _AUTHORIZATION = re.compile("authorization violation|authentication (expired|timeout|revoked)", re.IGNORECASE)
 REFUSES = "refuses the credential"
-"""Stands in what is said of a server that answers, and does not let us in."""
+"""The phrase in the state of a server that answers and refuses our credential."""
 OnDenied = Callable[[PermissionsViolation], None]
 
 
@@ -42,7 +42,7 @@ class BusClient(Client):
         self.lost_at: float | None = None
         """The moment of the loss, by the monotonic clock; None while the connection stands."""
         self.all_denied: OnDenied | None = None
-        """Told of every refusal, whatever it was of."""
+        """The callback for every refusal, of any subject."""
 
     def on_denied(self, subject: str, callback: OnDenied) -> Callable[[], None]:
         """Call back when the server refuses to let us publish on a subject. Returns what ends it."""
@@ -94,7 +94,7 @@ class BusClient(Client):
             self._trouble.met(said)
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
-        """Overrides what the library does when a server says who it is, which is before we say who we are.
+        """Handle the server's INFO, which comes before our credential: an override of the library.
 
         Where TLS is asked for, it is not done without: the library would say everything in the clear.
         """
@@ -106,7 +106,7 @@ class BusClient(Client):
         await super()._process_info(info, initial_connection)
 
     async def _process_err(self, err_msg: str) -> None:
-        """Overrides how the library takes an error of a connection that stands: it would close it for good."""
+        """Handle an error of an open connection: the library itself would close it for good."""
         if _VIOLATION.search(err_msg.lower()):
             await super()._process_err(err_msg)
             return
@@ -115,13 +115,13 @@ class BusClient(Client):
         await self._process_op_err(error)
 
     async def disconnected(self) -> None:
-        """The connection is gone; unless we left ourselves, the server is away."""
+        """Note that the connection is gone; unless we closed it ourselves, the server is away."""
         self.lost_at = self.lost_at or time.monotonic()
         if not self.is_closed and self.vital.ok:
             self.vital.away("NATS does not answer: the connection is gone")
 
     async def reconnected(self) -> None:
-        """It is there again."""
+        """Note that the connection is there again."""
         self.lost_at = None
         self._trouble.over()
         self.vital.answered()

@@ -24,7 +24,7 @@ _SHOWN_BYTES = 40
 
 
 class HaltCode(enum.StrEnum):
-    """Reasons to do nothing until somebody mends something: the fact `halt` of `/readyz`, beside its sentence."""
+    """The reasons of a halt until somebody mends something: the fact `halt` of `/readyz`, beside its sentence."""
 
     LOG_UNREADABLE = "log_unreadable"
     LOG_REPLACED = "log_replaced"
@@ -63,7 +63,7 @@ class OutcomeTimeout(BusError):
 
 
 class PermissionsViolation(BusError, NatsError):
-    """NATS refuses a user a subject. Also an error of NATS, so that it passes for one where any is waited for."""
+    """The refusal of a subject to a user by NATS. Also an error of NATS, so that handlers of those catch it."""
 
     def __init__(self, user: str, action: str, subject: str) -> None:
         told = f"NATS refuses this user {user or '(without a name)'}: {action} to {subject}"
@@ -94,7 +94,7 @@ class NoLog(LogUnavailable):
 
 
 LOG_AWAY = (LogUnavailable, PermissionsViolation)
-"""Everything that a log which cannot be asked now is told by."""
+"""The errors of a log that cannot be read now."""
 
 
 class ChainBroken(BusError):
@@ -116,7 +116,7 @@ class LogReplaced(ChainBroken):
 
 
 class ForeignMessage(ChainBroken):
-    """Something stands in the log that no kernel wrote. It cannot be deleted: `mpctl log mend` puts the log back."""
+    """A message in the log that no kernel wrote. It cannot be deleted: `mpctl log mend` puts the log back."""
 
     def __init__(self, stream_seq: int, subject: str, data: bytes) -> None:
         begin = ascii(data[:_SHOWN_BYTES].decode("ascii", "replace"))

@@ -53,7 +53,7 @@ class FeedUser:
         return [f"{self.inbox_prefix}.>", self.filter_subject]
 
     def entry(self) -> Entry:
-        """The user as nats-server is told of it."""
+        """The user's entry in nats-server's configuration."""
         return feed_entry(self.workspace_id, [self.shard], self.public_key)
 
 

@@ -1,4 +1,4 @@
-"""The place where the log takes commits: a subject that nobody can guess. Who may ask the log stream is told it.
+"""The subject on which the log takes commits: nobody can guess it. Users that may query the log stream learn it.
 
 JetStream sends its answers, and what a consumer delivers, to whatever subject a request names, and asks no permission
 for that. So the subject under which commits are stored is not the one on which the stream listens.

@@ -20,7 +20,7 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
     """The end of the copy that a log is put back from, and the command that goes on with it."""
 
     command: str
-    """Goes on with it, typed on `host`."""
+    """The command that goes on with it, typed on `host`."""
     host: str = msgspec.field(default_factory=platform.node)
     digest: str = ""
     """SHA-256 of the copy's manifest; empty where it is no folder."""
@@ -28,7 +28,7 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     hash: str
     epoch: int = 0
-    """The last one known of the log that was; 0 where none is."""
+    """The last epoch known of the former log; 0 where none is."""
 
     @property
     def end(self) -> LogPosition:
@@ -36,11 +36,11 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
         return LogPosition(self.stream_seq, self.seq, self.hash)
 
     def told(self) -> str:
-        """The command that goes on with it, and where."""
+        """Return the command that goes on with it, and its host."""
         return self.command + (f" (on {self.host})" if self.host != platform.node() else "")
 
     def lacking(self, head: LogPosition) -> str:
-        """A sentence where a log that ends at `head` is not whole yet; empty where it is."""
+        """Return a sentence if a log that ends at `head` is not whole yet; empty if it is."""
         if head.stream_seq >= self.stream_seq:
             return ""
         return f"the log is being put back: it ends with event {head.seq} of {self.seq}. Go on with `{self.told()}`"

@@ -1,7 +1,8 @@
 """The command producer: packs what arrives while its publish is in flight, so nobody waits for a batch to fill.
 
-A producer hears outcomes on its own core subjects. A command without an outcome is sent again under its idempotency
-key after a while: the kernel then answers from its record, so a lost reply costs time and never doubles an effect.
+A producer subscribes to outcomes on its own core subjects. A command without an outcome is sent again under its
+idempotency key after a while: the kernel then answers from its record, so a lost reply costs time and never doubles an
+effect.
 
 Clients choose the ids of commands, and two of them may choose the same. So an answer belongs to the pack that asked,
 and no pack holds an id twice: nobody is given the outcome of another's command.
@@ -33,13 +34,13 @@ _RESEND_SECONDS = 1.5
 _TICK_SECONDS = 0.25
 _PUBLISH_SECONDS = 2.0
 _BUSY = 10167
-"""The server's code for: so much waits to be stored that nothing more is taken just now."""
+"""The server's code for a full write queue: it takes nothing more just now."""
 _FULL = {10077, 10122, _BUSY}
 """The server's codes for a stream that takes nothing: it has too many messages, or bytes, or is busy."""
 _BUSY_SECONDS = 4.0
-"""So long is tried again what the server was too busy for."""
+"""The time for which a publish to a busy server is tried again."""
 _BUSY_PAUSE_SECONDS = 0.001
-"""Between two attempts: the refusal comes when the server has stored much, and has room for a moment."""
+"""The pause between two attempts: the server refuses when it has stored much, and has room a moment later."""
 
 
 class _Waiting(msgspec.Struct):
@@ -63,7 +64,7 @@ class _Send(msgspec.Struct):
 
 
 class CommandProducer:
-    """Sends commands to one shard's kernel and hears their outcomes. One a process is enough."""
+    """A sender of commands to one shard's kernel, and receiver of their outcomes. One a process is enough."""
 
     def __init__(
         self, nc: Client, shard: str, *, user: str = "gateway", instance: str = "", in_flight_max: int = 4096
@@ -76,13 +77,13 @@ class CommandProducer:
         self._numbers = itertools.count(1)
         self._in_flight_max = in_flight_max
         self._waiting: dict[tuple[str, str, str], _Waiting] = {}
-        """By who asks and the command's id."""
+        """The commands without an outcome, by sender and command id."""
         self._asked: dict[str, dict[str, _Waiting]] = {}
         """The outcomes that each pack still waits for: its number, then the command's id."""
         self._pending: deque[_Send] = deque()
         self._wake = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop
-        """Of `start`: in Python 3.11 to ask for the running loop takes a system call."""
+        """The event loop of `start`: in Python 3.11 to ask for the running loop takes a system call."""
         self._tasks: list[asyncio.Task[None]] = []
         self._failed = ""
 
@@ -103,7 +104,7 @@ class CommandProducer:
             await self._subscription.unsubscribe()
 
     def _end_with(self, error: BaseException) -> None:
-        """Nobody waits in vain for a task of ours that has failed, and nobody begins to."""
+        """Fail everything that waits for a task of ours that has failed, and everything that would."""
         self._failed = f"the producer has failed: {type(error).__name__}: {error}"
         self._give_up(BrokerUnavailable(self._failed))
 
@@ -231,7 +232,7 @@ class CommandProducer:
                     send.stored.set_result(None)
 
     async def _store(self, data: bytes, headers: dict[str, str]) -> None:
-        """Publish a pack, for a while again where somebody's flood has left no room. Raises as the publisher does."""
+        """Publish a pack; try again for a while if the server has no room. Raises as the publisher does."""
         until = self._loop.time() + _BUSY_SECONDS
         while True:
             try:

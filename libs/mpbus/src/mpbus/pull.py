@@ -1,4 +1,4 @@
-"""A pull consumer at full speed: one subscription, demand kept ahead of what arrives, silence noticed.
+"""A pull consumer at full speed: one subscription, demand requested early, silence noticed.
 
 The client library's own `fetch` makes a task per message, which bounds it to a fifth of this.
 """
@@ -19,9 +19,9 @@ from mpbus.tasks import watched
 _EXPIRES_SECONDS = 20
 _HEARTBEAT_SECONDS = 1
 _SILENCE_SECONDS = 3.5
-"""Three missed heartbeats: the consumer, its server or the connection is gone."""
+"""The silence of three missed heartbeats: the consumer, its server or the connection is gone."""
 _UNHEARD = "503"
-"""Nobody listens where the consumer should: it is so new that its node does not listen yet, or it is gone."""
+"""The status of a consumer that nobody serves: its node does not listen yet, or it is gone."""
 _UNHEARD_RETRY_SECONDS = 0.05
 _NANO = 1_000_000_000
 _HEARTBEAT = "100"
@@ -83,7 +83,7 @@ class Pull:
         self._arrived = asyncio.Event()
         self._wake = wake or self._arrived
         self._newest = ""
-        """The subject on which the newest message that arrived says its place."""
+        """The acknowledgement subject of the newest message, which holds its position."""
         self._last_heard = 0.0
         self._lost: str | None = None
         self._asking: asyncio.Future[None] | None = None
@@ -105,7 +105,7 @@ class Pull:
         self._subscription = None
 
     def take_nowait(self) -> list[Msg]:
-        """All messages that wait, perhaps none."""
+        """Return all messages that wait, perhaps none."""
         messages = list(self._waiting)
         self._waiting.clear()
         self._arrived.clear()
@@ -115,11 +115,11 @@ class Pull:
         return messages
 
     def _wants_more(self) -> bool:
-        """Half of what was asked for has come, and been taken: what nobody takes must not pile up here."""
+        """Tell whether half of the demand has come and been taken: messages that nobody takes must not pile up."""
         return self._demand * 2 < self._batch and len(self._waiting) < self._batch and self._lost is None
 
     async def take(self, timeout_seconds: float | None = None) -> list[Msg]:
-        """At least one message, or none when `timeout_seconds` pass first."""
+        """Return at least one message, or none when `timeout_seconds` pass first."""
         loop = asyncio.get_running_loop()
         deadline = None if timeout_seconds is None else loop.time() + timeout_seconds
         while not self._waiting:
@@ -175,7 +175,7 @@ class Pull:
             await self._ask()
 
     def _compare(self, heartbeat: Msg) -> None:
-        """A heartbeat comes after all that was sent, on the same way.
+        """Compare a heartbeat with the messages that arrived: it comes after all that was sent, by the same path.
 
         Where deliveries are replicated it may overtake some. Somebody else's reset lets the consumer count anew.
         """

@@ -1,4 +1,4 @@
-"""Tasks that run beside others: ended for sure, and heard when they fail."""
+"""Background tasks: they end for sure, and their failures are reported."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -12,7 +12,7 @@ _ASK_AGAIN_SECONDS = 0.25
 
 
 async def end(*tasks: "asyncio.Task[Any]") -> None:
-    """Cancel tasks and wait until all have ended. What they ended with stays with them.
+    """Cancel tasks and wait until all have ended. Their results and errors stay with them.
 
     In Python 3.11 a cancellation that meets an answer gets lost inside the client library. So it is asked for again.
     Who is cancelled while waiting here is cancelled afterwards: nothing is left running.
@@ -35,7 +35,7 @@ async def end(*tasks: "asyncio.Task[Any]") -> None:
 def watched(
     work: Coroutine[Any, Any, T], what: str, on_failure: Callable[[BaseException], None] | None = None
 ) -> "asyncio.Task[T]":
-    """Start work that nobody waits for. Its failure is logged by name, and told to who must do without it.
+    """Start work that nobody waits for. Its failure is logged by name, and reported to `on_failure`.
 
     A task that only dies leaves what it kept up to date as it was, for ever: only work that is begun anew each time
     may leave out `on_failure`. Being cancelled is no failure.

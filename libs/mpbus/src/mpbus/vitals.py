@@ -8,15 +8,15 @@ from prometheus_client import Gauge
 
 log = structlog.get_logger(__name__)
 AGAIN_SECONDS = 60.0
-"""Between two log lines about the same thing that is away."""
+"""The time between two log lines about the same thing that is away."""
 CHANGED_SECONDS = 5.0
-"""Between two log lines about a thing whose reason changes all the time."""
+"""The time between two log lines about a thing whose reason changes all the time."""
 OK = "ok"
 _UP = Gauge("mp_dependency_up", "1 while what this process needs answers it.", ["dependency"])
 
 
 class Trouble:
-    """Something that goes wrong again and again: logged when it begins, rarely while it lasts, soon when it changes."""
+    """A repeated failure: logged when it begins, rarely while it lasts, soon when it changes."""
 
     def __init__(self, event: str, clock: Callable[[], float] = time.monotonic, **facts: str) -> None:
         self._event = event
@@ -26,14 +26,14 @@ class Trouble:
         self._said_at = 0.0
 
     def met(self, reason: str) -> None:
-        """It went wrong, once more."""
+        """Note one more failure."""
         silent = self._clock() - self._said_at
         if self._said is None or silent > AGAIN_SECONDS or (reason != self._said and silent > CHANGED_SECONDS):
             self._said, self._said_at = reason, self._clock()
             log.error(self._event, reason=reason, **self._facts)
 
     def over(self) -> bool:
-        """It goes well. Whether it was said that it did not."""
+        """Note success, and tell whether a failure was logged before."""
         said, self._said = self._said, None
         return said is not None
 
@@ -41,7 +41,7 @@ class Trouble:
 class Vital:
     """One thing that a process needs: `nats`, `postgres`, `redis`, `log` or `feed`.
 
-    `state` is "ok", or why it is away.
+    `state` is "ok", or the reason why it is away.
     """
 
     def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -57,7 +57,7 @@ class Vital:
         return self.state == OK
 
     def answered(self) -> None:
-        """It answers."""
+        """Note that it answers."""
         if self.ok:
             return
         self.state = OK
@@ -66,7 +66,7 @@ class Vital:
             log.info("dependency.back", dependency=self.name)
 
     def away(self, reason: str) -> None:
-        """It does not answer, or not us."""
+        """Note that it does not answer, or refuses us."""
         self.state = reason
         self._gauge.set(0)
         self._trouble.met(reason)

@@ -1,8 +1,8 @@
-"""How much is read from a server: what answers may be no server of ours, or one that has gone wrong.
+"""Bounds on the bytes and the time of what is read from a server.
 
-An answer has so many bytes and so much time, and an event of a stream so many bytes. What goes beyond ends with
-`UnexpectedAnswer` while it is read, and is never kept as a whole. Bodies are asked for as they are: what is packed
-would be bounded only before it is unpacked.
+The peer may be no server of ours, or a faulty one. An answer has a maximum of bytes and of time, and an event of a
+stream a maximum of bytes. Data beyond a bound ends with `UnexpectedAnswer` while it is read, and is never kept as a
+whole. Bodies are requested without compression: a compressed body would be bounded only before it is decompressed.
 """
 
 import itertools
@@ -17,10 +17,10 @@ from mpclient.errors import UnexpectedAnswer
 from mpclient.frames import STREAM_TYPE
 
 ANSWER_BYTES_MAX = 64 << 20
-"""Of a page of the largest things there are."""
+"""The bound of an answer: above a page of the largest rows."""
 ANSWER_SECONDS_MAX = 300.0
 EVENT_BYTES_MAX = 16 << 20
-"""Of one event of a stream: a commit of the log has half of it."""
+"""The bound of one event of a stream: a commit of the log has half of it."""
 _EVENT_END = re.compile(rb"\n\n|\r\r|\n\r\n")
 _END_BYTES_MAX = 3
 
@@ -88,7 +88,7 @@ class _Bounded(httpx.AsyncByteStream, httpx.SyncByteStream):
 
 
 def bound(response: httpx.Response) -> None:
-    """Measure the body of a response from now on. Raises `UnexpectedAnswer` for one that is packed."""
+    """Measure the body of a response from now on. Raises `UnexpectedAnswer` for a compressed one."""
     packed = response.headers.get("content-encoding", "identity")
     if packed != "identity":
         raise UnexpectedAnswer(f"the answer is packed ({packed[:40]}), which nobody asked for")

@@ -28,11 +28,11 @@ from mpclient.transport import Call, decoded
 
 R = TypeVar("R", bound=msgspec.Struct)
 After = Outcome | int | None
-"""What an answer must know already: the outcome of your own command, or a position (`seq`)."""
+"""The lower bound of a read: the outcome of your own command, or a position (`seq`)."""
 From = Outcome | CloudEvent | str | None
-"""Where a stream begins: after an outcome, an event, or `EPOCH:SEQ`; `0:0` is the start, None is now."""
+"""The start of a stream: after an outcome, an event, or `EPOCH:SEQ`; `0:0` is the beginning, None is now."""
 Order = api.Order
-"""How a list is ordered: `asc`, oldest first, or `desc`, newest first."""
+"""The order of a list: `asc`, oldest first, or `desc`, newest first."""
 Arguments = Command | Mapping[str, Any]
 Answer = Outcome | Problem
 
@@ -41,7 +41,7 @@ _ARGUMENTS: dict[type[Command], str] = {spec.arguments: spec.command_type for sp
 
 
 class CommandOptions(TypedDict, total=False):
-    """What may be said with every command."""
+    """Options of every command."""
 
     idempotency_key: str
     """Names the intention: the same key and arguments have the same answer, for 30 days at least. Made if left out."""
@@ -122,7 +122,7 @@ def position_of(start: From) -> str | None:
 
 
 def outcome_kind(command_type: str) -> type[Outcome]:
-    """What an accepted command of this type is answered with."""
+    """Return the type of the answer to an accepted command of this type."""
     return ANSWERS.get(command_type, Outcome)
 
 

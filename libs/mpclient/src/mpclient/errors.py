@@ -21,7 +21,7 @@ from mpschema.problems import Problem
 
 
 class ClientError(Exception):
-    """Whatever keeps a call of the SDK from its answer."""
+    """The root of the SDK's errors: a call has no answer."""
 
 
 class Unreachable(ClientError):
@@ -48,7 +48,7 @@ class ProblemError(ClientError):
         super().__init__(f"{problem.code}: {problem.detail}")
         self.problem = problem
         self.retry_after_seconds = retry_after_seconds
-        """How long the server asks to wait, where it does."""
+        """The wait that the server asks for; None where it asks for none."""
 
     @property
     def code(self) -> str:
@@ -62,7 +62,7 @@ class ProblemError(ClientError):
 
     @property
     def detail(self) -> str:
-        """Why, in one sentence."""
+        """The reason, in one sentence."""
         return self.problem.detail
 
 
@@ -71,11 +71,11 @@ class Rejected(ProblemError):
 
 
 class Denied(Rejected):
-    """Not allowed."""
+    """A refusal by policy."""
 
 
 class NotFound(Rejected):
-    """There is no such thing, or none that the caller may see."""
+    """A target that does not exist, or that the caller may not see."""
 
 
 class Unauthenticated(ProblemError):
@@ -83,7 +83,7 @@ class Unauthenticated(ProblemError):
 
 
 class Overloaded(ProblemError):
-    """Too much at once."""
+    """A refusal of too many requests at once."""
 
 
 class Unavailable(ProblemError):
@@ -95,7 +95,7 @@ class OutcomeUnknown(ProblemError):
 
 
 class ServerFault(ProblemError):
-    """Something broke in the server."""
+    """A fault in the server."""
 
 
 _BY_STATUS: dict[int, type[ProblemError]] = {

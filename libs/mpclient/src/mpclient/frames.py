@@ -14,7 +14,7 @@ class ServerSentEvent(NamedTuple):
     event: str
     data: str
     id: str
-    """The last id that the stream said, with this event or before it."""
+    """The last id in the stream, with this event or before it."""
 
 
 class Lines:

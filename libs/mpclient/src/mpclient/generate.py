@@ -30,15 +30,15 @@ NOUNS = AGGREGATES | {LOG: LOG, "command": "commands", "event": "history", "proj
 _HEAD = '''"""A typed method per command and query. Written by `python -m mpclient.generate`: never edited by hand."""
 '''
 _AS_OF = "at_seq: int | None = None, at: dt.datetime | None = None"
-"""As of when: after an event, or at a moment."""
+"""The parameters of time travel: after an event, or at a moment."""
 _ORDER = 'order: Order = "asc"'
 _GIVEN = "order=order, limit=limit, after=after"
-"""What every list takes."""
+"""The arguments that every list passes on."""
 
 
 @dataclass(frozen=True)
 class Flavour:
-    """How the code of one of the two clients differs from the other's."""
+    """The differences of one client's code from the other's."""
 
     prefix: str
     defining: str
@@ -53,7 +53,7 @@ FLAVOURS = (
 
 
 class Imports:
-    """Gathers what the rendered code refers to."""
+    """The names that the rendered code imports."""
 
     def __init__(self) -> None:
         self._names: dict[str, set[str]] = {}
@@ -78,7 +78,7 @@ class Imports:
 
 @dataclass(frozen=True)
 class Shape:
-    """How a type is written in a signature, and how a value of it becomes what is sent (`{}` is the value)."""
+    """The spelling of a type in a signature, and the conversion of its values for the wire (`{}` is the value)."""
 
     annotation: str
     conversion: str = "{}"
@@ -101,7 +101,7 @@ def shape_of(kind: Any, imports: Imports) -> Shape:
 
 
 def signature(fields: list[tuple[str, Shape, Any]]) -> str:
-    """Keyword parameters: those without a default first, as Python does not mind for keywords."""
+    """Return the keyword parameters; Python allows any order of defaults among keywords."""
     return ", ".join(
         f"{name}: {shape.annotation}" + ("" if default is msgspec.NODEFAULT else f" = {_literal(default)}")
         for name, shape, default in fields
@@ -168,11 +168,11 @@ def noun(aggregate: str, flavour: Flavour, imports: Imports) -> str:
 
 
 def caller(flavour: Flavour) -> str:
-    """What the nouns need of their client."""
+    """Return the protocol that the nouns require of their client."""
     define, returns = flavour.defining, flavour.generator.format(row="R")
     query = 'kind: type[R], query_type: str, target: str = "", /, *, after: After = None'
     return f'''class {flavour.prefix}Caller(Protocol):
-    """What the nouns need of their client."""
+    """The operations that the nouns require of their client."""
 
     {define} command(
         self, command_type: str, target: str, arguments: Arguments, **options: Unpack[CommandOptions]

@@ -121,7 +121,7 @@ WebhookStateWord: TypeAlias = Literal["active", "paused", "removed"]
 
 
 class AsyncCaller(Protocol):
-    """What the nouns need of their client."""
+    """The operations that the nouns require of their client."""
 
     async def command(
         self, command_type: str, target: str, arguments: Arguments, **options: Unpack[CommandOptions]
@@ -1033,7 +1033,7 @@ class AsyncWebhooks:
         after_seq: int | None = None,
         **options: Unpack[CommandOptions],
     ) -> IssuedSecret:
-        """Tell an endpoint what happens in the workspace: from now on, or from after event `after_seq` (0: from the start)."""
+        """Deliver the workspace's events to an endpoint: from now on, or after event `after_seq` (0: from the start)."""
         return cast(
             IssuedSecret,
             await self._client.command(
@@ -1055,7 +1055,7 @@ class AsyncWebhooks:
         aggregates: Sequence[str] | None = None,
         **options: Unpack[CommandOptions],
     ) -> Outcome:
-        """Change where a webhook goes or what it is told; what is left out stays."""
+        """Change a webhook's endpoint or its selection of events; what is left out stays."""
         return await self._client.command(
             "webhook.configure",
             id,
@@ -1428,7 +1428,7 @@ class AsyncNouns:
 
 
 class Caller(Protocol):
-    """What the nouns need of their client."""
+    """The operations that the nouns require of their client."""
 
     def command(
         self, command_type: str, target: str, arguments: Arguments, **options: Unpack[CommandOptions]
@@ -2322,7 +2322,7 @@ class Webhooks:
         after_seq: int | None = None,
         **options: Unpack[CommandOptions],
     ) -> IssuedSecret:
-        """Tell an endpoint what happens in the workspace: from now on, or from after event `after_seq` (0: from the start)."""
+        """Deliver the workspace's events to an endpoint: from now on, or after event `after_seq` (0: from the start)."""
         return cast(
             IssuedSecret,
             self._client.command(
@@ -2344,7 +2344,7 @@ class Webhooks:
         aggregates: Sequence[str] | None = None,
         **options: Unpack[CommandOptions],
     ) -> Outcome:
-        """Change where a webhook goes or what it is told; what is left out stays."""
+        """Change a webhook's endpoint or its selection of events; what is left out stays."""
         return self._client.command(
             "webhook.configure",
             id,

@@ -30,9 +30,9 @@ from mpclient.transport import (
 )
 
 SILENCE_SECONDS = 45.0
-"""A connection that says nothing for so long is given up; the server says something every 15 s."""
+"""The silence after which a connection is given up; the server sends something every 15 s."""
 ASKED_SECONDS_MAX = 300.0
-"""A server that asks for a longer pause is asked again after this one."""
+"""The longest pause before the next attempt, even if the server asks for a longer one."""
 _PASSING = {408, 425, 429}
 _POSITION = re.compile(r"([0-9]{1,20}):([0-9]{1,20})")
 
@@ -48,7 +48,7 @@ class _Resync(msgspec.Struct):
 
 
 class Follower:
-    """Where one stream stands. `retries` bounds the first connection; a stream that has begun never gives up."""
+    """The position of one stream. `retries` bounds the first connection; a stream that has begun never gives up."""
 
     def __init__(self, call: Call, after: str | None, retries: Retries) -> None:
         self._call = call
@@ -56,7 +56,7 @@ class Follower:
         self.position = after
         """`EPOCH:SEQ` of the last event seen; None until it is known where the stream begins."""
         self.leaving = False
-        """Whether the server has said goodbye on this connection."""
+        """True once the server has announced the end of this connection."""
         self._begun = False
         self._failures = 0
         self._asked_pause: float | None = None
@@ -109,7 +109,7 @@ class Follower:
         return min(max(0.0, asked or 0.0), ASKED_SECONDS_MAX) + self._retries.jitter(self._failures)
 
     def _advance(self, position: str) -> bool:
-        """Move to a position; whether it lies ahead of where the stream stood."""
+        """Move to a position, and tell whether it lies after the previous one."""
         if not position:
             return False
         ahead = self.position is None or place_of(position)[1] > place_of(self.position)[1]

@@ -1,4 +1,4 @@
-"""One call over HTTP: sent, repeated where that is safe, and its answer told apart from a refusal.
+"""One call over HTTP: sent, repeated where that is safe, its answer distinguished from a refusal.
 
 What is decided (what to send, whether to try again, what an answer means) is plain functions; the two transports only
 wait differently.
@@ -43,7 +43,10 @@ class Call:
 
 @dataclass(frozen=True)
 class Retries:
-    """How often a call is tried, and how long the pauses are: doubling, with full jitter, or what the server asks."""
+    """The number of attempts of a call and the pauses between them.
+
+    Pauses double, with full jitter, or last as long as the server asks.
+    """
 
     attempts_max: int = 6
     pause_seconds: float = 0.1
@@ -66,7 +69,7 @@ class Retries:
 
 
 def _may_pass(call: Call, result: httpx.Response | httpx.TransportError) -> bool:
-    """Whether another attempt is safe and may go better."""
+    """Tell whether another attempt is safe and may succeed."""
     if isinstance(result, httpx.Response):
         return result.status_code == _REFUSED_UNREAD or (result.status_code in _PASSING and call.repeatable)
     return isinstance(result, _BEFORE_SENDING) or call.repeatable
@@ -95,7 +98,7 @@ def checked(response: httpx.Response) -> httpx.Response:
 
 
 def problem_error(response: httpx.Response) -> ProblemError | UnexpectedAnswer:
-    """What to raise for a response that is no success. Its body must have been read."""
+    """Return the error for a response that is no success. Its body must have been read."""
     if response.headers.get("content-type", "").partition(";")[0] == MEDIA_TYPE:
         try:
             return error_of(msgspec.json.decode(response.content, type=Problem), retry_after(response))
@@ -113,7 +116,7 @@ def decoded(data: bytes, kind: type[T]) -> T:
 
 
 def unreachable(error: httpx.HTTPError) -> Unreachable:
-    """What to raise when no attempt reached the server."""
+    """Return the error for a call of which no attempt reached the server."""
     return Unreachable(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
 
 

@@ -11,7 +11,7 @@ NAMES: tuple[str, ...] = (
     "webhook",
     "sweep",
 )
-"""In the order in which they came to be, which is that of snapshots.
+"""The aggregates in the order of their introduction, which is that of snapshots.
 
 The words of `task` are in `mpschema.task`, its rules in `mpcore.domain.task`.
 """

@@ -18,7 +18,7 @@ PAGE_ITEMS_MAX = 500
 PAGE_ITEMS_DEFAULT = 50
 Order = Literal["asc", "desc"]
 ORDERS: tuple[Order, ...] = typing.get_args(Order)
-"""How a list may be ordered: oldest first, which is the default, or newest first."""
+"""The orders of a list: oldest first, which is the default, or newest first."""
 AFTER_SEQ_WAIT_SECONDS = 5
 
 
@@ -73,7 +73,7 @@ class IssuedSecret(Outcome, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Whether a gateway is well. Its reasons are for operators, who ask its ops door."""
+    """The health of a gateway. The reasons are for operators, who read them at its ops door."""
 
     status: str
     """`ok` or `failing`."""

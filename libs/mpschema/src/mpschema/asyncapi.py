@@ -1,6 +1,6 @@
-"""The messages of the streams as an AsyncAPI 3.0 document: what travels over NATS and over live HTTP, and who says it.
+"""The messages of the streams as an AsyncAPI 3.0 document: over NATS and over live HTTP, with their senders.
 
-Operations are told from the side of ModuPrompt: it receives commands and sends everything else.
+Operations are described from the side of ModuPrompt: it receives commands and sends everything else.
 """
 
 from typing import Any

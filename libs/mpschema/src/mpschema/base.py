@@ -31,11 +31,11 @@ TtlSeconds = Annotated[int, msgspec.Meta(ge=1, le=86_400)]
 
 
 class Command(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
-    """What every command's arguments have in common: nothing but strictness."""
+    """The base of every command's arguments: strictness, and nothing else."""
 
 
 class Event(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
-    """What every event's data has in common: strictness, and the feature level that it came with."""
+    """The base of every event's data: strictness, and the feature level that introduced it."""
 
     since_level: ClassVar[int] = FIRST_LEVEL
     """Builds of lower levels cannot read it."""

@@ -22,7 +22,7 @@ from mpschema.vocabulary import EventSpec
 MEDIA_TYPE = "application/cloudevents+json"
 BATCH_MEDIA_TYPE = "application/cloudevents-batch+json"
 SCHEMA_URN = "urn:moduprompt:schema:"
-"""What every `dataschema` (and every `$id` of our JSON Schemas) begins with; the type and version follow."""
+"""The prefix of every `dataschema` and every `$id` of our JSON Schemas; the type and version follow."""
 
 
 class CloudEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
@@ -75,7 +75,7 @@ class CloudEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defau
 
     @property
     def spec(self) -> EventSpec | None:
-        """What this build knows about the type; None for a type it does not know."""
+        """The specification of the type; None for a type that this build does not know."""
         return EVENTS.get(self.type)
 
     @property

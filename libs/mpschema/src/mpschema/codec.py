@@ -18,10 +18,10 @@ PAYLOAD_BYTES_MAX = 64 * 1024
 """The inline limit of a command's arguments. Larger things are referred to by digest."""
 GENESIS_HASH = "0" * 64
 _SHA256 = hashlib.sha256()
-"""Of nothing yet: a copy of it is made faster than a new one."""
+"""The hash of nothing: a copy of it is made faster than a new one."""
 _HASH_TAG = b"moduprompt/commit/v1\n"
 _BACKSLASH = b"\\"[0]
-"""As a number: to look for one is faster than to look for bytes, and most requests have none."""
+"""The backslash as a number: a search for it is faster than for bytes, and most requests have none."""
 _UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeDecodeError)
 
 

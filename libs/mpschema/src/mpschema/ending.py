@@ -12,7 +12,7 @@ class CancelSessions(enum.StrEnum):
     """The sessions that are canceled with what is closed."""
 
     NONE = "none"
-    """None: while one lives, closing is refused."""
+    """No session: while one lives, closing is refused."""
     RUNNING = "running"
     """Every session that lives."""
 

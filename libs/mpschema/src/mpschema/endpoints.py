@@ -1,6 +1,7 @@
-"""Whether an endpoint of a webhook can work at all, said when it is given: not by the first event that cannot be sent.
+"""Checks of a webhook's endpoint, made when it is given.
 
-Pure: no name is looked up. Where a name leads is seen at each delivery.
+An endpoint that can never work is refused at once, not by the first event that cannot be sent. Pure: no name is looked
+up. Each delivery resolves the name again.
 """
 
 import re
@@ -9,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 from mpschema import networks
 
 PATTERN = r'^https?://([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?([/?][!-"$-\[\]-~]*)?$'
-"""What the door documents of an endpoint: printable ASCII. What was recorded before may be more."""
+"""The pattern that the gateway documents for an endpoint: printable ASCII. Older records may hold more."""
 _LABEL = re.compile(r"^(?!-)[A-Za-z0-9_-]{1,63}(?<!-)\Z")
 _NUMBER = re.compile(r"^(0[xX][0-9A-Fa-f]*|[0-9]+)\Z")
 _NAME_MAX = 253
@@ -17,19 +18,19 @@ _NEVER_RESOLVED = frozenset({"invalid", "onion"})
 _THIS_MACHINE = "localhost"
 _DO = "name an endpoint by a public name, or let MP_WEBHOOKS_ALLOW_PRIVATE allow private ones"
 _PRIVATE_ENDS = ("corp", "home", "home.arpa", "internal", "intranet", "lan", "local", "private")
-"""What names end in that are of a private network: set aside for it (RFC 6762, RFC 8375, ICANN), or used so."""
+"""The last labels of names of private networks: reserved for them (RFC 6762, RFC 8375, ICANN), or used so."""
 
 
 def unusable(url: str) -> str:
-    """Why nothing can ever be delivered there, in any installation; empty where something may."""
+    """Return the reason why no installation can ever deliver there; empty where one may."""
     parts = _parts(url)
     return parts if isinstance(parts, str) else _unusable_host(parts.hostname or "")
 
 
 def not_public(url: str) -> str:
-    """Why an installation that tells the internet alone cannot deliver there; empty where it may, as far as one sees.
+    """Return the reason why an installation that delivers to the internet alone cannot deliver there.
 
-    `unusable` says the rest.
+    Empty where it may, as far as the text shows. `unusable` covers the rest.
     """
     parts = _parts(url)
     if isinstance(parts, str):
@@ -52,7 +53,7 @@ def _is_private_name(host: str) -> bool:
 
 
 def _parts(url: str) -> SplitResult | str:
-    """The parts of an URL, or why it has none."""
+    """Return the parts of an URL, or the reason why it has none."""
     if not url.isascii() or not url.isprintable():
         return "an endpoint is written in printable ASCII: a name of another script in its xn-- form, a path with %"
     try:

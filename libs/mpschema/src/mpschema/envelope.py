@@ -1,4 +1,4 @@
-"""What travels around a message: cause, correlation, time, version, and the answer to a command."""
+"""The envelope of a message: cause, correlation, time, version, and the answer to a command."""
 
 import enum
 import functools
@@ -12,7 +12,7 @@ from mpschema.levels import FIRST_LEVEL
 from mpschema.rejections import Code
 
 WITHOUT_NUL = r"^[^\x00]*\Z"
-"""What is recorded must be storable in PostgreSQL, whose text cannot hold NUL."""
+"""The pattern of recorded text: PostgreSQL must be able to store it, and its text cannot hold NUL."""
 EnvelopeId = Annotated[str, msgspec.Meta(pattern=ID_PATTERN)]
 IdempotencyKey = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+\Z")]
 Traceparent = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}\Z")]
@@ -23,7 +23,7 @@ ExpectedVersion = Annotated[int, msgspec.Meta(ge=0, le=INT_MAX)] | Literal["any"
 _GivenId = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": ID_PATTERN})]
 """The ids every command has. `codec.decode_envelope` looks at them: a pattern of msgspec's own costs three times it."""
 _is_known_id = functools.lru_cache(4_096)(is_id)
-"""For ids that come again and again: workspaces and principals."""
+"""The cached check of ids that come again and again: workspaces and principals."""
 
 
 def _text_without_nul(length: int) -> msgspec.Meta:
@@ -57,7 +57,7 @@ class CommandEnvelope(
 
     @property
     def misfit(self) -> str:
-        """What is wrong with it beyond its types; empty for nothing."""
+        """The fault that its types do not show; empty for none."""
         if not (is_id(self.command_id) and _is_known_id(self.workspace_id) and _is_known_id(self.principal)):
             wrong = next(name for name in ("command_id", "workspace_id", "principal") if not is_id(getattr(self, name)))
             return f"Expected `str` matching regex {ID_PATTERN!r} - at `$.{wrong}`"
@@ -135,9 +135,9 @@ class CommitHeader(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_u
     """The last position of the command stream whose outcome is in the log up to this commit."""
     commands: int = 0
     feature_level: int = FIRST_LEVEL
-    """What whoever reads this commit and those after it must be able to read (`mpschema.levels`)."""
+    """The feature level that readers of this commit and those after it need (`mpschema.levels`)."""
     command_line: int = 0
-    """Of the message at the next position: so many of its lines have their outcome in the log, too. From level 3."""
+    """The number of lines of the message at the next position that have their outcome in the log, too. From level 3."""
 
 
 class Status(enum.StrEnum):
@@ -173,5 +173,5 @@ class Outcome(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknow
 
     @property
     def accepted(self) -> bool:
-        """Whether the command became events."""
+        """True if the command became events."""
         return self.status is Status.ACCEPTED

@@ -6,11 +6,11 @@ from mpschema.base import ID_PATTERN
 
 _ID = re.compile(ID_PATTERN)
 _VARIANT = {f"{bits:x}": f"{0b1000 | bits & 0b11:x}" for bits in range(16)}
-"""Four bits in hex to the same with the first two set to the variant of RFC 9562."""
+"""The map from four bits in hex to the same with the variant of RFC 9562 in the first two."""
 
 
 def is_id(text: str) -> bool:
-    """Whether `text` may name an aggregate, a principal or a workspace."""
+    """Tell whether `text` may name an aggregate, a principal or a workspace."""
     return _ID.match(text) is not None
 
 

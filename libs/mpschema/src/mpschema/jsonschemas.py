@@ -1,4 +1,4 @@
-"""JSON Schema 2020-12 of every message, derived from its type: what another language needs to speak with us."""
+"""JSON Schema 2020-12 of every message, derived from its type, for clients in other languages."""
 
 import inspect
 from collections.abc import Callable, Iterable
@@ -14,7 +14,7 @@ from mpschema.vocabulary import CommandSpec, EventSpec
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 TEXT_PATTERN = r"^[^\u0000]*$"
-"""What the codec refuses anywhere in a command's arguments: NUL, which PostgreSQL cannot store."""
+"""The pattern of text in a command's arguments: the codec refuses NUL, which PostgreSQL cannot store."""
 
 Schema = dict[str, Any]
 
@@ -78,7 +78,7 @@ def _documented(kind: Any) -> Any:
 
 
 def _standard(text: Schema) -> Schema:
-    """In the regular expressions of the standard: `\\Z` is Python's word for `$`."""
+    """Return the pattern as the standard writes it: `\\Z` is Python's form of `$`."""
     return text | {"pattern": text["pattern"].replace(r"\Z", "$")} if "pattern" in text else text
 
 

@@ -1,4 +1,4 @@
-"""API keys: `mpk_<key id>_<secret>`. Recorded is a keyed hash of the whole key, and by that it is looked up."""
+"""API keys, `mpk_<key id>_<secret>`. The log holds a keyed hash of the whole key, which also serves to find it."""
 
 import hashlib
 import hmac

@@ -1,4 +1,4 @@
-"""Feature levels: what a log may hold, so that the builds of two releases can work on it side by side.
+"""Feature levels: the permitted content of a log, so that builds of two releases can work on it side by side.
 
 A log begins at the newest level of the kernel that founds it, and otherwise stays at its level until an operator raises
 it, which is recorded in the log (`mpschema.system.FeatureLevelRaised`). Every commit says its level. A build of a later
@@ -20,31 +20,31 @@ its own.
 """
 
 FIRST_LEVEL = 1
-"""Of every log that says nothing else."""
+"""The level of every log that states no other."""
 FEATURE_LEVEL = 4
 """The newest level that this build reads, and writes once the log is there."""
 
 WEBHOOKS_LEVEL = 2
-"""From here on: the log says its level, and there are webhooks."""
+"""The level from which the log states its level, and there are webhooks."""
 SPLIT_LEVEL = 3
-"""From here on: a message may end in a later commit than it began in."""
+"""The level from which a message may end in a later commit than it began in."""
 TRIED_LEVEL = 3
-"""From here on: a line that ends kernels is tried by itself, and refused as undecidable."""
+"""The level from which a line that ends kernels is tried by itself, and refused as undecidable."""
 CHILDREN_LEVEL = 3
-"""From here on: closing a parent says what becomes of its children."""
+"""The level from which the close of a parent states the fate of its children."""
 NAMES_LEVEL = 3
-"""From here on: names are recorded and compared as people see them."""
+"""The level from which names are recorded and compared as people see them."""
 OWNED_LEVEL = 3
-"""From here on: idempotency keys belong to principals, not to their workspace."""
+"""The level from which idempotency keys belong to principals, not to their workspace."""
 SENDER_LEVEL = 3
-"""From here on: who sent a service's command is the instance that its subject names."""
+"""The level from which the sender of a service's command is the instance that its subject names."""
 TOKENS_LEVEL = 3
-"""From here on: `session.revoke_tokens`."""
+"""The level from which `session.revoke_tokens` exists."""
 EXPIRY_LEVEL = 3
-"""From here on: a key that would have ended already is not issued."""
+"""The level from which a key that would have expired already is not issued."""
 ASKS_WHERE_LEVEL = 3
-"""From here on: whoever writes the log asks first on which subject it listens."""
+"""The level from which a writer of the log first asks for the subject on which it listens."""
 PACKS_LEVEL = 3
-"""From here on: of lines nobody can read, and of messages beyond any producer's, one refusal at most is recorded."""
+"""The level from which unreadable lines, and messages beyond the bounds, get one recorded refusal at most."""
 HOUSE_LEVEL = 4
-"""From here on: follow-ups, sweeps, recorded limits, outcomes that are forgotten in time, a root of another form."""
+"""The level of follow-ups, sweeps, recorded limits, outcomes that expire, and a state root of another form."""

@@ -1,4 +1,4 @@
-"""Names as people see them: what a name may hold, the one form in which it is recorded, and when two look the same.
+"""Names as people see them: the permitted characters, the one recorded form, and the comparison of two names.
 
 A name is for eyes. Characters that nobody sees or that command a terminal or the direction of writing have no place in
 it, except the joiners U+200C and U+200D, which change how their neighbours are drawn. Letters of other scripts that
@@ -9,9 +9,9 @@ import unicodedata
 
 JOINERS = frozenset("\u200c\u200d")
 _TAGS = range(0xE0020, 0xE0080)
-"""Spell the flags of regions, after a black flag."""
+"""The tag characters, which spell the flags of regions after a black flag."""
 _BLANK_LETTERS = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
-"""Letters and symbols by their category, and nothing to see."""
+"""The characters that are letters or symbols by category, and invisible."""
 _COMMANDING = {
     "Cc": "a control character",
     "Cf": "a character that nobody sees",
@@ -28,12 +28,12 @@ def canonical(name: str) -> str:
 
 
 def plain(name: str) -> bool:
-    """Whether a name is recorded as it is, which is told fast of most: visible ASCII without space around it."""
+    """Tell whether a name is recorded as it is: visible ASCII without space around it. Most names pass here, fast."""
     return name.isascii() and name.isprintable() and name == name.strip() != ""
 
 
 def unfit(name: str) -> str:
-    """Why this cannot be a name, given in its canonical form; empty where it can."""
+    """Return the reason why a text in canonical form cannot be a name; empty where it can."""
     for place, each in enumerate(name):
         kind = unicodedata.category(each)
         if kind in _COMMANDING and each not in JOINERS and not _of_a_flag(name, place):
@@ -44,7 +44,7 @@ def unfit(name: str) -> str:
 
 
 def folded(name: str) -> str:
-    """What names are compared by: two of the same folded form look the same."""
+    """Return the form by which names are compared: two of the same folded form look the same."""
     shown = (each for each in canonical(name) if unicodedata.category(each) != "Cf")
     return " ".join("".join(shown).split())
 

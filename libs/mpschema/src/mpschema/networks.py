@@ -1,8 +1,8 @@
-"""Which addresses belong to the internet: the special-purpose registries of IANA, in one table of our own.
+"""The special-purpose address registries of IANA, in one table of our own.
 
 The table stands beside the interpreter's `ipaddress`, whose knowledge differs from release to release: an address is
 public only if both say so. Where an address carries another inside (an IPv4 address in one of IPv6), the inner one is
-judged. Whatever is not known is not public: of IPv6 only 2000::/3 has been given out.
+judged. An address that is not known is not public: of IPv6 only 2000::/3 has been assigned.
 """
 
 import ipaddress
@@ -16,9 +16,9 @@ class Special(NamedTuple):
 
     block: str
     purpose: str
-    """Completes "the address is …"."""
+    """The end of a sentence that begins "the address is …"."""
     dead: bool = False
-    """No endpoint can be there, in any installation: nothing is routed to it, or it is not one machine."""
+    """True where no endpoint can be, in any installation: nothing is routed to it, or it is not one machine."""
 
 
 _DOCUMENTATION = "of a network for documentation"
@@ -80,12 +80,12 @@ _GIVEN_OUT = ipaddress.IPv6Network("2000::/3")
 _UNKNOWN = Special("::/0", "of no network that has been given out", dead=True)
 _BY_THE_INTERPRETER = Special("", "of a special-purpose network")
 _ISATAP = 0x5EFE
-"""In the third quarter of an IPv6 address: the last one is an IPv4 address of a site."""
+"""The mark of ISATAP in the third quarter of an IPv6 address: the last quarter is an IPv4 address of a site."""
 _GROUP_AND_LOCAL_BITS = 0x0300_0000
 
 
 def special(address: str) -> Special | None:
-    """What is special about an IP address; None for one of the internet. Raises `ValueError` where it is none."""
+    """Return the special purpose of an IP address; None for one of the internet. Raises `ValueError` for no address."""
     return _special(ipaddress.ip_address(address.partition("%")[0]))
 
 

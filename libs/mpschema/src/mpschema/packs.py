@@ -1,21 +1,21 @@
-"""How much one message of the command stream holds: what producers put into it, and what the kernel reads of it.
+"""The bounds of one message of the command stream, for producers and for the kernel.
 
-The kernel looks at this before it reads a line, and the stream takes nothing larger: what one message costs everybody
-else is bounded, whoever sent it.
+The kernel checks them before it reads a line, and the stream accepts nothing larger. So the cost of one message to all
+others is bounded, whoever sent it.
 """
 
 PACK_COMMANDS_MAX = 128
 PACK_BYTES_MAX = 256 * 1024
-"""A producer adds nothing to a pack of this size. One command more than fits is at most 64 KiB and its envelope."""
+"""The size from which a producer adds nothing to a pack. The last command can exceed it by 64 KiB and its envelope."""
 LINES_MAX = 8 * PACK_COMMANDS_MAX
-"""Of a message that is read: far beyond what a producer sends, so that another release may send more."""
+"""The bound of a message that is read: far beyond a producer's packs, so that another release may send more."""
 BYTES_MAX = 4 * PACK_BYTES_MAX
-"""The same, in bytes."""
+"""The same bound in bytes."""
 NEWLINE = b"\n"
 
 
 def excess(data: bytes) -> str:
-    """What of a message is beyond the bounds; empty where nothing is. Reads no line of it."""
+    """Return the excess of a message over the bounds; empty where there is none. Reads no line of it."""
     if len(data) > BYTES_MAX:
         return f"{len(data)} bytes, more than {BYTES_MAX}"
     lines = data.count(NEWLINE) + 1

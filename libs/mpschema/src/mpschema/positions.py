@@ -1,4 +1,4 @@
-"""Where in the log something stands."""
+"""Positions in the log."""
 
 from dataclasses import dataclass
 
@@ -15,4 +15,4 @@ class LogPosition:
 
 
 GENESIS = LogPosition(0, 0, GENESIS_HASH)
-"""Before the first commit."""
+"""The position before the first commit."""

@@ -1,6 +1,6 @@
-"""Refusals as HTTP tells them (RFC 9457): every code with its one status and title, and the body that carries it.
+"""Refusals over HTTP (RFC 9457): every code with its one status and title, and the body that carries it.
 
-Shared by who writes problems (the gateway), who documents them (OpenAPI) and who reads them (the SDK).
+Shared by the writer of problems (the gateway), their documents (OpenAPI) and their reader (the SDK).
 """
 
 import enum
@@ -12,11 +12,11 @@ from mpschema.rejections import Code
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_URN = "urn:moduprompt:problem:"
-"""What every problem's `type` begins with; the code follows."""
+"""The prefix of every problem's `type`; the code follows."""
 
 
 class EdgeCode(enum.StrEnum):
-    """Refusals of the door itself, before or after a command: no command's recorded outcome carries them."""
+    """Refusals of the request pipeline, before or after a command: no command's recorded outcome carries them."""
 
     MALFORMED = "malformed"
     UNAUTHENTICATED = "unauthenticated"
@@ -78,14 +78,14 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     detail: str
     code: str
     instance: str = ""
-    """The path that was asked."""
+    """The path of the request."""
     command_id: str = ""
     epoch: int | None = None
     seq: int | None = None
-    """With `epoch`: where the refusal stands in the log, when it was recorded."""
+    """With `epoch`: the place of the refusal in the log, if it was recorded."""
     trace_id: str = ""
 
 
 def title(code: str) -> str:
-    """What a code is called in words: `wip_limit_reached` is "Wip limit reached"."""
+    """Return a code in words: `wip_limit_reached` is "Wip limit reached"."""
     return code.replace("_", " ").capitalize()

@@ -40,7 +40,7 @@ LOG_COMMANDS: dict[str, CommandSpec] = {
 """Commands about the log itself, in the workspace `system`, which is no tenant's: for operators of the deployment."""
 
 ALL_COMMANDS: dict[str, CommandSpec] = COMMANDS | LOG_COMMANDS
-"""Whatever can be commanded, by its type: each has a route."""
+"""Every command with a route, by its type."""
 
 PAST_EVENTS: tuple[EventSpec, ...] = ()
 """Past versions of events, which stand in logs for ever: `EventSpec("task", task.TaskClaimedV1, 1)`."""

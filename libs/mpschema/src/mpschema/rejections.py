@@ -49,7 +49,7 @@ SINCE_LEVEL: dict[Code, tuple[int, Code]] = {
 
 @final
 class Rejection(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    """Why a command was refused: a stable code and one sentence for a person."""
+    """The reason of a refusal: a stable code and one sentence for a person."""
 
     code: Code
     detail: str

@@ -16,7 +16,7 @@ Moment = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 
 
 class Row(msgspec.Struct, kw_only=True, frozen=True):
-    """What every row has: its tenant, and the version and position it was last changed at."""
+    """The columns of every row: its tenant, and the version and position of its last change."""
 
     workspace_id: str
     version: int
@@ -27,7 +27,7 @@ class Row(msgspec.Struct, kw_only=True, frozen=True):
 
 @dataclass(frozen=True)
 class QuerySpec:
-    """One query: its name, its path, what it may be filtered by, and its row. A list answers pages, newest last."""
+    """One query: its name, its path, its filters, and its row. A list answers pages, newest last."""
 
     query_type: str
     row: type[msgspec.Struct]
@@ -37,11 +37,11 @@ class QuerySpec:
     filters: tuple[str, ...] = ()
     """Columns that may be given as query parameters, each an exact match."""
     values: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """What may be asked for in a filter whose column's type does not say it: another value is a mistake."""
+    """The values of a filter whose column's type does not name them: any other is refused."""
     shown: tuple[str, ...] = ()
     """The columns that a table on a screen shows. Documents have all."""
     scoped: bool = True
-    """Whether it is about one workspace, named in the path."""
+    """True for a query about one workspace, named in the path."""
 
     @property
     def aggregate(self) -> str:

@@ -1,4 +1,4 @@
-"""Published shapes: what a type and version looked like once, it looks like for ever.
+"""Published shapes: a type and version keeps its shape for ever.
 
 `shapes.lock` is the diff of a change of contract. It holds a digest (words for people left out) of
 
@@ -28,7 +28,7 @@ from mpschema.jsonschemas import command_schema, event_schema
 from mpschema.registry import ALL_COMMANDS, EVENTS
 
 SINCE = "x-since-level"
-"""Marks an argument that a command gained: optional, and told by the feature level from which it is accepted."""
+"""The mark of an argument that a command gained: optional, with the feature level from which it is accepted."""
 LOCK = "shapes.lock"
 _WORDS = ("title", "description", "summary", "example", "examples", "tags", "$id")
 """Keys whose text is for people."""

@@ -1,7 +1,7 @@
-"""How a webhook's receiver knows that it is us: secrets and signatures as Standard Webhooks has them.
+"""Secrets and signatures of webhooks, as in Standard Webhooks: proof of the sender for the receiver.
 
-A secret is derived, never stored: whoever holds the installation's webhook key (the gateway, which shows a secret once,
-and the service that delivers) makes it from the names of workspace and webhook and the count of its secrets.
+A secret is derived, never stored. The holders of the installation's webhook key derive it from the names of workspace
+and webhook and the count of its secrets: the gateway, which shows a secret once, and the service that delivers.
 """
 
 import base64

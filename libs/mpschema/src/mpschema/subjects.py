@@ -11,7 +11,7 @@ _REPLY = re.compile(rf"^{re.escape(PREFIX)}\.reply(\.[A-Za-z0-9_-]{{1,64}}){{1,3
 SYSTEM_PREFIX = "system:"
 """A principal of this form is a service of the system itself. It has no role and no key: nobody can be it."""
 UNNAMED_SENDER = "system:unnamed"
-"""Who sent on a service's subject that names none. No table knows it."""
+"""The sender of messages on a service's subject that names none. No table knows it."""
 
 
 def _checked(shard: str) -> str:
@@ -79,7 +79,7 @@ def lease_subject(name: str) -> str:
 
 
 def reply_subject(user: str, producer_id: str) -> str:
-    """Core subject on which a producer hears outcomes. The user whose connection it is may hear it, nobody else."""
+    """Return the core subject of a producer's outcomes. Only the user of the connection may subscribe to it."""
     return f"{PREFIX}.reply.{_name(user)}.{producer_id}"
 
 
@@ -95,7 +95,7 @@ def every_reply() -> str:
 
 @functools.lru_cache(1_024)
 def answerable(reply_to: str, sender: str) -> bool:
-    """Whether answers may go there. A message says where, so it could name the log, or what another waits on."""
+    """Tell whether answers may go there. The message names the subject, so it could be the log's or another's inbox."""
     if not _REPLY.match(reply_to):
         return False
     return not sender or reply_to.startswith(f"{PREFIX}.reply.{sender.split(':')[1]}.")

@@ -9,7 +9,7 @@ from mpschema.base import Command, Event
 from mpschema.envelope import CommandEnvelope, EventRecord, ExpectedVersion
 
 WORKSPACE_ROUTE = "/v1/workspaces/{workspace_id}"
-"""Of one workspace, and of whatever is in it."""
+"""The route of one workspace, and the beginning of the routes of its content."""
 
 
 @dataclass(frozen=True)
@@ -135,10 +135,10 @@ class Vocabulary:
     projection: str = ""
     """The projection that shows it, a module of `mpviews`; empty: one by its plural."""
     events: tuple[type[Event], ...]
-    """The newest version of each."""
+    """The events, each in its newest version."""
     commands: tuple[CommandSpec, ...] = ()
     kernel_commands: tuple[CommandSpec, ...] = ()
-    """Those that the kernel gives itself. They have no route, and nobody sends them."""
+    """The commands that the kernel gives itself. They have no route, and nobody sends them."""
     collection: str = ""
     """The route of all of them; empty: below the workspace, by the plural."""
     member: str = ""

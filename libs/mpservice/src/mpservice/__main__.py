@@ -9,9 +9,9 @@ from mpservice.oneshot import STREAM_FAILURES, run_once, stream_maker
 from mpservice.settings import ProvisionSettings, read_settings
 
 RENEW = "--renew-ingest"
-"""Gives the log another subject to take commits on, should somebody know the old one."""
+"""The option that gives the log another subject for commits, if somebody knows the old one."""
 END_READERS = "--end-readers"
-"""Deletes the consumers of who reads the log and the snapshots: readers that live make others."""
+"""The option that deletes the consumers of all readers of the log and the snapshots: live readers make others."""
 
 
 async def _provision(settings: ProvisionSettings, option: str) -> str:
@@ -25,7 +25,7 @@ async def _provision(settings: ProvisionSettings, option: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """0 when done, 1 when the world refused, 2 for wrong usage."""
+    """Run the command. Returns 0 when done, 1 when a server refused, 2 for wrong usage."""
     if arguments not in (["provision"], ["provision", RENEW], ["provision", END_READERS]):
         sys.stderr.write(f"usage: python -m mpservice provision [{RENEW} | {END_READERS}]\n")
         return 2

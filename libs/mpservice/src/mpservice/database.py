@@ -38,7 +38,7 @@ _log = structlog.get_logger()
 
 
 class Connector:
-    """Makes connections that are all alike: named in `pg_stat_activity`, with the same settings."""
+    """A factory of equal connections: named in `pg_stat_activity`, with the same settings."""
 
     def __init__(
         self,
@@ -51,12 +51,12 @@ class Connector:
         statements: int = STATEMENTS_MAX,
         kind: type[asyncpg.Connection] = asyncpg.Connection,
     ) -> None:
-        """`statements` is how many a direct connection, of this `kind`, keeps prepared."""
+        """Keep at most `statements` prepared on a direct connection, which is of this `kind`."""
         self._dsn, self._name, self._settings = dsn, name, settings
         self._statements, self._kind = statements, kind
         self._connect_seconds, self._command_seconds = connect_seconds, command_seconds
         self.pooled = False
-        """True once a pooler was found between."""
+        """True once a pooler was found in between."""
 
     async def connect(self, *_: object, **__: object) -> asyncpg.Connection:
         """One connection. Raises what the driver raises. Pools call it with what they know, which is nothing more."""
@@ -130,7 +130,7 @@ class PooledConnection(asyncpg.Connection):
         return _Local(self, isolation, readonly, deferrable)
 
     def get_reset_query(self) -> str:
-        """Nothing to undo after use: no setting outlives its transaction."""
+        """Return no statement: nothing is to undo after use, as no setting outlives its transaction."""
         return ""
 
     async def fetch(self, query: str, *args: Any, **options: Any) -> Any:

@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 LOOK_AGAIN_SECONDS = 5.0
 """The wait of a halted reader before it looks at the log again."""
 EXIT_NO_DOOR = 1
-"""The ops door's address is taken, or is none."""
+"""The exit code for an address of the ops door that is taken or invalid."""
 UNREADABLE = (ChainBroken, MalformedCommit)
 """The errors that halt a reader of the log: it does not verify, or holds what this build cannot read."""
 _BUILD = Info("mp_build", "What runs: the service, its version, and the newest feature level of a log it reads.")
@@ -86,13 +86,13 @@ class Lifecycle:
     def serves(
         self, health: Callable[[], ServiceHealth], stop: Callable[[], None], knows: Sequence[Vital] = ()
     ) -> None:
-        """From now on this is what it says, and how it is asked to end; `knows` are told as facts beside it."""
+        """Report this health from now on, and end by `stop`; `knows` are reported as facts beside it."""
         self._health, self._stop, self._knows = health, stop, knows
         if self.asked.is_set():
             stop()
 
     async def reach(self, vital: Vital, attempt: Awaitable[T]) -> T:
-        """Wait for a server; meanwhile the service says what that server said last."""
+        """Wait for a server; meanwhile the service reports that server's last state."""
         self._health, self._stop = lambda: ServiceHealth(False, {"waits_for": vital.state}), None
         found = await attempt
         vital.answered()
@@ -143,7 +143,7 @@ def _with(health: Callable[[], ServiceHealth], needs: Vital) -> Callable[[], Ser
 
 
 async def live(service: str, settings: OpsSettings, work: Callable[[Lifecycle], Awaitable[int]]) -> int:
-    """Open the door, listen to signals, do the work, and return its exit code: 0 where a signal ended the waiting."""
+    """Open the ops door, handle signals, do the work, and return its exit code: 0 where a signal ended the waiting."""
     life = Lifecycle()
     _export(service, life)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -173,7 +173,7 @@ async def _work(life: Lifecycle, work: Callable[[Lifecycle], Awaitable[int]]) ->
 
 
 def _export(service: str, life: Lifecycle) -> None:
-    """Figures that every service has."""
+    """Export the metrics that every service has."""
     disable_created_metrics()  # type: ignore[no-untyped-call]  # the package has no types for it
     _BUILD.info({"service": service, "version": version("mpservice"), "reads_level": str(levels.FEATURE_LEVEL)})
     _READY.set_function(lambda: float(life.health().ready))

@@ -16,11 +16,11 @@ from mpservice.settings import ProvisionSettings
 
 FAILED = 1
 WAIT_SECONDS = 30.0
-"""For NATS: who deploys everything at once starts us before it."""
+"""The wait for NATS: in a deployment of everything at once we start before it."""
 STREAM_FAILURES = (BrokerUnavailable, Unusable, NatsError, OSError, TimeoutError)
 """The errors with which the world refuses whoever makes streams."""
 STOPPED = 143
-"""As a shell says of a process that SIGTERM ended."""
+"""The exit code that a shell reports for a process that SIGTERM ended."""
 
 
 @asynccontextmanager

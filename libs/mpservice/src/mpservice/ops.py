@@ -1,4 +1,4 @@
-"""The small HTTP door of services that serve nobody else: liveness, readiness, metrics. Plain asyncio, GET only."""
+"""The small HTTP endpoint for operators: liveness, readiness, metrics. Plain asyncio, GET only."""
 
 import asyncio
 import time
@@ -9,7 +9,7 @@ import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 READS_LEVEL = "reads_level"
-"""The fact every service tells in `/readyz`: the newest feature level its build reads (`mpschema.levels`)."""
+"""The fact that every service reports in `/readyz`: the newest feature level its build reads (`mpschema.levels`)."""
 _REQUEST_SECONDS = 5
 CONNECTIONS_MAX = 128
 """Connections at once. Who comes last is let in, and the oldest is cut: nobody keeps out whoever looks after us."""
@@ -22,7 +22,7 @@ class ServiceHealth:
     ready: bool
     facts: dict[str, str | int | float | bool | None] = field(default_factory=dict)
     stuck: str = ""
-    """Why only a restart can help: there is work, what it takes is there, and nothing of it is done."""
+    """The reason why only a restart can help: there is work and all it needs, and nothing of it is done."""
     concerns: tuple[str, ...] = ()
     """Things that somebody should see to, though the service does its work: a sentence each."""
 
@@ -40,13 +40,13 @@ class Progress:
         self._moved_at = clock()
 
     def saw(self, done: int, due: int) -> None:
-        """So much is done of what is due."""
+        """Record the work done, out of the work due."""
         if done != self._done or done >= due:
             self._moved_at = self._clock()
         self._done = done
 
     def excused(self) -> None:
-        """Something it depends on is away: the time does not count."""
+        """Restart the measure of time, because a dependency is away."""
         self._moved_at = self._clock()
 
     @property
@@ -56,7 +56,7 @@ class Progress:
 
 
 class OpsServer:
-    """Serves `/healthz`, `/readyz` (503 until `health` says so) and `/metrics` (Prometheus text).
+    """A server of `/healthz`, `/readyz` (503 until `health` says so) and `/metrics` (Prometheus text).
 
     `/healthz` is for whoever restarts: 503 when the service is stuck. It is no reason to restart that a server is away.
     """

@@ -40,7 +40,7 @@ def run_service(
 ) -> int:
     """Run a service until a signal asks it to stop. Returns the exit code.
 
-    `look` reads the files with secrets now, so that an unusable one is told at the start: it raises `Unusable`.
+    `look` reads the files with secrets now, so that an unusable one is reported at the start: it raises `Unusable`.
     """
     configure(name, node=settings.node, level=settings.log_level, style=settings.log_format)
     try:

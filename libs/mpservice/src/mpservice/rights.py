@@ -27,15 +27,15 @@ class NatsRights:
     """The rights of one user on NATS: subjects by shard. It may always subscribe to its own inbox."""
 
     purpose: str
-    """Its purpose, as the page of credentials says it."""
+    """The purpose, as the page of credentials states it."""
     publish: Callable[[str], tuple[str, ...]] = _nothing
     subscribe: Callable[[str], tuple[str, ...]] = _nothing
     keeps_streams: bool = False
-    """True of who may have every stream: an answer that it asks for is sent on any subject."""
+    """True for a user that may access every stream: an answer to its request may go to any subject."""
     pushed_snapshots: bool = False
-    """True of who reads snapshots from another account, by a consumer that pushes: the client library's way."""
+    """True for a user that reads snapshots from another account, by a push consumer, as the client library does."""
     commands_as_service: bool = False
-    """True of who sends commands on the subject of its own instance, and hears what became of them."""
+    """True for a user that sends commands on the subject of its own instance, and receives their outcomes."""
 
 
 def read(stream: str) -> tuple[str, ...]:
@@ -54,12 +54,12 @@ def stream_info(stream: str) -> str:
 
 
 def log_read(shard: str) -> tuple[str, ...]:
-    """Follow the log, without what the stream says of itself: among it is where the log takes commits."""
+    """Follow the log, without the stream's own description, which holds the subject on which the log takes commits."""
     return read(subjects.log_stream(shard))[1:]
 
 
 def log_appended(shard: str) -> tuple[str, ...]:
-    """Append to the log, as who leads by the lease."""
+    """Append to the log as the holder of the leader's lease."""
     return (
         subjects.ingest_subject(shard),
         subjects.log_subject(shard),
@@ -68,7 +68,7 @@ def log_appended(shard: str) -> tuple[str, ...]:
 
 
 def log_asked(shard: str) -> str:
-    """Ask the log what its stream says of itself."""
+    """Ask the log for its stream's description."""
     return stream_info(subjects.log_stream(shard))
 
 

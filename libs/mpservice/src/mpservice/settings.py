@@ -27,7 +27,7 @@ _Settings = TypeVar("_Settings", bound=BaseSettings)
 
 
 def read_settings(kind: type[_Settings]) -> _Settings:
-    """The settings of this process. Where one does not fit, says so and ends it: `SystemExit`, code 2."""
+    """Return the settings of this process. An invalid one ends it with a sentence: `SystemExit`, code 2."""
     try:
         return kind()
     except ValidationError as error:
@@ -107,7 +107,7 @@ class NatsSettings(BaseSettings):
 
 
 class BusSettings(NatsSettings):
-    """Settings of a service beside that."""
+    """Settings of a service: the shard, its name, and its logs."""
 
     shard: Shard = Field("0", description="the shard this process works on")
     node: str = Field(default_factory=socket.gethostname, description="name of this process in logs and leases")
@@ -118,14 +118,14 @@ class BusSettings(NatsSettings):
 
 
 class ProvisionSettings(NatsSettings):
-    """Of whoever makes streams, once: `python -m mpservice provision` and `python -m mprelay --rebuild`."""
+    """Settings for making streams, once: `python -m mpservice provision` and `python -m mprelay --rebuild`."""
 
     shard: Shard = Field("0", description="the shard this process works on")
     replicas: int = Field(1, ge=1, le=5, description="copies of each stream")
 
 
 class OpsSettings(BusSettings):
-    """Of every service that runs on: where its ops door is (`context/operations/readiness.md`)."""
+    """Settings of every long-running service: the address of its ops door (`context/operations/readiness.md`)."""
 
     ops_host: str = Field("127.0.0.1", description="address of the ops door: health and metrics, for operators alone")
     ops_port: int = Field(0, ge=0, le=65_535, description="its port; 0: no such door")
@@ -152,7 +152,7 @@ class FileCredentials(CredentialProvider):
         self._user, self._file = user, file
 
     def get_credentials(self) -> tuple[str] | tuple[str, str]:
-        """Both as they are now. Raises `AuthenticationError`, which is Redis being away for us."""
+        """Return user and password as they are now. Raises `AuthenticationError`, which we treat as Redis away."""
         try:
             password = self._file.read_text().strip()
         except (OSError, UnicodeDecodeError) as error:
@@ -233,7 +233,7 @@ def _secret(file: Path) -> str:
 
 
 def _named(file: Path | None) -> Path | None:
-    """None for an empty name, as an unset variable of a deployment gives it."""
+    """Return None for an empty name, as an unset variable of a deployment gives it."""
     return file if file is not None and file.name else None
 
 

@@ -18,7 +18,7 @@ ReportT_co = TypeVar("ReportT_co", covariant=True)
 
 
 class LeaseLedger(Protocol[NameT, LeaseT, ReportT_contra]):
-    """The owners of things. An adapter says what it raises where its database is away."""
+    """The owners of things. An adapter documents its errors for a database that is away."""
 
     async def attend(self, node: str) -> int:
         """Note that this node is here. Returns how many things are its share."""
@@ -108,7 +108,7 @@ class LeaseStatements(NamedTuple):
     present: str
     """Parameters: node, seconds."""
     forget: str
-    """Parameter: node. Those who left without a word go, too."""
+    """Parameter: node. Nodes that left without notice are removed, too."""
     alive: str
     """An expression: how many nodes are there, one at least."""
     release: str

@@ -31,7 +31,7 @@ class LastingStream(io.TextIOBase):
 
 
 def log_factory(stream: TextIO) -> structlog.PrintLoggerFactory:
-    """Makes structlog's loggers write to this stream, lastingly."""
+    """Return a factory of structlog's loggers that write to this stream and survive its failures."""
     return structlog.PrintLoggerFactory(LastingStream(stream))  # type: ignore[arg-type]  # it writes and flushes, no more
 
 

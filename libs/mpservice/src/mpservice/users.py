@@ -1,7 +1,7 @@
 """Every user of NATS and Redis: the one table from which server configurations, documents and tests are made.
 
 Every process of ours is a user with a key of its own: a service by its descriptor, the others by this page. Each user
-hears answers under an inbox prefix that is its own, so that nobody overhears or forges another's.
+gets answers under an inbox prefix of its own, so that nobody can subscribe to another's or forge them.
 See `context/operations/credentials.md`.
 """
 
@@ -16,7 +16,7 @@ from mpservice.rights import OPERATOR, PROVISION, RESTORE, NatsRights
 from mpservice.services import SERVICES
 
 DEFAULT_INSTANCE = "main"
-"""Of a service that has one instance."""
+"""The instance of a service that has one."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class NatsUser:
 
     @property
     def account(self) -> str:
-        """Its account: who keeps the streams is with them, everybody else alone."""
+        """The account: shared with the streams for their keepers, an own one for every other user."""
         return STREAMS_ACCOUNT if self.rights.keeps_streams else f"MP_{self.name.upper()}"
 
     def entry(self, public_key: str) -> Entry:
-        """The user as nats-server is told of it."""
+        """Return the user's entry in nats-server's configuration."""
         return Entry(self.account, public_key, self.publish, self.subscribe, pushed=self.rights.pushed_snapshots)
 
 

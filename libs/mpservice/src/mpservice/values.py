@@ -1,4 +1,4 @@
-"""Values of settings that a number or a name is too little for. What could never work is refused: `ValueError`.
+"""Values of settings beyond numbers and names. A value that could never work is refused: `ValueError`.
 
 The text of each refusal says what to write. It quotes no more of an address than may be shown.
 """
@@ -89,7 +89,7 @@ def _secret_dsn(value: SecretStr) -> SecretStr:
 
 
 def _proxies(text: str) -> str:
-    """Addresses and networks as they are matched. `*` trusts everybody."""
+    """Return addresses and networks in the form that is matched. `*` trusts everybody."""
     found = list(listed(text))
     return "*" if "*" in found else ",".join(_network(each) for each in found)
 

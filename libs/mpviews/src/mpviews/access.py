@@ -1,7 +1,7 @@
-"""Who may enter which workspace, and by which credential: what a door must know, folded from the log.
+"""The bindings and credentials that the gateway's authentication needs, folded from the log.
 
-Every gateway holds one such slice in memory. The leading kernel writes its own down beside each snapshot, so that a
-gateway that starts reads the rest alone. Both fold the same facts the same way, wherever they begin.
+Every gateway holds one such slice in memory. The leading kernel stores its own beside each snapshot, so that a gateway
+that starts reads only the events after it. Both fold the same facts the same way, wherever they begin.
 
 Keys are looked up by the hash of the whole key: a key's id is only a name, which anybody may have given before.
 """
@@ -30,9 +30,9 @@ from mpschema.session import (
 from mpschema.system import LeaderElected
 
 CODE = hashlib.sha256((resources.files("mpviews") / "access.py").read_bytes()).hexdigest()
-"""Of this module: a slice that other code folded or wrote is not trusted, and the log is read instead."""
+"""The digest of this module: a slice that other code folded or wrote is not trusted, and the log is read instead."""
 PIECE = 2_000
-"""Entries encoded in one go: about a millisecond."""
+"""The number of entries encoded in one go: about a millisecond."""
 _LENGTH_BYTES = 4
 Tokens = tuple[tuple[str, int], ...]
 """The ids of a session's valid tokens, each with its expiry in milliseconds."""
@@ -50,23 +50,23 @@ class HeldKey(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class AccessSlice:
-    """What is known at one position of the log. Fold the records of a commit, then say that it is `seq`."""
+    """The bindings and credentials at one position of the log. Fold the records of a commit, then set `seq`."""
 
     __slots__ = ("keys", "names", "operators", "roles", "seq", "sessions")
 
     def __init__(self) -> None:
         self.seq = 0
-        """Of the last event that is folded, or of no concern here."""
+        """The position of the last event that is folded or ignored here."""
         self.operators: frozenset[str] = frozenset()
-        """By the last election: who may enter everywhere, and who makes workspaces."""
+        """The operators by the last election: they may enter everywhere and make workspaces."""
         self.roles: dict[str, tuple[str, ...]] = {}
-        """`workspace principal` to the roles; who has none is not here."""
+        """`workspace principal` to the roles; a principal without any is not here."""
         self.keys: dict[bytes, HeldKey] = {}
-        """By the hash of the whole key."""
+        """The keys by the hash of the whole key."""
         self.names: dict[str, bytes] = {}
         """`workspace principal key-id` to the hash."""
         self.sessions: dict[str, Tokens] = {}
-        """`workspace session` to its valid tokens; who has ended is not here."""
+        """`workspace session` to its valid tokens; an ended session is not here."""
 
     def fold(self, record: EventRecord) -> None:
         """Take in one event. Never refuses a fact."""
@@ -84,11 +84,11 @@ class AccessSlice:
         return self.roles.get(f"{workspace_id} {principal}", ())
 
     def lives(self, workspace_id: str, session_id: str) -> bool:
-        """Whether a session has begun and not ended."""
+        """Tell whether a session has begun and not ended."""
         return f"{workspace_id} {session_id}" in self.sessions
 
     def has_token(self, workspace_id: str, session_id: str, token_id: str) -> bool:
-        """Whether a session lives, and this token of it was issued and not taken back. Its expiry it says itself."""
+        """Tell whether a session lives and this token of it is valid: issued, not revoked. It states its own expiry."""
         return any(known == token_id for known, _ in self.sessions.get(f"{workspace_id} {session_id}", ()))
 
     def pieces(self) -> Pieces:
@@ -166,7 +166,7 @@ _STEPS: Mapping[type[Event], Callable[[AccessSlice, EventRecord, Any], None]] = 
 EVENTS = frozenset(_STEPS)
 """The events that are of concern here."""
 _BEGINNINGS = tuple(f'{{"type":"{RECORDS[event].event_type.rpartition(".v")[0]}.v'.encode() for event in EVENTS)
-"""What their lines begin with. One look at each line: a pattern over a whole commit costs thirty times as much."""
+"""The prefixes of their lines. One look at each line: a pattern over a whole commit costs thirty times as much."""
 
 
 def concerning(body: bytes) -> list[EventRecord]:

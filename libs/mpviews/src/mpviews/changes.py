@@ -1,4 +1,4 @@
-"""Row changes as data: what a view says should happen to its tables, before anyone does it.
+"""Row changes as data: the changes of a view to its tables, before they are written.
 
 Times are integers in milliseconds, arrays are lists of text, documents are JSON text: what a store writes without
 asking. Enumerations are text, being `StrEnum`.
@@ -112,7 +112,7 @@ class CannotApply(Exception):
 
 
 class CommitLike(Protocol):
-    """What a view reads of one commit of the log (`mpbus.reader.Commit` is one)."""
+    """The part of a commit of the log that a view reads (`mpbus.reader.Commit` is one)."""
 
     @property
     def stream_seq(self) -> int: ...
@@ -138,7 +138,7 @@ class View:
     version: int
     tables: tuple[Table, ...]
     changes: Callable[[CommitLike], Iterable[Change]]
-    """What a commit changes, in order. Pure."""
+    """The changes that a commit makes, in order. Pure."""
 
 
 class UnknownToView(CannotApply):

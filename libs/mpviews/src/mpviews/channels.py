@@ -1,4 +1,4 @@
-"""Channels, the messages in them, and how far each reader has read."""
+"""Channels, the messages in them, and the position of each reader."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Who was denied what it asked for, by the log: found without reading the events."""
+"""The denials in the log: found without decoding the events."""
 
 import re
 from collections.abc import Iterator

@@ -42,7 +42,7 @@ class Steps:
 
 
 class TableChanges:
-    """What a batch changes in one table: at most one change a row."""
+    """The changes of a batch to one table: at most one change a row."""
 
     __slots__ = ("amended", "appended", "deleted", "inserted", "patched", "table", "upserted")
 
@@ -53,7 +53,7 @@ class TableChanges:
         self.upserted: dict[Key, Values] = {}
         self.patched: dict[Key, Values] = {}
         self.amended: set[Key] = set()
-        """Which of the patched rows have a column of `Steps`."""
+        """The keys of patched rows that have a column of `Steps`."""
         self.deleted: set[Key] = set()
 
     def append(self, change: Append) -> None:
@@ -82,7 +82,7 @@ class TableChanges:
         self.upserted[key] = change.values
 
     def patch(self, change: Patch) -> None:
-        """New values for some columns, merged onto what the batch says about the row so far."""
+        """Merge new values for some columns onto the batch's changes of the row so far."""
         key = change.key
         row = self._known(key)
         if row is None:

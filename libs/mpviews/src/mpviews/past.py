@@ -20,7 +20,7 @@ _BOOKKEEPING = frozenset({"version", "last_seq", "updated_at"})
 
 @dataclass(frozen=True)
 class ViewTable:
-    """Where the rows of an aggregate are: the view that makes them, and their table."""
+    """The place of an aggregate's rows: the view that makes them, and their table."""
 
     view: View
     table: Table
@@ -33,7 +33,7 @@ PLACES: dict[str, ViewTable] = {
     for table in view.tables
     if table.name == plural
 }
-"""Where each aggregate is shown. A row there depends on the events of its own aggregate alone."""
+"""The place of each aggregate's rows. A row there depends on the events of its own aggregate alone."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def row_after(aggregate: str, records: Sequence[EventRecord]) -> Values | None:
 
 
 def steps(aggregate: str, records: Sequence[EventRecord]) -> Iterator[EventChange]:
-    """What each event of an aggregate changed, from the first on. Raises as `row_after` does."""
+    """Yield the change of each event of an aggregate, from the first on. Raises as `row_after` does."""
     rows: Rows = {}
     before: Values = {}
     for record in records:

@@ -1,4 +1,4 @@
-"""How a build of a projection stands, at the moment of asking: what its row says may be old, if nobody folds it."""
+"""The status of a projection's build at the time of a query: its row may be old, if nobody folds it."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ LIVE, CATCHING_UP, HALTED, UNOWNED, AS_OF = "live", "catching_up", "halted", "un
 
 @dataclass(frozen=True, slots=True)
 class BuildStatus:
-    """What is said of a build."""
+    """The reported status of a build."""
 
     state: str
     """`live`, `catching_up`, `halted`, `as_of`, or `unowned`: no projector folds it, so that it stands still."""
@@ -18,7 +18,7 @@ class BuildStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildRow:
-    """What the build's row says."""
+    """The recorded status of a build."""
 
     phase: str
     state: str
@@ -26,13 +26,13 @@ class BuildRow:
     head: int
     lag_seconds: float
     owned: bool
-    """Whether a projector, or who fills it, holds its lease now."""
+    """True while a projector, or the process that fills it, holds its lease."""
     silent_seconds: float
-    """How long ago its owner last said how it fares."""
+    """The time since its owner's last report."""
 
 
 def standing(told: BuildRow, head: int | None) -> BuildStatus:
-    """How it stands against the log's `head`; None where that is not known, and the row's own must do."""
+    """Return the status of a build against the log's `head`; where that is None, the row's own head serves."""
     end = max(told.head if head is None else head, told.position)
     if told.phase == AS_OF and told.state != HALTED:
         return BuildStatus(AS_OF, end, 0, 0.0)

@@ -86,7 +86,7 @@ def key_of(record: EventRecord) -> Key:
 
 
 def created(record: EventRecord) -> Values:
-    """What the event that makes a row says about every row."""
+    """Return the common columns of a row from the event that creates it."""
     time_ms, seq = record.time_ms, record.seq
     return {
         "version": record.version,

@@ -1,4 +1,4 @@
-"""Webhooks: where they go, from which place on, and what waits because it could not be delivered."""
+"""Webhooks: their endpoints, their positions, and the events that wait after a failed delivery."""
 
 from collections.abc import Sequence
 

@@ -161,7 +161,7 @@ def _task(record: EventRecord, **values: object) -> Patch:
 
 
 def _free(record: EventRecord, state: TaskState, **values: object) -> Sequence[Change]:
-    """Nobody holds the task any more, and what was accepted of an unfinished one counts no more."""
+    """Clear the holder of a task, and the acceptance of an unfinished one."""
     accepted = state is TaskState.DONE
     return (
         _task(
@@ -177,7 +177,7 @@ def _free(record: EventRecord, state: TaskState, **values: object) -> Sequence[C
 
 
 def _submitted(record: EventRecord, data: task.TaskSubmitted) -> Sequence[Change]:
-    """Work in review has a holder, whose lease rests until the verdict."""
+    """Put a task in review: it keeps its holder, whose lease is suspended until the verdict."""
     evidence = _json(data.evidence)
     return (_task(record, state=TaskState.IN_REVIEW, evidence=evidence, accepted=False, lease_expires_at=None),)
 

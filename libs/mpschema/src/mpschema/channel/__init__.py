@@ -12,7 +12,7 @@ MessageKind = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 
 
 class Scope(enum.StrEnum):
-    """Who belongs to a channel, counted from the session it is anchored to, at the time of each post."""
+    """The members of a channel, relative to the session it is anchored to, at the time of each post."""
 
     SELF = "self"
     PARENT = "parent"
@@ -24,7 +24,7 @@ class Scope(enum.StrEnum):
 
 
 class Provenance(enum.StrEnum):
-    """Where a message comes from. The kernel says so, never the sender."""
+    """The origin of a message. The kernel sets it, never the sender."""
 
     OPERATOR = "operator"
     KERNEL = "kernel"

@@ -1,4 +1,4 @@
-"""The HTTP API as an OpenAPI 3.1 document, derived from the registry: what a route accepts and answers, said once."""
+"""The HTTP API as an OpenAPI 3.1 document, derived from the registry."""
 
 from importlib.metadata import version
 from typing import Any
@@ -12,10 +12,10 @@ from mpschema.registry import AGGREGATES
 from mpschema.system import LOG
 
 API_VERSION = version("mpschema")
-"""The release's: all that is ours has one version."""
+"""The version of the release: all our packages share one."""
 _DESCRIPTION = """\
 The headless control plane of ModuPrompt. A command is an order: it becomes recorded events, or a recorded refusal. A
-query reads what the events left behind. A stream tells every event as it happens.
+query reads what the events left behind. A stream delivers every event as it happens.
 
 - Give each command an `Idempotency-Key`: the same key and body get the same answer, another body a 409. A key is
   remembered for 30 days, unless the log has another limit; after that its request is decided anew.
@@ -51,6 +51,6 @@ def _tags() -> list[dict[str, str]]:
         *nouns,
         {"name": LOG, "description": "Commands about the log itself, for operators of the deployment."},
         {"name": "commands", "description": "Outcomes of commands, and commands in batches."},
-        {"name": "events", "description": "What happened: as it happens, and as history."},
+        {"name": "events", "description": "Events, as they happen and as history."},
         {"name": "operations", "description": "Health, metrics and projections."},
     ]

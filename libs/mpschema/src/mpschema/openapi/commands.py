@@ -27,7 +27,7 @@ _SECRETS: dict[type[Outcome], Json] = {
 _TARGETS = {"task": "fix-login", LOG: LOG}
 _NEVER_OF_A_COMMAND = (EdgeCode.METHOD_NOT_ALLOWED, EdgeCode.NOT_ACCEPTABLE)
 CODES: tuple[str, ...] = tuple(code for code in STATUS if code not in _NEVER_OF_A_COMMAND)
-"""What a command may be refused with."""
+"""The codes of a refused command."""
 
 
 def command_paths() -> Iterator[tuple[str, Json]]:
@@ -42,7 +42,7 @@ def operation_id(message_type: str) -> str:
 
 
 def outcome_example(spec: CommandSpec) -> dict[str, Any]:
-    """What an accepted command is answered."""
+    """Return an example answer to an accepted command."""
     outcome = Outcome(
         command_id=story.COMMAND_ID,
         status=Status.ACCEPTED,

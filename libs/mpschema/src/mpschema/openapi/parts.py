@@ -1,4 +1,4 @@
-"""What the operations refer to: schemas, parameters, headers, security schemes."""
+"""The components of the operations: schemas, parameters, headers, security schemes."""
 
 from typing import Any
 
@@ -91,7 +91,7 @@ def _without_defaults(schema: Any) -> Any:
 
 
 def _narrowed(schema: Json) -> Json:
-    """The schema of an endpoint, as the door takes it."""
+    """The schema of an endpoint, as the gateway accepts it."""
     if "anyOf" in schema:
         return schema | {"anyOf": [_narrowed(each) for each in schema["anyOf"]]}
     return schema | {"pattern": PATTERN} if "pattern" in schema else schema
@@ -181,17 +181,17 @@ PARAMETERS: Json = {
 
 _HEADERS: Json = {
     "Mp-Position": {
-        "description": "Where the outcome stands in the log, or as of where the answer is: EPOCH:SEQ.",
+        "description": "The position of the outcome in the log, or the one that the answer reflects: EPOCH:SEQ.",
         "schema": _POSITION,
     },
-    "Location": {"description": "Where to ask for what was made, or for the outcome.", "schema": {"type": "string"}},
+    "Location": {"description": "The address of the new resource, or of the outcome.", "schema": {"type": "string"}},
     "Link": {
         "description": 'As CloudEvents: the next page, as `<URL>; rel="next"`; none on the last.',
         "schema": {"type": "string"},
     },
     "ETag": {"description": "The version, as `If-Match` takes it.", "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds to wait before trying again.", "schema": {"type": "integer", "minimum": 0}},
-    "WWW-Authenticate": {"description": "How to identify oneself.", "schema": {"type": "string"}},
+    "WWW-Authenticate": {"description": "The ways to authenticate.", "schema": {"type": "string"}},
 }
 
 

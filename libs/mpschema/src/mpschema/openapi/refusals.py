@@ -20,7 +20,11 @@ def _name(status: HTTPStatus) -> str:
 def _problem(status: HTTPStatus) -> Json:
     codes = _codes(status)
     example = Problem(
-        type=TYPE_URN + codes[0], title=title(codes[0]), status=status, detail="Why, in one sentence.", code=codes[0]
+        type=TYPE_URN + codes[0],
+        title=title(codes[0]),
+        status=status,
+        detail="The reason, in one sentence.",
+        code=codes[0],
     )
     names = {HTTPStatus.UNAUTHORIZED: "WWW-Authenticate"} | dict.fromkeys(
         (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE), "Retry-After"
@@ -46,7 +50,7 @@ COMMON_CODES: tuple[str, ...] = (
     EdgeCode.INTERNAL,
     Code.UNAVAILABLE,
 )
-"""What any request may be refused with."""
+"""The codes with which any request may be refused."""
 
 
 def problems(codes: Iterable[str] = ()) -> Json:

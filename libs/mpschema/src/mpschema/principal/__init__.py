@@ -7,7 +7,7 @@ from mpschema.vocabulary import Vocabulary, command
 
 
 class Role(enum.StrEnum):
-    """What a principal may do in a workspace. Without a binding there is no access."""
+    """The rights of a principal in a workspace. Without a binding there is no access."""
 
     OWNER = "owner"
     OPERATOR = "operator"

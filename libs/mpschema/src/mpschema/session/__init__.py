@@ -14,7 +14,7 @@ TokenTtlSeconds = Annotated[int, msgspec.Meta(ge=60, le=3_600)]
 
 
 class SessionState(enum.StrEnum):
-    """Where a session is on its way."""
+    """The states of a session, from request to end."""
 
     REQUESTED = "requested"
     ACTIVE = "active"
@@ -25,7 +25,7 @@ class SessionState(enum.StrEnum):
 
 
 class BlueprintRef(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
-    """Which blueprint a session runs: name, version, and the SHA-256 of its canonical content."""
+    """The blueprint that a session runs: name, version, and the SHA-256 of its canonical content."""
 
     name: Name
     version: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
@@ -33,7 +33,7 @@ class BlueprintRef(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=
 
 
 class SessionLimits(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
-    """How far a lineage may grow. A child's limits are never wider than its parent's."""
+    """The limits on the growth of a lineage. A child's limits are never wider than its parent's."""
 
     max_depth: Annotated[int, msgspec.Meta(ge=0, le=16, description="deepest level below the root")] = 4
     max_children: Annotated[int, msgspec.Meta(ge=0, le=256, description="children one session may spawn")] = 16

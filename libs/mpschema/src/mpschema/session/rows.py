@@ -24,7 +24,7 @@ class SessionRow(Row, kw_only=True, frozen=True):
     failure: str | None
     reason: str
     ending: bool = False
-    """Whether something above it has ended, and so it has, though its own event is still to come: see `sweep`."""
+    """True while an ancestor has ended, and so it has, though its own event is still to come: see `sweep`."""
 
 
 _SHOWN = ("id", "state", "blueprint_name", "blueprint_version", "depth", "parent_id", "purpose")

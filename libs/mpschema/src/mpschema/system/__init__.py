@@ -27,7 +27,7 @@ class RaiseFeatureLevel(Command, frozen=True):
 
 
 class FeatureLevelRaised(Event, frozen=True):
-    """From this commit on the log may hold what came with this level."""
+    """The log may hold the additions of a feature level from this commit on."""
 
     since_level: ClassVar[int] = WEBHOOKS_LEVEL
     level: Level
@@ -42,7 +42,7 @@ class SetLimits(Command, frozen=True):
 
 
 class LimitsSet(Event, frozen=True):
-    """From this event on the whole log has these limits."""
+    """The whole log has these limits from this event on."""
 
     since_level: ClassVar[int] = HOUSE_LEVEL
     lineage_live_max: LineageLiveMax
@@ -87,7 +87,7 @@ class LineTried(Event, frozen=True):
 
     since_level: ClassVar[int] = TRIED_LEVEL
     position: Annotated[int, msgspec.Meta(ge=1)]
-    """Of the message in the command stream."""
+    """The position of the message in the command stream."""
     line: Annotated[int, msgspec.Meta(ge=0)]
     process: Id
 
@@ -129,9 +129,9 @@ class LogRestored(Event, frozen=True):
     head: Digest
     state_root: Digest
     source: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
-    """What it was put back from: `backup`, `archive`, `segments`."""
+    """The source of the copy: `backup`, `archive`, `segments`."""
     copied_at_ms: TimeMs
-    """When the copy was made: what is lost happened later."""
+    """The time of the copy: the lost events are later."""
 
 
 VOCABULARIES = (

@@ -15,7 +15,7 @@ class CommandRow(msgspec.Struct, kw_only=True, frozen=True):
     idempotency_key: str
     status: Status
     command_type: str | None
-    """Known for refusals; an acceptance is known by its events."""
+    """The command's type, for refusals; an acceptance is known by its events."""
     target: str
     code: Code | None
     detail: str
@@ -46,7 +46,7 @@ class EventRow(msgspec.Struct, kw_only=True, frozen=True):
 class ProjectionRow(msgspec.Struct, kw_only=True, frozen=True):
     name: str
     build: int
-    """Which of the projection's builds: one serves, others are being filled, wait, or are kept."""
+    """The number of the projection's build: one serves, others are being filled, wait, or are kept."""
     version: int
     """The version of the view that fills it."""
     phase: str
@@ -60,7 +60,7 @@ class ProjectionRow(msgspec.Struct, kw_only=True, frozen=True):
     state: str
     """`live`, `catching_up`, `halted`, `as_of`, or `unowned`: nobody folds it, so that it stands still."""
     error: str | None
-    """Where it is halted: at which event, and why."""
+    """The event at which it is halted, and the reason."""
     halted_at: Moment | None
     updated_at: Moment
 

@@ -12,7 +12,7 @@ Priority = Annotated[int, msgspec.Meta(ge=0, le=4, description="0 is most urgent
 
 
 class TaskState(enum.StrEnum):
-    """Where a task is on its way."""
+    """The states of a task, from draft to end."""
 
     DRAFT = "draft"
     READY = "ready"
@@ -25,7 +25,7 @@ class TaskState(enum.StrEnum):
 
 
 class LinkKind(enum.StrEnum):
-    """How one task relates to another. `blocks` and `parent` are acyclic."""
+    """The relation of one task to another. `blocks` and `parent` are acyclic."""
 
     BLOCKS = "blocks"
     PARENT = "parent"
@@ -34,7 +34,7 @@ class LinkKind(enum.StrEnum):
 
 
 class ReleaseCause(enum.StrEnum):
-    """Why a claim ended before its work was submitted."""
+    """The reason why a claim ended before its work was submitted."""
 
     HOLDER = "holder"
     SESSION_ENDED = "session_ended"

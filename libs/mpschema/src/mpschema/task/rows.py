@@ -23,7 +23,7 @@ class TaskRow(Row, kw_only=True, frozen=True):
     evidence: list[Evidence]
     accepted: bool
     reason: str
-    """Of the last rejection, block, cancellation or reopening."""
+    """The reason of the last rejection, block, cancellation or reopening."""
 
 
 class LinkRow(msgspec.Struct, kw_only=True, frozen=True):

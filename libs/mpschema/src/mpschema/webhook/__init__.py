@@ -1,4 +1,4 @@
-"""The words about a webhook: where events are told over HTTP, from which place on, and what waits because it failed."""
+"""The words about a webhook: the delivery of events over HTTP, from a position on, and the events that wait."""
 
 import enum
 from typing import Annotated, ClassVar
@@ -12,7 +12,7 @@ from mpschema.vocabulary import Vocabulary, command
 WORKER = "system:webhooks"
 """The principal of the service that delivers. It parks and clears; nobody else may, and nobody else may be it."""
 SIGNS_ON_SECONDS = 24 * 60 * 60
-"""How long a secret that was rotated away still signs, beside the new one."""
+"""The time for which a replaced secret still signs, beside the new one."""
 
 Endpoint = Annotated[
     str,
@@ -39,7 +39,7 @@ Generation = Annotated[int, msgspec.Meta(ge=1, le=INT_MAX)]
 
 
 class WebhookState(enum.StrEnum):
-    """Whether a webhook is told what happens."""
+    """The states of a webhook. Only an active one receives events."""
 
     ACTIVE = "active"
     PAUSED = "paused"
@@ -47,9 +47,10 @@ class WebhookState(enum.StrEnum):
 
 
 class CreateWebhook(Command, frozen=True):
-    """Tell an endpoint what happens in the workspace: from now on, or from after event `after_seq` (0: from the start).
+    """Deliver the workspace's events to an endpoint: from now on, or after event `after_seq` (0: from the start).
 
-    Without `event_types` and `aggregates` it is told everything; with them, what fits both. Never about webhooks.
+    Without `event_types` and `aggregates` it receives all events; with them, those that match both. Never events of
+    webhooks.
     """
 
     endpoint: Endpoint
@@ -59,7 +60,7 @@ class CreateWebhook(Command, frozen=True):
 
 
 class ConfigureWebhook(Command, frozen=True):
-    """Change where a webhook goes or what it is told; what is left out stays."""
+    """Change a webhook's endpoint or its selection of events; what is left out stays."""
 
     endpoint: Endpoint | None = None
     event_types: EventKinds | None = None
@@ -138,7 +139,7 @@ class WebhookRemoved(_WebhookEvent, frozen=True):
 
 class WebhookSecretRotated(_WebhookEvent, frozen=True):
     generation: Generation
-    """Counted from 1. The secret itself is nowhere recorded."""
+    """The number of the secret, counted from 1. The secret itself is nowhere recorded."""
     previous_until_ms: TimeMs
 
 

@@ -10,20 +10,20 @@ class WebhookRow(Row, kw_only=True, frozen=True):
     id: str
     endpoint: str
     event_types: list[str]
-    """Only these; empty: all."""
+    """The event types that are delivered; empty: all."""
     aggregates: list[str]
-    """Only of these kinds; empty: all."""
+    """The kinds of aggregates whose events are delivered; empty: all."""
     state: WebhookState
     reason: str
-    """Why it is paused."""
+    """The reason of its pause."""
     generation: int
-    """Of the secret that signs, counted from 1."""
+    """The number of the secret that signs, counted from 1."""
     previous_until: Moment | None
-    """Until when the secret before it signs, too."""
+    """The time until which the previous secret signs, too."""
     after_seq: int
-    """It was told to begin after this event."""
+    """The event after which delivery was asked to begin."""
     started_seq: int
-    """The event that told it so."""
+    """The event that recorded this."""
 
 
 class ParkedKeyRow(msgspec.Struct, kw_only=True, frozen=True):
@@ -47,10 +47,10 @@ class DeliveryRow(msgspec.Struct, kw_only=True, frozen=True):
     position: int
     """Every event up to this one was delivered, or waits with its aggregate."""
     delivered: int
-    """How many events, ever."""
+    """The number of events, ever."""
     delivered_at: Moment | None
     failure: str | None
-    """The last one, and why."""
+    """The last failure and its reason."""
     failed_at: Moment | None
 
 
@@ -60,10 +60,10 @@ class WaitingKeyRow(msgspec.Struct, kw_only=True, frozen=True):
     key: str
     """The aggregate whose events wait: `task/t1`."""
     after_seq: int
-    """Those after this event."""
+    """The event after which its events wait."""
     attempts: int
     due_at: Moment
-    """When it is tried again by itself; of no meaning once it is parked."""
+    """The time of the next automatic attempt; of no meaning once it is parked."""
     reason: str
     parked_seq: int | None
     """The event that recorded that it is parked."""

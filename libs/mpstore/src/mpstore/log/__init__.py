@@ -17,7 +17,7 @@ class Stored:
 
 
 class Deposed(Exception):
-    """Somebody else wrote to the log: this kernel leads no more, whatever its lease says."""
+    """The loss of leadership: another wrote to the log, whatever this kernel's lease says."""
 
 
 class Unknown(Exception):

@@ -24,7 +24,7 @@ _NO_STREAM = 10059
 _RETRY_SECONDS = 0.02
 _PUBLISH_SECONDS = 1.0
 _NATS_HEADER_BYTES = 512
-"""More than the headers of an append take."""
+"""The upper bound of an append's headers."""
 
 
 class _State(msgspec.Struct):
@@ -94,7 +94,7 @@ class JetStreamLogWriter:
         raise Unknown(unknown)
 
     async def last(self) -> int | None:
-        """See the port. In a cluster the stream's leader says it."""
+        """See the port. In a cluster the stream's leader answers."""
         try:
             answer = await self._nc.request(f"$JS.API.STREAM.INFO.{self._stream}", b"", timeout=_PUBLISH_SECONDS)
             said = msgspec.json.decode(answer.data, type=_Said)

@@ -53,7 +53,7 @@ class MemoryLog:
         return len(self._commits) + (self._foreign is not None)
 
     def intrude(self, data: bytes) -> None:
-        """Somebody stores what is no commit."""
+        """Store a message that is no commit, as a foreign writer would."""
         self._foreign = ForeignMessage(len(self._commits) + 1, self._subject, data)
         self._tell()
 

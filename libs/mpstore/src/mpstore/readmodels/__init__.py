@@ -21,7 +21,7 @@ class ProjectorError(Exception):
 
 
 class ProjectionsUnavailable(ProjectorError):
-    """The database did not answer. What was sent may have been written: the position tells."""
+    """The database did not answer. The write may have happened: the position shows it."""
 
 
 class OwnershipLost(ProjectorError):
@@ -112,7 +112,7 @@ class ProjectionLedger(LeaseLedger[str, ProjectionLease, ProjectionStatus], Prot
     """
 
     async def register(self, views: Sequence[View]) -> None:
-        """These are the views this node folds. Raises `ProjectionsUnavailable` while one of them has no tables."""
+        """Register the views that this node folds. Raises `ProjectionsUnavailable` while one of them has no tables."""
         ...
 
     async def strangers(self) -> dict[str, int]:

@@ -39,12 +39,12 @@ _IN_USE = "SELECT count(*) FROM mp.projections WHERE tables = $1"
 
 
 class BuildRefused(Exception):
-    """There is no such build, or it may not be done to it. The message says what instead."""
+    """The refusal of an operation on a build, which is missing or does not permit it. The message says what instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """One build, as its row says."""
+    """One build, as its row holds it."""
 
     name: str
     build: int

@@ -21,7 +21,7 @@ class RowDifference(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     """`missing` (in the new build), `surplus` (in the new build) or `changed`."""
     columns: dict[str, list[str | None]] = {}
-    """For a changed row: each column that differs, with the value that serves and the new one, as text."""
+    """The columns that differ, for a changed row: each with the value that serves and the new one, as text."""
 
 
 class TableComparison(msgspec.Struct, kw_only=True):
@@ -46,7 +46,7 @@ async def compare_table(
 ) -> TableComparison:
     """Compare a table of two builds; each connection is in a transaction that sees the one state it is to be read at.
 
-    `schemas` are those of the serving build and of the other. The first so many differences are told in full.
+    `schemas` are those of the serving build and of the other. The first `first` differences are reported in full.
     """
     found = TableComparison(table=table.name)
     ours, theirs = _rows(old, schemas[0], table), _rows(new, schemas[1], table)

@@ -84,7 +84,7 @@ class PostgresLedger:
         self._connection: asyncpg.Connection | None = None
 
     async def register(self, views: Sequence[View]) -> None:
-        """These are the views this node folds."""
+        """Register the views that this node folds."""
         connection = await self._connected()
         names, versions = [view.name for view in views], [view.version for view in views]
         try:

@@ -22,7 +22,7 @@ PROJECTOR = "mp_projector"
 GATEWAY = "mp_gateway"
 WEBHOOKS = "mp_webhooks"
 CONNECTION_SHARES = {GATEWAY: 0.5, PROJECTOR: 0.25, WEBHOOKS: 0.125}
-"""Of the server's connections. The rest is for the owner, who has to look while a service holds all of its own."""
+"""Shares of the server's connections. The rest is for the owner, who must connect while a service uses up its own."""
 _LOCK = 0x6D70_6D69  # "mpmi": one migration at a time in a database.
 _ROLE_ATTEMPTS = 5
 _NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")

@@ -21,7 +21,7 @@ UPDATE mp.projections SET position = $5, stream_seq = $6, hash = $7
 WHERE name = $1 AND build = $2 AND owner_epoch = $3 AND stream_seq = $4
 """
 _SMALL_EVENTS = 64
-"""Up to here a batch goes in one statement: while a projection is live, round trips are what costs."""
+"""The size up to which a batch goes in one statement: for a live projection, round trips are the cost."""
 _WHERE = "SELECT stream_seq FROM mp.projections WHERE name = $1 AND build = $2 AND owner_epoch = $3"
 _MAY_COPY = "SELECT NOT bool_or(row_security_active(name)) FROM unnest($1::text[]) AS name"
 
@@ -73,7 +73,7 @@ class PostgresReadModel:
             await self._move(connection, batch)
 
     async def _written_at_once(self, connection: asyncpg.Connection, batch: Batch) -> bool:
-        """Write a small batch in one statement, unless something in it does not fit: the long way then says what."""
+        """Write a small batch in one statement. Where something in it does not fit, the write by table names it."""
         if any(changes.amended for changes in batch.tables.values()):
             return False
         parts, checks, parameters = [f"moved AS ({_MOVE} RETURNING 1)"], ["moved) = 1"], self._place(batch)

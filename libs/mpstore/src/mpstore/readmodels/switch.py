@@ -18,7 +18,7 @@ from mpstore.readmodels import SERVING
 from mpstore.readmodels.builds import BUILD_LOCK, Build, BuildRefused, builds, find, finish, make
 
 _LOCK_WAIT = "150ms"
-"""Shorter than PostgreSQL's wait before it looks for deadlocks (1 s): we give way before it makes anyone fail."""
+"""The wait for a lock: shorter than PostgreSQL's before it looks for deadlocks (1 s), so we give way first."""
 _MEET_SECONDS = 1.0
 """The time for which writers are held, so that the other build comes to the same place."""
 _POLL_SECONDS = 0.01

@@ -13,7 +13,7 @@ _LOAD_SECONDS_MAX = 60.0
 
 
 class ObjectSnapshots:
-    """The `Snapshots` of a cluster: one object a shard, replaced as a whole, and the doors' beside it."""
+    """The `Snapshots` of a cluster: one object a shard, replaced as a whole, and the access slice beside it."""
 
     def __init__(self, nc: Client, shard: str) -> None:
         self._nc = nc

@@ -6,9 +6,9 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 
 PACKAGES = ("mpcore", "mpschema")
-"""Everything that folding runs, of ours: the pure core and the vocabulary, with what is below them."""
+"""The packages of ours that folding runs: the pure core and the vocabulary, with all that is below them."""
 MODULES = (("mpviews", "access.py"),)
-"""And single modules of other packages: the access slice stands in the snapshot, too."""
+"""The single modules of other packages: the access slice is part of the snapshot, too."""
 
 
 def sources(packages: Sequence[str] = PACKAGES) -> Iterator[tuple[str, bytes]]:
