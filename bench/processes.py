@@ -88,7 +88,7 @@ class Worker:
 
 
 class Ran(NamedTuple):
-    """What a command answered, and what it took: processor time and the most memory one of its processes held."""
+    """The answer of a command and its cost: processor time and the most memory one of its processes held."""
 
     answer: dict[str, Any]
     cpu_seconds: float

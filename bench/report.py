@@ -18,14 +18,14 @@ LATEST = Path(__file__).parent / "results" / "latest.json"
 
 
 class Baseline(msgspec.Struct, kw_only=True):
-    """What a figure stands beside, measured in the same run."""
+    """The value a figure is compared with, measured in the same run."""
 
     name: str
     value: float
 
 
 class Target(msgspec.Struct, kw_only=True, frozen=True):
-    """What a row must reach."""
+    """The bound a row must reach."""
 
     what: Literal["ratio", "value"]
     least: float | None = None
@@ -36,7 +36,7 @@ class Target(msgspec.Struct, kw_only=True, frozen=True):
         return f"{self.what} {bound}"
 
     def met(self, value: float, ratio: float) -> bool:
-        """Whether a measured row reaches it."""
+        """Tell whether a measured row reaches it."""
         figure = ratio if self.what == "ratio" else value
         return (self.least is None or figure >= self.least) and (self.most is None or figure <= self.most)
 

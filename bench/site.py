@@ -61,7 +61,7 @@ class Site:
         return ",".join(node.url.replace("//", f"//{user}:{_PASSWORD}@") for node in self.stack.nats_nodes)
 
     def place(self) -> Place:
-        """Where a bench process finds this site; each call makes other ids."""
+        """Return the addresses of this site for a bench process; each call makes other ids."""
         self._nonces += 1
         return Place(
             nats_url=self.nats_url,
@@ -101,11 +101,11 @@ class Site:
         return asyncio.run(self._head())
 
     def messages(self) -> tuple[int, int]:
-        """How many messages the command stream and the log have had so far."""
+        """Return the numbers of messages that the command stream and the log have had."""
         return asyncio.run(self._messages())
 
     def outcomes_after(self, after: LogPosition) -> int:
-        """How many commands have an outcome of accepted events in the log after a position. Verifies the chain."""
+        """Count the commands with accepted events in the log after a position. Verifies the chain."""
         return asyncio.run(self._outcomes_after(after))
 
     def prepare_baseline(self) -> None:
@@ -113,7 +113,7 @@ class Site:
         asyncio.run(occ.prepare(self.postgres_dsn, [channel_of(slot) for slot in range(SLOTS_MAX)]))
 
     def baseline_events(self) -> int:
-        """How many events the Postgres baseline stored."""
+        """Return the number of events the Postgres baseline stored."""
         return asyncio.run(occ.stored_events(self.postgres_dsn))
 
     async def _found(self) -> None:
@@ -212,7 +212,7 @@ def _start_together(servers: list[ChildProcess]) -> None:
 
 
 def _accepted(record: EventRecord) -> bool:
-    """Whether an event is the first of an accepted command."""
+    """Tell whether an event is the first of an accepted command."""
     return record.digest is not None and not isinstance(record.data, CommandRejected)
 
 

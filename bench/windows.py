@@ -66,7 +66,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class Rhythm:
-    """How many rounds there are, and how long each may wait for a machine on which nobody else works."""
+    """The number of rounds, and the longest wait of each for an idle machine."""
 
     rounds: int
     patience_seconds: float = 0.0

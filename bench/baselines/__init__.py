@@ -1,1 +1,1 @@
-"""What our figures stand beside: the plain way of doing the same work, done well."""
+"""The baselines of our figures: the plain way of doing the same work, done well."""

@@ -92,7 +92,7 @@ async def prepare(dsn: str, channels: list[str]) -> None:
 
 
 async def stored_events(dsn: str) -> int:
-    """How many events the baseline holds."""
+    """Return the number of events the baseline holds."""
     connection = await asyncpg.connect(dsn)
     count = await connection.fetchval("SELECT count(*) FROM bench.events")
     await connection.close()

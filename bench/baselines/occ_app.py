@@ -37,7 +37,7 @@ Handler = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class Answered(msgspec.Struct):
-    """What a command came to."""
+    """The outcome of a command."""
 
     command_id: str
     target: str

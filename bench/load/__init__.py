@@ -1,1 +1,1 @@
-"""What produces load or does the measured work: each module is a process of its own, told what to do line by line."""
+"""Load generators and measured work. Each module is a process of its own, which takes its orders line by line."""

@@ -1,4 +1,4 @@
-"""How much memory a kernel's state takes: the growth of a fresh process that folds the log."""
+"""The memory of a kernel's state: the growth of a fresh process that folds the log."""
 
 import ctypes
 import gc

@@ -1,4 +1,4 @@
-"""What a bench process is told, and what it answers: one JSON object a line each way."""
+"""Orders to a bench process and its answers: one JSON object a line each way."""
 
 import asyncio
 import sys
@@ -12,7 +12,7 @@ from mpservice import telemetry
 
 
 class Place(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """Where a bench process finds the world. Each process reads the fields it needs."""
+    """Addresses and credentials of a bench process. Each process reads the fields it needs."""
 
     nats_url: str = ""
     commands_url: str = ""
@@ -24,7 +24,7 @@ class Place(msgspec.Struct, kw_only=True, omit_defaults=True):
     nonce: str = ""
     """Makes the ids of this process its own."""
     own_time: bool = False
-    """Whether the measured side counts time by itself, as `drain` and `replay` do."""
+    """True if the measured side counts time by itself, as `drain` and `replay` do."""
 
 
 class Order(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -38,7 +38,7 @@ class Order(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Window(msgspec.Struct, kw_only=True):
-    """What a measured piece of work came to. Latencies are milliseconds, `marks` are (position, monotonic second)."""
+    """The result of a measured piece of work. Latencies are milliseconds, `marks` are (position, monotonic second)."""
 
     count: int
     seconds: float
@@ -55,7 +55,7 @@ class Window(msgspec.Struct, kw_only=True):
 
 
 class Work(Protocol):
-    """What a bench process does between its start and its end."""
+    """The work of a bench process between its start and its end."""
 
     async def open(self) -> None:
         """Connect and warm up."""

@@ -1,4 +1,4 @@
-"""What a kernel's state takes that only grows: outcomes and finished tasks, at the feature level that is told."""
+"""The memory of state that only grows: outcomes and finished tasks, at a given feature level."""
 
 import time
 
@@ -24,7 +24,7 @@ _LOOKS = 5
 
 
 class Retained(msgspec.Struct, kw_only=True):
-    """How many there are, their bytes of memory, and the milliseconds in which a snapshot takes hold of them."""
+    """The number retained, their memory, and the pause in which a snapshot takes hold of them."""
 
     count: int
     state_bytes: int

@@ -37,7 +37,7 @@ class SteadyLoad:
         self._acknowledged: dict[str, int] = {}
         self._refused = 0
         self._times: list[tuple[float, int]] = []
-        """When each command was acknowledged in this order, and in which epoch it was decided."""
+        """The time of each acknowledgement in this order, and its command's epoch of decision."""
         self._moved = asyncio.Event()
         self._stopping = False
 

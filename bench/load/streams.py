@@ -21,7 +21,7 @@ _ARRIVAL_SECONDS_MAX = 300.0
 
 
 class Watched(msgspec.Struct, kw_only=True):
-    """What the clients saw: the window, the fewest and most events one of them got, and one frame as it came."""
+    """The view of the clients: the window, the fewest and most events of one client, and one frame as it came."""
 
     window: Window
     fewest: int
@@ -73,7 +73,7 @@ class Stream(asyncio.Protocol):
 
 
 class Watch:
-    """What all clients see together, until each has had so many events."""
+    """The progress of all clients together, until each has had so many events."""
 
     def __init__(self) -> None:
         self.streams: list[Stream] = []

@@ -71,7 +71,7 @@ class Sides:
         return made
 
     def check_stored(self, after: LogPosition) -> None:
-        """What was acknowledged is stored, each once."""
+        """Check that each acknowledged command is stored once."""
         check(self.here.outcomes_after(after) == self.ours_acknowledged, "the log does not hold each command once")
         stored = self.here.baseline_events()
         check(stored == self.theirs_acknowledged, "the baseline did not store each command once")

@@ -56,7 +56,7 @@ class Sides:
         return rows
 
     def check_stored(self, after: LogPosition) -> None:
-        """What was acknowledged is stored, each once."""
+        """Check that each acknowledged command is stored once."""
         check(self.here.outcomes_after(after) == self.commands_done, "the log does not hold each command once")
         stored = self.here.baseline_events()
         check(stored == self.transactions_done, "the baseline did not store each command once")

@@ -1,4 +1,4 @@
-"""How long writing stops when the leader dies, and when it is asked to go: real kernels, eight writers, no mercy."""
+"""The pause in writing when the leader is killed or asked to go: real kernels, eight writers."""
 
 import time
 
@@ -73,7 +73,7 @@ def _leader(here: Site) -> ServiceProcess:
 
 
 def _role(kernel: ServiceProcess) -> str:
-    """What a kernel says it is; nothing when it does not answer."""
+    """Return the role a kernel reports; empty when it does not answer."""
     try:
         return str(httpx.get(f"{kernel.url}/readyz", timeout=1).json()["role"])
     except httpx.TransportError:

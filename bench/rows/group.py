@@ -9,16 +9,16 @@ from bench.windows import Rhythm
 
 @dataclass(frozen=True)
 class Options:
-    """How long a window is, how many rounds of them there are, and which rows are wanted."""
+    """The length of a window, the number of rounds, and the wanted rows."""
 
     seconds: float
     rhythm: Rhythm
     wanted: frozenset[str]
     kills: int = 50
-    """How often a leader is taken away."""
+    """The number of times a leader is taken away."""
 
     def wants(self, *names: str) -> bool:
-        """Whether any of these rows is wanted."""
+        """Tell whether any of these rows is wanted."""
         return not self.wanted.isdisjoint(names)
 
 

@@ -1,4 +1,4 @@
-"""How far the read models are behind an acknowledged command, under the load of 64 in flight."""
+"""The lag of the read models behind acknowledged commands, with 64 in flight."""
 
 from bisect import bisect_left
 

@@ -1,4 +1,4 @@
-"""What reads the log: replay into kernel state beside a bare drain, catching up and rebuilding beside COPY."""
+"""Readers of the log: replay into kernel state beside a bare drain, catching up and rebuilding beside COPY."""
 
 import asyncio
 import time

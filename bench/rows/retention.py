@@ -1,4 +1,4 @@
-"""What outcomes and finished tasks take, beside what they took up to feature level 3."""
+"""The memory of outcomes and finished tasks, beside what they took up to feature level 3."""
 
 from mpschema.levels import HOUSE_LEVEL
 
@@ -36,7 +36,7 @@ def measure(options: Options) -> list[Row]:
 
 
 def _retained(name: str, count: int, whole: int, level: int) -> Retained:
-    """What is retained of so many, by the growth from half of those measured to all of them."""
+    """Extrapolate to `whole` from the growth between half of those measured and all."""
     with Worker("retention", Place()) as work:
         order = Order(count=count, in_flight=level, text="tasks" if name == TASKS else "outcomes")
         half, all_ = work.ask(order, list[Retained])

@@ -39,7 +39,7 @@ def verify_row(name: str, options: Options, here: Site) -> Row:
 
 
 def _verified(here: Site, events: int) -> Window:
-    """What it says of its own speed: starting a Python takes longer than such a log."""
+    """Return the window by the command's own clock: starting Python takes longer than such a log."""
     answer = mpctl({"MP_NATS_URL": here.nats_url, "MP_HOME": str(here.stack.folder)}, "log", "verify").answer
     check(answer["last_seq"] == events, f"{answer['last_seq']} of {events} events were verified")
     return Window(count=events, seconds=events / answer["events_per_second"])

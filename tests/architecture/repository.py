@@ -1,4 +1,4 @@
-"""What the tests of the house look at: the files under version control."""
+"""The files under version control, for the tests of the house."""
 
 from __future__ import annotations
 

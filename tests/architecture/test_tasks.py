@@ -9,7 +9,7 @@ from tests.architecture.repository import python_files, text_of
 
 STARTS = {"create_task", "ensure_future"}
 LOOKS = {"result", "exception", "add_done_callback"}
-"""Who asks for one of these looks at how a task ended."""
+"""Attributes whose use shows that somebody looks at the end of a task."""
 ELSEWHERE = {
     "services/webhooks/src/mpwebhooks/service.py: _running": "each beat collects the lanes that ended, and says why",
 }

@@ -41,7 +41,7 @@ def orders(options: argparse.Namespace) -> list[Order]:
 
 
 Met = dict[str, int]
-"""How often each kind of fault came, by its name."""
+"""The number of faults of each kind, by its name."""
 
 
 def blow(order: Order) -> Met | None:

@@ -45,7 +45,7 @@ class Arena:
     """Small disks, by the folder they are mounted at."""
     watchers: dict[Watcher, asyncio.Task[None]]
     restorations: int = 0
-    """How often the log was put back, each time in an epoch that no election begins."""
+    """The number of times the log was restored. No election begins the epoch of a restoration."""
 
     @property
     def stack(self) -> Stack:

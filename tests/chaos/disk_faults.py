@@ -1,4 +1,4 @@
-"""What can happen where things are kept: disks and limits that are reached, and room that is made again."""
+"""Faults of storage: disks and limits that are reached, and room that is made again."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from tests.chaos.arena import Arena, Faults
 from tests.support.waiting import eventually
 
 STORE_BYTES_MAX = 768 << 20
-"""What JetStream may keep: more than the 512 MiB set aside for commands, and a limit that can be reached."""
+"""The limit of JetStream's storage: more than the 512 MiB set aside for commands, and within reach."""
 _BALLAST = "BALLAST"
 _BALLAST_BYTES = 4 << 20
 _NOTICED_SECONDS = 30.0
@@ -71,14 +71,14 @@ async def _fill_up(arena: Arena) -> None:
 
 
 class _Said:
-    """What a process logs from now on."""
+    """The log lines of a process from now on."""
 
     def __init__(self, process: ChildProcess) -> None:
         self._path = process.log_path
         self._begin = self._path.stat().st_size
 
     def since(self, text: str) -> bool:
-        """Whether it has said this."""
+        """Tell whether the process has logged this text."""
         with self._path.open("rb") as log:
             log.seek(self._begin)
             return text.encode() in log.read()

@@ -20,7 +20,7 @@ def in_namespace() -> tuple[str, ...]:
 
 
 def why_not() -> str | None:
-    """Why there can be no small disks on this machine; None if there can."""
+    """Return the reason why this machine can have no small disks; None if it can."""
     try:
         done = subprocess.run([*in_namespace(), "true"], capture_output=True, text=True, timeout=10, check=False)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What strangers and one tenant can do at the gateway's door: the others are answered, and nothing is left."""
+"""Faults by strangers and by one tenant at the gateway: the others are answered, and nothing is left."""
 
 import asyncio
 import contextlib
@@ -98,7 +98,7 @@ async def _knock(http: httpx.AsyncClient, mark: str) -> set[int]:
 
 
 async def _header_without_end(arena: Arena) -> int:
-    """How many bytes of one header the gateway and the buffers took before the connection was cut."""
+    """Send one header without end. Returns the bytes that the gateway and the buffers took before the cut."""
     reader, writer = await asyncio.open_connection(HOST, arena.stack.gateways[0].port)
     taken, piece = 0, b"x" * 4096
     try:

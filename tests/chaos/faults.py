@@ -1,4 +1,4 @@
-"""What can happen to a machine's processes, each as one act that leaves the world running again."""
+"""Faults of a machine's processes, each as one act that leaves everything running again."""
 
 import asyncio
 

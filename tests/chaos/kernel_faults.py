@@ -1,4 +1,4 @@
-"""What can happen around kernels: clocks that are set, and Redis that is gone, or is reached by some of them only."""
+"""Faults around kernels: clocks that are set, and Redis that is gone, or is reached by some of them only."""
 
 import asyncio
 
@@ -76,7 +76,7 @@ async def redis_reached_by_some(arena: Arena) -> None:
 
 
 def _silences_of_jetstream(arena: Arena) -> int:
-    """How often a kernel told that JetStream did not answer in time, as on a busy machine: then leaders do change."""
+    """Count the kernels' reports that JetStream was late, as on a busy machine: then leaders do change."""
     return sum(kernel.log_tail(_ALL_LINES).count('"keeper": "jetstream"') for kernel in arena.stack.kernels)
 
 

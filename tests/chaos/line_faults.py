@@ -1,4 +1,4 @@
-"""What one caller can do to the others: a line that kills, repeats and junk without end, cascades, a stolen key."""
+"""Faults by one caller: a line that kills, repeats and junk without end, cascades, a stolen key."""
 
 import asyncio
 import uuid
@@ -138,7 +138,7 @@ async def _done(http: httpx.AsyncClient, headers: dict[str, str], path: str, bod
 
 
 async def _asked(arena: Arena, envelope: CommandEnvelope) -> Outcome:
-    """What comes of a command; it counts among those that must be in the log."""
+    """Return the outcome of a command. It counts among those that must be in the log."""
     load = arena.cluster.load
     outcome = await insist(partial(load.producer.submit, envelope, timeout_seconds=4))
     load.acknowledged[envelope.command_id] = outcome

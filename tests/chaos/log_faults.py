@@ -1,4 +1,4 @@
-"""What can happen to the log itself: somebody writes into it past the kernel, and an operator puts it back."""
+"""Faults of the log itself: somebody writes into it past the kernel, and an operator restores it."""
 
 import asyncio
 import shutil

@@ -1,4 +1,4 @@
-"""What can happen to one of three nodes that keep the streams. With two left, commands are answered."""
+"""Faults of one of three nodes that keep the streams. With two left, commands are answered."""
 
 import asyncio
 import shutil

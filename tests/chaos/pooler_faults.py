@@ -1,4 +1,4 @@
-"""What can happen to a pooler between the services and Postgres, and to both of its sides."""
+"""Faults of a pooler between the services and Postgres, and of both of its sides."""
 
 import asyncio
 

@@ -23,7 +23,7 @@ _LOG_LINES = 40
 
 @dataclass(frozen=True)
 class Order:
-    """What storm is wanted: so many faults, by these dice, of these names alone (of all, where none is named)."""
+    """The storm that is wanted: so many faults, by this seed, of these names alone (of all, where none is named)."""
 
     terrain: Terrain
     faults: int
@@ -39,31 +39,31 @@ class Order:
         return dict(known[name] for name in known if not self.only or name in self.only)
 
     def command(self, faults: int, only: str = "") -> str:
-        """What to type to see so many of these faults again; of one kind alone, where it is named."""
+        """Return the command that repeats so many of these faults; of one kind alone, where it is named."""
         names = f" --only {only}" if only else "".join(f" --only {name}" for name in sorted(self.only))
         return f"python -m tests.chaos --terrain {self.terrain.name} --seed {self.seed} --faults {faults}{names}"
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a storm was that broke no promise."""
+    """The figures of a storm that broke no promise."""
 
     took: dict[str, list[float]]
     """Seconds from each fault until all was well again, by its name."""
     check_seconds: float
-    """How long it took to see that every promise was kept."""
+    """The seconds it took to see that every promise was kept."""
     commands: int
     events: int
     seconds: float
 
     @property
     def counts(self) -> dict[str, int]:
-        """How often each kind came."""
+        """The number of faults of each kind."""
         return {name: len(took) for name, took in self.took.items()}
 
     @property
     def faults(self) -> int:
-        """How many there were."""
+        """The number of all faults."""
         return sum(map(len, self.took.values()))
 
 
@@ -135,7 +135,7 @@ async def _logs(made: Arena) -> str:
 
 
 async def _streams(made: Arena) -> str:
-    """Where every stream and its consumers are, and how far each copy is."""
+    """Describe every stream and its consumers: their nodes, and how far each copy is."""
     js, lines = made.cluster.nc.jetstream(timeout=2), []
     try:
         for info in await js.streams_info():

@@ -1,4 +1,4 @@
-"""What is around each kernel of a storm: a clock that can be set, and a way to Redis of its own that can be closed."""
+"""The surroundings of each kernel of a storm: a clock that can be set, and a path to Redis that can be closed."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Where storms happen: one node, three nodes, small disks. Each has its own stack and its own faults."""
+"""Places for storms: one node, three nodes, small disks. Each has its own stack and its own faults."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -38,12 +38,12 @@ class Terrain:
     nodes: int = 1
     disks: Mapping[str, int] = field(default_factory=dict)
     settled: Callable[[Arena], Awaitable[None]] = _nothing_more
-    """What must be so before the next fault may come."""
+    """The wait for all that must be so before the next fault may come."""
     needs: str | None = None
     """A program of other people (`tests.support.programs`)."""
 
     def why_not(self) -> str | None:
-        """Why it cannot be had on this machine; None if it can."""
+        """Return the reason why this machine cannot have it; None if it can."""
         try:
             if self.needs is not None:
                 program(self.needs)
@@ -92,5 +92,5 @@ THREE_NODES = Terrain("three-nodes", 0.34, {**ON_NODES, **ON_CLIENTS_OF_NODES}, 
 SMALL_DISKS = Terrain("small-disks", 0.04, ON_DISKS, _small_disks, disks=_DISKS)
 POOLED = Terrain("pooled", 0.08, BEHIND_A_POOLER, _pooled, needs="pgbouncer")
 LIMITS = Terrain("limits", 0.0, ON_LIMITS, _small_disks)
-"""What is left of the small disks where nothing can be mounted."""
+"""The part of the small disks that needs no mount."""
 TERRAINS = {terrain.name: terrain for terrain in (ONE_NODE, THREE_NODES, POOLED, SMALL_DISKS, LIMITS)}

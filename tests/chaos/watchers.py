@@ -1,4 +1,4 @@
-"""Who follows the events through everything: each must see every event once, in order, and never an older one again."""
+"""Followers of the events: each must see every event once, in order, and never an older one again."""
 
 import asyncio
 import contextlib

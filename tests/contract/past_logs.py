@@ -140,7 +140,7 @@ STORY: list[Step] = [
     ("workspace.create", "gone", {"name": "Gone"}),
     ("workspace.archive", "gone", {}),
 ]
-"""What is commanded, in order. `later` lets five minutes pass. A refusal is meant: of an old fence, for one."""
+"""The commands, in order. `later` lets five minutes pass. A refusal is meant: of an old fence, for one."""
 
 
 class Recorder:
@@ -266,7 +266,7 @@ def commits_of(folder: Path) -> list[Commit]:
 
 
 def read_models(folder: Path) -> dict[str, Any]:
-    """What this build's views make of a past log: for each its version, and a digest of each table's rows."""
+    """Fold a past log with this build's views: for each its version, and a digest of each table's rows."""
     tables = fresh_fold(commits_of(folder))
     return {
         view.name: {"version": view.version, "tables": {each.name: _digest(tables[each.name]) for each in view.tables}}

@@ -1,4 +1,4 @@
-"""What each user of NATS is for, by hand and never made from the table; and what is tried of it on a server."""
+"""The rights of each user of NATS, by hand and never made from the table; and what is tried of them on a server."""
 
 from mpbus.streams import LEASE_STREAM, SNAPSHOT_STREAM
 from mpschema import subjects
@@ -34,7 +34,7 @@ OF_A_STREAM = (
     "CONSUMER.LIST.{0}",
     "CONSUMER.NAMES.{0}",
 )
-"""What JetStream can be asked about a stream."""
+"""Requests that JetStream takes about a stream."""
 ELSE = (
     "$JS.API.INFO",
     "$JS.API.STREAM.NAMES",

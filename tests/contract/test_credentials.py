@@ -66,7 +66,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 
 
 def covers(pattern: str, subject: str) -> bool:
-    """Whether a subject of the table covers one that is tried, wildcards of either and all."""
+    """Tell whether a subject of the table covers one that is tried, wildcards included."""
     wanted, tried = pattern.split("."), subject.split(".")
     for index, token in enumerate(wanted):
         if token == ">":
@@ -77,7 +77,7 @@ def covers(pattern: str, subject: str) -> bool:
 
 
 async def refused(nc: BusClient, tried: tuple[str, ...], action: str) -> set[str]:
-    """Which of these the server refuses. It says so before it answers a ping that was sent later."""
+    """Return the subjects that the server refuses. It says so before it answers a ping that was sent later."""
     found: set[str] = set()
     names = {subject.lower(): subject for subject in tried}
     nc.all_denied = lambda error: found.add(names[error.subject]) if error.action == action else None
@@ -116,7 +116,7 @@ def _made_literal(pattern: str) -> str:
 
 
 def may(verb: str, stream: str) -> set[str]:
-    """Who may ask this of a stream."""
+    """Return the users who may ask this of a stream."""
     subject = f"$JS.API.{verb.format(stream)}"
     return {user.name for user in USERS.values() if any(covers(each, subject) for each in user.publish)}
 

@@ -1,4 +1,4 @@
-"""What the feed promises: event n is message n, once, whatever dies, and each workspace's user sees its own."""
+"""Promises of the feed: event n is message n, once, whatever dies, and each workspace's user sees its own."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""What is measured of what stands around a kernel is what is there: commands that wait, snapshots, the feed's lag."""
+"""Measurements around a kernel agree with what is there: commands that wait, snapshots, the feed's lag."""
 
 import asyncio
 import math

@@ -24,7 +24,7 @@ from tests.support.node import Node
 
 PROGRAMS = Path(__file__).parent / "clients"
 SAID = {"priority": 2, "refused": "not_found", "batch": ["accepted", "not_found"]}
-"""What both programs find, beside the title they gave."""
+"""The findings of both programs, beside the title they gave."""
 # The lines of a batch in NDJSON are no JSON value, so no generator knows the type; the batch in JSON beside it is made.
 UNSUPPORTED_BODY = r"Unsupported content type application/x-ndjson"
 
@@ -50,7 +50,7 @@ def written(folder: Path, name: str, document: dict[str, Any]) -> Path:
 
 
 def run(command: list[str], folder: Path, **variables: str) -> str:
-    """What a program says, which must succeed."""
+    """Run a program, which must succeed, and return its output."""
     done = subprocess.run(
         command, cwd=folder, env=os.environ | variables, capture_output=True, text=True, timeout=300, check=False
     )

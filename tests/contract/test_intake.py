@@ -1,4 +1,4 @@
-"""What every intake promises: messages in order, nothing twice, nothing skipped; and what is heard is only heard."""
+"""Promises of every intake: messages in order, nothing twice, nothing skipped; and listening takes nothing."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -77,7 +77,7 @@ class Reader:
         self.intake = commands.reader(self._wake)
 
     async def taken(self, count: int) -> list[CommandMessage]:
-        """What arrives, once it is so much."""
+        """Return the messages that arrive, once there are so many."""
         found = self.intake.take_nowait()
         while len(found) < count:
             await self._woken()
@@ -85,7 +85,7 @@ class Reader:
         return found
 
     async def heard(self) -> CommandMessage:
-        """What is heard, once something is."""
+        """Return the next message on its way to the stream, once there is one."""
         while (message := self.intake.overhear()) is None:
             await self._woken()
         return message

@@ -1,4 +1,4 @@
-"""What every lease promises: one holder at a time, and a dead holder is replaced."""
+"""Promises of every lease: one holder at a time, and a dead holder is replaced."""
 
 import secrets
 import time
@@ -69,7 +69,7 @@ class Keepers:
         return PairedLease(self.right(holder, seconds), turn, seconds, time.monotonic)
 
     async def key(self) -> str | None:
-        """Who holds the key in Redis."""
+        """Return the holder of the key in Redis."""
         holder = await self.client.get(f"mp:lease:{self.name}")
         return holder.decode() if isinstance(holder, bytes) else holder
 

@@ -1,4 +1,4 @@
-"""What every log writer promises: a commit stands directly after the one it was made for, once, or not at all."""
+"""Promises of every log writer: a commit stands directly after the one it was made for, once, or not at all."""
 
 from collections.abc import AsyncIterator
 

@@ -30,7 +30,7 @@ MANY = 300
 
 
 async def ask_for_consumer(nc: Client, **wanted: int) -> dict[str, Any]:
-    """What the server answers to who asks for a consumer of the log."""
+    """Ask for a consumer of the log, and return the server's answer."""
     config = {"ack_policy": "none", "mem_storage": True, "num_replicas": 1} | wanted
     asked = json.dumps({"stream_name": "MP_LOG_0", "config": config}).encode()
     answer = await nc.request("$JS.API.CONSUMER.CREATE.MP_LOG_0", asked, timeout=10)

@@ -1,4 +1,4 @@
-"""What snapshots promise: the newest whole one, or none, and never a wait without end."""
+"""Promises of snapshots: the newest whole one, or none, and never a wait without end."""
 
 import asyncio
 import base64

@@ -48,11 +48,11 @@ class Container:
 
     @property
     def host(self) -> Json:
-        """What it asks of its host."""
+        """The configuration it asks of its host."""
         return dict(self.body["HostConfig"])
 
     def state(self, tasks: frozenset[str]) -> Json:
-        """How it is."""
+        """Return its state, as an engine reports it."""
         if not self.started:
             return {"Status": "created", "Running": False}
         if self.service in tasks:
@@ -73,7 +73,7 @@ class Container:
 
 @dataclass
 class Engine:
-    """What was made. `tasks` are the services that run to their end."""
+    """The containers, networks and volumes that were made. `tasks` are the services that run to their end."""
 
     tasks: frozenset[str]
     containers: dict[str, Container] = field(default_factory=dict)

@@ -66,7 +66,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _programs() -> set[tuple[str, ...]]:
-    """What the chart, Compose and `mpd` start by `python -m`, each with its arguments."""
+    """Return all that the chart, Compose and `mpd` start by `python -m`, with its arguments."""
     charts = [pod for path in CHART.glob("ci/*-values.yaml") for _, pod in pods(render(values(path)))]
     commands = [container["command"] for pod in charts for container in pod["containers"]]
     services = compose_services("compose.yaml", **fresh_keys(), COMPOSE_PROFILES="feed").values()

@@ -82,7 +82,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _python(folder: Path, *words: str, **variables: str) -> str:
-    """What a program of the house says, with the new service in it."""
+    """Run a program of the house with the new service, and return its output."""
     paths = [str(folder / LIST.partition("/mpservice/services")[0]), str(folder / "services/pulse/src")]
     given = os.environ | {"PYTHONPATH": os.pathsep.join(paths)} | variables
     done = subprocess.run(

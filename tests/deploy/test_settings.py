@@ -89,7 +89,7 @@ SECTIONS: dict[str, type[BaseSettings]] = {
 
 
 def rows(section: str) -> list[str]:
-    """What the table of a section says: the settings of its service that it does not share."""
+    """Return the rows of a section's table: the settings of its service that it does not share."""
     model = SECTIONS[section]
     shared = {row for base in SHARED if base is not model for row in map(_row, *_fields(base))}
     return [row for row in map(_row, *_fields(model)) if row not in shared]

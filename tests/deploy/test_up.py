@@ -40,7 +40,7 @@ def _up(folder: Path, *files: str, options: tuple[str, ...] = ()) -> Engine:
 
 
 def _may_read(container: Container, source: Path) -> bool:
-    """Whether the user of a container may read a file that only its owner may read."""
+    """Tell whether a container's user may read a file of its owner alone."""
     uid = int(container.body["User"].split(":")[0])
     return source.stat().st_uid == uid and source.stat().st_mode & 0o777 == 0o600
 

@@ -17,7 +17,7 @@ from mpstore.snapshots.memory import MemorySnapshots
 from tests.simulation.node import Node
 
 LATE_SECONDS_MAX = 20.0
-"""How long a message may wander about before it arrives after all."""
+"""The longest time that a message may wander about before it arrives after all."""
 
 
 class FaultyLog:
@@ -75,7 +75,7 @@ class FaultyLog:
 
 
 class FaultyIntake:
-    """An intake that may be lost, deliver a message again, overhear nothing, or fail to discard."""
+    """An intake that may be lost, deliver a message again, listen in vain, or fail to discard."""
 
     def __init__(self, commands: MemoryCommands, wake: asyncio.Event, node: Node) -> None:
         self._intake = MemoryIntake(commands, wake)

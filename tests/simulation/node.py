@@ -7,13 +7,13 @@ from random import Random
 
 _START_NS = 1_750_000_000 * 10**9
 SKEW_SECONDS = 2.0
-"""How far the clocks of most machines are off."""
+"""The largest error of most machines' clocks."""
 WRONG_SECONDS = (20.0, 86_400.0, 400 * 86_400.0)
-"""How far those are off that are wrong, either way."""
+"""The errors of clocks that are wrong, either way."""
 
 
 def true_ns() -> int:
-    """What time it is."""
+    """Return the true time."""
     return _START_NS + int(asyncio.get_running_loop().time() * 10**9)
 
 
@@ -56,7 +56,7 @@ class Node:
         return int(self.dice.uniform(-SKEW_SECONDS, SKEW_SECONDS) * 10**9)
 
     def happens(self, fault: str, chance: float) -> bool:
-        """Whether the dice say so, scaled by the intensity of the storm; counted."""
+        """Tell whether the dice let a fault happen, scaled by the storm's intensity; counted."""
         if self.dice.random() < chance * self.intensity():
             self.faults[fault] += 1
             return True

@@ -27,7 +27,7 @@ class Reader:
         self._commits = commits
         self._faults = faults
         self.broken: list[str] = []
-        """What was seen that must not be. Noted, not raised: a worker would take it for a refusal of the database."""
+        """Observations that must not be. Noted, not raised: a worker would take it for a refusal of the database."""
         self._seen = dict.fromkeys(VIEWS, 0)
         self._folded: dict[str, list[Rows]] = {name: [apply({}, Batch(view, GENESIS))] for name, view in VIEWS.items()}
         self._saved = store.rows, dict(store.entries)
@@ -56,7 +56,7 @@ class Reader:
             self.look(name)
 
     def _at(self, name: str, stream_seq: int) -> Rows:
-        """What a view's tables hold after a commit, folded one by one."""
+        """Return the rows of a view's tables after a commit, folded one by one."""
         folded = self._folded[name]
         while len(folded) <= stream_seq:
             place = len(folded) - 1

@@ -1,4 +1,4 @@
-"""What must hold after a storm, whatever the seed. Each failure names what was broken."""
+"""Promises that must hold after a storm, whatever the seed. Each failure names what was broken."""
 
 from mpbus.reader import Commit
 from mpcore.domain.session.index import sessions
@@ -19,9 +19,9 @@ from tests.support.history import check_history, check_rows
 from tests.support.load import audit
 
 WHOLE = "lines go beyond a commit"
-"""What is said of a message that is refused as a whole."""
+"""The reason in the refusal of a whole message."""
 LATE_STORED_SECONDS = 30.0
-"""How long a decided turn may be on its way into the log: nodes sleep meanwhile."""
+"""The longest way of a decided turn into the log, in seconds: nodes sleep meanwhile."""
 
 
 async def check(world: World) -> None:
@@ -77,8 +77,9 @@ def _check_order(commits: list[Commit], stored: list[tuple[str, str]]) -> None:
 
 
 def _check_garbage(commits: list[Commit], garbage: set[int]) -> None:
-    """What no producer sent leaves nothing, unless kernels ended while they met it: then it is refused unread.
+    """Check that what no producer sent leaves nothing.
 
+    Kernels that ended while they met it are the exception: then it is refused unread.
     Below its level a service's is recorded. The level may rise within a commit, whose header says what it rose to.
     """
     level = commits[0].header.feature_level if commits else 0
@@ -153,7 +154,10 @@ def _check_follow_ups(commits: list[Commit], shard: Shard) -> None:
 
 
 def _check_access(data: bytes | None, commits: list[Commit]) -> None:
-    """What a gateway folds from the newest slice on, reading what concerns it alone, is what the whole log says."""
+    """Check that a gateway's fold equals that of the whole log.
+
+    It begins at the newest slice, and reads what concerns it alone.
+    """
     opened = open_part(data or b"{}\n")
     if opened is None:
         return
@@ -170,7 +174,7 @@ def _check_access(data: bytes | None, commits: list[Commit]) -> None:
 
 
 def _dump(world: World) -> Dump:
-    """What a database would give when asked for every row."""
+    """Return every row, as a database would give them."""
     tables = [table for view in VIEWS.values() for table in view.tables]
     return {
         table.name: in_order(

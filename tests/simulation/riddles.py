@@ -7,7 +7,7 @@ from mpcore.state.rules import DecisionContext
 from tests.simulation.node import Node
 
 KILLS, RAISES = "kills", "raises"
-"""What the id of such a command ends with."""
+"""The ending of the id of such a command."""
 
 
 class Riddled(RoleAuthorizer):

@@ -1,4 +1,4 @@
-"""What simulated clients want: plausible commands on shared things, so that they get in each other's way."""
+"""The commands of simulated clients: plausible ones on shared things, so that they get in each other's way."""
 
 from random import Random
 
@@ -46,7 +46,7 @@ class Script:
         self._dice = dice
 
     def setup(self) -> list[CommandEnvelope]:
-        """What must be there first."""
+        """Return the commands that must come first."""
         return [
             _of_the_log("s0", SetLimits(sweep_facts=1)),
             _command("s1", "acme", workspace.CreateWorkspace(name="Acme")),

@@ -37,12 +37,12 @@ class CalmWorld(World):
         return self.redis(int(name[1]))
 
     def redis(self, kernel: int) -> bool:
-        """Whether a kernel, by its number, reaches Redis now."""
+        """Tell whether a kernel, by its number, reaches Redis now."""
         del kernel
         return True
 
     def elected(self) -> list[str]:
-        """Who was elected, in order."""
+        """Return the nodes that were elected, in order."""
         events = [record.event for commit in self.log.commits for record in commit.records]
         return [event.node for event in events if isinstance(event, LeaderElected)]
 
@@ -135,7 +135,7 @@ class ClockWorld(CalmWorld):
     """Calm, with clocks that a subclass sets, by the number of the kernel."""
 
     def off_ns(self, kernel: int) -> int:
-        """How far its clock is off now."""
+        """Return the error of its clock now."""
         raise NotImplementedError
 
     def _node(self) -> Node:

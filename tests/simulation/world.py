@@ -60,7 +60,7 @@ LEVEL_BEFORE = 2
 """Of logs that the release before this one founded."""
 GARBAGE = (b'{"stream":"MP_LOG_0","seq":7}\nwhat a server delivers where it is told to', b"\n" * packs.LINES_MAX)
 INTRUDER = "system:webhooks:main"
-"""Who has a service's credential, and says where to answer."""
+"""The owner of a service's credential, who says where to answer."""
 FLOOD = 40
 """Copies of one message, one after the other."""
 BATCH_EVENTS = 8
@@ -73,7 +73,7 @@ PROJECTED_SECONDS = 120.0
 
 
 class CountingMetrics(KernelMetrics):
-    """Counts among the faults what became of messages that were decided ahead."""
+    """Counts messages that were decided speculatively among the faults, by their end."""
 
     def __init__(self, faults: Counter[str]) -> None:
         super().__init__()
@@ -108,20 +108,20 @@ class World:
     stored: list[tuple[str, str]] = field(default_factory=list)
     """Message and line, and the command in it, in the order in which their stream got them."""
     garbage: set[int] = field(default_factory=set)
-    """Where in the command stream what no producer sent is."""
+    """Positions in the command stream of what no producer sent."""
     replies: dict[str, asyncio.Queue[bytes]] = field(default_factory=dict)
     acknowledged: dict[str, Outcome] = field(default_factory=dict)
     faults: Counter[str] = field(default_factory=Counter)
     incarnations: int = 0
     served: bool = False
-    """Whether every client has its answers."""
+    """True once every client has its answers."""
 
     def __post_init__(self) -> None:
         self.dice = Random(self.seed)
         self.leases = MemoryLeases(self._now)
-        """What JetStream keeps: who may lead."""
+        """The leases that JetStream keeps: who may lead."""
         self.turns = MemoryLeases(self._now)
-        """What Redis keeps: who tries first."""
+        """The leases that Redis keeps: who tries first."""
         self.metrics = CountingMetrics(self.faults)
         self.reader = Reader(self.store, self.log.commits, self.faults)
 
@@ -217,7 +217,7 @@ class World:
         return Node(Random(self.dice.random()), self.faults, self._intensity)
 
     def _reaches_redis(self, name: str) -> bool:
-        """Whether a kernel reaches Redis now."""
+        """Tell whether a kernel reaches Redis now."""
         del name
         return True
 

@@ -28,7 +28,7 @@ class Cluster:
         self.load = load
 
     async def health(self, kernel: ServiceProcess) -> dict[str, object]:
-        """What a kernel says of itself; nothing when it hangs or is gone."""
+        """Return a kernel's own report of its health; empty when it hangs or is gone."""
         try:
             async with httpx.AsyncClient(timeout=1) as client:
                 answer: dict[str, object] = (await client.get(f"{kernel.url}/readyz")).json()

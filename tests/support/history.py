@@ -1,4 +1,4 @@
-"""What a log and its read models promise, checked from stored bytes by code that shares nothing with the product.
+"""Promises of a log and its read models, checked from stored bytes. No code is shared with the product.
 
 It knows SHA-256, JSON and the written promises, and no module of ours: a fault in the kernel's own fold, reader or
 codec cannot hide itself here.
@@ -33,7 +33,7 @@ class Stored(Protocol):
 
 
 class Acknowledgement(Protocol):
-    """What a client was told about its command."""
+    """The answer to a client about its command."""
 
     @property
     def first_seq(self) -> int: ...

@@ -34,7 +34,7 @@ def command(workspace_id: str, target: str, arguments: Command, *, command_id: s
 
 
 async def insist(send: Callable[[], Awaitable[T]]) -> T:
-    """What comes of sending a command, however often it must be sent. Always under the same id."""
+    """Send a command as often as needed, always under the same id. Returns its outcome."""
     while True:
         try:
             return await send()
@@ -51,12 +51,12 @@ class Load:
     fence_floor: int = 0
     """The epoch in which the log was put back, if it was: tokens of claims go on from there."""
     pause_seconds: float = 0.0
-    """What a client rests between two commands."""
+    """The rest of a client between two commands."""
     acknowledged: dict[str, Outcome] = field(default_factory=dict)
     left: set[str] = field(default_factory=set)
     """Commands that are durable and whose outcome nobody waits for: nobody will ask for them again."""
     waits: list[tuple[float, float]] = field(default_factory=list)
-    """When each command was sent and how long it took, in seconds of the monotonic clock."""
+    """The time of sending and the duration of each command, in seconds of the monotonic clock."""
 
     async def prepare(self) -> None:
         """The workspace and project that the clients work in, a lead session and its channel."""

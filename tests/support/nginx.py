@@ -12,7 +12,7 @@ from mpd.process import ChildProcess
 from tests.support.programs import environment
 
 _UPGRADES = 'proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade";'
-"""What its documentation asks for, so that WebSockets pass."""
+"""Settings that its documentation asks for, so that WebSockets pass."""
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
@@ -29,7 +29,7 @@ class Nginx(ChildProcess):
 
     @property
     def url(self) -> str:
-        """Where clients connect."""
+        """The URL that clients connect to."""
         return f"http://{HOST}:{self.port}"
 
     def prepare(self) -> None:
@@ -45,6 +45,6 @@ class Nginx(ChildProcess):
         (self.folder / "nginx.conf").write_text(text)
 
     def is_ready(self) -> bool:
-        """Whether it listens."""
+        """Tell whether it listens."""
         with socket.socket() as probe:
             return self.running and probe.connect_ex((HOST, self.port)) == 0

@@ -45,7 +45,7 @@ class PgBouncer(ChildProcess):
         return dsn.replace(f":{self.server.port}/", f":{self.port}/")
 
     def is_ready(self) -> bool:
-        """Whether it listens."""
+        """Tell whether it listens."""
         with socket.socket() as probe:
             return self.running and probe.connect_ex((HOST, self.port)) == 0
 

@@ -33,7 +33,7 @@ class Missing(Exception):
 
 @cache
 def program(name: str) -> Path:
-    """Where a program is. Raises Missing."""
+    """Return the path of a program. Raises Missing."""
     found = _found(name) or _found_after_fetching(name)
     if found is None:
         raise Missing(f"the package {PACKAGES[name]} has no {name}")
@@ -41,7 +41,7 @@ def program(name: str) -> Path:
 
 
 def environment() -> dict[str, str]:
-    """What a fetched program needs to find its libraries."""
+    """Return the variables that a fetched program needs to find its libraries."""
     folders = [str(path) for path in sorted(_FETCHED.glob("usr/lib/*-linux-gnu*"))]
     return {"LD_LIBRARY_PATH": ":".join(folders)} if folders else {}
 

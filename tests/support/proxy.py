@@ -35,7 +35,7 @@ class Proxy:
 
     @property
     def count(self) -> int:
-        """How many connections there are, each with its two sides."""
+        """The number of connections, each with its two sides."""
         return len(self._connections) // 2
 
     def cut(self) -> None:
@@ -102,7 +102,7 @@ class Network:
         return [await proxy.start() for proxy in self.proxies]
 
     def lead_to(self, ports: Sequence[int]) -> None:
-        """Where the proxies pass bytes on to."""
+        """Set the ports that the proxies pass bytes on to."""
         for proxy, port in zip(self.proxies, ports, strict=True):
             proxy.target_port = port
 

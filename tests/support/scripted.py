@@ -66,7 +66,7 @@ class ScriptedServer:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL it listens at."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def run(self) -> None:

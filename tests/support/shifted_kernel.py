@@ -20,7 +20,7 @@ OFFSET_FILE = "TESTS_CLOCK_OFFSET_FILE"
 """The environment variable that names the file: seconds, as text; none, or an empty one, is 0."""
 
 DEADLY = "deadly-"
-"""What the name of such a target begins with."""
+"""The beginning of the name of such a target."""
 
 
 class ShiftedClock(SystemClock):

@@ -18,7 +18,7 @@ PROGRAM = Path(sys.executable).with_name("mpctl")
 
 @dataclass(frozen=True)
 class Typed:
-    """What became of one line."""
+    """The result of one typed line."""
 
     code: int
     out: str

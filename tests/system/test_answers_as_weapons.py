@@ -37,7 +37,7 @@ TRICKS = {
     OPERATOR: ("$JS.API.INFO", "$JS.API.STREAM.INFO.MP_LOG_0"),
     FEED_READER: ("$JS.API.CONSUMER.INFO.MP_EVT_0.feed_acme",),
 }
-"""What each may ask of JetStream, which answers wherever it is told to."""
+"""Requests that each may make of JetStream, which answers wherever it is told to."""
 CONSUMERS = dict.fromkeys((GATEWAY, PROJECTOR, RELAY, OPERATOR), "$JS.API.CONSUMER.CREATE.MP_LOG_0") | {
     FEED_READER: "$JS.API.CONSUMER.CREATE.MP_EVT_0.feed_acme.mp.v1.evt.0.acme.>"
 }
@@ -48,7 +48,7 @@ ENDINGS = (
     "$JS.API.CONSUMER.DELETE.MP_CMD_0.kernel",
     "$JS.API.CONSUMER.LEADER.STEPDOWN.MP_CMD_0.kernel",
 )
-"""What ends something, asked for by a message with nothing in it."""
+"""Requests that end something, each a message with nothing in it."""
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +202,7 @@ async def test_an_answer_with_nothing_in_it_ends_no_stream(stack: Stack, user: s
 
 
 async def standing(stack: Stack) -> dict[str, tuple[object, int]]:
-    """What stands in NATS: since when, and, but for what is consumed, how many messages are in it."""
+    """Return what stands in NATS: since when, and, but for what is consumed, how many messages are in it."""
     nc = await connect(stack.bus(OPERATOR), "looks")
     js = nc.jetstream(timeout=30)
     found: dict[str, tuple[object, int]] = {"kernel": ((await js.consumer_info("MP_CMD_0", "kernel")).created, 0)}

@@ -1,4 +1,4 @@
-"""What people put between us and the servers: PgBouncer before PostgreSQL, nginx before the gateway, a cut network."""
+"""Things that people put between us and the servers: PgBouncer, nginx before the gateway, a network that is cut."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from tests.support.proxy import Proxy
 from tests.support.waiting import eventually
 
 TYPED = {200, 201, 429, 503, 504}
-"""What is answered, or refused for a while, as the page of problems says."""
+"""The statuses of answers and of temporary refusals, as the page of problems says."""
 ROUNDS, ASKED = 3, 6
 
 

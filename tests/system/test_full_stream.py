@@ -67,7 +67,7 @@ async def a_new_command_is_taken(http: httpx.AsyncClient) -> None:
 
 
 async def waiting(cluster: Cluster) -> int:
-    """How many messages the command stream holds."""
+    """Return the number of messages the command stream holds."""
     return (await cluster.nc.jetstream().stream_info(STREAM)).state.messages
 
 

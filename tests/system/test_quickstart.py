@@ -22,7 +22,7 @@ def _types(lines: list[str]) -> list[str]:
 
 
 def _is_watched(stack: Stack) -> bool:
-    """Whether somebody listens to the gateway's event streams."""
+    """Tell whether somebody listens to the gateway's event streams."""
     metrics = httpx.get(f"{stack.gateways[0].ops_url}/metrics").text
     return 'mp_gateway_streams{transport="sse"} 1.0' in metrics
 

@@ -1,4 +1,4 @@
-"""Where `mpctl` goes, as whom, and in which workspace: found first, taken first; and no key goes astray."""
+"""The server, key and workspace of `mpctl`: found first, taken first; and no key goes astray."""
 
 from __future__ import annotations
 

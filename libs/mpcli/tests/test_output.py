@@ -1,4 +1,4 @@
-"""What is shown is readable on a terminal, plain in a pipe, and never anything but text."""
+"""Output is readable on a terminal, plain in a pipe, and never anything but text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user of the generated package writes: minimal bodies, a refusal as a value, a batch."""
+"""A program by a user of the generated package: minimal bodies, a refusal as a value, a batch."""
 
 import json
 import os

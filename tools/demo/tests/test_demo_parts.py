@@ -1,4 +1,4 @@
-"""What the demo is made of: real findings of a repository, checks that leave evidence, a rule, a fold, a story."""
+"""Parts of the demo: real findings of a repository, checks that leave evidence, a rule, a fold, a story."""
 
 from __future__ import annotations
 

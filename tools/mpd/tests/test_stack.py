@@ -126,7 +126,7 @@ def _supervised(stack: Stack, stuck_seconds_max: float) -> Iterator[None]:
 
 
 def _restarted(stack: Stack) -> list[str]:
-    """Who was started again, as the supervisor wrote it down last."""
+    """Return the processes that were started again, as the supervisor last wrote down."""
     state = json.loads(state_path(stack.folder).read_text())
     return [process["name"] for process in state["processes"] if process["restarts"]]
 

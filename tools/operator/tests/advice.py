@@ -1,4 +1,4 @@
-"""What the doctor says to type is parsed as the program that is named would parse it."""
+"""Advice of the doctor, parsed as the program that is named would parse it."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Examined:
 
     @property
     def problems(self) -> dict[str, DoctorCheck]:
-        """What is wrong, by its name."""
+        """The checks that found a problem, by name."""
         return {name: check for name, check in self.checks.items() if check.state is State.PROBLEM}
 
 
@@ -52,7 +52,7 @@ def examined(code: int, report: dict[str, Any]) -> Examined:
 
 
 def examined_with(environment: dict[str, str]) -> Examined:
-    """What `mpctl doctor` finds in an environment, without the time it takes to start a process."""
+    """Return the findings of `mpctl doctor` in an environment. No process is started: that takes time."""
     with patch.dict(os.environ, environment, clear=True):
         report = asyncio.run(examine(read_settings(), strict=False))
     return examined(report.ending, msgspec.to_builtins(report))
@@ -65,7 +65,7 @@ class Patient:
     stack: Stack
 
     def examine(self, **settings: str) -> Examined:
-        """What `mpctl doctor` finds, without the time it takes to start a process."""
+        """Return the findings of `mpctl doctor`. No process is started: that takes time."""
         return examined_with(self.environment | settings)
 
     def run(self, *options: str, **settings: str) -> Examined:

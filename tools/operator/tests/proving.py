@@ -1,4 +1,4 @@
-"""What the tests of the operators' tools share: a real log with checkpoints, `mpctl` as a process, doctored copies."""
+"""Shared parts of the operators' tools' tests: a real log with checkpoints, `mpctl` as a process, doctored copies."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Ran:
 
     @property
     def finding(self) -> dict[str, Any]:
-        """What it found wrong."""
+        """The fault that it found."""
         assert self.code == DISPROVED, f"exit code {self.code}: {self.out}{self.err}"
         found: dict[str, Any] = self.json["finding"]
         return found

@@ -25,7 +25,7 @@ TASKS_LOST = 6
 
 @dataclass(frozen=True)
 class Disaster:
-    """What is left: a cluster restored from the backup, and what clients of the lost one still hold."""
+    """The remains: a cluster restored from the backup, and what clients of the lost one still hold."""
 
     stack: Stack
     drilled: dict[str, Any]
@@ -123,7 +123,7 @@ def disaster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disaster]:
 
 
 async def streamed(stack: Stack, after: str) -> Listener:
-    """What the first connection of a stream from a cursor brings, until it has said something."""
+    """Listen to a stream from a cursor, on its first connection, until an event comes."""
     async with door_of(stack) as door:
         listener = Listener(door, {"after": after})
         listening = asyncio.create_task(listener.listen_once())

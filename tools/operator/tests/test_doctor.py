@@ -1,4 +1,4 @@
-"""What is broken on purpose is named, and the command that the doctor gives mends it."""
+"""Things broken on purpose are named, and the doctor's command mends them."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ def halted(error: Exception) -> dict[str, object]:
 
 
 def rests(cluster: Cluster) -> list[DoctorCheck]:
-    """What follows from a log that lacks its end."""
+    """Return the checks that follow from a log that lacks its end."""
     return [
         judge_halt("archive", 80, REPLACED),
         judge_halt("work", 80, REPLACED),

@@ -35,7 +35,7 @@ async def log_of(*elected_at: int) -> MemoryLog:
 
 
 async def read(log: MemoryLog) -> list[Election]:
-    """What the doctor reads of it."""
+    """Return the elections that the doctor reads of it."""
     return [each async for each in elections(log, log.commits[-1], NOW)]
 
 
@@ -111,7 +111,7 @@ async def test_tries_of_a_line_that_has_its_outcome_are_none_of_the_next_line() 
 
 
 async def tried_in(commits: Sequence[tuple[int, int, Sequence[Event]]]) -> DoctorCheck | None:
-    """What the doctor says of a log of such commits: how far each consumed, and what it holds."""
+    """Return the doctor's check of a log of such commits: how far each consumed, and what it holds."""
     log, shard = MemoryLog(), Shard()
     for number, (consumed, line, facts) in enumerate(commits):
         position = await log.head()

@@ -1,4 +1,4 @@
-"""What happened to one thing, by whom, because of which command; and how it differs between two places."""
+"""The history of one thing: by whom, because of which command; and how it differs between two places."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a figure may be off before the doctor names it."""
+"""Limits of figures beyond which the doctor names them."""
 
 import pytest
 from mpoperator.doctor.examination import deduced

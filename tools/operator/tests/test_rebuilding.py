@@ -42,7 +42,7 @@ async def log(nats_url: str, shard: str) -> AsyncIterator[Log]:
 
 @pytest.fixture
 def servers(log: Log, nats_url: str, database: Database) -> dict[str, str]:
-    """Where the servers of this test are."""
+    """The addresses of this test's servers."""
     return {"MP_NATS_URL": nats_url, "MP_SHARD": log.shard, "MP_POSTGRES_OWNER_DSN": database.owner_dsn}
 
 
@@ -68,7 +68,7 @@ async def filled(log: Log, database: Database) -> list[Commit]:
 
 
 async def serving(database: Database) -> Dump:
-    """What queries are answered from."""
+    """Return the tables that queries are answered from."""
     return await dump_tables(database.owner_dsn)
 
 

@@ -34,7 +34,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 def mpctl_is_well(stack: Stack) -> bool:
-    """Whether everything has caught up."""
+    """Tell whether everything has caught up."""
     seen = mpctl("top", "--json", home=stack.folder).json
     behind = [each["lag_events"] for each in seen["projections"]]
     return seen["feed_lag"] == 0 and not any(behind)

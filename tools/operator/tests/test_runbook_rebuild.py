@@ -16,7 +16,7 @@ PAGE = Path(__file__).parents[3] / "context" / "operations" / "rebuild-a-project
 
 
 def all_live(stack: Stack) -> bool:
-    """Whether every projection has everything, and says so."""
+    """Tell whether every projection has everything, and says so."""
     builds = mpctl("projection", "builds", "--json", home=stack.folder).json["builds"]
     return {(each["state"], each["lag_events"]) for each in builds} == {("live", 0)}
 

@@ -1,4 +1,4 @@
-"""What is advised where something does not run works, be mpd running or not, and where there is none."""
+"""Advice for what does not run works: with mpd running, stopped, or absent."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ async def levels_of(cluster: Cluster) -> list[int]:
 
 
 async def facts(service: ServiceProcess) -> dict[str, Any]:
-    """What a service says of itself."""
+    """Return a service's report of itself."""
     async with httpx.AsyncClient(timeout=2) as client:
         answer: dict[str, Any] = (await client.get(f"{service.ops_url}/readyz")).json()
         return answer

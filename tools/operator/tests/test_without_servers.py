@@ -1,4 +1,4 @@
-"""Where no server is known, or none answers, every tool says so in one line, in JSON when asked, by its exit code."""
+"""Tools that know no server, or get no answer, say so in one line, in JSON when asked, by their exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a tool says when it cannot go on names the thing, why, and what mends it; no sentence ends in nothing."""
+"""Errors of a tool name the thing, the cause, and what mends it; no sentence ends in nothing."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def steps(page: Path) -> Iterator[Step]:
 
 
 def run(command: str, folder: Path, environment: Mapping[str, str]) -> list[str]:
-    """What a shell prints, errors too."""
+    """Run a command in a shell, and return what it prints, errors too."""
     done = subprocess.run(
         ["/bin/sh", "-c", command],
         cwd=folder,
@@ -53,7 +53,7 @@ def run(command: str, folder: Path, environment: Mapping[str, str]) -> list[str]
 
 
 def agree(shown: list[str], printed: list[str]) -> bool:
-    """Whether a command printed what the page shows."""
+    """Tell whether a command printed what the page shows."""
     pattern = "\n".join(".*" if line == _ANY else re.escape(_normal(line)) for line in shown)
     return re.fullmatch(pattern, "\n".join(map(_normal, printed)), re.DOTALL) is not None
 

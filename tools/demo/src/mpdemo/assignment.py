@@ -1,4 +1,4 @@
-"""What the program of an agent is told when it starts: its session and its work. Its key comes by the environment."""
+"""The argument of an agent's program at its start: its session and its work. Its key comes by the environment."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     repository: str = ""
     commit: str = ""
     folder: str = ""
-    """Where its worktrees go."""
+    """The folder of its worktrees."""
     paths: dict[str, str] = {}
     """The file of each task, by the task's id."""
     ttl_seconds: int = 5
     check: str | None = None
     hangs: bool = False
-    """Whether it stops half-way through its first task, as a program with a bug does."""
+    """True if it stops half-way through its first task, as a program with a bug does."""
     number: int = 1
-    """Which of the workers this one is; they begin at different ends of the list."""
+    """The number of this worker; workers begin at different ends of the list."""
     workers: int = 1
-    """How many workers the lead spawns."""
+    """The number of workers the lead spawns."""
 
     @property
     def text(self) -> str:

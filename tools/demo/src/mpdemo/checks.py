@@ -86,7 +86,7 @@ def _stop(process: Process) -> None:
 
 
 def checks_for(path: str, command: str | None) -> list[DemoCheck]:
-    """What to run on a file: the command asked for, in which `{file}` stands for the path, else what suits its kind."""
+    """Return the checks of a file: the command asked for, in which `{file}` stands for the path, else its kind's."""
     if command:
         words = [word.replace("{file}", path) for word in shlex.split(command)]
         return [DemoCheck(CHECK, tuple(words))]
@@ -111,5 +111,5 @@ def exit_code(evidence: Evidence) -> int | None:
 
 
 def _search_path() -> str:
-    """Where programs are looked for: beside our own Python first."""
+    """Return the search path of programs: beside our own Python first."""
     return os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))

@@ -34,7 +34,7 @@ TOKEN_TTL_SECONDS = 1_800
 
 @dataclass(frozen=True)
 class Plan:
-    """What the demo is to be."""
+    """The settings of one demo."""
 
     repository: Repository
     findings: list[DemoFinding]
@@ -241,7 +241,7 @@ class Director:
             await self._victim_has_claimed()
 
     def _last_words(self) -> str:
-        """What the last worker that has a log said, where it said anything."""
+        """Return the last line in the log of the worker spawned last, or `nothing`."""
         return self._agents.last_words(f"{self.scene.project}-worker-{self._spawned}") or "nothing"
 
     def _job(self, name: str, workers: int = 1) -> Assignment:

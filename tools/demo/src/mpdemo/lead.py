@@ -100,7 +100,7 @@ class Lead:
                     await self._replace_workers()
 
     async def _replace_workers(self) -> None:
-        """When nobody is left to do what is open, somebody new is; after a few it is no accident any more."""
+        """Spawn a worker for the open work when none is left; give up after a few, which are no accident any more."""
         if self._spawned < self._job.workers + REPLACEMENTS_MAX:
             await self._spawn_worker()
         else:

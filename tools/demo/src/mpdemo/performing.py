@@ -70,7 +70,7 @@ async def _ensure_workspace(client: AsyncClient, workspace: str) -> None:
 
 
 async def _show_end(client: AsyncClient, director: Director, story: Story, invocation: Invocation) -> None:
-    """How things stand, asked of the read models."""
+    """Show the final state, asked of the read models."""
     scene, after = director.scene, director.last_seq
     tasks = [row async for row in client.tasks.iterate(project_id=scene.project, after=after)]
     lead = await client.sessions.get(scene.lead, after=after)

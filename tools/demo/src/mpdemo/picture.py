@@ -1,4 +1,4 @@
-"""What an agent knows of its project's tasks: a fold of the event stream, and a way to wait for it to change."""
+"""An agent's knowledge of its project's tasks: a fold of the event stream, and a way to wait for it to change."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class Picture:
         self.seq = 0
         """The last event seen."""
         self.freed = 0
-        """How often a place in a column may have become free."""
+        """The number of times that a place in a column may have become free."""
 
     @property
     def settled(self) -> bool:
-        """Whether every task is closed."""
+        """True while every task is closed."""
         return bool(self.states) and all(state in CLOSED for state in self.states.values())
 
     @property

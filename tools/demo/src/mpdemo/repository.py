@@ -65,7 +65,7 @@ class Repository:
 
     @property
     def name(self) -> str:
-        """What the folder is called."""
+        """The name of the folder."""
         return self.root.name.removesuffix(".git") or "repository"
 
     def findings(self, count_max: int) -> list[DemoFinding]:

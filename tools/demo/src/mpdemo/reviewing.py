@@ -1,4 +1,4 @@
-"""How the lead judges evidence: a pure rule."""
+"""The lead's judgement of evidence: a pure rule."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from mpschema.task import Evidence
 from mpdemo.checks import CHECK, exit_code
 
 REJECTIONS_MAX = 1
-"""How often work is sent back before a person has to look at it."""
+"""The number of rejections before a person has to look at the work."""
 
 
 class ReviewVerdict(enum.Enum):
-    """What the lead does with work handed in."""
+    """The lead's decision about work handed in."""
 
     ACCEPT = "accept"
     REJECT = "reject"

@@ -26,13 +26,13 @@ class Story:
 
     def __init__(self) -> None:
         self.names: dict[str, str] = {}
-        """What a session is called, by its id: its purpose."""
+        """The name of each session, by its id: its purpose."""
         self.titles: dict[str, str] = {}
-        """What a task is called, by its id."""
+        """The title of each task, by its id."""
         self.workers: dict[str, str] = {}
-        """Who handed in the work of a task, by its id."""
+        """The author of the work handed in for each task, by the task's id."""
         self.counts: Counter[str] = Counter()
-        """How many events of each name there were."""
+        """The number of events of each name."""
 
     def tell(self, event: CloudEvent) -> Text | None:
         """The line of an event; None where there is nothing to say about it."""
@@ -70,7 +70,7 @@ class Story:
 
 
 def exits(evidence: Sequence[task.Evidence]) -> str:
-    """What a piece of evidence comes down to: exit codes, and the digests of the outputs."""
+    """Sum up evidence: exit codes, and the digests of the outputs."""
     return ", ".join(f"{each.kind} exit {exit_code(each)} (sha256 {(each.sha256 or '-')[:8]})" for each in evidence)
 
 

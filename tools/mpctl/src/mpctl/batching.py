@@ -29,9 +29,9 @@ _line = msgspec.json.Decoder(BatchLine)
 CHUNK_LINES = 500
 CHUNK_BYTES_MAX = 4 << 20
 LINE_BYTES = 1_000
-"""What a line needs beside its payload, at most."""
+"""The bytes a line needs beside its payload, at most."""
 KEY_CHARACTERS_MAX = 100
-"""What a line's number is added to is shorter than a key may be."""
+"""The longest key to which a line's number is added: shorter than a key may be."""
 SHOWN_MAX = 20
 """Refusals told one by one; all are counted, and in the answers with --json."""
 

@@ -124,5 +124,5 @@ def _fields(answer: Outcome | Enqueued) -> dict[str, Any]:
 
 
 def aggregate_help(aggregate: str) -> str:
-    """What a group of generated commands is for."""
+    """Return the help of a group of generated commands."""
     return f"Commands and queries about {AGGREGATES.get(aggregate, aggregate + 's')}."

@@ -136,14 +136,14 @@ def _add_status(root: click.Group) -> None:
 
 
 def _readiness(complaints: list[str]) -> list[list[str]]:
-    """Whether it is ready, and why not: a line for each cause."""
+    """Return the rows about readiness: a line for each reason against it."""
     if not complaints:
         return [["ready", "yes"]]
     return [["ready" if at == 0 else "", f"no: {each}" if at == 0 else each] for at, each in enumerate(complaints)]
 
 
 _PROJECTION_COLUMNS = ("name", "build", "phase", "state", "position", "lag_events", "lag_seconds")
-"""Why one halted stands above the table: it is often the same for all."""
+"""The columns of the table. The cause of a halt stands above it: it is often the same for all."""
 assert set(_PROJECTION_COLUMNS) <= set(ProjectionRow.__struct_fields__)
 
 

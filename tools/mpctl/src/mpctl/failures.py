@@ -1,4 +1,4 @@
-"""How a run that failed ends: one line for a person, a problem object with --json, and an exit code."""
+"""The end of a run that failed: one line for a person, a problem object with --json, and an exit code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mpschema.problems import TYPE_URN, EdgeCode, Problem, title
 from mpschema.rejections import Code
 
 EXPECTED = (ClientError, Misconfigured, NoServer)
-"""What a run may fail with; anything else is a bug and shows where."""
+"""Errors that a run may fail with; anything else is a bug and shows where."""
 
 _NEXT: tuple[tuple[str, str, str, str], ...] = (
     (
@@ -32,7 +32,7 @@ _NEXT: tuple[tuple[str, str, str, str], ...] = (
     ("task.claim", Code.INVALID_STATE, " is draft", "offer it first: mpctl task mark-ready {target}"),
     ("task.submit", Code.INVALID_STATE, " is claimed", "start it first: mpctl task start {target} --fence FENCE"),
 )
-"""What to type after a refusal, by command, code, and how its sentence ends."""
+"""The remedy for a refusal, by command, code, and the end of its sentence."""
 _HINTS: dict[str, str] = {
     EdgeCode.UNAUTHENTICATED: "the key is missing, wrong, expired or revoked: "
     "`mpctl whoami` says which it is, --token or MPCTL_TOKEN gives another",

@@ -58,7 +58,7 @@ class FieldOption:
 
     @property
     def repeated(self) -> bool:
-        """Whether the option may be given more than once."""
+        """True if the option may be given more than once."""
         return isinstance(self.shape, shapes.VarTupleType)
 
     @property
@@ -98,7 +98,7 @@ class FieldOption:
         return [option, click.Option([self.emptying_flag, f"no_{self.name}"], is_flag=True, help=f"No {self.name}.")]
 
     def words(self, value: Any) -> list[str]:
-        """How a value of this field is typed."""
+        """Return the words to type for a value of this field."""
         values = list(value) if self.repeated else [value]
         if not values and self.emptying_flag:
             return [self.emptying_flag]

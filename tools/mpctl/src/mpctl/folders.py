@@ -1,4 +1,4 @@
-"""What `workspace init` puts into a folder: what the workspace is called, a first blueprint, no secret."""
+"""Files that `workspace init` puts into a folder: the workspace's name, a first blueprint, no secret."""
 
 from __future__ import annotations
 

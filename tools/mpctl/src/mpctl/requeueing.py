@@ -26,7 +26,7 @@ class Resend(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def options() -> list[click.Parameter]:
-    """What goes with the command beside its arguments."""
+    """Return the options of the command beside its arguments."""
     return [
         click.Option(["--all", "everything"], is_flag=True, help="Every key that is parked."),
         click.Option(["--dry-run"], is_flag=True, help="Show which events would be sent again, and send nothing."),
@@ -34,7 +34,7 @@ def options() -> list[click.Parameter]:
 
 
 def is_rehearsal(given: Mapping[str, Any]) -> bool:
-    """Whether nothing shall be sent. A key, or `--all`, must be named either way."""
+    """Tell whether nothing shall be sent. A key, or `--all`, must be named either way."""
     if (given["key"] is None) is not given["everything"]:
         raise click.UsageError("give one of --key and --all")
     return bool(given["dry_run"])
@@ -52,7 +52,7 @@ def rehearse(server: RemoteServer, webhook_id: str, key: str | None, as_json: bo
 
 
 def _events(server: RemoteServer, webhook_id: str, key: str | None) -> Iterator[Resend]:
-    """What would be sent again: of each key that is parked, what the webhook is told since the event that failed."""
+    """Yield the events that would be sent again: of each parked key, the webhook's events since the one that failed."""
     webhook = server.row(QUERIES["webhook.get"], webhook_id)
     assert isinstance(webhook, WebhookRow)
     for parked in server.rows(QUERIES["webhook.parked"], webhook_id, {"state": "parked"}):

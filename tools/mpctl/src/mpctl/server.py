@@ -1,4 +1,4 @@
-"""What the command line asks of a server: the SDK's synchronous client, and a few answers made of several calls.
+"""Requests of the command line to a server: the SDK's synchronous client, and answers made of several calls.
 
 The HTTP client is imported when a server is really asked: help and completion answer without it.
 """
@@ -40,7 +40,7 @@ _HEALTH_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Flags:
-    """What may be said with every command."""
+    """Options that may be given with every command."""
 
     idempotency_key: str | None = None
     expected_version: int | None = None
@@ -59,7 +59,7 @@ class Flags:
 
 @dataclass(frozen=True)
 class ServerStatus:
-    """How a server is."""
+    """The status of a server."""
 
     url: str
     ready: bool
@@ -205,7 +205,7 @@ class RemoteServer:
         return [*itertools.islice(newest, count)][::-1]
 
     def refusal(self) -> str | None:
-        """Why the server does not take our credential; empty where it does, None where it does not say."""
+        """Return why the server refuses our credential; empty where it takes it, None where it does not say."""
         import httpx
         from mpclient.bounds import bounded
         from mpclient.transport import decoded
@@ -222,7 +222,7 @@ class RemoteServer:
         return "" if answer.is_success or answer.status_code == HTTPStatus.FORBIDDEN else None
 
     def status(self) -> ServerStatus:
-        """How the server is. Raises `Unreachable` where there is none."""
+        """Return the status of the server. Raises `Unreachable` where there is none."""
         import httpx
         from mpclient.bounds import bounded
         from mpclient.transport import decoded, unreachable
@@ -243,7 +243,7 @@ class RemoteServer:
         return ServerStatus(self._url, ready, about.info.version, epoch, head, complaints, projections)
 
     def _projections(self, complaints: list[str]) -> list[ProjectionRow]:
-        """Where the read models are; those that halted are complaints, as is a refusal to tell."""
+        """Return the states of the read models. Those that halted are complaints, as is a refusal to tell."""
         try:
             rows = self.client.projections.list().items
         except ProblemError as refused:

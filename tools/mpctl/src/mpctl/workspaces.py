@@ -103,7 +103,7 @@ def _create(invocation: Invocation, workspace: str, name: str) -> bool:
 
 
 def _is_readable(server: RemoteServer) -> bool:
-    """Whether the workspace is there and open to us: who may not create one may still work in it."""
+    """Tell whether the workspace is there and open to us: who may not create one may still work in it."""
     try:
         server.row(QUERIES["workspace.get"], "")
     except Rejected:

@@ -37,7 +37,7 @@ from mpd.supervisor import Supervisor
 FAILED = 1
 WRONG_STATE = 3
 DETACH_SILENT_SECONDS_MAX = 120.0
-"""How long what was started in the background may write nothing down."""
+"""The longest time that a background start may write nothing down."""
 STOP_SECONDS_MAX = 90.0
 
 out = Console(highlight=False, soft_wrap=True)
@@ -343,7 +343,7 @@ def _announce(folder: Path, as_json: bool, detached: bool) -> None:
 
 
 def _program(name: str) -> str:
-    """How the user calls a program of ours from where they are."""
+    """Return the name or path of a program of ours, as the user can type it here."""
     beside = Path(sys.executable).parent / name
     return name if shutil.which(name) or not beside.exists() else os.path.relpath(beside)
 

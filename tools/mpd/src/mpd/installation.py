@@ -47,7 +47,7 @@ class NoFolder(Exception):
 
 
 def default_folder() -> Path:
-    """Where the data is unless told otherwise: MP_HOME, or .moduprompt in the home folder. Raises NoFolder."""
+    """Return the folder of the data: MP_HOME, or .moduprompt in the home folder. Raises NoFolder."""
     try:
         return data_folder(os.environ)
     except RuntimeError:
@@ -88,7 +88,7 @@ def running_pid(folder: Path) -> int | None:
 
 
 def read_state(folder: Path) -> dict[str, Any]:
-    """What the running mpd wrote down last: pid, phase, url, processes. Raises NotRunning."""
+    """Return the last state that the running mpd wrote: pid, phase, url, processes. Raises NotRunning."""
     pid = running_pid(folder)
     if pid is None or not _lives(pid):
         raise NotRunning(folder, locked=pid is not None)
@@ -117,7 +117,7 @@ def _lives(pid: int) -> bool:
 
 
 def _held_by_another(folder: Path) -> str:
-    """Who keeps mpd out, as far as the system tells."""
+    """Name the process that keeps mpd out, as far as the system tells."""
     path = _lock_path(folder)
     inode, table = str(path.stat().st_ino), Path("/proc/locks")
     rows = [line.split() for line in table.read_text().splitlines()] if table.exists() else []
@@ -141,7 +141,7 @@ def _lock(file: IO[str]) -> bool:
 
 
 def _flock(file: IO[str], kind: int) -> bool:
-    """Whether the lock could be had at once."""
+    """Tell whether the lock could be had at once."""
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:

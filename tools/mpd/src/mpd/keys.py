@@ -41,7 +41,7 @@ class Keys:
 
     @property
     def signing_key_file(self) -> Path:
-        """Where the kernels find the key they sign with."""
+        """The file of the key that the kernels sign with."""
         return self.folder / "signing_key"
 
     @property
@@ -120,7 +120,7 @@ def _public_pem(seed: str) -> str:
 
 
 def ensure_secret(path: Path, value: str) -> str:
-    """What stands in a file; `value`, kept there from now on, where there is none. Raises BadSecret."""
+    """Return the content of a file; `value` is written and kept where there is none. Raises BadSecret."""
     if not path.exists():
         write_private(path, value)
     if flaw := flaw_of(path):

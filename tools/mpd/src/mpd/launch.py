@@ -16,7 +16,7 @@ import sys
 PR_SET_PDEATHSIG = 1
 HANDED_DESCRIPTOR = 9
 HANDED = f"/proc/self/fd/{HANDED_DESCRIPTOR}"
-"""Where the program finds the folder that it was handed: a way in that asks no ancestor."""
+"""The path of the folder handed to the program: a way in that asks no ancestor."""
 
 
 def hand_over(folder: str) -> None:

@@ -43,7 +43,7 @@ class ServerFailed(Exception):
 
 @dataclass(frozen=True)
 class User:
-    """Whom a child runs as. `folder` is handed to it open, though it may be closed to this user (see `launch`)."""
+    """The user a child runs as. `folder` is handed to it open, though it may be closed to this user (see `launch`)."""
 
     uid: int = -1
     gid: int = -1
@@ -61,9 +61,9 @@ class ChildProcess:
     start_seconds_max = 60.0
     stop_seconds_max = 15.0
     stuck_seconds_max: float | None = None
-    """How long it may run without being alive before a supervisor starts it again; None: that would mend nothing."""
+    """The seconds it may run without being alive before a supervisor restarts it; None: that would mend nothing."""
     of_others: Sequence[str] = ()
-    """What lines of its log hold that say how others fared with it: they are nobody's last words."""
+    """Texts in lines of its log about how others fared with it: such lines are nobody's last words."""
 
     def __init__(
         self,
@@ -101,11 +101,11 @@ class ChildProcess:
         return None if self._process is None else self._process.poll()
 
     def is_ready(self) -> bool:
-        """Whether the program answers. Without a readiness check, running is ready."""
+        """Tell whether the program answers. Without a readiness check, running is ready."""
         return self._ready is None or self._ready()
 
     def is_alive(self) -> bool:
-        """Whether a new start would not make it better; unless a kind of process knows better, that it answers."""
+        """Tell whether a restart would not help; unless a kind of process knows better, whether it answers."""
         return self.is_ready()
 
     def start(self) -> None:
@@ -143,7 +143,7 @@ class ChildProcess:
             )
 
     def rests(self) -> str:
-        """Why it lives and will not be ready by itself; empty while it may be, or where nobody can tell."""
+        """Return why it lives and will not be ready by itself; empty while it may be, or where nobody can tell."""
         return ""
 
     def wait_ready(self, needs: Sequence[ChildProcess] = ()) -> None:
@@ -166,7 +166,7 @@ class ChildProcess:
         return code
 
     def processor_seconds(self) -> float:
-        """How much of the processors' time the program and its children have used."""
+        """Return the processor time that the program and its children have used, in seconds."""
         used = 0.0
         with contextlib.suppress(psutil.NoSuchProcess):
             root = psutil.Process(self.pid)
@@ -217,7 +217,7 @@ class ChildProcess:
         self._signal_tree(signal.SIGCONT)
 
     def trouble(self) -> str:
-        """What is wrong while it runs and is not ready, as it was found when it was asked last; empty: it says so."""
+        """Return the fault found when it was last asked and was not ready; empty where it reports the fault itself."""
         return ""
 
     def log_tail(self, lines: int = LOG_TAIL_LINES) -> str:
@@ -225,7 +225,7 @@ class ChildProcess:
         return "\n".join(self._log_lines(self._log_begin)[-lines:])
 
     def log_end(self) -> int:
-        """Where the log ends now."""
+        """Return the end of the log now, in bytes."""
         return self.log_path.stat().st_size if self.log_path.exists() else 0
 
     def last_words(self, since: int = 0) -> str:

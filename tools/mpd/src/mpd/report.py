@@ -1,4 +1,4 @@
-"""How a running installation is, for people: what mpd wrote down, and what its services say when they are asked."""
+"""The state of a running installation, for people: what mpd wrote down, and what its services report."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ State = Mapping[str, Any]
 
 
 def is_well(state: State) -> bool:
-    """Whether all are ready, and it is no old news."""
+    """Tell whether all are ready, and the state is no old news."""
     return state["phase"] == "ready" and not silence(state) and all(process["ready"] for process in state["processes"])
 
 
@@ -42,7 +42,7 @@ def _stopped(pid: int) -> str:
 
 
 def said(folder: Path, state: State) -> dict[str, list[str]]:
-    """Why what is not ready is not, and what somebody should see to: each service's own words."""
+    """Return each service's own words: why it is not ready, and what somebody should see to."""
     try:
         services = json.loads((folder / "operator.json").read_text())["services"]
     except (OSError, ValueError, KeyError):
@@ -57,7 +57,7 @@ def said(folder: Path, state: State) -> dict[str, list[str]]:
 
 
 def by_sentence(told: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    """Who says each sentence: a cause that stops many, or that others repeat in longer words, is told once."""
+    """Group services by sentence. A cause that stops many, or that others repeat in longer words, comes once."""
     causes = list[str]()
     for sentence in sorted({each for words in told.values() for each in words}, key=len):
         if not any(cause in sentence for cause in causes):
@@ -81,7 +81,7 @@ def lines(state: State, told: Mapping[str, list[str]]) -> list[str]:
 
 
 def headline(state: State) -> str:
-    """How it is, in one line."""
+    """Return the state in one line."""
     processes = state["processes"]
     if silence(state):
         return f"not known (it was {state['phase']})"

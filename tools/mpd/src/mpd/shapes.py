@@ -45,7 +45,7 @@ def json_object(path: Path, mend: str) -> dict[str, Any]:
 
 
 def flaw_of(path: Path) -> str:
-    """Why what the file holds cannot be the secret of its name; empty where it can, or the name says nothing."""
+    """Return why the file's content cannot be the secret of its name; empty where it can, or the name says nothing."""
     check = next((check for pattern, check in _SHAPES.items() if fnmatch(path.name, pattern)), None)
     if check is None:
         return ""

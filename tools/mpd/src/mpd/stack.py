@@ -6,7 +6,7 @@
 
 Everything blocks with a bound. From an event loop call it through `asyncio.to_thread`.
 
-This module is the door for other packages that need an installation of their own, as the drill of a backup does.
+Other packages that need an installation of their own enter by this module, as the drill of a backup does.
 """
 
 from __future__ import annotations

@@ -9,12 +9,12 @@ from typing import Protocol
 POLL_SECONDS = 0.01
 _POLL_LATER_SECONDS = 0.25
 _SOON_SECONDS = 5.0
-"""Who is not there after this long is asked less often: to answer is work, too."""
+"""The seconds after which a process not ready is asked less often: to answer is work, too."""
 _LOOK_SECONDS = 0.5
 _PROGRESS_SECONDS = 0.5
 """So much of a processor's time is progress: more than one uses who only waits for a minute."""
 REST_SECONDS = 30.0
-"""Who lives, is not ready and gets no further for so long waits for somebody else."""
+"""The seconds without progress after which a process counts as waiting for another."""
 _NO_PROGRESS = {"reads_level", "elections_per_minute"}
 
 Facts = Mapping[str, object]
@@ -51,8 +51,9 @@ class Starter(Protocol):
 
 
 class Patience:
-    """How long one is waited for who says nothing yet: until it has used next to no processor time for `seconds_max`.
+    """The wait for a process that reports nothing yet.
 
+    It ends once the process has used next to no processor time for `seconds_max`.
     On a busy machine the clock says little: what takes five seconds elsewhere takes a minute there.
     """
 
@@ -86,7 +87,7 @@ class Rest:
         self._since = clock()
 
     def reached(self, facts: Facts | None) -> bool:
-        """Whether it will not be ready by itself, as far as one can tell. None: it says nothing."""
+        """Tell whether it will not be ready by itself, as far as one can tell. None: it says nothing."""
         now = self._clock()
         seen = None if facts is None else _progress(facts)
         if seen is None or seen != self._seen:
@@ -97,7 +98,7 @@ class Rest:
 
 
 def _progress(facts: Facts) -> object:
-    """What changes while somebody gets on: how far it has read, and what it waits for, but for figures in that."""
+    """Return the facts that change with progress: how far it has read, and, without figures, what it waits for."""
     waits = "".join(letter for letter in str(facts.get("waits_for")) if not letter.isdigit())
     return waits, {key: value for key, value in facts.items() if type(value) is int and key not in _NO_PROGRESS}
 

@@ -37,7 +37,7 @@ log = structlog.get_logger("mpd")
 
 @dataclass
 class SupervisedProcess:
-    """How one process fares: when it may be started again, and how often it was."""
+    """The restarts of one process: the time of the next one, and the number so far."""
 
     process: ChildProcess
     restarts: int = 0
@@ -46,13 +46,13 @@ class SupervisedProcess:
     retry_at: float | None = None
     asked_at: float = -ALIVE_SECONDS
     failing_since: float | None = None
-    """When it was first found not alive, for those who are asked; None while it is."""
+    """The time it was first found not alive, for those who are asked; None while it is."""
     failing_log: int = 0
-    """Where its log ended then."""
+    """The end of its log at that time."""
     starting: bool = False
     """It was started again and has not been alive since."""
     starts_cut_off: int = 0
-    """How often in a row it was ended before it was alive."""
+    """The number of ends in a row, each before it was alive."""
 
     def ended(self, now: float) -> None:
         """The process was found dead: wait before the next try, twice as long as the last time."""
@@ -71,7 +71,7 @@ class SupervisedProcess:
 
     @property
     def patience_seconds(self) -> float | None:
-        """How long it may not be alive; None: for ever.
+        """The seconds it may not be alive; None: for ever.
 
         One that starts may have much to read first. Who was ended while it did would never come to an end of it: each
         time it is given twice as long.
@@ -82,11 +82,11 @@ class SupervisedProcess:
         return max(limit, self.process.start_seconds_max) * (1 << self.starts_cut_off)
 
     def is_due(self, now: float) -> bool:
-        """Whether it is time to ask it again."""
+        """Tell whether it is time to ask it again."""
         return self.process.running and self.patience_seconds is not None and now - self.asked_at >= ALIVE_SECONDS
 
     def answered(self, alive: bool, now: float) -> None:
-        """What the process said when it was asked, or that it said nothing."""
+        """Record whether the process was alive when it was asked."""
         self.asked_at = now
         if alive:
             self.failing_since, self.starting, self.starts_cut_off = None, False, 0
@@ -104,7 +104,7 @@ class SupervisedProcess:
         self.process.kill(wait=False)
 
     def state(self) -> dict[str, object]:
-        """What `mpd status` shows of it."""
+        """Return the fields that `mpd status` shows of it."""
         running = self.process.running
         ready = running and self.process.is_ready()
         return {
@@ -246,5 +246,5 @@ class Supervisor:
 
 
 def state_path(folder: Path) -> Path:
-    """Where the state of a running installation is written."""
+    """Return the file of a running installation's state."""
     return folder / "state.json"

@@ -1,7 +1,7 @@
-"""Whom PostgreSQL runs as: ourselves, or, because it refuses to be root, `nobody`, who may enter little.
+"""The user PostgreSQL runs as: ourselves, or, because it refuses to be root, `nobody`, who may enter little.
 
 What `nobody` may not reach is brought to it. Its data stay where they are and are handed over as an open folder; its
-programs, where they lie behind a closed door (root's own home), are copied to where everybody may read them.
+programs, where they lie in a closed folder (root's own home), are copied to where everybody may read them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NO_ROOT = "PostgreSQL refuses to run as root"
 
 
 def account(folder: Path) -> User:
-    """Whom PostgreSQL runs as when its files are in this folder. Raises ServerFailed if there is nobody."""
+    """Return the user of PostgreSQL for files in this folder. Raises ServerFailed if there is nobody."""
     if os.geteuid() != _ROOT:
         return User()
     try:
@@ -53,7 +53,7 @@ def check_known(user: User) -> None:
 
 
 def seen_by(user: User, folder: Path) -> Path:
-    """How the user calls a folder of its own files."""
+    """Return the path by which the user reaches a folder of its own files."""
     return folder if user.folder is None else Path(HANDED)
 
 
@@ -111,7 +111,7 @@ def _move_unless_there(draft: Path, copy: Path) -> None:
 
 
 def _open_to_all(path: Path) -> bool:
-    """Whether everybody may walk to this folder, and run what is in it, whatever mask it was installed under."""
+    """Tell whether everybody may enter this folder and run its programs, whatever mask they were installed under."""
     doors = [path, *path.absolute().parents]
     inside = [found for found in path.iterdir() if found.is_file()]
     return all(door.stat().st_mode & stat.S_IXOTH for door in doors) and all(

@@ -70,12 +70,12 @@ class NatsServer(ChildProcess):
 
     @property
     def url(self) -> str:
-        """Where clients connect."""
+        """The URL that clients connect to."""
         return f"nats://{HOST}:{self.port}"
 
     @property
     def monitor_url(self) -> str:
-        """Where it says how it is, over HTTP."""
+        """The URL of its monitoring, over HTTP."""
         return f"http://{HOST}:{self.monitor_port}"
 
     def spawn(self) -> None:
@@ -109,11 +109,11 @@ class NatsServer(ChildProcess):
                 time.sleep(POLL_SECONDS)
 
     def _read_at(self) -> object:
-        """When it last read its configuration."""
+        """Return the time it last read its configuration."""
         return (self.monitor("/varz") or {}).get("config_load_time")
 
     def is_ready(self) -> bool:
-        """Whether JetStream answers, which in a cluster includes knowing the meta leader."""
+        """Tell whether JetStream answers, which in a cluster includes knowing the meta leader."""
         return self.monitor("/healthz") is not None
 
     def trouble(self) -> str:
@@ -121,12 +121,12 @@ class NatsServer(ChildProcess):
         return "NATS does not answer, or says that JetStream does not work"
 
     def peers_online(self) -> int:
-        """How many other nodes this one leads in the cluster's meta group; 0 if it does not lead."""
+        """Return the number of other nodes it leads in the cluster's meta group; 0 if it does not lead."""
         meta = (self.monitor("/jsz") or {}).get("meta_cluster", {})
         return sum(1 for peer in meta.get("replicas", []) if peer["current"] and not peer.get("offline"))
 
     def monitor(self, path: str) -> dict[str, Any] | None:
-        """What the monitoring port answers, None if it does not or reports an error."""
+        """Return the answer of the monitoring port. None if there is none, or an error."""
         connection = http.client.HTTPConnection(HOST, self.monitor_port, timeout=1)
         try:
             connection.request("GET", path)

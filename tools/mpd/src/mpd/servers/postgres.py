@@ -27,7 +27,7 @@ ROLES = (OWNER, "mp_projector", "mp_gateway", "mp_webhooks")
 DATABASE = "moduprompt"
 CONNECTIONS_MAX = 200
 AUTHENTICATION_SECONDS_MAX = 5
-"""How long a connection may hold a place before it has said who it is."""
+"""The seconds a connection may hold a place before it has authenticated."""
 ASK_SECONDS_MAX = 2.0
 _PUT_BACK = "put it back, or delete it where `secrets` holds the passwords `postgres_*`"
 
@@ -115,7 +115,7 @@ class PostgresServer(ChildProcess):
         self._client("createdb", "--template", template, name)
 
     def is_ready(self) -> bool:
-        """Whether this very process (not a predecessor) takes connections, and answers a query."""
+        """Tell whether this very process (not a predecessor) takes connections, and answers a query."""
         try:
             lines = (self.data / "postmaster.pid").read_text().splitlines()
         except OSError:
@@ -127,7 +127,7 @@ class PostgresServer(ChildProcess):
         return not self._trouble
 
     def is_alive(self) -> bool:
-        """Whether it says anything within a deadline, be it that it starts, or that all its places are taken."""
+        """Tell whether it answers within a deadline. That it starts, or that all its places are taken, is an answer."""
         try:
             with ThreadPoolExecutor(1) as asker:  # Whoever asks may run an event loop.
                 asker.submit(asyncio.run, asyncio.wait_for(self._query(), ASK_SECONDS_MAX)).result()
@@ -147,7 +147,7 @@ class PostgresServer(ChildProcess):
         return True
 
     def trouble(self) -> str:
-        """What it said, or that it said nothing."""
+        """Return the answer it gave, or that it gave none."""
         return self._trouble
 
     async def _query(self) -> None:

@@ -10,7 +10,7 @@ from mpd.process import ChildProcess
 from mpd.servers import wheels
 
 IDLE_SECONDS_MAX = 60
-"""How long a connection may say nothing."""
+"""The seconds a connection may be silent."""
 _ANSWER_BYTES_MAX = 256
 
 
@@ -59,23 +59,23 @@ class ValkeyServer(ChildProcess):
 
     @property
     def url(self) -> str:
-        """Where clients connect, database 0."""
+        """The URL that clients connect to, database 0."""
         return self.database_url(0)
 
     def database_url(self, number: int) -> str:
-        """Where clients of another numbered database connect (below `databases`)."""
+        """Return the URL of another numbered database (below `databases`)."""
         return f"redis://{HOST}:{self.port}/{number}"
 
     def is_ready(self) -> bool:
-        """Whether it answers a ping, be it by asking who we are."""
+        """Tell whether it answers a ping, even if only to ask for authentication."""
         return self._ask().startswith((b"+PONG", b"-NOAUTH"))
 
     def is_alive(self) -> bool:
-        """Whether it says anything at all, be it that all its places are taken."""
+        """Tell whether it answers at all. That all its places are taken is an answer."""
         return bool(self._ask())
 
     def trouble(self) -> str:
-        """What it answered instead."""
+        """Return its unexpected answer to a ping, or that it gave none."""
         said = self._answer.decode(errors="replace").strip().lstrip("-")
         return f"Valkey says: {said}" if said else "Valkey does not answer"
 

@@ -1,4 +1,4 @@
-"""Where the wheels keep the programs of the real servers.
+"""Locations of the real servers' programs in the wheels.
 
 The wheels are located, not imported: their Python side starts servers in its own way and touches the machine on import.
 """

@@ -16,7 +16,7 @@ from mpoperator.site.settings import read_settings
 
 @click.group()
 def projection() -> None:
-    """How far the read models are, and how to build them anew."""
+    """Show how far the read models are, and build them anew."""
 
 
 _NAME = click.Choice(["all", *VIEWS])

@@ -13,7 +13,7 @@ from mpoperator.upgrade import finalize_upgrade, look_at_upgrade
 
 @click.group()
 def upgrade() -> None:
-    """Which feature level the log is at, who can read what, and how to raise it."""
+    """Show the log's feature level and who can read what, and raise it."""
 
 
 @command(upgrade, "status", examples=["mpctl upgrade status", "mpctl upgrade status --json | jq .obstacles"])
