@@ -11,6 +11,8 @@ from mpschema import codec, examples, story
 from mpschema.registry import COMMANDS, EVENTS
 from mpschema.vocabulary import CommandSpec, EventSpec
 
+_CAUSED = {"on_behalf_of": "user:ada", "causation_id": f"{story.COMMAND_ID}:1"}
+
 
 def command_bytes(spec: CommandSpec) -> bytes:
     """A command of this type as it travels."""
@@ -26,8 +28,7 @@ def command_bytes(spec: CommandSpec) -> bytes:
         correlation_id="review-42",
         traceparent=story.TRACEPARENT,
     )
-    caused = {"on_behalf_of": "user:ada", "causation_id": f"{story.COMMAND_ID}:1"}
-    return codec.encode(msgspec.structs.replace(envelope, **caused))
+    return codec.encode(msgspec.structs.replace(envelope, **_CAUSED))
 
 
 def event_bytes(spec: EventSpec) -> bytes:
@@ -42,6 +43,7 @@ def event_bytes(spec: EventSpec) -> bytes:
         time_ms=story.TIME_MS,
         epoch=3,
         actor=story.ACTOR,
+        **_CAUSED,
         session_id=story.SESSION,
         correlation_id="review-42",
         traceparent=story.TRACEPARENT,
