@@ -188,7 +188,9 @@ def test_facts_of_a_decision_are_seen_by_the_rest_of_it_and_rolled_back_with_a_r
 
     rule = replace(RULES["session.cancel"], decide=record_and_refuse)
     story = family()
-    monkeypatch.setattr(deciding, "_RULES", {CancelSession: (COMMANDS["session.cancel"], "session", rule)})
+    monkeypatch.setattr(
+        deciding, "_RULES", deciding._RULES | {CancelSession: (COMMANDS["session.cancel"], "session", rule)}
+    )
     recorded = len(story.records)
     story.when(Step(CancelSession(), "lead")).then_rejected(Code.INVALID_STATE)
     assert seen == [SessionState.CANCELED]
