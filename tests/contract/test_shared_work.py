@@ -193,6 +193,7 @@ class TestProjectionsInPostgres(LeaseLedgerContract):
 
     @pytest.fixture
     async def site(self, database: Database, owner: Any, pgbouncer_or_none: PgBouncer | None) -> AsyncIterator[Site]:
+        await owner.execute("UPDATE mp.projections SET updated_at = now()")  # The database may be an old copy.
         site = InPostgres(way(database.projector_dsn, pgbouncer_or_none), owner)
         await site.ledger.register(SHARED_VIEWS)
         yield site
