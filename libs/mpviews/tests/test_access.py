@@ -11,9 +11,10 @@ from mpschema.envelope import EventRecord
 from mpschema.positions import LogPosition
 from mpschema.principal import Role
 from mpschema.registry import record_of
+from mpschema.sweep import SweepBegun, SweepEnded, SweepKind
 from mpschema.system import LeaderElected
 from mpviews import access as access_module
-from mpviews.access import AccessSlice, HeldKey, chunks, concerning, open_part, part
+from mpviews.access import AccessSlice, HeldKey, HeldSession, chunks, concerning, open_part, part
 
 from tests.contract.past_logs import commits_of, past_logs
 
@@ -92,6 +93,25 @@ def test_a_token_is_good_while_its_session_lives(end: Event) -> None:
     assert (ended.has_token("acme", "s1", "t1"), ended.sessions) == (False, {})
 
 
+@pytest.mark.parametrize(
+    ("kind", "scope"),
+    [(SweepKind.DESCENDANTS, "s0"), (SweepKind.PROJECT, "core"), (SweepKind.WORKSPACE, "acme")],
+)
+def test_what_is_above_a_session_ends_its_token_before_its_own_event_comes(kind: SweepKind, scope: str) -> None:
+    below = session.SessionSpawned(BLUEPRINT, "s0", 1, ("s0",), session.SessionLimits(), "s0", "core")
+    lives = (("acme", "s1", below), ("acme", "s1", session.SessionTokenIssued("t1", 900_000)))
+    other = ("acme", "s2", spawned())
+    begun = ("acme", "sweep-1", SweepBegun(kind, scope, 900_000))
+    access = told(*lives, other, begun)
+    assert not access.has_token("acme", "s1", "t1")
+    assert access.lives("acme", "s2") is (kind is not SweepKind.WORKSPACE)
+    again = open_part(part(b"".join(chunks(access.pieces())), HERE))
+    assert again is not None
+    assert not again[0].lives("acme", "s1")
+    ended = told(*lives, begun, ("acme", "s1", session.SessionCanceled(scope)), ("acme", "sweep-1", SweepEnded(1)))
+    assert not ended.sweeps
+
+
 def test_tokens_are_taken_back_together_and_new_ones_are_good() -> None:
     lives = (("acme", "s1", spawned()), ("acme", "s1", session.SessionTokenIssued("t1", 900_000)))
     access = told(
@@ -106,7 +126,7 @@ def test_tokens_are_taken_back_together_and_new_ones_are_good() -> None:
 def test_tokens_that_have_expired_are_forgotten() -> None:
     short = ("acme", "s1", session.SessionTokenIssued("t1", 2_500))
     access = told(("acme", "s1", spawned()), short, ("acme", "s1", session.SessionTokenIssued("t2", 900_000)))
-    assert access.sessions == {"acme s1": (("t2", 900_000),)}
+    assert access.sessions == {"acme s1": HeldSession(tokens=(("t2", 900_000),))}
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b"x" * 100])

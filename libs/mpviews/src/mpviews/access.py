@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import resources
 from itertools import islice
+from sys import intern
 from typing import Any
 
 import msgspec
@@ -27,13 +28,16 @@ from mpschema.session import (
     SessionTokenIssued,
     SessionTokensRevoked,
 )
+from mpschema.sweep import SweepBegun, SweepEnded, SweepKind
 from mpschema.system import LeaderElected
+from msgspec.structs import replace
 
 CODE = hashlib.sha256((resources.files("mpviews") / "access.py").read_bytes()).hexdigest()
 """The digest of this module: a slice that other code folded or wrote is not trusted, and the log is read instead."""
 PIECE = 2_000
 """The number of entries encoded in one go: about a millisecond."""
 _LENGTH_BYTES = 4
+_DESCENDANTS, _PROJECT, _WORKSPACE = SweepKind.DESCENDANTS, SweepKind.PROJECT, SweepKind.WORKSPACE
 Tokens = tuple[tuple[str, int], ...]
 """The ids of a session's valid tokens, each with its expiry in milliseconds."""
 Pieces = list[tuple[str, dict[Any, Any]]]
@@ -49,10 +53,18 @@ class HeldKey(msgspec.Struct, frozen=True, gc=False, array_like=True):
     revoked: bool = False
 
 
+class HeldSession(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A session that has not ended by itself: what is above it, and its valid tokens."""
+
+    lineage: tuple[str, ...] = ()
+    project_id: str = ""
+    tokens: Tokens = ()
+
+
 class AccessSlice:
     """The bindings and credentials at one position of the log. Fold the records of a commit, then set `seq`."""
 
-    __slots__ = ("keys", "names", "operators", "roles", "seq", "sessions")
+    __slots__ = ("keys", "names", "operators", "roles", "seq", "sessions", "sweeps")
 
     def __init__(self) -> None:
         self.seq = 0
@@ -65,8 +77,10 @@ class AccessSlice:
         """The keys by the hash of the whole key."""
         self.names: dict[str, bytes] = {}
         """`workspace principal key-id` to the hash."""
-        self.sessions: dict[str, Tokens] = {}
-        """`workspace session` to its valid tokens; an ended session is not here."""
+        self.sessions: dict[str, HeldSession] = {}
+        """`workspace session` to what is held of it; one with an end of its own is not here."""
+        self.sweeps: dict[str, str] = {}
+        """`workspace sweep` to `workspace kind scope`, of each sweep that runs: what it is about has ended."""
 
     def fold(self, record: EventRecord) -> None:
         """Take in one event. Never refuses a fact."""
@@ -84,12 +98,22 @@ class AccessSlice:
         return self.roles.get(f"{workspace_id} {principal}", ())
 
     def lives(self, workspace_id: str, session_id: str) -> bool:
-        """Tell whether a session has begun and not ended."""
-        return f"{workspace_id} {session_id}" in self.sessions
+        """Tell whether a session has begun and not ended, nor anything above it."""
+        held = self.sessions.get(f"{workspace_id} {session_id}")
+        return held is not None and not (self.sweeps and self._swept(workspace_id, held))
 
     def has_token(self, workspace_id: str, session_id: str, token_id: str) -> bool:
         """Tell whether a session lives and this token of it is valid: issued, not revoked. It states its own expiry."""
-        return any(known == token_id for known, _ in self.sessions.get(f"{workspace_id} {session_id}", ()))
+        if not self.lives(workspace_id, session_id):
+            return False
+        return any(known == token_id for known, _ in self.sessions[f"{workspace_id} {session_id}"].tokens)
+
+    def _swept(self, workspace_id: str, held: HeldSession) -> bool:
+        """Tell whether something above a session has ended, and a sweep is on its way to it."""
+        running = set(self.sweeps.values())
+        above = {f"{workspace_id} {_DESCENDANTS} {session_id}" for session_id in held.lineage}
+        above |= {f"{workspace_id} {_PROJECT} {held.project_id}", f"{workspace_id} {_WORKSPACE} {workspace_id}"}
+        return not running.isdisjoint(above)
 
     def pieces(self) -> Pieces:
         """Everything as it is at this moment, cheaply: entries are copied by reference, and none ever changes."""
@@ -98,6 +122,7 @@ class AccessSlice:
             ("roles", dict(self.roles)),
             ("keys", dict(self.keys)),
             ("sessions", dict(self.sessions)),
+            ("sweeps", dict(self.sweeps)),
         ]
 
 
@@ -125,11 +150,12 @@ def _issued(access: AccessSlice, record: EventRecord, event: KeyIssued) -> None:
 def _revoked(access: AccessSlice, record: EventRecord, event: KeyRevoked) -> None:
     digest = access.names.get(f"{record.workspace_id} {record.aggregate_id} {event.key_id}")
     if digest is not None:
-        access.keys[digest] = msgspec.structs.replace(access.keys[digest], revoked=True)
+        access.keys[digest] = replace(access.keys[digest], revoked=True)
 
 
-def _spawned(access: AccessSlice, record: EventRecord, _: SessionSpawned) -> None:
-    access.sessions[f"{record.workspace_id} {record.aggregate_id}"] = ()
+def _spawned(access: AccessSlice, record: EventRecord, event: SessionSpawned) -> None:
+    held = HeldSession(tuple(map(intern, event.lineage)), intern(event.project_id or ""))
+    access.sessions[f"{record.workspace_id} {record.aggregate_id}"] = held
 
 
 def _ended(access: AccessSlice, record: EventRecord, _: Event) -> None:
@@ -138,12 +164,22 @@ def _ended(access: AccessSlice, record: EventRecord, _: Event) -> None:
 
 def _token_issued(access: AccessSlice, record: EventRecord, event: SessionTokenIssued) -> None:
     name = f"{record.workspace_id} {record.aggregate_id}"
-    running = tuple(token for token in access.sessions.get(name, ()) if token[1] > record.time_ms)
-    access.sessions[name] = (*running, (event.token_id, event.expires_at_ms))
+    held = access.sessions.get(name, HeldSession())
+    running = tuple(token for token in held.tokens if token[1] > record.time_ms)
+    access.sessions[name] = replace(held, tokens=(*running, (event.token_id, event.expires_at_ms)))
 
 
 def _tokens_revoked(access: AccessSlice, record: EventRecord, _: Event) -> None:
-    access.sessions[f"{record.workspace_id} {record.aggregate_id}"] = ()
+    name = f"{record.workspace_id} {record.aggregate_id}"
+    access.sessions[name] = replace(access.sessions.get(name, HeldSession()), tokens=())
+
+
+def _sweep_begun(access: AccessSlice, record: EventRecord, event: SweepBegun) -> None:
+    access.sweeps[f"{record.workspace_id} {record.aggregate_id}"] = f"{record.workspace_id} {event.kind} {event.scope}"
+
+
+def _sweep_ended(access: AccessSlice, record: EventRecord, _: SweepEnded) -> None:
+    access.sweeps.pop(f"{record.workspace_id} {record.aggregate_id}", None)
 
 
 def _elected(access: AccessSlice, _: EventRecord, event: LeaderElected) -> None:
@@ -161,6 +197,8 @@ _STEPS: Mapping[type[Event], Callable[[AccessSlice, EventRecord, Any], None]] = 
     SessionCanceled: _ended,
     SessionTokenIssued: _token_issued,
     SessionTokensRevoked: _tokens_revoked,
+    SweepBegun: _sweep_begun,
+    SweepEnded: _sweep_ended,
     LeaderElected: _elected,
 }
 EVENTS = frozenset(_STEPS)
@@ -196,7 +234,8 @@ class PartHeader(msgspec.Struct, frozen=True, kw_only=True):
 _encoder = msgspec.msgpack.Encoder()
 _keys = msgspec.msgpack.Decoder(list[tuple[bytes, HeldKey]])
 _roles = msgspec.msgpack.Decoder(list[tuple[str, tuple[str, ...]]])
-_sessions = msgspec.msgpack.Decoder(list[tuple[str, Tokens]])
+_sessions = msgspec.msgpack.Decoder(list[tuple[str, HeldSession]])
+_sweeps = msgspec.msgpack.Decoder(list[tuple[str, str]])
 _operators = msgspec.msgpack.Decoder(list[tuple[str, None]])
 
 
@@ -244,6 +283,8 @@ def _read(body: bytes) -> AccessSlice:
                 access.keys.update(_keys.decode(entries))
             case "sessions":
                 access.sessions.update(_sessions.decode(entries))
+            case "sweeps":
+                access.sweeps.update(_sweeps.decode(entries))
         offset = end
     access.names = {_name(held): digest for digest, held in access.keys.items()}
     return access
