@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import asyncpg
 import msgspec
 import pytest
+from mpd.stack import Stack
 from mpgateway.queries.sql import COLLECTIONS
 from mpschema.api import Page
 from mpschema.cloudevents import CloudEvent
@@ -47,13 +49,25 @@ async def _fill(door: Door) -> dict[str, Any]:
     await door.done("/channels?id=talk", {"session_id": "lead", "scope": "subtree", "name": "talk"})
     await door.done("/channels/talk/post", {"kind": "note", "body": "hello"})
     await door.done("/webhooks?id=ci", {"endpoint": "https://ci.example/hook", "event_types": ["TaskReady"]})
+    await _runaway(door)
     return await door.done("/channels/talk/ack", {"cursor": 1})
+
+
+async def _runaway(door: Door) -> dict[str, Any]:
+    """A lineage that takes a sweep to end, canceled; returns the outcome."""
+    await door.ask("POST", "/v1/log/set_limits", json={"sweep_facts": 1})
+    for name, parent in (("runaway", None), ("r1", "runaway"), ("r2", "runaway")):
+        await door.done(f"/sessions?id={name}", {"blueprint": BLUEPRINT} | ({"parent_id": parent} if parent else {}))
+    return await door.done("/sessions/runaway/cancel", {"reason": "enough"})
 
 
 @pytest.mark.parametrize("spec", QUERIES.values(), ids=lambda spec: spec.query_type)
 async def test_every_query_answers_rows_of_its_type(door: Door, spec: QuerySpec) -> None:
     last = await _fill(door)
     subject = SUBJECTS.get(spec.query_type, SUBJECTS.get(spec.aggregate, last["command_id"]))
+    if spec.aggregate == "sweep":
+        (sweep,) = (await door.get("/sweeps", last)).json()["items"]
+        subject = sweep["id"]
     path = spec.route.replace("{workspace_id}", door.workspace_id).replace("{id}", subject)
     answer = await door.ask("GET", path, params={"after_seq": last["last_seq"]})
     assert answer.status_code == 200, answer.text
@@ -117,6 +131,33 @@ async def test_a_lineage_is_listed_from_the_root_down(door: Door) -> None:
     assert [session["id"] for session in ancestors.json()["items"]] == ["root", "middle"]
     assert [session["id"] for session in second.json()["items"]] == ["middle"]
     assert [session["id"] for session in descendants.json()["items"]] == ["middle", "leaf"]
+
+
+async def test_what_a_sweep_has_not_reached_yet_is_ending_and_listed_as_ended(door: Door, gateway_stack: Stack) -> None:
+    await _runaway(door)
+    await eventually(lambda: _swept(door))
+    owner = await asyncpg.connect(gateway_stack.postgres.dsn())
+    try:  # As it was in the middle of the sweep.
+        await owner.execute("UPDATE mp.sweeps SET state = 'running' WHERE workspace_id = $1", door.workspace_id)
+        await owner.execute(
+            "UPDATE mp.sessions SET state = 'requested' WHERE workspace_id = $1 AND id = 'r2'", door.workspace_id
+        )
+    finally:
+        await owner.close()
+    shown = (await door.get("/sessions/r2")).json()
+    assert (shown["state"], shown["ending"]) == ("requested", True)
+    assert (await door.get("/sessions/r1")).json()["ending"] is False
+
+    async def listed(state: str) -> list[str]:
+        return [session["id"] for session in (await door.get("/sessions", state=state)).json()["items"]]
+
+    assert await listed("requested") == []
+    assert await listed("canceled") == ["runaway", "r1", "r2"]
+
+
+async def _swept(door: Door) -> bool:
+    items = (await door.get("/sweeps")).json()["items"]
+    return [(sweep["state"], sweep["kind"], sweep["done"]) for sweep in items] == [("ended", "descendants", 2)]
 
 
 async def test_one_reads_ones_own_write(door: Door) -> None:
