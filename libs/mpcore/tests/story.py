@@ -18,7 +18,7 @@ from mpcore.domain.task.index import tasks
 from mpcore.domain.task.state import Task
 from mpcore.engine.commit import PendingCommit
 from mpcore.engine.decide import decide
-from mpcore.engine.recorder import OutcomeRecorder, OutcomeRow
+from mpcore.engine.recorder import OutcomeRow, recorder_of
 from mpcore.engine.shard import Shard
 from mpcore.engine.timers import due
 from mpcore.engine.turn import Turn
@@ -172,7 +172,7 @@ class Story:
     def _decided(self, step: Step, commit: PendingCommit, authorizer: Authorizer) -> Decision:
         self.commands += 1
         envelope, inputs = step.envelope(self.commands), Inputs(self.now_ms)
-        recorder = OutcomeRecorder(commit, inputs, OutcomeRow(envelope.command_id, commit.begin()), envelope)
+        recorder = recorder_of(commit, inputs, OutcomeRow(envelope.command_id, 0, 0), envelope)
         context = DecisionContext(inputs, recorder, envelope, step.target, step.arguments)
         decision = decide(context, authorizer).decision
         if isinstance(decision, Rejection):

@@ -121,8 +121,7 @@ def test_the_kernel_gives_no_command_of_a_callers() -> None:
         b"{}", command_id="x", workspace_id=ACME, principal="kernel", target="lead"
     )
     turn = kernel.turn()
-    row = recorder.OutcomeRow("x", turn.begin())
-    draft = recorder.OutcomeRecorder(turn, Inputs(1), row, envelope)
+    draft = recorder.recorder_of(turn, Inputs(1), recorder.OutcomeRow("x", 0, 0), envelope)
     verdict = KERNEL_AUTHORIZER.authorize(DecisionContext(Inputs(1), draft, envelope, "lead", CancelSession()))
     assert verdict.refusal is not None
     assert verdict.refusal.code is Code.DENIED
@@ -201,4 +200,5 @@ def test_facts_of_a_decision_are_seen_by_the_rest_of_it_and_rolled_back_with_a_r
 def test_policy_says_on_whose_standing_and_by_which_policies() -> None:
     kernel = Kernel()
     turn, _ = kernel.give(CancelSession(), "leaf")
-    assert turn.verdicts == {("operator", True): 1}
+    (verdict,) = turn.verdicts
+    assert (verdict.standing, verdict.allowed, verdict.policies) == ("operator", True, ("deployment:operator",))

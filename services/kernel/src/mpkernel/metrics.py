@@ -1,7 +1,9 @@
 """What the kernel counts. Bound once: counting happens per turn, not per command."""
 
+from collections import Counter as Counts
 from collections.abc import Callable, Mapping
 
+from mpcore.access.verdict import Verdict
 from mpcore.engine.sealed import Reply, Sealed
 from mpschema.envelope import Outcome
 from prometheus_client import Counter, Gauge, Histogram
@@ -51,6 +53,7 @@ class KernelMetrics:
         self._rejected = _COMMANDS.labels("rejected")
         self._ahead = {True: _AHEAD.labels("stands"), False: _AHEAD.labels("undone")}
         self._settled: list[bool] = []
+        self._verdicts: list[list[Verdict]] = []
         self._uncounted: list[tuple[Sealed, float]] = []
 
     def committed(self, sealed: Sealed, seconds: float) -> None:
@@ -73,6 +76,10 @@ class KernelMetrics:
         for stands in self._settled:
             self._ahead[stands].inc()
         self._settled.clear()
+        said = Counts((verdict.standing, verdict.allowed) for verdicts in self._verdicts for verdict in verdicts)
+        for (standing, allowed), number in said.items():
+            _VERDICTS.labels(standing, "allowed" if allowed else "denied").inc(number)
+        self._verdicts.clear()
 
     def _count(self, sealed: Sealed, seconds: float) -> None:
         accepted, rejected, repeats = _counts(sealed.replies)
@@ -94,10 +101,9 @@ class KernelMetrics:
         """A line or a timer could not be decided."""
         _FAULTS.labels(kind).inc()
 
-    def judged(self, verdicts: Mapping[tuple[str, bool], int]) -> None:
-        """Count what policy said in a turn: standing and whether it was allowed, to how often."""
-        for (standing, allowed), number in verdicts.items():
-            _VERDICTS.labels(standing, "allowed" if allowed else "denied").inc(number)
+    def judged(self, verdicts: list[Verdict]) -> None:
+        """Take note of what policy said in a turn. Counted by the next `count`."""
+        self._verdicts.append(verdicts)
 
     def dropped(self, lines: int) -> None:
         """Lines left no trace."""

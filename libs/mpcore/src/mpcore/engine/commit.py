@@ -1,7 +1,6 @@
 """A commit in the making: the lines that a turn has recorded so far, with the way back from each."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from mpschema import codec
 from mpschema.envelope import CommandEnvelope, EventRecord
@@ -41,13 +40,6 @@ def limits_of(commit_bytes: int, seconds: float, look_bytes: int = 0) -> TurnLim
     """The limits where the log takes commits of so many bytes: half of that at most before the last line or timer."""
     size = min(SIZE_MAX, commit_bytes // 2)
     return TurnLimits(size=size, seconds=seconds, look_bytes=look_bytes, commit_bytes=commit_bytes)
-
-
-class Begun(NamedTuple):
-    """The lines and bytes that stood in a commit when something was begun in it."""
-
-    lines: int
-    size: int
 
 
 class NoRoom(Exception):
@@ -100,26 +92,22 @@ class PendingCommit:
         self.size = sum(len(line) + 1 for line in self.lines)
         self.access = [record for record in self.access if record.seq <= self.shard.world.seq]
 
-    def fits(self, size: int, begun: Begun) -> bool:
-        """Tell whether a commit takes so much more, for what was begun there.
+    def fits(self, size: int, begun_lines: int, begun_size: int) -> bool:
+        """Tell whether a commit takes so much more, for what was begun at these lines and bytes.
 
         Raises `NoRoom` if an empty commit took all that was begun and this too, and only this one has no room for it.
         """
         limit = self.limits.commit_bytes
         if self.size + size <= limit:
             return True
-        others = begun.lines if self.shard.world.feature_level >= SPLIT_LEVEL else self.before
-        if self.size - begun.size + size <= limit and others:
+        others = begun_lines if self.shard.world.feature_level >= SPLIT_LEVEL else self.before
+        if self.size - begun_size + size <= limit and others:
             raise NoRoom
         return False
 
-    def begin(self) -> Begun:
-        """Remember where something begins that is recorded as a whole, or not at all."""
-        return Begun(len(self.lines), self.size)
-
     def refused(self, size: int) -> None:
         """Make sure that a refusal of so many bytes fits. Raises `NoRoom` or `Overfull` if it does not."""
-        if not self.fits(size, self.begin()) and len(self.lines) > self.before:
+        if not self.fits(size, len(self.lines), self.size) and len(self.lines) > self.before:
             raise Overfull
 
     def answer(self, fact: Fact, event_id: str, envelope: CommandEnvelope, digest: str | None) -> EventRecord:

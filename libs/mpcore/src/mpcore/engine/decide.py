@@ -16,6 +16,7 @@ from mpcore.domain.naming import as_seen
 from mpcore.engine.log import RULES as LOG_RULES
 from mpcore.state.facts import Decision
 from mpcore.state.rules import DecisionContext, Rule, denied, older
+from mpcore.state.states import look
 from mpcore.state.world import World
 
 _RULES: dict[type[Command], tuple[CommandSpec, str, Rule]] = {
@@ -46,7 +47,10 @@ def decide(context: DecisionContext, authorizer: Authorizer) -> Ruling:
     world, tenant, target = draft.world, draft.tenant, context.target
     if context.envelope.workspace_id not in world.tenants and not (aggregate == "workspace" and spec.creates):
         return Ruling(_no_workspace(world, context.envelope))
-    state = tenant.indexes[aggregate].by_id.get(target)
+    states = tenant.indexes[aggregate].by_id
+    state = look(states, target)
+    if state is None and states.packs:
+        state = states.get(target)
     if state is None and (misnamed := _misnamed(aggregate, context.envelope, target)):
         return Ruling(misnamed)
     verdict = authorizer.authorize(context)

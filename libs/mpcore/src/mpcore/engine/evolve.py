@@ -10,6 +10,7 @@ from mpcore.domain.aggregates import AGGREGATES
 from mpcore.state.descriptor import Reindex
 from mpcore.state.facts import LogLimits, Try
 from mpcore.state.rules import Evolve
+from mpcore.state.states import look
 from mpcore.state.tenant import Tenant
 from mpcore.state.world import PLACE, World
 
@@ -39,7 +40,9 @@ def apply(world: World, record: EventRecord) -> Any:
         tenant = world.tenants.get(record.workspace_id) or world.add_tenant(record.workspace_id)
         states = tenant.indexes[aggregate].by_id
         aggregate_id = record.aggregate_id
-        old = states.get(aggregate_id)
+        old = look(states, aggregate_id)
+        if old is None and states.packs:
+            old = states.get(aggregate_id)
         new = evolve(old, event, record)
         if reindex is not None:
             reindex(tenant, old, new)

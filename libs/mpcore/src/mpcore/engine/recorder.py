@@ -6,6 +6,7 @@ the events of an outcome stand in one row: `command:0`, `command:1`, whoever cau
 
 from collections.abc import Sequence
 
+import msgspec
 from mpschema import codec
 from mpschema.base import Command, Event
 from mpschema.envelope import CommandEnvelope, EventRecord
@@ -18,13 +19,14 @@ from mpschema.vocabulary import CommandSpec
 
 from mpcore.access.kernel import KERNEL_AUTHORIZER
 from mpcore.domain.aggregates import AGGREGATES
-from mpcore.engine.commit import Begun, PendingCommit
+from mpcore.engine.commit import PendingCommit
 from mpcore.engine.decide import decide
 from mpcore.engine.sealed import Fault
 from mpcore.state.facts import Fact
 from mpcore.state.reactions import FollowUp, Reaction
 from mpcore.state.rules import DecisionContext, Inputs
 from mpcore.state.tenant import Tenant
+from mpcore.state.world import World
 
 KERNEL = "kernel"
 """The actor of what the kernel does on its own account."""
@@ -54,58 +56,42 @@ class TooMuch(Exception):
     """An outcome is larger than a commit."""
 
 
-class OutcomeRow:
+class OutcomeRow(msgspec.Struct):
     """The events of one outcome so far, in the row in which they stand."""
 
-    __slots__ = ("begun", "command_id", "events", "first")
-
-    def __init__(self, command_id: str, begun: Begun) -> None:
-        self.command_id = command_id
-        """Of the command, or of the timer, that all of them come from."""
-        self.begun = begun
-        """The place in the commit where the row begins."""
-        self.events = 0
-        self.first: EventRecord | None = None
-
-    def next_id(self) -> str:
-        """Return the id of the event that is next, and count it."""
-        self.events += 1
-        return f"{self.command_id}:{self.events - 1}"
+    command_id: str
+    """Of the command, or of the timer, that all of them come from."""
+    begun_lines: int
+    """The lines of the commit when the row was begun."""
+    begun_size: int
+    """Its bytes then."""
+    events: int = 0
+    first: EventRecord | None = None
 
 
-class OutcomeRecorder:
+class OutcomeRecorder(msgspec.Struct):
     """Records the facts of one decision, and so is its draft: see `state.rules.Draft`."""
 
-    __slots__ = ("_commit", "_depth", "_digest", "_envelope", "_inputs", "_row", "tenant", "world")
-
-    def __init__(
-        self,
-        commit: PendingCommit,
-        inputs: Inputs,
-        row: OutcomeRow,
-        envelope: CommandEnvelope,
-        digest: str | None = None,
-        depth: int = 0,
-    ) -> None:
-        world = commit.shard.world
-        self.world = world
-        self.tenant: Tenant = world.tenants.get(envelope.workspace_id) or world.new_tenant(envelope.workspace_id)
-        self._commit = commit
-        self._inputs = inputs
-        self._row = row
-        self._envelope = envelope
-        self._digest = digest
-        self._depth = depth
+    commit: PendingCommit
+    inputs: Inputs
+    row: OutcomeRow
+    envelope: CommandEnvelope
+    world: World
+    tenant: Tenant
+    digest: str | None = None
+    depth: int = 0
 
     def record(self, fact: Fact) -> EventRecord:
         """See `state.rules.Draft`. Raises `TooMuch` if no commit takes the outcome, `NoRoom` if this one does not."""
-        row, commit = self._row, self._commit
-        digest = self._digest if row.events == 0 else None
-        made = commit.answer(fact, row.next_id(), self._envelope, digest)
+        row, commit, events = self.row, self.commit, self.row.events
+        made = commit.answer(fact, f"{row.command_id}:{events}", self.envelope, self.digest if events == 0 else None)
         line = codec.encode(made)
-        if commit.size + len(line) >= commit.limits.commit_bytes and not commit.fits(len(line) + 1, row.begun):
+        if commit.size + len(line) >= commit.limits.commit_bytes and not commit.fits(
+            len(line) + 1, row.begun_lines, row.begun_size
+        ):
             raise TooMuch
         commit.fold(made, line)
+        row.events = events + 1
         if row.first is None:
             row.first = made
             self.tenant = self.world.tenants.get(self.tenant.id, self.tenant)  # It may have come to be just now.
@@ -118,8 +104,22 @@ class OutcomeRecorder:
         index = 0
         for reaction in reactions:
             for follow_up in reaction(cause, self):
-                follow(self._commit, self._inputs, self._row, cause, follow_up, index, self._depth + 1)
+                follow(self.commit, self.inputs, self.row, cause, follow_up, index, self.depth + 1)
                 index += 1
+
+
+def recorder_of(
+    commit: PendingCommit,
+    inputs: Inputs,
+    row: OutcomeRow,
+    envelope: CommandEnvelope,
+    digest: str | None = None,
+    depth: int = 0,
+) -> OutcomeRecorder:
+    """Make the recorder of one command's facts, in the row of an outcome."""
+    world, workspace_id = commit.shard.world, envelope.workspace_id
+    tenant = world.tenants.get(workspace_id) or world.new_tenant(workspace_id)
+    return OutcomeRecorder(commit, inputs, row, envelope, world, tenant, digest, depth)
 
 
 def follow(
@@ -137,14 +137,14 @@ def follow(
     """
     spec = _SPECS[type(follow_up.arguments)]
     envelope = _envelope_of(cause, spec, follow_up, index)
-    recorder = OutcomeRecorder(commit, inputs, row, envelope, None, depth)
-    begun, events = commit.begin(), row.events
+    recorder = recorder_of(commit, inputs, row, envelope, None, depth)
+    begun, events = len(commit.lines), row.events
     refused = _decided(
         recorder, DecisionContext(inputs, recorder, envelope, envelope.target, follow_up.arguments), depth
     )
     if refused is not None:
         if row.events > events:
-            commit.back(begun.lines)
+            commit.back(begun)
             row.events = events
         if commit.shard.world.feature_level >= HOUSE_LEVEL:
             event = FollowUpRefused(envelope.type, refused.code, refused.detail[:2_000], envelope.target)

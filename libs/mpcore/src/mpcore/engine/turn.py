@@ -20,7 +20,7 @@ from mpcore.access.verdict import Authorizer, Verdict
 from mpcore.engine.commit import NoRoom, Overfull
 from mpcore.engine.decide import decide, target_of
 from mpcore.engine.places import first_seq, same_request
-from mpcore.engine.recorder import KERNEL, OutcomeRecorder, OutcomeRow, TooMuch, follow
+from mpcore.engine.recorder import KERNEL, OutcomeRow, TooMuch, follow, recorder_of
 from mpcore.engine.sealed import Fault, Repeat, Reply, Sealed
 from mpcore.engine.texts import Use
 from mpcore.engine.timers import Timer, expiry, fired, set_aside, waits
@@ -43,8 +43,8 @@ class Turn(Unread):
     """What every decision of the turn rests on."""
     swept: bool = field(default=False, init=False)
     """Whether a sweep has taken its step: a turn takes one."""
-    verdicts: dict[tuple[str, bool], int] = field(default_factory=dict, init=False)
-    """How often policy allowed something or not, by the standing of the caller."""
+    verdicts: list[Verdict] = field(default_factory=list, init=False)
+    """What policy said, of each request that it was asked about."""
     ticks: Callable[[], float] = field(default=float, kw_only=True)
     """Seconds of a clock that only the limit looks at; it stands still unless one is handed in."""
     seconds: float = field(default=0.0, init=False)
@@ -147,8 +147,8 @@ class Turn(Unread):
     def _fire(self, timer: Timer) -> None:
         world = self.shard.world
         self.swept = self.swept or timer.kind == SWEEP
-        row = OutcomeRow(timer.id, self.begin())
-        cause = self.record(fired(timer), timer.workspace_id, row.next_id(), KERNEL)
+        row = OutcomeRow(timer.id, len(self.lines), self.size, 1)
+        cause = self.record(fired(timer), timer.workspace_id, f"{timer.id}:0", KERNEL)
         refused = follow(self, self.inputs, row, cause, expiry(world, timer))
         if refused is not None and world.feature_level < HOUSE_LEVEL:
             raise RuntimeError(f"{refused.code}: {refused.detail}")
@@ -305,14 +305,14 @@ class Turn(Unread):
         return self._decide(envelope, digest, envelope.target or target_of(envelope), arguments)
 
     def _decide(self, envelope: CommandEnvelope, digest: str, target: str, arguments: Command) -> Outcome:
-        row = OutcomeRow(envelope.command_id, self.begin())
-        begun, recorder = row.begun.lines, OutcomeRecorder(self, self.inputs, row, envelope, digest)
+        begun = len(self.lines)
+        row = OutcomeRow(envelope.command_id, begun, self.size)
+        recorder = recorder_of(self, self.inputs, row, envelope, digest)
+        context = DecisionContext(self.inputs, recorder, envelope, target, arguments)
         try:
-            decision, verdict = decide(
-                DecisionContext(self.inputs, recorder, envelope, target, arguments), self.authorizer
-            )
+            decision, verdict = decide(context, self.authorizer)
             if verdict is not None:
-                self._judged(verdict)
+                self.verdicts.append(verdict)
             if type(decision) is Rejection:
                 if row.events:
                     self.back(begun)
@@ -331,11 +331,6 @@ class Turn(Unread):
             raise
         return self._accepted(envelope, row, target)
 
-    def _judged(self, verdict: Verdict) -> None:
-        """Count what policy said."""
-        key = (verdict.standing, verdict.allowed)
-        self.verdicts[key] = self.verdicts.get(key, 0) + 1
-
     def _too_large(self, envelope: CommandEnvelope, digest: str, target: str) -> Outcome:
         limit = self.limits.commit_bytes
         detail = (
@@ -353,7 +348,9 @@ class Turn(Unread):
             first_seq=first.seq,
             last_seq=world.seq,
             target=target,
-            version=world.version_of(first.workspace_id, first.aggregate, first.aggregate_id),
+            version=first.version
+            if row.events == 1
+            else world.version_of(first.workspace_id, first.aggregate, first.aggregate_id),
         )
 
     def _reject(self, envelope: CommandEnvelope, digest: str, target: str, why: Rejection) -> Outcome:

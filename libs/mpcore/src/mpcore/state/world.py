@@ -8,6 +8,7 @@ from mpschema.levels import FIRST_LEVEL
 
 from mpcore.state.deadlines import Deadlines
 from mpcore.state.facts import LogLimits, Try
+from mpcore.state.states import look
 from mpcore.state.tenant import Indexes, Tenant
 
 
@@ -72,7 +73,10 @@ class World:
         index = None if tenant is None else tenant.indexes.get(aggregate)
         if index is None:
             return self.log_version if aggregate == "log" else 0
-        state = index.by_id.get(aggregate_id)
+        states = index.by_id
+        state = look(states, aggregate_id)
+        if state is None and states.packs:
+            state = states.get(aggregate_id)
         return 0 if state is None else state.version
 
 
