@@ -174,7 +174,7 @@ class Story:
         envelope, inputs = step.envelope(self.commands), Inputs(self.now_ms)
         recorder = recorder_of(commit, inputs, OutcomeRow(envelope.command_id, 0, 0), envelope)
         context = DecisionContext(inputs, recorder, envelope, step.target, step.arguments)
-        decision = decide(context, authorizer).decision
+        decision, _ = decide(context, authorizer)
         if isinstance(decision, Rejection):
             commit.back(0)
             return decision

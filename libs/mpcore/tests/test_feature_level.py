@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from mpcore.access.policy import RoleAuthorizer
 from mpcore.engine import turn as turns
-from mpcore.engine.decide import Ruling
 from mpcore.engine.sealed import Sealed
 from mpcore.engine.shard import Shard
 from mpcore.engine.snapshot import Frozen, state_root, thaw
@@ -115,7 +114,7 @@ def test_a_build_halts_at_a_commit_of_a_later_level(monkeypatch: pytest.MonkeyPa
 def test_a_refusal_is_recorded_and_answered_with_a_code_that_its_level_knows(
     monkeypatch: pytest.MonkeyPatch, level: int, code: Code, told: str
 ) -> None:
-    monkeypatch.setattr(turns, "decide", lambda *_: Ruling(Rejection(Code.UNDECIDABLE, "a riddle")))
+    monkeypatch.setattr(turns, "decide", lambda *_: (Rejection(Code.UNDECIDABLE, "a riddle"), None))
     shard = Shard()
     shard.world.feature_level = level
     turn = Turn(shard, 1, 1, RoleAuthorizer())

@@ -1,6 +1,6 @@
 """Commands to facts, or to the reason why not. Pure: only the context is read, and only its draft is changed."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from mpschema.base import Command
 from mpschema.envelope import CommandEnvelope
@@ -26,12 +26,8 @@ _RULES: dict[type[Command], tuple[CommandSpec, str, Rule]] = {
 _ARCHIVED = "archived"
 
 
-class Ruling(NamedTuple):
-    """What a command becomes: the facts that are left to record, or why it is refused; and the verdict before that."""
-
-    decision: Decision
-    verdict: Verdict | None = None
-    """None where policy was not asked."""
+Ruling = tuple[Decision, Verdict | None]
+"""The facts that are left to record, or why not; and the verdict before that: None where policy was not asked."""
 
 
 def decide(context: DecisionContext, authorizer: Authorizer) -> Ruling:
@@ -42,17 +38,17 @@ def decide(context: DecisionContext, authorizer: Authorizer) -> Ruling:
     arguments, draft = context.arguments, context.draft
     found = _RULES.get(type(arguments))
     if found is None:
-        return Ruling(LOG_RULES[type(arguments)](context))
+        return LOG_RULES[type(arguments)](context), None
     spec, aggregate, rule = found
     world, tenant, target = draft.world, draft.tenant, context.target
     if context.envelope.workspace_id not in world.tenants and not (aggregate == "workspace" and spec.creates):
-        return Ruling(_no_workspace(world, context.envelope))
+        return _no_workspace(world, context.envelope), None
     states = tenant.indexes[aggregate].by_id
     state = look(states, target)
     if state is None and states.packs:
         state = states.get(target)
     if state is None and (misnamed := _misnamed(aggregate, context.envelope, target)):
-        return Ruling(misnamed)
+        return misnamed, None
     verdict = authorizer.authorize(context)
     refused = verdict.refusal
     if refused is None and spec.since_level > world.feature_level:
@@ -62,11 +58,11 @@ def decide(context: DecisionContext, authorizer: Authorizer) -> Ruling:
     if refused is None:
         refused = _unmet(state, spec, rule, context)
     if refused is not None:
-        return Ruling(refused, verdict)
+        return refused, verdict
     if rule.names is None or not as_seen(world):
-        return Ruling(rule.decide(state, arguments, context), verdict)
+        return rule.decide(state, arguments, context), verdict
     given = rule.names(arguments)
-    return Ruling(given if isinstance(given, Rejection) else rule.decide(state, given, context), verdict)
+    return given if isinstance(given, Rejection) else rule.decide(state, given, context), verdict
 
 
 def _ungated(world: World, rule: Rule) -> bool:

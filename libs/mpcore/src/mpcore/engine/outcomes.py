@@ -21,7 +21,7 @@ from mpcore.state.packed import Item, PackedRecords
 UNPACKED_MAX = 131_072
 """Entries that stand under their texts at most, where no more are left from a former level: about 25 MB."""
 PACKED = 2
-"""Entries that are packed in one go while there are fewer; beyond that, as many as were added, too."""
+"""Entries that are packed in one go beyond that, besides as many as were added. Below it none are: it costs time."""
 SWEPT = 4
 """Buckets that are swept in one go."""
 _MARK_BYTES = 4
@@ -103,7 +103,8 @@ class Outcomes:
         places = self.texts.places
         self.marks.settle()
         self._covered.clear()
-        self._pack(PACKED if len(places) < UNPACKED_MAX else PACKED + self._added)
+        if len(places) > UNPACKED_MAX:
+            self._pack(PACKED + self._added)
         self._added = 0
         if not places:
             self.texts.empty()

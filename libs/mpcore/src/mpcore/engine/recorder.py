@@ -157,7 +157,7 @@ def follow(
 def _decided(recorder: OutcomeRecorder, context: DecisionContext, depth: int) -> Rejection | None:
     if depth > DEPTH_MAX:
         return Rejection(Code.OVERLOADED, f"it follows from {DEPTH_MAX} others, each from the one before")
-    decision = decide(context, KERNEL_AUTHORIZER).decision
+    decision, _ = decide(context, KERNEL_AUTHORIZER)
     if type(decision) is Rejection:
         return decision
     for fact in decision:

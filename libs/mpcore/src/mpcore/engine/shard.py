@@ -15,7 +15,8 @@ from mpcore.state.world import World
 
 PACKED = 1_024
 """Finished states that are packed in one go, in a few milliseconds."""
-_FINISHING = frozenset(event for aggregate in AGGREGATES for event in aggregate.finishing)
+_FINISHING = frozenset(event for aggregate in AGGREGATES for event in aggregate.finishing) | {FeatureLevelRaised}
+"""The events after which there is something to pack, or from which on."""
 
 
 class Shard:
@@ -58,14 +59,16 @@ class Shard:
 
     def fold_record(self, record: EventRecord) -> Any:
         """Take in one event. Returns the state that it replaced, None if there was none."""
-        before, event = self.world.feature_level, type(record.data)
-        replaced = apply(self.world, record)
+        world = self.world
+        before = world.feature_level
+        replaced = apply(world, record)
         if record.digest is not None:
-            self.outcomes.add(record, self.world.feature_level, self.world.limits.outcome_days)
-        if event in _FINISHING:
-            self._finishing.append((record.workspace_id, record.aggregate, record.aggregate_id))
-        elif event is FeatureLevelRaised and before < HOUSE_LEVEL <= self.world.feature_level:
-            self.outcomes.begin(HourMark(record.time_ms, record.seq))
+            self.outcomes.add(record, world.feature_level, world.limits.outcome_days)
+        if type(record.data) in _FINISHING:
+            if type(record.data) is not FeatureLevelRaised:
+                self._finishing.append((record.workspace_id, record.aggregate, record.aggregate_id))
+            elif before < HOUSE_LEVEL <= world.feature_level:
+                self.outcomes.begin(HourMark(record.time_ms, record.seq))
         return replaced
 
     def take_back(self, record: EventRecord) -> None:
