@@ -1,4 +1,4 @@
-"""What the gateway's tests share: one running stack, and a workspace of each test's own in it."""
+"""Fixtures of the gateway's tests: one running stack, and a workspace of each test's own in it."""
 
 from __future__ import annotations
 

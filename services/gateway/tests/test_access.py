@@ -1,4 +1,4 @@
-"""What is known of who may enter, and for how long it counts when NATS is away."""
+"""The gateway's access state, and the time for which it counts when NATS is away."""
 
 from __future__ import annotations
 

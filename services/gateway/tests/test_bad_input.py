@@ -196,7 +196,7 @@ async def test_no_such_path_is_a_problem(door: Door) -> None:
 
 
 async def _raw(gateway: Stack, request: bytes) -> tuple[int, dict[str, object]]:
-    """What the gateway answers to bytes that no client library would send."""
+    """Return the gateway's answer to bytes that no client library would send."""
     address = urlsplit(gateway.url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     writer.write(request)

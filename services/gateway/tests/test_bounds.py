@@ -123,7 +123,7 @@ OPENERS = {"sse": _open_sse, "websocket": _open_socket}
 
 
 async def _opens_in_a_loop(door: Door, transport: str) -> float:
-    """How long six refusals take, once there were many."""
+    """Return the seconds that six refusals take, once there were many."""
     statuses = [await OPENERS[transport](door) for _ in range(BURST + 5)]
     began = time.monotonic()
     statuses += [await OPENERS[transport](door) for _ in range(6)]
@@ -144,7 +144,7 @@ async def test_who_has_no_seat_and_asks_again_and_again_waits_for_the_answer(own
 
 
 async def _sent_away(door: Door) -> bool:
-    """Whether an event source is told to stay away for long."""
+    """Tell whether an event source is asked to stay away for long."""
     headers = {"authorization": f"Bearer {door.credential}", "accept": "text/event-stream"}
     answer = await door.http.get(f"{door.path}/events", headers=headers)
     assert answer.status_code == 200
@@ -235,7 +235,7 @@ async def test_a_write_that_waits_ends_with_the_authority(owner: Door, bounded: 
 
 
 async def _waits(stack: Stack, small: socket, told: list[float]) -> bool:
-    """Whether bytes lie in the gateway's socket, and no event was written since the last look."""
+    """Tell whether bytes lie in the gateway's socket, and no event was written since the last look."""
     ports = [f":{port:04X}" for port in (urlsplit(stack.url).port or 0, small.getsockname()[1])]
     rows = [line.split() for line in (await asyncio.to_thread(Path("/proc/net/tcp").read_text)).splitlines()]
     queued = [row[4] for row in rows if row[1].endswith(ports[0]) and row[2].endswith(ports[1])]

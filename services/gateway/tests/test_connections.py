@@ -76,9 +76,9 @@ class Slow:
     drip: bytes = b""
     every: float = 0.4
     answered: bool = False
-    """Whether it had an answer on this connection before."""
+    """True where it had an answer on this connection before."""
     status: int | None = None
-    """What it is told, if it began a request that can be answered."""
+    """The status of its answer, if it began a request that can be answered."""
 
 
 def _shapes(credential: str) -> list[Slow]:

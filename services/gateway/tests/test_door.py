@@ -116,7 +116,7 @@ def _code(answer: httpx.Response) -> tuple[int, str]:
 
 
 async def _turned_away(stack: Stack, why: str) -> float:
-    """How many the gateways turned away at their doors, by their own count."""
+    """Return the number of requests that the gateways turned away, by their own metrics."""
     name, found = f'mp_gateway_turned_away_total{{why="{why}"}} ', 0.0
     async with httpx.AsyncClient(timeout=30) as client:
         for gateway in stack.gateways:
@@ -254,7 +254,7 @@ async def test_a_token_of_the_provider_that_expires_ends_its_streams(owner: Door
 
 
 async def _ends(reader: Door, stack: Stack, happening: Any) -> set[str]:
-    """Why an SSE stream and a WebSocket at either gateway end when something happens: by a goodbye, each of them."""
+    """Return the reasons in the goodbyes that end an SSE stream and a WebSocket at either gateway."""
     urls = [gateway.url for gateway in stack.gateways]
     async with httpx.AsyncClient(base_url=urls[1], timeout=60) as second:
         listeners = [Listener(door, {"type": "TaskReady"}) for door in (reader, replace(reader, http=second))]

@@ -43,26 +43,26 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @dataclass
 class Ear:
-    """What an EventSource said happened to it."""
+    """An EventSource in a process of its own, and its reports."""
 
     process: asyncio.subprocess.Process
     said: list[dict[str, Any]] = field(default_factory=list)
 
     def of(self, kind: str) -> list[dict[str, Any]]:
-        """What was said of one kind."""
+        """Return the reports of one kind."""
         return [line for line in self.said if line["kind"] == kind]
 
     def heard(self, kind: str) -> bool:
-        """Whether something was said of a kind."""
+        """Tell whether there is a report of a kind."""
         return self.of(kind) != []
 
     def came_back_since(self, opened: int) -> bool:
-        """Whether it was connected more often."""
+        """Tell whether it connected more often than so many times."""
         return len(self.of("open")) > opened
 
     @property
     def seqs(self) -> list[int]:
-        """The positions of the tasks that were heard of."""
+        """The positions of the tasks that it reported."""
         return [line["data"]["seq"] for line in self.of(TASK_CREATED)]
 
 

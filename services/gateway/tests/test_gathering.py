@@ -1,4 +1,4 @@
-"""What bodies hold together: nobody takes the room of the others."""
+"""The memory that request bodies hold together: nobody takes the room of the others."""
 
 import itertools
 
@@ -13,7 +13,7 @@ def test_nobody_holds_more_than_is_still_free() -> None:
 
 
 def _taken(gathering: Gathering, name: str) -> int:
-    """How many bytes somebody gets."""
+    """Take bytes until refused, and return their number."""
     for held in itertools.count():
         try:
             gathering.take(name, 1)

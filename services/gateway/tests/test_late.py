@@ -17,12 +17,12 @@ from tests.support import eventually
 from tests.support.proxy import Proxy
 
 HEAD = b"$JS.API.STREAM.MSG.GET.MP_LOG"
-"""How it is asked where the log ends."""
+"""The start of the request for the log's end."""
 
 
 @pytest.fixture(scope="module")
 async def way() -> AsyncIterator[Proxy]:
-    """The gateway's way to NATS."""
+    """Yield the gateway's proxy to NATS."""
     proxy = Proxy()
     yield proxy
     await proxy.close()

@@ -1,4 +1,4 @@
-"""Who bears the same name in another workspace takes nothing from anybody: owners name principals freely."""
+"""Principals of the same name in several workspaces: none takes from another, as owners name principals freely."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ class Provider:
         return key
 
     def oidc(self, operators: frozenset[str] = frozenset(), **options: Any) -> Oidc:
-        """What believes this provider, until the test ends."""
+        """Return an authenticator that trusts this provider, until the test ends."""
         self.believers.append(Oidc(ISSUER, AUDIENCE, self.url, operators, **options))
         return self.believers[-1]
 

@@ -1,4 +1,4 @@
-"""Whose word counts on who asks: that of proxies named in the settings; of others one hears once."""
+"""Trusted proxies: only those named in the settings tell a client's address; others are logged once."""
 
 from __future__ import annotations
 

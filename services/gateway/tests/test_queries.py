@@ -32,7 +32,7 @@ SUBJECTS = {
     "webhook": "ci",
 }
 OF_DELIVERIES = ("webhook.parked", "webhook.deliveries", "webhook.waiting")
-"""What is told while somebody delivers: see `services/webhooks/tests`."""
+"""The queries that need a running delivery: see `services/webhooks/tests`."""
 
 
 async def _fill(door: Door) -> dict[str, Any]:

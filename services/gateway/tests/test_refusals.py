@@ -1,4 +1,4 @@
-"""What was denied counts once, however it is heard of, and for who did it, where it was done."""
+"""Counting of denials: each counts once, answered or read, for its sender in its workspace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a gateway promises when it, or anything behind it, goes away and comes back."""
+"""The promises of a gateway when it, or anything behind it, goes away and comes back."""
 
 from __future__ import annotations
 
@@ -283,7 +283,7 @@ async def _flood(door: Door) -> None:
 
 
 async def _cut_off(stack: Stack) -> float:
-    """How many streams were, so far: stuck in a write, or fallen behind the ring before it came to that."""
+    """Return the number of streams cut off so far: stuck in a write, or fallen behind the ring before that."""
     async with httpx.AsyncClient(base_url=stack.gateways[0].ops_url, timeout=30) as client:
         families = text_string_to_metric_families((await client.get("/metrics")).text)
     ended = [sample for family in families for sample in family.samples if sample.name.endswith("streams_ended_total")]

@@ -1,4 +1,4 @@
-"""How WebSocket streams end: each with the close code and the sentence that are documented, and with bounded memory."""
+"""The ends of WebSocket streams: each with its documented close code and sentence, and with bounded memory."""
 
 from __future__ import annotations
 

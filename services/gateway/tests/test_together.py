@@ -1,4 +1,4 @@
-"""What all connections, all streams and all that wait may take together."""
+"""The common limits of all connections, all streams and all that waits."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _ask(connection: Connection, size: int, end: bytes = b"\r\n\r\n") -> None:
 
 
 async def _heard(connection: Connection, size: int) -> int:
-    """How many bytes come of a head and so many more, before the connection ends."""
+    """Read a head and a body up to a size, or to the end; return the number of body bytes."""
     heard = b""
     async with asyncio.timeout(PATIENCE_SECONDS):
         with suppress(ConnectionError):

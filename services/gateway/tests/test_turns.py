@@ -1,4 +1,4 @@
-"""Whose turn is next, when a turn is over, and how fast one reads: nobody starves another."""
+"""The order and the length of reading turns, and the pace of a reader: nobody starves another."""
 
 import asyncio
 from contextlib import AsyncExitStack

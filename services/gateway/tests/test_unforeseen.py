@@ -28,7 +28,7 @@ from tests.support import eventually
 from tests.support.chain import Chain
 
 NO_LOG = cast("LogReader", None)
-"""What asks it for anything meets an error that nobody foresaw."""
+"""A log reader that is none: any use of it raises an unforeseen error."""
 
 
 class Faulty:

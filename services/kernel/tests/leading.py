@@ -86,9 +86,9 @@ class HeldLog(MemoryLog):
         self.open = asyncio.Event()
         self.open.set()
         self.room: int | None = None
-        """How many more commits it stores before it waits."""
+        """The number of commits it still stores before it waits."""
         self.sizes: list[int] = []
-        """How many bytes each commit has."""
+        """The bytes of each commit."""
 
     async def append(self, data: bytes, commit_hash: str, after: LogPosition, deadline_seconds: float) -> int:
         """See `LogWriter`."""

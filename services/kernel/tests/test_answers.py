@@ -51,7 +51,7 @@ def packed(reply_to: str, *repeats: Repeat) -> Packed:
 
 
 def told(replies: MemoryReplies, reply_to: str) -> list[str]:
-    """Who was answered there."""
+    """Return the requests that were answered there."""
     sent = [codec.decode_outcomes(data) for to, data in replies.sent if to == reply_to]
     return [outcome.request_id or outcome.command_id for outcomes in sent for outcome in outcomes]
 

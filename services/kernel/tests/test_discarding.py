@@ -1,4 +1,4 @@
-"""What is consumed is discarded at once where it is calm, now and then under load, and never twice at a time."""
+"""Discards of consumed commands: at once where it is calm, at intervals under load, and never two at a time."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""Who is elected by a clock that the log's server does not confirm decides nothing; who is no more holds no lease."""
+"""Elections by a clock that the log's server does not confirm: such a leader decides nothing, and keeps no lease."""
 
 import asyncio
 import time
@@ -35,7 +35,7 @@ class Clocks:
         return time.monotonic_ns()
 
     def server_ns(self) -> int:
-        """What the server says."""
+        """Return the server's time."""
         return time.time_ns() + self.server_off * SECOND_NS
 
 
@@ -63,7 +63,7 @@ class LeavingLeases(MemoryLeases):
         self._clocks = clocks
         self._log = log
         self.elections: list[int] = []
-        """How many the log held when a lease was given back."""
+        """The number of commits in the log, each time a lease was given back."""
 
     def put(self, name: str, holder: str, ttl_seconds: float) -> None:
         super().put(name, holder, ttl_seconds)

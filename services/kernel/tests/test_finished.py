@@ -1,4 +1,4 @@
-"""What has finished is packed from level 4 on. No decision, no rollback and no root tells."""
+"""Packing of finished aggregates, from level 4 on. No decision, no rollback and no root shows it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is heard is on its way until it arrives, in whatever order both happen."""
+"""Messages that a subscription saw are on their way until they arrive, in whatever order both happen."""
 
 from mpkernel.hearing import Hearing
 from mpkernel.ports import CommandMessage

@@ -111,7 +111,7 @@ class Machine:
         )
 
     async def leases_free(self) -> bool:
-        """Whether another could take the lease."""
+        """Tell whether another could take the lease."""
         return await MemoryLease(self.leases, "kernel", "another", TTL_SECONDS).free()
 
     async def _lacking(self, _: LogPosition) -> str:

@@ -57,7 +57,7 @@ class Split(Run):
 
     @property
     def consumed(self) -> list[tuple[int, int]]:
-        """What each commit says of the command stream."""
+        """The position and line in the command stream that each commit records."""
         return [(sealed.header.command_position, sealed.header.command_line) for sealed in self.sealed]
 
 
@@ -70,7 +70,7 @@ def ids(answers: list[list[Reply]]) -> list[str]:
 
 
 def whole(run: Split) -> None:
-    """What is recorded folds to the state that was decided, and no commit is larger than the log takes."""
+    """Assert that the record folds to the decided state, and that no commit is larger than the log takes."""
     assert state_root(run.replayed()) == state_root(run.shard)
     assert all(sum(map(len, sealed.data.split(b"\n")[1:])) <= run.limits.commit_bytes for sealed in run.sealed)
 

@@ -1,4 +1,4 @@
-"""What is decided ahead is an answer only once its stream says it, and leaves no trace otherwise."""
+"""Speculative execution: a decision is answered only once the stream delivers its message, else it leaves no trace."""
 
 import asyncio
 import itertools
@@ -216,7 +216,7 @@ async def _claims(place: Place, many: int) -> None:
 
 
 def _fired(place: Place) -> list[int]:
-    """How many timers each commit holds."""
+    """Return the number of fired timers in each commit."""
     return [sum(record.name == "TimerFired" for record in commit.records) for commit in place.log.commits]
 
 

@@ -213,7 +213,7 @@ class Storm:
         assert state_root(self.run.shard) == before
 
     def _look(self, asked: bytes, reply: Reply) -> None:
-        """What was answered within its days has that answer again."""
+        """Assert that a request answered within its days gets that answer again."""
         envelope = codec.decode_envelope(asked)
         assert isinstance(envelope, CommandEnvelope)
         principal, command_id, key = envelope.principal, envelope.command_id, envelope.idempotency_key

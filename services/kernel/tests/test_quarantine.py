@@ -66,7 +66,7 @@ async def until_it_dies(place: Place, process: str) -> bool:
 
 
 async def until_it_fails_or_consumed(place: Place, position: int) -> bool:
-    """Whether who leads is alive, once everything up to a position is consumed."""
+    """Wait until the leader fails or has consumed up to a position; tell whether it is alive."""
     assert place.leading is not None
     leading = place.leading
     await eventually(lambda: leading.done() or place.log.commits[-1].header.command_position == position)

@@ -1,4 +1,4 @@
-"""Where the quarantine begins and ends, and whose tries count."""
+"""The begin and the end of the quarantine, and the tries that count."""
 
 import pytest
 from mpcore.engine.shard import Shard

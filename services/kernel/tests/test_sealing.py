@@ -1,4 +1,4 @@
-"""When the state is written down: every so many events, and more seldom the more it holds."""
+"""The rhythm of snapshots: every so many events, and more seldom the more the state holds."""
 
 import asyncio
 

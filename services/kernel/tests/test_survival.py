@@ -1,4 +1,4 @@
-"""What is remembered survives: through a snapshot, in the state root, and over a restart. All of it."""
+"""Survival of the whole state: through a snapshot, in the state root, and over a restart."""
 
 from collections.abc import Mapping
 from types import UnionType

@@ -1,4 +1,4 @@
-"""What a door is told of comes from what is recorded, and from nothing that was undone."""
+"""Rollback of access: the gateway's authentication learns from recorded events alone, and from nothing undone."""
 
 import pytest
 from mpcore.engine.commit import TurnLimits

@@ -1,4 +1,4 @@
-"""What tests of projectors share: a real log to write to, a projector in this process, and where projections stand."""
+"""Helpers of the projector's tests: a real log to write to, a projector in this process, projections' positions."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,7 @@ class Log:
 
     @property
     def end(self) -> LogPosition:
-        """Where the next commit goes."""
+        """The place of the next commit."""
         return self.written[-1].position if self.written else GENESIS
 
     async def write(self, commits: Sequence[Commit]) -> None:
@@ -84,7 +84,7 @@ async def running(
 
 
 async def projections(database: Database) -> dict[str, asyncpg.Record]:
-    """What the gateway can read about every projection that serves."""
+    """Return the gateway's view of every projection that serves."""
     connection = await asyncpg.connect(database.gateway_dsn)
     rows = await connection.fetch("SELECT * FROM mp.projections WHERE phase = 'serving'")
     await connection.close()

@@ -372,7 +372,7 @@ async def test_after_a_fixed_build_is_deployed_the_halted_projection_goes_on_by_
 
 
 def http_text(port: int, path: str) -> str:
-    """What a process says, ready or not."""
+    """Return a process's answer on a path, ready or not."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", path)

@@ -19,7 +19,7 @@ class NameServer:
         self._system = socket.getaddrinfo
 
     def __call__(self, host: str, port: int, *args: int, **named: int) -> list[tuple[object, ...]]:
-        """What is known of a name. Raises `socket.gaierror` for one that is not."""
+        """Return the addresses of a name. Raises `socket.gaierror` for an unknown one."""
         if host not in self._known and not host.endswith(SILENT):
             return list(self._system(host, port, *args, **named))
         if named.get("flags", 0) & socket.AI_NUMERICHOST:

@@ -26,7 +26,7 @@ class Received:
 
     @property
     def id(self) -> str:
-        """What tells repeats by."""
+        """The id by which an endpoint recognises repeats."""
         return self.headers["webhook-id"]
 
     @property
@@ -40,7 +40,7 @@ class Received:
         return str(self.event["subject"])
 
     def is_signed_with(self, secret: str) -> bool:
-        """Whether one of its signatures is that of Standard Webhooks under this secret. Knows nothing of our code."""
+        """Tell whether one of its signatures is that of Standard Webhooks under this secret. Uses no code of ours."""
         key = base64.b64decode(secret.removeprefix("whsec_"))
         signed = f"{self.id}.{self.headers['webhook-timestamp']}.".encode() + self.body
         wanted = "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
@@ -49,7 +49,7 @@ class Received:
 
 @dataclass
 class Reply:
-    """What to answer."""
+    """One answer of the endpoint."""
 
     status: int = 204
     headers: dict[str, str] = field(default_factory=dict)
@@ -86,11 +86,11 @@ class Receiver:
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """The address of the endpoint."""
         return f"http://{HOST}:{self.server.server_port}/hook"
 
     def heard(self) -> list[Received]:
-        """What it said yes to, in order."""
+        """Return the requests that it accepted, in order."""
         with self._lock:
             return [request for request in self.requests if 200 <= request.status < 300]
 

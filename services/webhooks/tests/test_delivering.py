@@ -1,4 +1,4 @@
-"""What an endpoint hears: everything it is to be told, in order per aggregate, signed, again until it said yes."""
+"""Deliveries to an endpoint: all that it subscribed to, in order per aggregate, signed, repeated until accepted."""
 
 from __future__ import annotations
 
@@ -228,7 +228,7 @@ async def test_one_worker_takes_over_from_another(delivering: Stack, tenant: Ten
 
 
 async def nothing_waits(tenant: Tenant) -> bool:
-    """Whether a webhook has nothing parked and nothing to try again."""
+    """Tell whether a webhook has nothing parked and nothing to try again."""
     return await tenant.items("/webhooks/w1/parked") == [] == await tenant.items("/webhooks/w1/waiting")
 
 

@@ -47,7 +47,7 @@ def name_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[NameServer]:
 
 
 def sender(names: Names | None = None, workspace_id: str = "acme", timeout_seconds: float = 60.0) -> EndpointSender:
-    """What sends for a webhook of a workspace; one process has one `names`."""
+    """Return a sender for the webhooks of a workspace; one process has one `names`."""
     return EndpointSender(
         b"k" * 32,
         ssl.create_default_context(),
@@ -60,7 +60,7 @@ def sender(names: Names | None = None, workspace_id: str = "acme", timeout_secon
 
 
 async def sent(sends: EndpointSender, url: str) -> str:
-    """Why a message was not delivered; nothing if it was."""
+    """Send a message and return the reason for which it was not delivered; empty if it was."""
     answer = await sends.send(WebhookSubscription("acme", "w1", url, (), (), "active", 1, None, 0, 1, 1), MESSAGE)
     await sends.close()
     return answer.reason

@@ -1,4 +1,4 @@
-"""What a webhook hears of a log that was put back while its worker lived."""
+"""Webhooks over a log that was restored while their worker lived."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ from mpgateway.tracing import Tracing
 
 @dataclass(frozen=True)
 class GatewayDependencies:
-    """What the gateway stands on, connected by `main`."""
+    """The dependencies of the gateway, connected by `main`."""
 
     settings: GatewaySettings
     condition: Condition
@@ -94,7 +94,7 @@ def build(world: GatewayDependencies) -> tuple[Litestar, Clients]:
 
 
 def _problem(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-    """What Litestar itself refuses (no such path, a host header that is none) and what it let through, as a problem."""
+    """Turn an exception into a problem: a refusal of Litestar's (no such path, no valid host), or an uncaught one."""
     raw: bytes = request.scope.get("raw_path") or b""
     answer = answer_of(refusal_of(error), raw.decode("ascii", "replace"))
     headers = {name.decode(): value.decode() for name, value in answer.headers}

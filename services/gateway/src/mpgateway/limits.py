@@ -14,7 +14,7 @@ import structlog
 from redis.asyncio import Redis
 
 CHUNK_SECONDS = 0.1
-"""How much of the rate one chunk holds: at most this much is promised to a gateway that does not use it."""
+"""The seconds of the rate that one chunk holds: at most so much is granted to a gateway that does not use it."""
 PERMITS_KEPT_SECONDS = 1.0
 REDIS_SECONDS = 0.25
 REDIS_RETRY_SECONDS = 1.0
@@ -52,7 +52,7 @@ class Rate:
 
 @dataclass(slots=True)
 class _Purse:
-    """What one subject may still spend here, and until when it is refused."""
+    """The permits that one subject has left here, and the time until which it is refused."""
 
     permits: int = 0
     granted_at: float = 0.0

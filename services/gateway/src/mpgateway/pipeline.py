@@ -48,7 +48,7 @@ class Operation:
 
 
 class Pipeline:
-    """What the operations of this process share."""
+    """The request pipeline that all operations of this process share."""
 
     def __init__(
         self,

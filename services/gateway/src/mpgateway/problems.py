@@ -62,7 +62,7 @@ def of_rejection(rejection: Rejection) -> RequestRefused:
 
 
 def refusal_of(error: Exception) -> RequestRefused:
-    """What to tell the sender about an exception. What nobody foresaw is logged, and told as `internal`."""
+    """Return the refusal that answers an exception. An unforeseen one is logged, and answered as `internal`."""
     match error:
         case RequestRefused():
             return error

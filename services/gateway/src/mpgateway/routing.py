@@ -85,7 +85,7 @@ def give_parameters(app: Litestar) -> None:
 
 
 class _OfAnyMethod(dict[Any, Any]):
-    """What is stored under `asgi`, by whatever method it is asked for."""
+    """The entry stored under `asgi`, for every method."""
 
     def __missing__(self, method: str) -> Any:
         return self["asgi"]

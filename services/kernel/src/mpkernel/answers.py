@@ -1,4 +1,4 @@
-"""Outcomes on their way back: fresh ones at once, recorded ones read from the log for whoever asks again."""
+"""Delivery of outcomes: fresh ones at once, recorded ones read from the log for whoever asks again."""
 
 import asyncio
 from array import array
@@ -29,33 +29,33 @@ REPEATS_AT_ONCE = 256
 
 
 class Places:
-    """Where commits stand: the first event of each, and its position in the stream. 16 bytes a commit."""
+    """The places of commits: the first event of each, and its position in the stream. 16 bytes a commit."""
 
     def __init__(self) -> None:
         self._first_seqs = array("Q")
         self._stream_seqs = array("Q")
 
     def add(self, first_seq: int, stream_seq: int) -> None:
-        """The newest commit."""
+        """Add the newest commit."""
         self._first_seqs.append(first_seq)
         self._stream_seqs.append(stream_seq)
 
     def find(self, seq: int) -> int | None:
-        """The stream position of the commit that holds an event; None if it is older than what is known here."""
+        """Return the stream position of the commit that holds an event; None if it is older than what is known here."""
         index = bisect_right(self._first_seqs, seq) - 1
         return self._stream_seqs[index] if index >= 0 else None
 
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """What a turn has to say, by whom it goes to: fresh outcomes as bytes, and requests that have theirs in the log."""
+    """A turn's answers by recipient: fresh outcomes as bytes, and requests whose outcome is in the log."""
 
     fresh: list[tuple[str, bytes]]
     repeats: list[tuple[str, list[Repeat]]]
 
 
 def pack(replies: dict[str, list[Reply]]) -> Packed:
-    """A turn's answers, ready to be sent. Needs nothing that is known only when the commit is stored."""
+    """Pack a turn's answers for sending. Needs nothing that is known only when the commit is stored."""
     fresh: list[tuple[str, bytes]] = []
     repeats: list[tuple[str, list[Repeat]]] = []
     for reply_to, answers in replies.items():

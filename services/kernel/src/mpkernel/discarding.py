@@ -1,4 +1,4 @@
-"""What is consumed leaves the command stream: acknowledged in bulk, now and then.
+"""The removal of consumed commands from the command stream: acknowledged in bulk, at intervals.
 
 Consumed is what has its outcome in the log, and also what was answered from there: a message of repeats leaves no trace
 of its own, and must not wait for a commit that may never come. Late is harmless. A new leader learns from the log how

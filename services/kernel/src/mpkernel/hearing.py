@@ -1,26 +1,29 @@
-"""What is heard on its way to the command stream, until it arrives."""
+"""The messages that a subscription saw on their way to the command stream, until they arrive."""
 
 from collections import deque
 
 from mpkernel.ports import CommandMessage
 
 _KEPT = 8
-"""More than that is on its way only where much waits anyhow, and then nothing is decided ahead."""
+"""The messages kept. More are on their way only where many wait, and then nothing is decided speculatively."""
 _Sent = tuple[str, bytes]
-"""Where to answer, and the data."""
+"""The reply address, and the data."""
 
 
 class Hearing:
-    """Keeps apart what is on its way and what came: a message is heard before it arrives, after it, or not at all."""
+    """The messages on their way, apart from those that arrived.
+
+    The subscription delivers a message before its arrival, after it, or not at all.
+    """
 
     def __init__(self) -> None:
         self._heard: deque[_Sent] = deque(maxlen=_KEPT)
         self._told: _Sent | None = None
         self._came: deque[_Sent] = deque(maxlen=_KEPT)
-        """What arrived and was not heard yet."""
+        """Messages that arrived before the subscription delivered them."""
 
     def hear(self, reply_to: str, data: bytes) -> None:
-        """A gateway sent a message."""
+        """Record that a gateway sent a message."""
         sent = (reply_to, data)
         if sent in self._came:
             self._came.remove(sent)
@@ -28,7 +31,7 @@ class Hearing:
             self._heard.append(sent)
 
     def arrived(self, message: CommandMessage) -> None:
-        """The stream delivered it. What a service sends is not heard before."""
+        """Record that the stream delivered a message. The subscription has none of a service's."""
         if message.sender:
             return
         sent = (message.reply_to, message.data)
@@ -40,7 +43,7 @@ class Hearing:
             self._came.append(sent)
 
     def next(self, position: int) -> CommandMessage | None:
-        """The message that is on its way for the longest time, as it would be at a position. Told once."""
+        """Return the oldest message on its way, as it would be at a position. Each is returned once."""
         if not self._heard:
             return None
         self._told = self._heard.popleft()

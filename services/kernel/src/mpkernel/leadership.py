@@ -33,7 +33,7 @@ from mpkernel.timekeeping import LOOK_SECONDS, Timekeeper
 
 log = structlog.get_logger(__name__)
 _POLL_SECONDS = 0.05
-"""How often a standby looks whether the lease is free: on a hand-over nobody writes meanwhile."""
+"""The interval at which a standby asks for the lease. Short: during a hand-over nobody writes."""
 _BACKOFF_FIRST_SECONDS = 0.2
 _BACKOFF_MAX_SECONDS = 5.0
 """The longest rest after leaderships that decided nothing: each of them costs the log an election."""
@@ -49,7 +49,7 @@ _CAUSES: dict[type[Exception], str] = {
 
 
 class KernelRole(enum.StrEnum):
-    """What a kernel is at the moment."""
+    """The present role of a kernel."""
 
     STARTING = "starting"
     STANDBY = "standby"
@@ -59,13 +59,13 @@ class KernelRole(enum.StrEnum):
 
 @dataclass
 class Memory:
-    """What a kernel has folded so far. Dropped as a whole when it may hold what was never stored."""
+    """The folded state of a kernel. Dropped as a whole when it may hold what was never stored."""
 
     shard: Shard = field(default_factory=Shard)
     position: LogPosition = GENESIS
     places: Places = field(default_factory=Places)
     access: AccessSlice = field(default_factory=AccessSlice)
-    """For the doors alone: nothing is decided by it."""
+    """The state of the gateways' authentication: no decision depends on it."""
 
 
 class Kernel:
@@ -105,7 +105,7 @@ class Kernel:
         self._epoch_seen = 0
         self._was_warm = False
         self._log_away = ""
-        """Why the log did not say where it ends; empty while it does."""
+        """The reason for which the log's end is unknown; empty while it is known."""
         self.role = KernelRole.STARTING
 
     def stop(self) -> None:
@@ -202,7 +202,7 @@ class Kernel:
         return False
 
     async def _acquired(self) -> bool:
-        """Whether it is this kernel's turn. Without a clock to believe in it only looks who leads."""
+        """Try for the lease, and tell whether it is held. While the clock is distrusted, only look who leads."""
         may_try = not self._timekeeper.distrust
         try:
             acquired = await (self._lease.acquire() if may_try else self._lease.free())
@@ -231,9 +231,9 @@ class Kernel:
         self.role = KernelRole.STANDBY
 
     async def _head(self, seconds: float) -> LogPosition | None:
-        """Where the log ends, as soon as it says so, and is whole. None when stopped first, or when it was not in time.
+        """Return the log's end, as soon as it is known and the log is whole. None when stopped or out of time.
 
-        Half a log that is being put back verifies: who led on it would record beside what is still to come.
+        Half of a log that is being restored verifies: a leader on it would record beside the events still to come.
         """
         asked_at = asyncio.get_running_loop().time()
         while not self._stop.is_set():
@@ -326,7 +326,7 @@ class Kernel:
                 return
 
     async def _renewed(self) -> bool:
-        """Whether the lease is held still. A keeper that does not answer deposes nobody: the log is the fence."""
+        """Renew the lease, and tell whether it is still held. A silent keeper deposes nobody: the log is the fence."""
         try:
             return await self._lease.renew()
         except LeaseUnavailable:
@@ -338,7 +338,7 @@ class Kernel:
 
 
 def _continues(head: LogPosition, folded: LogPosition) -> bool:
-    """Whether a log that ends there can be the one that was folded so far: one that was put back may be another."""
+    """Tell whether a log with this end can be the one folded so far: a restored one may differ."""
     return head.stream_seq > folded.stream_seq or head == folded
 
 
@@ -347,7 +347,7 @@ async def _pause(stop: asyncio.Event, seconds: float) -> None:
 
 
 async def _wait_for(event: asyncio.Event, seconds: float) -> None:
-    """Until the event is set or the time is over, whichever comes first."""
+    """Wait until the event is set or the time is over."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()

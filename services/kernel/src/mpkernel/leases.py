@@ -20,7 +20,7 @@ _TOLD_EVERY_SECONDS = 30.0
 _REST_SECONDS = 1.0
 """Redis that did not answer is left alone for so long: asking holds up who can do without it."""
 _LOOKS_PER_TTL = 2
-"""How often a standby looks at JetStream while Redis says that another's turn lasts."""
+"""A standby's looks at JetStream per TTL, while Redis says that another's turn lasts."""
 _OUTLIVED_TTLS = 2
 """With JetStream's lease free for so many lifetimes the key in Redis is nobody's: its holder would hold both."""
 
@@ -36,11 +36,11 @@ class KeptLease:
         self._told_at = 0.0
         self.keeper = keeper
         self.error = ""
-        """Why it does not answer; empty while it does."""
+        """The reason for which it does not answer; empty while it does."""
 
     @property
     def silent_seconds(self) -> float:
-        """For how long it has not answered."""
+        """The seconds since its last answer; 0 while it answers."""
         return 0.0 if self._silent_since is None else self._now() - self._silent_since
 
     @property
@@ -153,12 +153,12 @@ class PairedLease:
 
     @property
     def _outlived(self) -> bool:
-        """Whether the right has been free for longer than anybody's turn lasts."""
+        """True once the right has been free for longer than anybody's turn lasts."""
         since = self._free_since
         return since is not None and self._now() - since > _OUTLIVED_TTLS * self._ttl_seconds
 
     async def _ask(self, question: Callable[[], Awaitable[T]]) -> T | None:
-        """The answer about the turn; None where there is none."""
+        """Return the answer about the turn; None where there is none."""
         if self._now() < self._rests_until:
             return None
         try:

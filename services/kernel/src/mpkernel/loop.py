@@ -3,8 +3,8 @@
 Exactly one commit is in flight. While it is, the next turn is decided on the speculative state. Any failure ends the
 leadership, and the state built on what was not stored is dropped with it.
 
-Where nothing waits, a message is decided ahead: while it is on its way to its stream. It is answered for only when the
-stream delivers it, next and the same; else it is undone, and what the stream says is decided.
+Where nothing waits, a message is decided speculatively, on its way to its stream. It is answered only when the
+stream delivers it, next and the same; else it is rolled back, and what the stream delivers is decided.
 
 What if we stop right here? Before the commit: the commands still wait in their stream. After the commit and before the
 answer: the producer asks again and gets the recorded outcome. After the answer and before the discard: the next leader
@@ -47,13 +47,13 @@ STEP_MESSAGES_MAX = 32
 """Messages decided before the loop looks up again, so that a finished commit never waits long."""
 BACKLOG_MESSAGES_MAX = 2_000
 AHEAD_SECONDS_MAX = 0.25
-"""How long what was decided ahead may wait for the stream to say it."""
+"""The time that a speculative decision may wait for the stream to deliver its message."""
 _CHECK_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class Candidacy:
-    """Who takes over, from where, and under which recorded policy inputs."""
+    """The node that takes over, with its limits and the policy inputs that its election records."""
 
     node: str
     subject: str
@@ -62,7 +62,7 @@ class Candidacy:
     process: str
     """This start of this kernel, and no other."""
     turn_seconds: float = TURN_SECONDS
-    """How long a turn may decide: a turn that is full in time is stored, and the rest waits for the next."""
+    """The time that a turn may decide. A turn that used it up is stored, and the rest waits for the next."""
     ticks: Callable[[], float] = time.perf_counter
     look_bytes: int = 0
     """So much is recorded between two looks at them, within a message."""
@@ -70,12 +70,12 @@ class Candidacy:
 
 @dataclass(frozen=True, slots=True)
 class _Ahead:
-    """A message that was decided while its stream had not said it: the turn it makes, and until when it may."""
+    """A message decided before its stream delivered it: the turn it makes, and its deadline."""
 
     message: CommandMessage
     turn: Turn
     whole: bool
-    """Whether the turn takes all of it."""
+    """True where the turn takes the whole message."""
     until: float
 
 
@@ -114,7 +114,7 @@ class Leader:
         self._backlog: deque[CommandMessage] = deque()
         self._turn: Turn | None = None
         self._ahead: _Ahead | None = None
-        """What the turn consists of, while the stream has not said it."""
+        """The message of a speculative turn, until the stream delivers it."""
         self._in_flight: asyncio.Task[None] | None = None
         self._discards = Discards(intake, shard.command_position)
         self._watch = HeadWatch(writer, wake)
@@ -122,7 +122,7 @@ class Leader:
         self._alarm: asyncio.TimerHandle | None = None
         self._ended: str | None = None
         self.decided = False
-        """Whether anything but its election was stored, or a request was answered from the log."""
+        """True once more than the election was stored, or a request was answered from the log."""
 
     @property
     def epoch(self) -> int:
@@ -315,7 +315,10 @@ class Leader:
         self._ahead = _Ahead(message, turn, whole, asyncio.get_running_loop().time() + AHEAD_SECONDS_MAX)
 
     def _settle(self) -> None:
-        """What was decided ahead stands if the stream says it next. If it says something else, or nothing, it goes."""
+        """Keep the speculative turn if the stream delivers its message next.
+
+        Roll it back if the stream delivers another message, or nothing in time.
+        """
         ahead = self._ahead
         if ahead is None:
             return

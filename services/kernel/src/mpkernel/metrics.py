@@ -1,4 +1,4 @@
-"""What the kernel counts. Bound once: counting happens per turn, not per command."""
+"""The kernel's metrics. Bound once: counting happens per turn, not per command."""
 
 from collections import Counter as Counts
 from collections.abc import Callable, Mapping
@@ -57,15 +57,15 @@ class KernelMetrics:
         self._uncounted: list[tuple[Sealed, float]] = []
 
     def committed(self, sealed: Sealed, seconds: float) -> None:
-        """A commit is stored. The next `count` counts it: whoever waits for its answers does not wait for that."""
+        """Note a stored commit. The next `count` counts it: whoever waits for its answers does not wait for that."""
         self._uncounted.append((sealed, seconds))
 
     def repeated(self, replies: Mapping[str, list[Reply]]) -> None:
-        """A turn recorded nothing: all it has to say is in the record."""
+        """Count the requests of a turn that recorded nothing: all its answers are in the log."""
         _REPEATS.inc(sum(map(len, replies.values())))
 
     def settled(self, *, stands: bool) -> None:
-        """What was decided ahead stands, or was undone. Counted by the next `count`."""
+        """Note that a speculative turn was kept, or rolled back. The next `count` counts it."""
         self._settled.append(stands)
 
     def count(self) -> None:
@@ -93,12 +93,12 @@ class KernelMetrics:
         _SEQ.set(sealed.last_seq)
 
     def folded(self, seq: int, epoch: int) -> None:
-        """A standby took in commits."""
+        """Show the position and epoch that a standby folded."""
         _SEQ.set(seq)
         _EPOCH.set(epoch)
 
     def failed(self, kind: str) -> None:
-        """A line or a timer could not be decided."""
+        """Count a line or a timer that could not be decided."""
         _FAULTS.labels(kind).inc()
 
     def judged(self, verdicts: list[Verdict]) -> None:
@@ -106,41 +106,41 @@ class KernelMetrics:
         self._verdicts.append(verdicts)
 
     def dropped(self, lines: int) -> None:
-        """Lines left no trace."""
+        """Count lines that left no trace."""
         _DROPPED.inc(lines)
 
     def tried(self, *, refused: bool) -> None:
-        """A line was decided by itself, or refused because it had ended others who tried it."""
+        """Count a line decided by itself, or refused because it had ended others who tried it."""
         _TRIED.labels("refused" if refused else "decided").inc()
 
     def leading(self, epoch: int) -> None:
-        """This kernel was elected."""
+        """Show that this kernel was elected."""
         _LEADING.set(1)
         _EPOCH.set(epoch)
         _ELECTIONS.inc()
 
     def count_elections(self, per_minute: Callable[[], int]) -> None:
-        """Where to ask how many there were."""
+        """Set the source of the number of elections."""
         _ELECTIONS_PER_MINUTE.set_function(per_minute)
 
     def leader_known(self, *, known: bool) -> None:
-        """Whether this kernel knows who leads."""
+        """Show whether this kernel knows who leads."""
         _LEADER_KNOWN.set(known)
 
     def keeper(self, keeper: str, *, answers: bool) -> None:
-        """Whether a keeper of the lease answers."""
+        """Show whether a keeper of the lease answers."""
         _KEEPER.labels(keeper).set(answers)
 
     def clock(self, ahead_seconds: float) -> None:
-        """How far the clock is ahead of the server's."""
+        """Show the seconds by which the clock is ahead of the server's."""
         _CLOCK_AHEAD.set(ahead_seconds)
 
     def clock_trusted(self, *, trusted: bool) -> None:
-        """Whether the clock is believed."""
+        """Show whether the clock is believed."""
         _CLOCK_TRUSTED.set(trusted)
 
     def stepped_down(self, cause: str) -> None:
-        """This kernel leads no more."""
+        """Show that this kernel leads no more, and count the cause."""
         _LEADING.set(0)
         _STEP_DOWNS.labels(cause).inc()
 

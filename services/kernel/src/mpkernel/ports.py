@@ -1,4 +1,4 @@
-"""What the kernel asks of the world: small protocols with their promises. Each has a contract suite in the tests."""
+"""The ports of the kernel: small protocols with their promises. Each has a contract suite in the tests."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
@@ -57,7 +57,7 @@ class ServerClock(Protocol):
         ...
 
     async def stored_ns(self, stream_seq: int) -> int:
-        """When the commit at a stream position was stored. Raises `ServerClockUnavailable`."""
+        """Return the time at which the commit at a stream position was stored. Raises `ServerClockUnavailable`."""
         ...
 
 
@@ -100,11 +100,11 @@ class Intake(Protocol):
         ...
 
     def take_nowait(self) -> list[CommandMessage]:
-        """What has arrived, perhaps nothing. Raises `mpbus.errors.ConsumerLost`."""
+        """Return the messages that arrived, perhaps none. Raises `mpbus.errors.ConsumerLost`."""
         ...
 
     def overhear(self) -> CommandMessage | None:
-        """A message on its way to the stream, if one was heard; each is told once.
+        """Return a message on its way to the stream, if the subscription has one. Each is returned once.
 
         Its position is the one it gets if it is stored next. It may be stored later than others, or never: only
         `take_nowait` says what the stream holds.
@@ -121,7 +121,7 @@ class Intake(Protocol):
 
 
 class Replies(Protocol):
-    """How outcomes travel back. At most once: who misses one asks again under the same key."""
+    """The transport of outcomes to their callers. At most once: who misses one asks again under the same key."""
 
     async def send(self, reply_to: str, data: bytes) -> None:
         """Hand over one packed reply; a lost connection is no error."""

@@ -35,24 +35,24 @@ class Quarantine:
         self.open = False
 
     def survived(self) -> LineSurvived | None:
-        """What this process has to say of a line that it tried before: it lives."""
+        """Return the record that this process survived a line it tried; None where it tried none."""
         own = [each for each in self._shard.world.tries if each.process == self._process]
         return LineSurvived(own[-1].position, own[-1].line, self._process) if own else None
 
     def begin(self, last: int) -> None:
-        """After the election. `last` is the last position that the command stream gave out before it."""
+        """Begin after the election. `last` is the last position that the command stream gave out before it."""
         world = self._shard.world  # It counts such elections from the level on at which lines are tried.
         stuck = world.unmoved_elections > ELECTIONS_BEFORE or bool(world.tries)
         self.open = stuck and last > self._shard.command_position
         self._until = last
 
     def covers(self, message: CommandMessage) -> bool:
-        """Whether a message may be the one that killed; else the quarantine ends here."""
+        """Tell whether a message may be the one that killed; else end the quarantine."""
         self.open = self.open and message.position <= self._until and self._lines < LINES_MAX
         return self.open
 
     def trial(self, message: CommandMessage) -> tuple[LineTried, tuple[Try, ...]]:
-        """What to store before the next line of a message is decided, and which tries there were before."""
+        """Return the record to store before a message's next line is decided, and the tries before it."""
         shard, before = self._shard, message.position - 1
         shard.consume(before, shard.command_line if before == shard.command_position else 0)
         self._lines += 1

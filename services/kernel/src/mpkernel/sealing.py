@@ -32,7 +32,7 @@ _GROWTH = 2
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What is to be written down, as it was between two turns."""
+    """The state to be written down, as it was between two turns."""
 
     state: Frozen
     access: Pieces

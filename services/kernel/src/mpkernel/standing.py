@@ -19,7 +19,7 @@ Facts = dict[str, str | int | float | bool | None]
 
 
 class KernelStatus:
-    """What an operator asks of a kernel. `right` is the keeper without which nobody may lead."""
+    """The facts of a kernel for its operator. `right` is the keeper without which nobody may lead."""
 
     def __init__(
         self,
@@ -75,14 +75,14 @@ class KernelStatus:
 
     @property
     def hindrance(self) -> str:
-        """Why this kernel cannot lead, whoever else does; empty where it can."""
+        """The reason for which this kernel cannot lead, whoever else does; empty where it can."""
         if self._right.silent_seconds > self._patience_seconds:
             return f"the lease keeper ({self._right.keeper}) does not answer: {self._right.error}"
         return self._clock
 
     @property
     def _clock(self) -> str:
-        """Why this kernel may not lead by its clock: what ends a leadership, and what lets nobody begin one."""
+        """The reason for which its clock forbids this kernel to lead, or to begin to; empty where it does not."""
         return self._timekeeper.distrust if self._leads else self._timekeeper.doubt
 
     def facts(self) -> Facts:

@@ -1,6 +1,6 @@
-"""What a leader says of its turns beside their answers: faults of ours, and lines that left no trace.
+"""A leader's reports of its turns beside their answers: faults of ours, and lines that left no trace.
 
-Who sends what nobody can read chooses how often: it is counted at once and logged seldom.
+Senders of unreadable lines choose how many they send: they are counted at once and logged seldom.
 """
 
 import asyncio

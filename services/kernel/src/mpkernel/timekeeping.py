@@ -62,7 +62,7 @@ class Timekeeper:
         self._set_by = 0
         self._ahead: int | None = None
         self._compared_at = 0
-        """When, by the steady clock, it was last known how far the wall clock is ahead of the server's."""
+        """The steady clock's time at the last comparison of the wall clock with the server's."""
         self._unknown = _NOT_YET
         self._time = 0
         self._began = 0
@@ -70,17 +70,17 @@ class Timekeeper:
         self._on_distrust: Callable[[], None] = _nobody
 
     def tell(self, on_distrust: Callable[[], None] | None) -> None:
-        """Whom to call whenever it is found that the clock is not to be believed; None: nobody."""
+        """Set the function to call whenever the clock is found not to be believed; None: nobody."""
         self._on_distrust = on_distrust or _nobody
 
     @property
     def ahead_seconds(self) -> float | None:
-        """How far the wall clock is ahead of the server's; None while that is not known."""
+        """The seconds by which the wall clock is ahead of the server's; None while that is not known."""
         return None if self._ahead is None else round(self._ahead / SECOND_NS, 3)
 
     @property
     def distrust(self) -> str:
-        """Why the wall clock is not to be believed; empty while it is."""
+        """The reason for which the wall clock is not to be believed; empty while it is."""
         if self._set_at is not None:
             return f"the clock was set by {_seconds(self._set_by)}; it is believed again once it runs steadily"
         if self._ahead is None:
@@ -93,9 +93,9 @@ class Timekeeper:
 
     @property
     def doubt(self) -> str:
-        """Why nobody could begin to lead by this clock; empty while somebody could.
+        """The reason for which nobody could begin to lead by this clock; empty while somebody could.
 
-        More than `distrust`: a server that has not said for long what time it is deposes nobody, and lets nobody begin.
+        More than `distrust`: a server that has been silent for long deposes nobody, and lets nobody begin.
         """
         old = self._clock.steady_ns() - self._compared_at > _KNOWN_NS
         return self.distrust or (self._unknown if old else "")
@@ -107,7 +107,7 @@ class Timekeeper:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> bool:
-        """Hold the wall clock against the steady one and the server's. Whether it may be believed."""
+        """Compare the wall clock with the steady one and the server's, and tell whether it may be believed."""
         wall, steady = self._read()
         self._compare(wall, steady)
         try:

@@ -49,7 +49,7 @@ class WorkerGroup:
 
     @property
     def idle(self) -> bool:
-        """Whether everything that arrived was given to the workers."""
+        """True while the workers have everything that arrived."""
         return not self._buffer
 
     async def run(self) -> None:
@@ -79,7 +79,7 @@ class WorkerGroup:
         self._arrived.set()
 
     def _cannot_read(self, error: BaseException) -> None:
-        """Who waits for a commit hears of a fault of ours as well: it ends the group, and the process."""
+        """Raise a fault of ours where a commit is awaited, too: it ends the group, and the process."""
         self._broken = error
         self._arrived.set()
 

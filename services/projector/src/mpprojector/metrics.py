@@ -1,4 +1,4 @@
-"""What the projector counts, in the words of `mp.projections`."""
+"""The projector's metrics, in the words of `mp.projections`."""
 
 from contextlib import AbstractContextManager
 from functools import cache
@@ -34,19 +34,19 @@ class ProjectorMetrics:
         return self._writes(projection).time()
 
     def folded(self, projection: str, events: int, position: int) -> None:
-        """A batch is written."""
+        """Count the events of a written batch, and show its position."""
         self._events(projection).inc(events)
         self._positions(projection).set(position)
 
     def lag(self, projection: str, *, head: int, events: int, seconds: float, halted: bool) -> None:
-        """How a projection fares."""
+        """Show the lag of a projection, and whether it halted."""
         _HEAD.set(head)
         _LAG_EVENTS.labels(projection).set(events)
         _LAG_SECONDS.labels(projection).set(seconds)
         _HALTED.labels(projection).set(halted)
 
     def lost(self, projection: str) -> None:
-        """A projection is not ours any more: say nothing about it."""
+        """Remove the gauges of a projection that is not ours any more."""
         for gauge in (_POSITION, _LAG_EVENTS, _LAG_SECONDS, _HALTED):
             if (projection,) in gauge._metrics:  # noqa: SLF001 - the library raises for a label that was never set
                 gauge.remove(projection)

@@ -276,7 +276,7 @@ class Projector:
         return behind and now - self._progress[name].moved_at > self._pace.stall_seconds
 
     def _stuck(self, now: float) -> str:
-        """Why this process should be started anew, while everything it depends on answers; empty where it should not.
+        """Return the reason to restart this process, while all it depends on answers; empty where there is none.
 
         A projection that halted is not stuck: it would halt again.
         """

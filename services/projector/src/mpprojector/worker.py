@@ -24,15 +24,15 @@ _RETRY_SECONDS_MAX = 2.0
 
 @dataclass(frozen=True)
 class BatchLimits:
-    """How much one transaction holds, and how soon after another the next may begin."""
+    """The bounds of one transaction, and the pause before the next."""
 
     events_max: int = 8_000
     bytes_max: int = 4 << 20
     pause_seconds: float = 0.01
-    """Between the beginnings of two transactions that are not full. The first after a rest never waits."""
+    """The least time between the starts of two transactions that are not full. The first after a rest never waits."""
 
     def reached(self, batch: Batch) -> bool:
-        """Whether a batch is full."""
+        """Tell whether a batch is full."""
         return batch.events >= self.events_max or batch.size >= self.bytes_max
 
 
@@ -45,9 +45,9 @@ class ProjectionWorker:
         self.lease = lease
         self.view = view
         self.error: str | None = None
-        """Why the projection halted; None while it goes on."""
+        """The reason for which the projection halted; None while it goes on."""
         self.unreadable = False
-        """Whether it halted because the log cannot be read: then there may be something to read later."""
+        """True where it halted because the log cannot be read: there may be something to read later."""
         self.deposed = False
         self.database_away = False
         self.written = lease.position
@@ -71,7 +71,7 @@ class ProjectionWorker:
 
     @property
     def active(self) -> bool:
-        """Whether it takes commits."""
+        """True while it takes commits."""
         return not (self._failure or self.error or self.deposed or self._finishing)
 
     def offer(self, commit: CommitLike) -> None:
@@ -112,7 +112,7 @@ class ProjectionWorker:
 
     @property
     def has_room(self) -> bool:
-        """Whether another commit may be folded now."""
+        """True while another commit may be folded."""
         return self._room.is_set()
 
     async def room(self) -> None:
@@ -205,7 +205,7 @@ class ProjectionWorker:
         log.error("projection.halted", projection=self.lease.title, position=self.written.seq, error=why)
 
     def _event_of(self, commit: CommitLike) -> str:
-        """Which event of a commit cannot be folded."""
+        """Name the event of a commit that cannot be folded."""
         probe = self._pending.refold()
         for number, part in enumerate(_parts(commit)):
             try:

@@ -1,4 +1,4 @@
-"""What the relay needs of the world: the log, read, and the feed, written."""
+"""The ports of the relay: the log that it reads, and the feed that it writes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class FeedMessage:
-    """One event as the feed stores it: CloudEvents 1.0 in structured JSON, and what its headers say."""
+    """One event as the feed stores it: CloudEvents 1.0 in structured JSON, and its headers."""
 
     seq: int
     subject: str

@@ -125,7 +125,7 @@ class Relay:
             pending = []
 
     async def _join(self, tail: FeedTail) -> LogPosition:
-        """Where in the log to go on after the feed's tail. Raises `FeedDiverged` when they do not fit."""
+        """Return the place in the log after the feed's tail. Raises `FeedDiverged` where feed and log differ."""
         if tail.seq == 0:
             return GENESIS
         before = await self._log.position_before(tail.seq)

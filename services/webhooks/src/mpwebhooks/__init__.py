@@ -1,1 +1,1 @@
-"""Delivers webhooks: events over HTTP, signed, in order per aggregate, again until they were heard or parked."""
+"""Delivery of webhooks: events over HTTP, signed, in order per aggregate, repeated until accepted or parked."""

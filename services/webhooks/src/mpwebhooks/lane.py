@@ -35,7 +35,7 @@ WAITING_MAX = 256
 BURST = 50
 """Events of one key delivered in a row before the others that wait have their turn."""
 UNRECORDED_SECONDS = 5.0
-"""When to try again where the kernel did not record what it was told."""
+"""The wait before the next try where the kernel did not record a report."""
 log = structlog.get_logger(__name__)
 _dice = random.SystemRandom()
 
@@ -113,7 +113,7 @@ class DeliveryLane:
 
     @property
     def lag(self) -> int:
-        """How many events of the log it is behind."""
+        """The number of events by which it is behind the log."""
         return max(0, self._head.seq - self.place.position)
 
     def _reconcile(self) -> None:

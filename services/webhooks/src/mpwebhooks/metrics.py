@@ -1,4 +1,4 @@
-"""What the deliveries count. No label names a tenant: how one webhook fares is asked of the API."""
+"""The metrics of deliveries. No label names a tenant: the API reports on a single webhook."""
 
 from prometheus_client import Counter, Gauge, Histogram
 

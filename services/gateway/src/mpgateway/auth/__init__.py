@@ -1,1 +1,1 @@
-"""Who asks: from an `Authorization` header to an identity. What an identity may do is the kernel's to say."""
+"""Authentication: from an `Authorization` header to an identity. The kernel decides what an identity may do."""

@@ -1,7 +1,7 @@
-"""The door of a workspace: who has no business in it is turned away, and leaves no mark behind it.
+"""Admission to a workspace: callers without a standing in it are refused, and leave no trace in it.
 
 No command is sent, so nothing is recorded, no key is spent, and nobody learns whether the workspace exists. Such
-refusals are counted, told to the log of this process, and limited far below what is granted: for each principal and
+refusals are counted, logged by this process, and limited far below what is granted: for each principal and
 for each address.
 """
 

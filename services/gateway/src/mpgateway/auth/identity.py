@@ -1,4 +1,4 @@
-"""Who asks, once that is established."""
+"""The identity of an authenticated caller."""
 
 import hashlib
 import re

@@ -77,7 +77,7 @@ class Oidc:
         self._fetching = asyncio.Lock()
 
     async def identify(self, token: str) -> Identity | None:
-        """Whose token it is; None for one that does not verify, is expired, or is meant for others.
+        """Return the identity of a token; None for one that does not verify, is expired, or is meant for others.
 
         Raises `KeysUnavailable` and `UnfitClaim`.
         """

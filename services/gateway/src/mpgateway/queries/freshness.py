@@ -1,4 +1,4 @@
-"""How far the projections have come, so that a reader can wait for what it wrote."""
+"""The positions of the projections, so that a reader can wait for its own write."""
 
 import asyncio
 from collections.abc import Iterable

@@ -45,7 +45,7 @@ class AsOf(msgspec.Struct, frozen=True):
 
 
 def asked(query: dict[str, str]) -> AsOf | None:
-    """What the parameters `at_seq` and `at` ask for; None without them. Raises `RequestRefused`."""
+    """Return the moment that the parameters `at_seq` and `at` name; None without them. Raises `RequestRefused`."""
     at_seq, at = query.get("at_seq"), query.get("at")
     if at_seq is not None and at is not None:
         raise RequestRefused(Code.SCHEMA_INVALID, "give one of at_seq and at")

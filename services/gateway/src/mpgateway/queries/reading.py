@@ -167,7 +167,7 @@ class Query:
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
     def _list_of(self, order: str) -> str:
-        """What a cursor belongs to: this list, in this order."""
+        """Name the list and the order that a cursor belongs to."""
         return self.spec.query_type if order == ORDERS[0] else f"{self.spec.query_type} {order}"
 
     def _read_cursor(self, cursor: str, order: str) -> object:

@@ -20,7 +20,7 @@ from mpgateway.database import OWNERSHIP, scoped
 
 @dataclass(frozen=True)
 class Collection:
-    """Where rows live: their table, the column that orders them, and the projection that writes them, if one does."""
+    """The source of rows: their table, the column that orders them, and the projection that writes them, if any."""
 
     table: str
     order: str
@@ -54,7 +54,7 @@ _COMPARED: dict[type[msgspec.Struct], dict[str, str]] = {
 }
 """Filters that compare something else than the column of their name: what is ending counts as ended."""
 SETTINGS = {"workspace.list": "mp.principal", "projection.list": "mp.principal"}
-"""What opens the rows of queries that are not about one workspace; for all others it is `mp.workspace`."""
+"""The setting that opens the rows of a query not about one workspace; all other queries have `mp.workspace`."""
 SORT = "_sort"
 
 
@@ -137,7 +137,7 @@ def raw_columns(row: type[msgspec.Struct]) -> frozenset[str]:
 
 
 def filter_type(row: type[msgspec.Struct], name: str) -> typing.Any:
-    """What a filter's value must be: the column's type, without null."""
+    """Return the type of a filter's value: the column's type, without null."""
     kind = field_types(row)[name]
     if isinstance(kind, types.UnionType):
         return next(option for option in typing.get_args(kind) if option is not types.NoneType)

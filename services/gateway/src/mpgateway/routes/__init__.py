@@ -1,1 +1,1 @@
-"""Which handler answers at which path. Commands and queries come from the registry: each exists once, there."""
+"""The paths and their handlers. Commands and queries come from the registry: each exists once, there."""

@@ -105,7 +105,7 @@ async def _refuse(scope: Scope, answer: Response, send: Send) -> None:
 
 
 def _after(request: HttpRequest, query: dict[str, list[str]]) -> Cursor | None:
-    """Where to begin. A reconnecting browser repeats its first URL, so its header is the newer one."""
+    """Return the cursor to begin after. The header is newer: a browser that reconnects repeats its first URL."""
     text = request.header(b"last-event-id") or query.get("after", [""])[0]
     if not text and "after" not in query:
         return None

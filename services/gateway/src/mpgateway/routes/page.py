@@ -79,5 +79,5 @@ def in_openapi_30(part: Any) -> Any:
 
 
 def _is_schema(part: dict[str, Any]) -> bool:
-    """Whether these are a schema's words, and not properties that happen to have such names."""
+    """Tell whether these are a schema's keywords, and not properties that happen to have such names."""
     return not any(isinstance(part.get(word), dict) for word in ("const", "anyOf", "examples", "type"))

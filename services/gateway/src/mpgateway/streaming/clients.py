@@ -49,14 +49,14 @@ class StreamSettings:
 
 
 class ByeData(msgspec.Struct, frozen=True):
-    """What `event: bye` says."""
+    """The data of `event: bye`."""
 
     reason: str
     retry_ms: int
 
 
 class ResyncData(msgspec.Struct, frozen=True):
-    """What `event: resync` says."""
+    """The data of `event: resync`."""
 
     reason: str
     head: str

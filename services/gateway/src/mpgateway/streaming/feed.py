@@ -1,7 +1,7 @@
-"""What one client gets: every event of its workspace that it wants, once and in order, from any place in the log.
+"""The events of one client: all of its workspace that it wants, once and in order, from any place in the log.
 
 Near the head it reads the shared ring. Farther back it reads the log itself until it has caught up with the ring. A
-live client that falls out of the ring is told goodbye and comes back with its cursor: nothing is left out silently.
+live client that falls out of the ring gets a goodbye and comes back with its cursor: nothing is left out silently.
 """
 
 import asyncio

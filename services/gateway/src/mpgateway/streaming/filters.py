@@ -1,4 +1,4 @@
-"""Which events a client wants: query parameters to a yes or no for each event."""
+"""The filters of a client's events: from query parameters to a yes or no for each event."""
 
 from mpschema.envelope import EventRecord
 from mpschema.ids import is_id

@@ -115,7 +115,7 @@ class Ring:
         self._waiters: dict[str, list[asyncio.Future[int]]] = {}
         self.cursor = START
         self.ending: str | None = None
-        """Why all streams are to end now; None while they go on."""
+        """The reason for which all streams are to end now; None while they go on."""
 
     def extend(self, commits: list[Commit]) -> None:
         """Add the next commits and wake those whose workspaces they touch."""

@@ -67,7 +67,7 @@ class Tail:
 
     @property
     def ready(self) -> bool:
-        """Whether it has reached the place that was the head when it started, and still reads."""
+        """True once it has reached the head of its start, and while it still reads."""
         reached = self._head_at_start is not None and self._ring.cursor.seq >= self._head_at_start
         return reached and not self.broken and not self.failed
 

@@ -1,4 +1,7 @@
-"""What time it is where the log is stored: JetStream says it with what it says of a stream, and stamps each message."""
+"""The clock of the server that stores the log.
+
+JetStream answers with its time when asked about a stream, and stamps each message with it.
+"""
 
 import datetime as dt
 

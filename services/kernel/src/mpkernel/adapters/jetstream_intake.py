@@ -42,14 +42,14 @@ class JetStreamIntake:
         self._wake = wake
         self._taken = 0
         self._complete = 0
-        """Up to here nothing is lacking: it was taken, it was fetched, or the stream holds later messages alone."""
+        """The last position without a gap before it: all was taken or fetched, or is gone from the stream."""
         self._held: deque[CommandMessage] = deque()
-        """What arrived and was not taken: something before it is lacking."""
+        """Messages that arrived and were not taken, as an earlier one is missing."""
         self._fetching: asyncio.Task[list[CommandMessage]] | None = None
         self._pull: Pull | None = None
         self._hearing = Hearing()
         self._listening: Subscription | None = None
-        """To gateways alone: no service is in a hurry, and one that floods would drown what is delivered."""
+        """The subscription, to gateways alone: no service is in a hurry, and a flood of one would drown deliveries."""
 
     async def look(self, consumed: int) -> None:
         """See the port."""
@@ -114,7 +114,7 @@ class JetStreamIntake:
             self._fetching.add_done_callback(lambda _: self._wake.set())
 
     async def _fetch(self, first: int, before: int) -> list[CommandMessage]:
-        """What the stream holds from one position up to another. Raises `ConsumerLost`."""
+        """Return the stream's messages from one position up to another. Raises `ConsumerLost`."""
         found: list[CommandMessage] = []
         while first < before:
             stored = await self._next_stored(first)
@@ -127,7 +127,7 @@ class JetStreamIntake:
         return found
 
     async def _next_stored(self, first: int) -> RawStreamMsg:
-        """The first message at a position or after it. A stream may be without a leader just now: asks again."""
+        """Return the first message at a position or after it. Asks again while the stream has no leader."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _FETCH_SECONDS_MAX
         while True:

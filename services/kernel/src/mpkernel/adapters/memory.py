@@ -33,7 +33,7 @@ class MemoryCommands:
         return self._last
 
     def after(self, consumed: int) -> list[CommandMessage]:
-        """What waits, in order."""
+        """Return the messages that wait after a position, in order."""
         return [message for position, message in self._waiting.items() if position > consumed]
 
     def look(self, consumed: int) -> None:

@@ -1,4 +1,4 @@
-"""What stands around a kernel and nobody else counts: commands that wait, and how old the snapshot is."""
+"""Gauges of a kernel's surroundings that nobody else measures: waiting commands, and the age of the snapshot."""
 
 import asyncio
 import datetime as dt

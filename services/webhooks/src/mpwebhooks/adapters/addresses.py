@@ -1,4 +1,4 @@
-"""Where webhooks may go: to public addresses over https, unless the installation lets them go anywhere.
+"""The permitted targets of webhooks: public addresses over https, unless the installation permits all.
 
 A tenant chooses the endpoint, and we stand inside the network: without this a webhook would be a way to everything
 that trusts its neighbours. The name is looked up at each request, every address it has must be public, and the request

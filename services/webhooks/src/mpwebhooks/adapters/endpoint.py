@@ -92,7 +92,7 @@ class EndpointSender:
 
 
 async def _read(response: httpx.Response) -> None:
-    """Take the answer in, so that the connection serves again; of one that is too long the rest is not heard."""
+    """Read the answer, so that the connection serves again; of one that is too long the rest is not read."""
     taken = 0
     async for piece in response.aiter_raw():
         taken += len(piece)

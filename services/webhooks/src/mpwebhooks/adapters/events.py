@@ -1,4 +1,4 @@
-"""What webhooks there are, what of each is parked, and the events they are told, read from the archive."""
+"""The webhooks, the parked keys of each, and the events they deliver, read from the archive."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
