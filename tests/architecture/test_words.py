@@ -7,9 +7,7 @@ import ast
 from tests.architecture.measure import QUESTION
 from tests.architecture.repository import python_files, text_of
 
-MEND = (
-    "open it with an imperative verb (`Return …`, `Tell whether …`) or a noun phrase (`The …`), a dozen words at most"
-)
+MEND = "open it with an imperative verb (`Return …`, `Tell whether …`) or a noun phrase (`The …`)"
 
 
 def test_no_docstring_opens_with_a_question_word() -> None:

@@ -1,1 +1,1 @@
-"""Who may do what: the authorizer, and whose word a message counts as."""
+"""The rights of callers: the authorizer, and the sender of each message."""

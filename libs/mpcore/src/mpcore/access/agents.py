@@ -1,4 +1,4 @@
-"""What an agent may do: work on tasks as its own session, grow and review its own subtree, and nothing beside it.
+"""The rights of an agent: to work on tasks as its session, to grow and review its own subtree, and nothing beside it.
 
 An agent is a principal `agent:<session>`, or one whose highest role is `agent` and that names the session it runs. In
 both cases it acts as that session only, while that session lives.
@@ -13,7 +13,7 @@ from mpcore.state.rules import DecisionContext, denied
 
 
 def authorize(context: DecisionContext, session_id: str | None) -> Rejection | None:
-    """Why the agent that runs this session may not give this command, or None where it may."""
+    """Refuse a command that the agent of this session may not give; None where it may."""
     envelope = context.envelope
     session = None if session_id is None else sessions(context.draft.tenant).by_id.get(session_id)
     if session is None or envelope.session_id != session_id:

@@ -1,4 +1,4 @@
-"""Who may do what: roles by a table, with rules for agents and for granting on top. What is not allowed is denied."""
+"""The rights of roles by a table, with rules for agents and for granting on top. What is not allowed is denied."""
 
 import hashlib
 import itertools
@@ -32,7 +32,7 @@ SYSTEM_COMMANDS: Mapping[str, frozenset[str]] = {
     service: _commands(lambda rule, service=service: service in rule.services)  # type: ignore[misc]
     for service in sorted({name for rule in RULES.values() for name in rule.services})
 }
-"""What the system's own services may command, in every workspace and without a role in it."""
+"""The commands of the system's own services, in every workspace and without a role in it."""
 
 
 def service_of(principal: str) -> str:
@@ -118,7 +118,10 @@ def _granted(context: DecisionContext, verdict: Verdict) -> Verdict:
 
 
 def _ungrantable(context: DecisionContext) -> Rejection | None:
-    """Why the caller may not give or take this: nobody grants more than it has, or keys to who stands higher."""
+    """Refuse a grant that the caller may not give or take.
+
+    Nobody grants more than it has, or keys to who stands higher.
+    """
     world, tenant, arguments = context.draft.world, context.draft.tenant, context.arguments
     own = rank(world, tenant, context.envelope.principal)
     if isinstance(arguments, BindRole | UnbindRole):

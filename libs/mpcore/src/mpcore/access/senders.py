@@ -1,4 +1,4 @@
-"""Whose command it is: a gateway's message names its principals, a service's subject names the service.
+"""The sender of a command: a gateway's message names its principals, a service's subject names the service.
 
 From level 3 the principal of a service is `system:{service}:{instance}`, taken from the subject of its message, and no
 message of a gateway may name one. Below it a service is `system:{service}`, as builds of that level record it, and a
@@ -20,7 +20,7 @@ def attributed(envelope: CommandEnvelope, sender: str, feature_level: int) -> Co
 
 
 def usurped(envelope: CommandEnvelope, sender: str, feature_level: int) -> Rejection | None:
-    """Why this sender may not send this command at all, whatever the policy says."""
+    """Refuse a command that this sender may not send at all, whatever the policy says."""
     principal = envelope.principal
     if sender:
         if envelope.type in SYSTEM_COMMANDS.get(service_of(principal), ()):

@@ -8,10 +8,10 @@ from mpcore.state.rules import DecisionContext
 
 
 class Verdict(NamedTuple):
-    """What policy says of one request."""
+    """The answer of policy to one request."""
 
     refusal: Rejection | None
-    """Why not; None where it is allowed."""
+    """The reason against it; None where it is allowed."""
     standing: str
     """The class of the decision: `role`, `operator`, `agent`, `service` or `kernel`."""
     policies: tuple[str, ...] = ()
@@ -19,7 +19,7 @@ class Verdict(NamedTuple):
 
     @property
     def allowed(self) -> bool:
-        """Whether the request may go on to be decided."""
+        """True where the request may go on to be decided."""
         return self.refusal is None
 
 

@@ -19,7 +19,7 @@ NAME_MAX = 200
 
 
 def as_seen(world: World) -> bool:
-    """Whether names are compared as people see them."""
+    """Tell whether names are compared as people see them."""
     return world.feature_level >= NAMES_LEVEL
 
 
@@ -37,7 +37,7 @@ def name_in(field: str) -> Callable[[Any], Command | Rejection]:
 
 
 def unfit(*given: str) -> Rejection | None:
-    """Why one of these names, each in its canonical form, is no name; None where all are."""
+    """Refuse what is no name among these, each in its canonical form; None where all are."""
     for name in given:
         if why := names.unfit(name) or _too_long(name):
             return Rejection(Code.SCHEMA_INVALID, why)
@@ -45,7 +45,7 @@ def unfit(*given: str) -> Rejection | None:
 
 
 def same(world: World, one: str, other: str) -> bool:
-    """Whether two names are one."""
+    """Tell whether two names are one."""
     return one == other or (as_seen(world) and names.folded(one) == names.folded(other))
 
 

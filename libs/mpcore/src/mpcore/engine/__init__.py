@@ -1,1 +1,1 @@
-"""How commands become commits, and commits state, for whichever aggregates there are."""
+"""The way from commands to commits, and from commits to state, for whichever aggregates there are."""

@@ -24,7 +24,7 @@ WAY_BACK_EVENTS = 8
 
 @dataclass(frozen=True, slots=True)
 class TurnLimits:
-    """When a turn is full: it takes no further line. What one line becomes may go beyond all but `commit_bytes`."""
+    """The bounds of a turn: beyond them it takes no further line. One line may go beyond all but `commit_bytes`."""
 
     commands: int = COMMANDS_MAX
     size: int = SIZE_MAX
@@ -33,7 +33,7 @@ class TurnLimits:
     look_bytes: int = 0
     """So much is recorded between two looks at the clock, within a message."""
     commit_bytes: int = 8_000_000
-    """What the events of a commit may take at most: the log stores no larger ones."""
+    """The most bytes of events in a commit: the log stores no larger ones."""
 
 
 def limits_of(commit_bytes: int, seconds: float, look_bytes: int = 0) -> TurnLimits:
@@ -67,9 +67,9 @@ class PendingCommit:
     undo: Undo = field(init=False)
     """The way back, from everything in it that does not stand yet."""
     faults: list[Fault] = field(default_factory=list, init=False)
-    """What could not be decided by a fault of ours."""
+    """The decisions that failed by a fault of ours."""
     revocable: bool = field(default=False, init=False)
-    """Whether all of it may have to be undone: it is decided ahead of being stored."""
+    """True while all of it may have to be rolled back: it is decided speculatively."""
 
     def __post_init__(self) -> None:
         self.now_ms = max(self.now_ms, self.shard.world.time_ms)  # Recorded time never runs backwards (G14).
@@ -77,7 +77,7 @@ class PendingCommit:
 
     @property
     def empty(self) -> bool:
-        """Whether there is nothing to store."""
+        """True while there is nothing to store."""
         return not self.lines
 
     def stand(self) -> None:

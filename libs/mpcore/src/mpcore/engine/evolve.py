@@ -17,7 +17,7 @@ from mpcore.state.world import PLACE, World
 COUNTS_ELECTIONS = 3
 """The feature level from which the state counts elections that came no further: earlier roots stay what they were."""
 _ABOUT_THE_LOG = tuple(name for name in PLACE if name not in ("seq", "epoch", "time_ms"))
-"""What a world knows that no event changes but those about the log."""
+"""The parts of a world that no event changes but those about the log."""
 
 _STEPS: dict[type[Event], tuple[str, Evolve, Reindex | None]] = {
     event: (aggregate.name, evolve, aggregate.reindex)

@@ -49,7 +49,7 @@ class Outcomes:
 
     def __init__(self, places: dict[str, int] | None = None) -> None:
         self.texts = OutcomesByText(places)
-        """What is not packed yet, and all that was recorded below `HOUSE_LEVEL`."""
+        """The entries that are not packed yet, and all that were recorded below `HOUSE_LEVEL`."""
         self.since = BEGINNING
         """The event that raised the log to `HOUSE_LEVEL`."""
         self.marks = HourMarks()
@@ -60,7 +60,7 @@ class Outcomes:
         self._packed = PackedRecords(KEY_BYTES)
         self._seen = Sightings(0)
         self._seen_next: Sightings | None = None
-        """What takes its place when all buckets are swept."""
+        """The filter that takes its place when all buckets are swept."""
         self._swept, self._sweep_at = 0, 0
 
     def __len__(self) -> int:
@@ -173,7 +173,7 @@ class Outcomes:
             self._seen_next.add(mark)
 
     def _of_name(self, envelope: CommandEnvelope) -> list[int]:
-        """What is remembered under a request's name, whosever it is."""
+        """Return the places under a request's name, whosever it is."""
         workspace_id, name = envelope.workspace_id, envelope.idempotency_key or envelope.command_id
         return self._at(hashed(workspace_id, name), f"{workspace_id}/{name}", f"{workspace_id} {name}")
 
@@ -218,7 +218,7 @@ class FrozenOutcomes:
         self._packed = packed
 
     def in_order(self) -> Iterator[list[Item]]:
-        """What is remembered in pieces, in an order that follows from it alone: key, body, nothing."""
+        """Yield all entries in pieces, in an order that follows from them alone: key, body, nothing."""
 
         def item(key: int, body: bytes) -> Item | None:
             return (key, body, None) if is_remembered(place_in(body), self.marks.forgotten) else None

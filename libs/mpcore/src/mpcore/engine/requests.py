@@ -9,7 +9,7 @@ from mpschema.ids import uuid8
 
 KEY_BYTES = 16
 AHEAD_MS = 3_600_000
-"""How far the clock of whoever makes ids may be ahead of recorded time."""
+"""The time by which the clock of whoever makes ids may be ahead of recorded time."""
 DATED, RESERVED = "7", "8"
 """Versions of UUIDs."""
 _UUID_LENGTH, _VERSION_AT, _DATE_LENGTH = 36, 14, 13

@@ -20,7 +20,7 @@ _FINISHING = frozenset(event for aggregate in AGGREGATES for event in aggregate.
 
 
 class Shard:
-    """What a kernel knows. Folding the same commits gives the same shard, on every replica."""
+    """The state of a kernel. Folding the same commits gives the same shard, on every replica."""
 
     __slots__ = ("_finishing", "command_line", "command_position", "outcomes", "world")
 
@@ -38,7 +38,7 @@ class Shard:
         self.command_line = command_line
         """And so many lines of the message at the next position."""
         self._finishing: deque[tuple[str, str, str]] = deque()
-        """What may have finished and is not packed yet: its workspace, aggregate and id."""
+        """The states that may have finished and are not packed yet: workspace, aggregate and id."""
 
     def fold(self, header: CommitHeader, records: list[EventRecord]) -> None:
         """Take in one commit of the log. Never refuses a fact."""

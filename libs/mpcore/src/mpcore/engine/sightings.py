@@ -17,7 +17,7 @@ class Sightings:
         self._bits = bytearray(bits // 8)
         self._mask = bits // 8 - 1
         self.count = 0
-        """How often something was added."""
+        """The number of additions."""
         self.room = 2 * bits // BITS_EACH
         """With so many it is to be made anew."""
 

@@ -14,12 +14,12 @@ from mpschema.levels import OWNED_LEVEL
 from mpcore.engine.places import first_seq, owned, owner, place_of
 
 _SHARED, _OWNED = "/", " "
-"""What stands after the workspace: ids hold neither, and keys no space."""
+"""The signs after the workspace: ids hold neither, and keys no space."""
 _PLAIN_BYTES, _OWNED_BYTES = 15, 23
 
 
 class Use(enum.Enum):
-    """What a command's id has stood for: nothing yet, something that its sender is told of, or another principal's."""
+    """The use of a command's id so far: none, one that its sender may learn of, or another principal's."""
 
     NONE = enum.auto()
     OWN = enum.auto()
@@ -39,9 +39,9 @@ class OutcomesByText:
         self.places = places if places is not None else {}
         # What is nowhere need not be looked for. Levels only rise, so what is shared comes first.
         self._shared = _OWNED not in next(iter(self.places), _OWNED)
-        """Whether something was recorded below `OWNED_LEVEL`."""
+        """True where something was recorded below `OWNED_LEVEL`."""
         self.keyed = any(request.count(_OWNED) > 1 for request in self.places)
-        """Whether a key was recorded since."""
+        """True where a key was recorded since."""
 
     def __len__(self) -> int:
         return len(self.places)

@@ -40,19 +40,19 @@ class Turn(Unread):
 
     authorizer: Authorizer
     inputs: Inputs = field(init=False)
-    """What every decision of the turn rests on."""
+    """The recorded inputs of every decision of the turn."""
     swept: bool = field(default=False, init=False)
-    """Whether a sweep has taken its step: a turn takes one."""
+    """True once a sweep has taken its step: a turn takes one."""
     verdicts: list[Verdict] = field(default_factory=list, init=False)
-    """What policy said, of each request that it was asked about."""
+    """The verdict on each request that policy was asked about."""
     ticks: Callable[[], float] = field(default=float, kw_only=True)
     """Seconds of a clock that only the limit looks at; it stands still unless one is handed in."""
     seconds: float = field(default=0.0, init=False)
-    """How long it has decided."""
+    """The time for which it has decided, in seconds."""
     look_at: int = field(default=0, init=False)
     """The size at which to look again: to read the clock for every line would cost much of what deciding it costs."""
     closed: bool = field(default=False, init=False)
-    """Whether a message is begun, or waits, whose rest belongs to the next turn."""
+    """True once a message is begun, or waits, whose rest belongs to the next turn."""
     commands: int = field(default=0, init=False)
     replies: dict[str, list[Reply]] = field(default_factory=dict, init=False)
 
@@ -62,7 +62,7 @@ class Turn(Unread):
 
     @property
     def full(self) -> bool:
-        """Whether the turn must be stored before it takes more."""
+        """True when the turn must be stored before it takes more."""
         limits = self.limits
         return (
             self.closed
@@ -73,7 +73,7 @@ class Turn(Unread):
 
     @property
     def idle(self) -> bool:
-        """Whether it has nothing to store, and nobody to answer."""
+        """True while it has nothing to store, and nobody to answer."""
         return self.empty and not any(self.replies.values())
 
     def take(self, position: int, reply_to: str, data: bytes, sender: str = "") -> bool:
@@ -220,7 +220,7 @@ class Turn(Unread):
         return []
 
     def _full_since(self, begun: float) -> bool:
-        """Whether the rest of a message must wait for the next turn, where a message may be split at all."""
+        """Tell whether the rest of a message must wait for the next turn, where a message may be split at all."""
         limits = self.limits
         if self.shard.world.feature_level < SPLIT_LEVEL:
             return False

@@ -32,7 +32,7 @@ class Undo:
         self._place = _place_of(world)
         self._begun_at = world.seq, world.epoch, world.time_ms
         self._standing = 0
-        """How many events stand for good: there is no way back from them."""
+        """The number of events that are never rolled back."""
         self.replaced: list[tuple[EventRecord, Any]] = []
         """Each event that was folded since, and what it replaced (`apply` says what)."""
 

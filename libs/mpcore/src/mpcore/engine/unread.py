@@ -1,4 +1,4 @@
-"""What becomes of what nobody can read: at most one refusal of a message and turn is recorded, and of a service's none.
+"""The end of lines that nobody can read: at most one refusal of a message and turn is recorded, of a service's none.
 
 Who sends a message chooses what is in it and where its answers go, so neither may decide what the log must hold of it.
 A producer of ours sends nothing of the kind: what is not recorded is counted, and told by who sent it.
@@ -16,9 +16,9 @@ from mpcore.engine.recorder import KERNEL
 from mpcore.state.facts import Fact
 
 UNREADABLE_BYTES = 512
-"""What the record of a line that nobody can read takes at most, beside what is said of it."""
+"""The most bytes that the record of an unreadable line takes, beside the reason."""
 NOBODY = ""
-"""Who sent what no service sent."""
+"""The sender of what no service sent."""
 FEW_LINES = 8
 """After more that nobody can read, the rest of a message of a service, or for which nobody waits, is not looked at."""
 
@@ -32,11 +32,11 @@ class Unread(PendingCommit):
     _unread_of: int = field(default=0, init=False)
     """The last message of which something could not be read."""
     _unread: int = field(default=0, init=False)
-    """How many of its lines."""
+    """The number of its lines."""
 
     @property
     def bounded(self) -> bool:
-        """Whether the log is at the level from which what nobody can read is bounded."""
+        """True where the log is at the level from which unreadable lines are bounded."""
         return self.shard.world.feature_level >= PACKS_LEVEL
 
     def unread(self, position: int, index: int, why: Rejection, reply_to: str, sender: str) -> bool:

@@ -1,1 +1,1 @@
-"""What any aggregate needs, and none by name: the state of a shard and of its tenants, facts, rules and descriptors."""
+"""The needs of any aggregate, and none by name: the state of a shard and its tenants, facts, rules and descriptors."""

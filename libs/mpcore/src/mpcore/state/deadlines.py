@@ -9,7 +9,7 @@ _SLACK = 64
 
 
 Key = tuple[str, str, str, int]
-"""What waits: its workspace, the kind of timer, the aggregate, and which of its things (a message's number; else 0)."""
+"""The thing that waits: workspace, kind of timer, aggregate, and which of its things (a message's number; else 0)."""
 
 
 class Deadlines:
@@ -19,11 +19,11 @@ class Deadlines:
 
     def __init__(self) -> None:
         self.due_of: dict[Key, int] = {}
-        """What is waited for now, with its time in milliseconds. The heap derives from it."""
+        """The deadlines by their keys, in milliseconds. The heap derives from it."""
         self._heap: list[tuple[int, Key]] = []
 
     def __len__(self) -> int:
-        """How many entries take up room, outdated ones included."""
+        """Return the number of entries, outdated ones included."""
         return len(self._heap)
 
     def set(self, key: Key, due_ms: int) -> None:

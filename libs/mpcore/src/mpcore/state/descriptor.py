@@ -1,4 +1,4 @@
-"""What an aggregate is, in one value: whatever lists aggregates derives from it."""
+"""The descriptor of an aggregate: whatever lists aggregates derives from it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -25,9 +25,9 @@ class Aggregate:
 
     name: str
     about: str
-    """What it is: a line, and more below it."""
+    """The description: a line, and more below it."""
     state: type[Any]
-    """What is remembered: a frozen struct with `id` and `version`, encoded as an array."""
+    """The state: a frozen struct with `id` and `version`, encoded as an array."""
     rules: Rules
     evolve: Evolves
     index: type[Index] = Index

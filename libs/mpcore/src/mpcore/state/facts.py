@@ -1,4 +1,4 @@
-"""What a decision says: facts to record, or why not."""
+"""The result of a decision: facts to record, or why not."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from mpschema.rejections import Rejection
 
 
 class Fact(msgspec.Struct, frozen=True, gc=False):
-    """What a decision says shall be recorded, and of which aggregate."""
+    """One event to record, and the aggregate that it is about."""
 
     aggregate: str
     aggregate_id: str

@@ -31,7 +31,7 @@ class PackedRecords:
         self.buckets = [b""]
         """Each as its records one behind the other."""
         self.half = 1
-        """How many buckets there were at the last doubling: those from there on are split off."""
+        """The number of buckets at the last doubling: those from there on are split off."""
         self.count = 0
 
     def copy(self) -> "PackedRecords":

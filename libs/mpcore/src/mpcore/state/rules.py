@@ -62,7 +62,7 @@ AgentRule = Callable[[DecisionContext, Any, Any], Rejection | None]
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """How one command is decided, and all else that is said of it.
+    """The rule of one command: how it is decided, and all else that is said of it.
 
     `sources` are the states in which it is allowed (none: it creates, or its aggregate has no states), `targets` those
     it may lead to (none: the state stays). `guard` is asked before the state is looked at.
@@ -74,17 +74,17 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     targets: tuple[str, ...] = ()
     guard: Callable[[Any, DecisionContext], Rejection | None] | None = None
     absent_too: bool = False
-    """Whether it may also be given to what does not exist yet, though it is no creation."""
+    """True where it may also be given to what does not exist yet, though it is no creation."""
     names: Callable[[Any], Command | Rejection] | None = None
     """The arguments with the names that they give as they are recorded, or why one is no name. None: it gives none."""
     roles: frozenset[Role] = WORK
-    """Who may give it, but for agents."""
+    """The roles that may give it, but for agents."""
     agents: AgentRule | None = None
     """For what an agent may give it. None: for nothing."""
     services: frozenset[str] = frozenset()
     """The services of the system that may give it, in every workspace."""
     by_kernel: bool = False
-    """Whether the kernel alone gives it, because of something that happened. No gate of a workspace holds it up."""
+    """True where the kernel alone gives it, because of something that happened. No gate of a workspace holds it up."""
     ungated_since: int | None = None
     """The feature level from which it is answered in a frozen or archived workspace, too. None: it is not."""
 

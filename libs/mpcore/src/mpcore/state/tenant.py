@@ -16,7 +16,7 @@ class Index(msgspec.Struct):
 
 
 Indexes = Mapping[str, Callable[[], Index]]
-"""How to make the index of each aggregate, by the aggregate's name, in the order of snapshots."""
+"""The maker of each aggregate's index, by the aggregate's name, in the order of snapshots."""
 
 
 class Tenant:
@@ -35,5 +35,5 @@ class Tenant:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing of it is known."""
+        """True while nothing of it is known."""
         return not any(index.by_id for index in self.indexes.values())

@@ -42,9 +42,9 @@ class World:
         self.fence_floor = 0
         """Fencing tokens are above it: a log that was put back must not give out again what the lost part gave."""
         self.feature_level = FIRST_LEVEL
-        """What may be recorded: see `mpschema.levels`."""
+        """The bound of what may be recorded: see `mpschema.levels`."""
         self.log_version = 0
-        """How many events the log has about itself."""
+        """The number of events that the log has about itself."""
         self.unmoved_elections = 0
         """Elections since a command was consumed, counted from feature level 3."""
         self.tries: tuple[Try, ...] = ()
@@ -81,4 +81,4 @@ class World:
 
 
 PLACE = tuple(name for name in World.__slots__ if name not in ("tenants", "deadlines", "indexes"))
-"""What a world knows beside its tenants and what derives from them: a snapshot keeps it, an undo puts it back."""
+"""The parts of a world beside its tenants: a snapshot keeps them, a rollback puts them back."""

@@ -1,4 +1,4 @@
-"""What the events of a board make of its state."""
+"""The events of a board, as they change its state."""
 
 from mpschema.board import (
     BoardArchived,

@@ -1,4 +1,4 @@
-"""How the commands of a board are decided."""
+"""The rules of a board's commands."""
 
 from collections.abc import Iterable
 
@@ -37,7 +37,7 @@ COLUMNS_MAX = 32
 
 
 def full_column(tenant: Tenant, task: Task, state: TaskState) -> Rejection | None:
-    """Why the task may not come to `state` on its board, or None where it may: the gate of a limit on work in progress.
+    """Refuse a task that may not come to `state` on its board, by a limit on work in progress; None where it may.
 
     A task that stays in its column takes no new place in it.
     """
@@ -69,7 +69,7 @@ def _column_named(board: Board, name: str, context: DecisionContext) -> Column |
 
 
 def _alike(columns: Iterable[Column], context: DecisionContext) -> Rejection | None:
-    """Why names do not tell these columns apart, or None where they do."""
+    """Refuse columns that their names do not tell apart; None where they do."""
     seen: set[str] = set()
     for column in columns if as_seen(context.draft.world) else ():
         if folded(column.name) in seen:
@@ -79,7 +79,7 @@ def _alike(columns: Iterable[Column], context: DecisionContext) -> Rejection | N
 
 
 def _unfit(columns: Iterable[Column]) -> Rejection | None:
-    """Why these columns cannot stand side by side: a name or a task state occurs twice."""
+    """Refuse columns that cannot stand side by side: a name or a task state occurs twice."""
     names: set[str] = set()
     states: set[TaskState] = set()
     for column in columns:

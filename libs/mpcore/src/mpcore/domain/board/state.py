@@ -1,4 +1,4 @@
-"""What is remembered of a board."""
+"""The state of a board."""
 
 import enum
 
@@ -9,7 +9,7 @@ from mpcore.state.tenant import Tenant
 
 
 class BoardState(enum.StrEnum):
-    """Whether a board limits its tasks."""
+    """The states of a board: it limits its tasks, or does no longer."""
 
     OPEN = "open"
     ARCHIVED = "archived"

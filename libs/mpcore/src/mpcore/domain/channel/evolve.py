@@ -1,4 +1,4 @@
-"""What the events of a channel make of its state."""
+"""The events of a channel, as they change its state."""
 
 from sys import intern
 

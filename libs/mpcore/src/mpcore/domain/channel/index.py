@@ -1,4 +1,4 @@
-"""What derives from the channels of a workspace: by when answers are wanted."""
+"""The index of the channels of a workspace: by when answers are wanted."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""How the commands of a channel are decided."""
+"""The rules of a channel's commands."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ from mpcore.state.rules import NOBODY, DecisionContext, Rule, Rules
 
 OPEN, CLOSED = ChannelState.OPEN, ChannelState.CLOSED
 AWAITED_MAX = 1_000
-"""How many messages of a channel may wait for an answer at once."""
+"""The most messages of a channel that may wait for an answer at once."""
 
 _BELONGS: dict[Scope, Callable[[Session, Session], bool]] = {
     Scope.SELF: lambda _, __: False,
@@ -28,16 +28,19 @@ _BELONGS: dict[Scope, Callable[[Session, Session], bool]] = {
     Scope.LINEAGE: lambda anchor, other: other.root_id == anchor.root_id,
     Scope.PROJECT: lambda anchor, other: anchor.project_id is not None and other.project_id == anchor.project_id,
 }
-"""Whether another session than the anchor belongs to a channel of this scope."""
+"""Scope to the test of another session than the anchor: does it belong to such a channel."""
 
 
 def is_member(scope: Scope, anchor: Session, other: Session) -> bool:
-    """Whether the session belongs to a channel anchored so. The anchor always does."""
+    """Tell whether the session belongs to a channel anchored so. The anchor always does."""
     return other.id == anchor.id or _BELONGS[scope](anchor, other)
 
 
 def _outsider(channel: Channel, context: DecisionContext) -> Rejection | None:
-    """Why the caller is not heard here, or None where it is: agents must be members, people with a role need not."""
+    """Refuse a caller that is no member; None where it may speak.
+
+    Agents must be members, people with a role need not.
+    """
     session = acting_session(context)
     if session is None or is_member(channel.scope, sessions(context.draft.tenant).by_id[channel.session_id], session):
         return None

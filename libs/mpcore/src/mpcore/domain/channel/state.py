@@ -1,4 +1,4 @@
-"""What is remembered of a channel: what was said is not."""
+"""The state of a channel, without its messages."""
 
 import enum
 
@@ -7,7 +7,7 @@ from mpschema.channel import Scope
 
 
 class ChannelState(enum.StrEnum):
-    """Whether a channel takes messages."""
+    """The states of a channel: it takes messages, or does no longer."""
 
     OPEN = "open"
     CLOSED = "closed"

@@ -1,4 +1,4 @@
-"""Who may act in a workspace, in which roles, with which keys."""
+"""Somebody who may act in a workspace, with roles and keys."""
 
 from mpcore.domain.principal.evolve import EVOLVE
 from mpcore.domain.principal.index import PrincipalIndex, reindex

@@ -1,4 +1,4 @@
-"""What the events of a principal make of its state."""
+"""The events of a principal, as they change its state."""
 
 from mpschema.envelope import EventRecord
 from mpschema.principal import (

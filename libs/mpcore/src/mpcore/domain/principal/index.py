@@ -1,4 +1,4 @@
-"""What derives from the principals of a workspace: its owners, and whose each key is."""
+"""The index of the principals of a workspace: its owners, and whose each key is."""
 
 import msgspec
 from mpschema.principal import Role
@@ -26,7 +26,7 @@ def principals(tenant: Tenant) -> PrincipalIndex:
 
 
 def rank(world: World, tenant: Tenant, principal: str) -> int:
-    """How high the principal stands in the workspace (`RANK`; 0 without a role)."""
+    """Return the rank of the principal in the workspace (`RANK`; 0 without a role)."""
     state = principals(tenant).by_id.get(principal)
     own = RANK[state.roles[0]] if state is not None and state.roles else 0
     return max(own, _OPERATOR_RANK) if principal in world.operators else own

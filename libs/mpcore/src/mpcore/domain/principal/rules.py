@@ -1,4 +1,4 @@
-"""How the commands of a principal are decided."""
+"""The rules of a principal's commands."""
 
 from mpschema.levels import EXPIRY_LEVEL, FIRST_LEVEL
 from mpschema.principal import (

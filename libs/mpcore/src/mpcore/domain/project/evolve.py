@@ -1,4 +1,4 @@
-"""What the events of a project make of its state."""
+"""The events of a project, as they change its state."""
 
 from mpschema.envelope import EventRecord
 from mpschema.project import (

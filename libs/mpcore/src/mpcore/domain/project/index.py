@@ -1,4 +1,4 @@
-"""What derives from the projects of a workspace: which open one has which name."""
+"""The index of the projects of a workspace: which open one has which name."""
 
 import msgspec
 from mpschema.names import folded

@@ -1,4 +1,4 @@
-"""How the commands of a project are decided."""
+"""The rules of a project's commands."""
 
 from mpschema.ending import CancelSessions
 from mpschema.levels import CHILDREN_LEVEL, HOUSE_LEVEL
@@ -26,7 +26,7 @@ OPEN, ARCHIVED = ProjectState.OPEN, ProjectState.ARCHIVED
 
 
 def closed_project(tenant: Tenant, project_id: str) -> Rejection | None:
-    """Why nothing new may begin in this project, or None where it may."""
+    """Refuse what is new in a project that takes none; None where it may begin."""
     project = projects(tenant).by_id.get(project_id)
     if project is None:
         return Rejection(Code.NOT_FOUND, f"project {project_id} does not exist")
@@ -36,7 +36,7 @@ def closed_project(tenant: Tenant, project_id: str) -> Rejection | None:
 
 
 def closed_around(context: DecisionContext, project_id: str) -> Rejection | None:
-    """Why something in this project may not begin anew, or None where it may. Below the level it always may."""
+    """Refuse what begins anew in a project that takes nothing new; None where it may. Below the level it always may."""
     return (
         closed_project(context.draft.tenant, project_id)
         if context.draft.world.feature_level >= CHILDREN_LEVEL

@@ -1,4 +1,4 @@
-"""What is remembered of a project."""
+"""The state of a project."""
 
 import enum
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class ProjectState(enum.StrEnum):
-    """Whether a project takes new work."""
+    """The states of a project: it takes new work, or does no longer."""
 
     OPEN = "open"
     ARCHIVED = "archived"

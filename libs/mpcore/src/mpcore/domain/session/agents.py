@@ -29,7 +29,7 @@ def voice(context: DecisionContext, session: Session | None) -> str:
 
 
 def refusal(context: DecisionContext, why: str) -> Rejection:
-    """What an agent is told that may give the command, and not for this."""
+    """Refuse an agent that may give the command, and not for this."""
     return Rejection(Code.DENIED, f"{context.envelope.principal} may not {context.envelope.type}: {why}")
 
 
@@ -55,7 +55,7 @@ def own_child(context: DecisionContext, session: Session, arguments: Any) -> Rej
 
 
 def own_lineage(context: DecisionContext, session: Session, arguments: Any) -> Rejection | None:
-    """What belongs to a session of its own lineage."""
+    """Allow what belongs to a session of its own lineage."""
     anchor = sessions(context.draft.tenant).by_id.get(arguments.session_id)
     if anchor is None or anchor.root_id == session.root_id:
         return None

@@ -1,4 +1,4 @@
-"""What the events of a session make of its state."""
+"""The events of a session, as they change its state."""
 
 from sys import intern
 

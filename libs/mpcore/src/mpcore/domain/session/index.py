@@ -1,4 +1,4 @@
-"""What derives from the sessions of a workspace: who lives, below whom, in which lineage and project."""
+"""The index of the sessions of a workspace: who lives, below whom, in which lineage and project."""
 
 import msgspec
 

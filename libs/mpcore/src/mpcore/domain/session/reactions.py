@@ -1,4 +1,4 @@
-"""What ends with a session, a project or a workspace: every session below it, and the claims of each."""
+"""The ends that follow from that of a session, a project or a workspace: of every session below, and of its claims."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""How the commands of a session are decided."""
+"""The rules of a session's commands."""
 
 from mpschema import session as words
 from mpschema.base import Event
@@ -45,7 +45,7 @@ def _spawn(_: None, arguments: words.SpawnSession, context: DecisionContext) -> 
 
 
 def _no_task(context: DecisionContext, task_id: str | None) -> Rejection | None:
-    """Why no session begins for this task, or None where it is about none, or one may."""
+    """Refuse a session for a task that is not there or closed; None where one may begin."""
     if task_id is None:
         return None
     task = tasks(context.draft.tenant).by_id.get(task_id)

@@ -1,4 +1,4 @@
-"""What is remembered of a session."""
+"""The state of a session."""
 
 import msgspec
 from mpschema.session import SessionState
@@ -29,5 +29,5 @@ class Session(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
     @property
     def depth(self) -> int:
-        """How far below the root."""
+        """The number of sessions above it."""
         return len(self.lineage)

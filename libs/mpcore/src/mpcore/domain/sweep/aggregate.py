@@ -1,4 +1,4 @@
-"""What ends with a session, a project or a workspace, where that is more than one commit takes.
+"""The ends that follow from that of a session, a project or a workspace, where one commit does not take them.
 
 The event on the scope is the effect: whoever asks whether a session lives asks those above it, too. A sweep then ends
 each session and each claim by an event of its own, some hundred in a commit, so that nobody else has to wait.

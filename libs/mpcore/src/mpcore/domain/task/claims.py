@@ -1,4 +1,4 @@
-"""How claims on tasks end because something else does."""
+"""The end of claims on tasks because something else ends."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ from mpcore.state.facts import Fact
 from mpcore.state.tenant import Tenant
 
 RELEASES_MAX = 4_096
-"""How many claims one outcome ends at most. The rest end as their leases expire."""
+"""The most claims that one outcome ends. The rest end as their leases expire."""
 
 
 def holder_ended(tenant: Tenant, task: Task) -> bool:

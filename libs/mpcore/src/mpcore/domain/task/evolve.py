@@ -1,4 +1,4 @@
-"""What the events of a task make of its state."""
+"""The events of a task, as they change its state."""
 
 from sys import intern
 

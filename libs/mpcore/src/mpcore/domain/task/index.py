@@ -1,4 +1,4 @@
-"""What derives from the tasks of a workspace: counts on boards, what blocks what, claims, and when leases end."""
+"""The index of the tasks of a workspace: counts on boards, what blocks what, claims, and when leases end."""
 
 import msgspec
 from mpschema.task import LinkKind, TaskState

@@ -1,4 +1,4 @@
-"""How tasks relate: which blocks which, which is part of which. Those two kinds never run in a circle."""
+"""The links between tasks: one blocks another, or is part of it. Those two kinds never run in a circle."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,7 @@ from mpcore.state.rules import DecisionContext
 
 ACYCLIC = frozenset({LinkKind.BLOCKS, LinkKind.PARENT})
 LINKS_MAX = 256
-"""How many links one task may have to others."""
+"""The most links that one task may have to others."""
 
 
 def link(task: Task, arguments: LinkTask, context: DecisionContext) -> Decision:
@@ -39,7 +39,10 @@ def unlink(task: Task, arguments: UnlinkTask, _: DecisionContext) -> Decision:
 
 
 def _reaches(tasks: Mapping[str, Task], start: str, goal: str, kind: LinkKind) -> bool:
-    """Whether links of this kind lead from `start` to `goal`. Each task is looked at once, however deep the graph."""
+    """Tell whether links of this kind lead from `start` to `goal`.
+
+    Each task is looked at once, however deep the graph.
+    """
     seen = {start}
     waiting = [start]
     while waiting:

@@ -1,4 +1,4 @@
-"""How the commands of a task are decided."""
+"""The rules of a task's commands."""
 
 from typing import Any
 
@@ -102,7 +102,7 @@ def _claim(task: Task, arguments: words.ClaimTask, context: DecisionContext) -> 
 
 
 def _idle_session(tenant: Tenant, session_id: str) -> Rejection | None:
-    """Why this session may not claim, or None where it may."""
+    """Refuse a session that may not claim; None where it may."""
     session = sessions(tenant).by_id.get(session_id)
     if session is None:
         return Rejection(Code.NOT_FOUND, f"session {session_id} does not exist")

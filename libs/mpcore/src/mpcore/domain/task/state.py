@@ -1,4 +1,4 @@
-"""What is remembered of a task: what it says is not."""
+"""The state of a task, without its texts."""
 
 import msgspec
 from mpschema.task import LinkKind, TaskState

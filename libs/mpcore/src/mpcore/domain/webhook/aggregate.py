@@ -1,4 +1,4 @@
-"""Where events are told over HTTP: active, paused while nothing is delivered, removed for good.
+"""A receiver of events over HTTP: active, paused while nothing is delivered, removed for good.
 
 What is delivered is no business of the kernel's. It records what a person must know and decide about: that the events
 of one aggregate wait after too many failures, that somebody wants them delivered, and that they were.

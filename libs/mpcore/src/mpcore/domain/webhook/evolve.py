@@ -1,4 +1,4 @@
-"""What the events of a webhook make of its state."""
+"""The events of a webhook, as they change its state."""
 
 from mpschema import webhook as words
 from mpschema.envelope import EventRecord

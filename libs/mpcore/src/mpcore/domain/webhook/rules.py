@@ -1,4 +1,4 @@
-"""How the commands of a webhook are decided."""
+"""The rules of a webhook's commands."""
 
 from mpschema import webhook as words
 from mpschema.levels import CHILDREN_LEVEL, FIRST_LEVEL
@@ -13,9 +13,9 @@ from mpcore.state.rules import NOBODY, TENANCY, DecisionContext, Rule, Rules
 ACTIVE, PAUSED, REMOVED = WebhookState.ACTIVE, WebhookState.PAUSED, WebhookState.REMOVED
 _STANDING = frozenset({ACTIVE, PAUSED})
 WEBHOOKS_MAX = 100
-"""How many webhooks of a workspace may stand at once."""
+"""The most webhooks of a workspace that may stand at once."""
 PARKED_MAX = 1_000
-"""How many keys of a webhook may be parked at once. One more pauses it: then the receiver is what needs mending."""
+"""The most keys of a webhook that may be parked at once. One more pauses it: then the receiver needs mending."""
 _WORKER = frozenset({words.WORKER})
 
 _EVENT_KINDS = frozenset(EVENTS) | {spec.name for spec in EVENTS.values()}
@@ -23,7 +23,7 @@ _AGGREGATE_KINDS = frozenset(spec.aggregate for spec in EVENTS.values())
 
 
 def _unknown(event_types: tuple[str, ...] | None, aggregates: tuple[str, ...] | None) -> Rejection | None:
-    """Why nothing can be told under such filters: a name that no event has is a mistake, told at once."""
+    """Refuse filters that no event passes: a name that no event has is a mistake, reported at once."""
     unknown = [name for name in event_types or () if name not in _EVENT_KINDS]
     unknown += [name for name in aggregates or () if name not in _AGGREGATE_KINDS]
     if not unknown:
@@ -138,4 +138,4 @@ RULES: Rules = {
     words.RequeueKeys: Rule(decide=_requeue, sources=_STANDING, roles=TENANCY),
     words.ClearKey: Rule(decide=_clear, sources=_STANDING, roles=NOBODY, services=_WORKER, ungated_since=FIRST_LEVEL),
 }
-"""What a frozen workspace does not end: its events are still told, or no longer."""
+"""The level from which a frozen workspace goes on with these: its events are still delivered, or no longer."""

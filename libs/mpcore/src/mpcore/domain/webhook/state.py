@@ -1,4 +1,4 @@
-"""What is remembered of a webhook."""
+"""The state of a webhook."""
 
 import msgspec
 from mpschema.webhook import WebhookState
@@ -7,7 +7,7 @@ from mpcore.state.tenant import Tenant
 
 
 class Webhook(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """Where events are told. `parked` says of each key whose events wait whether it is still to be requeued.
+    """A receiver of events. `parked` says of each key whose events wait if it is still to be requeued.
 
     `generation` counts the secrets it has had.
     """

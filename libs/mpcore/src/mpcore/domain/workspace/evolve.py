@@ -1,4 +1,4 @@
-"""What the events of a workspace make of its state."""
+"""The events of a workspace, as they change its state."""
 
 from mpschema.envelope import EventRecord
 from mpschema.workspace import (

@@ -1,4 +1,4 @@
-"""What derives from a workspace: whether it is closed to almost every command."""
+"""The index of a workspace: is it closed to almost every command."""
 
 from mpschema.rejections import Code, Rejection
 
@@ -7,7 +7,7 @@ from mpcore.state.tenant import Tenant
 
 
 def closed(workspace: Workspace) -> Rejection | None:
-    """What every other command is told while the workspace is not active."""
+    """Return the refusal of every other command while the workspace is not active."""
     if workspace.state is WorkspaceState.FROZEN:
         return Rejection(Code.FROZEN, f"workspace {workspace.id} is frozen")
     if workspace.state is WorkspaceState.ARCHIVED:

@@ -1,4 +1,4 @@
-"""How the commands of a workspace are decided."""
+"""The rules of a workspace's commands."""
 
 from mpschema.ending import CancelSessions
 from mpschema.levels import CHILDREN_LEVEL, FIRST_LEVEL, HOUSE_LEVEL

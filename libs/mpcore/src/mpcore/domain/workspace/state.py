@@ -1,4 +1,4 @@
-"""What is remembered of a workspace."""
+"""The state of a workspace."""
 
 import enum
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class WorkspaceState(enum.StrEnum):
-    """Where a workspace is on its way."""
+    """The states of a workspace."""
 
     ACTIVE = "active"
     FROZEN = "frozen"
