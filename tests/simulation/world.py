@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from mpbus.reader import GENESIS, Commit
 from mpcore.access.policy import RoleAuthorizer
+from mpcore.engine import outcomes
 from mpcore.engine.shard import Shard
 from mpcore.engine.turn import Turn
 from mpcore.state.facts import Fact
@@ -58,6 +59,7 @@ COMMIT_BYTES = 4_000
 """Small commits: messages are split, cascades find no room, and some decisions fit into none."""
 LEVEL_BEFORE = 2
 """Of logs that the release before this one founded."""
+outcomes.UNPACKED_MAX = 16  # So that they are packed here, too.
 GARBAGE = (b'{"stream":"MP_LOG_0","seq":7}\nwhat a server delivers where it is told to', b"\n" * packs.LINES_MAX)
 INTRUDER = "system:webhooks:main"
 """The owner of a service's credential, who says where to answer."""

@@ -186,6 +186,19 @@ async def test_a_batch_answers_each_line_in_order_and_a_refusal_stops_none(door:
     assert answers[5]["command_id"] == "my-own-id"
 
 
+async def test_a_dated_id_that_a_caller_chose_counts_as_its_key(door: Door) -> None:
+    chosen = "0197d5f9-b000-7000-8000-000000000001"
+    line = {"type": "project.create", "target": "mine", "payload": {"name": "mine"}, "command_id": chosen}
+    first, again = [(await _batch(door, json.dumps(line)))[0] for _ in range(2)]
+    assert first["request_id"] == again["request_id"] == chosen
+    assert first["command_id"] == again["command_id"] != chosen
+    assert again["duplicate"] is True
+    keyed = line | {"type": "project.archive", "payload": {}, "idempotency_key": "k"}
+    (other,) = await _batch(door, json.dumps(keyed))
+    assert (other["status"], other["request_id"]) == ("accepted", chosen)
+    assert other["command_id"] not in (chosen, first["command_id"])
+
+
 async def test_a_thousand_lines_keep_their_order(door: Door) -> None:
     def line(number: int) -> str:
         payload = {"project_id": "core", "title": f"Task {number}"}

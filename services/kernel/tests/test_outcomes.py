@@ -6,6 +6,7 @@ import random
 from collections import Counter
 
 import pytest
+from mpcore.engine import outcomes
 from mpcore.engine.marks import DAY_MS
 from mpcore.engine.sealed import Repeat, Reply
 from mpcore.engine.shard import Shard
@@ -16,10 +17,12 @@ from mpschema.envelope import CommandEnvelope, Outcome
 from mpschema.ids import uuid7
 from mpschema.levels import HOUSE_LEVEL
 from mpschema.system import FeatureLevelRaised
+from mpschema.webhook import WORKER
 
 from services.kernel.tests.test_turn import CREATE, NOW_MS, Run, line, only
 
 EVE = "user:eve"
+DATED_ID = uuid7(NOW_MS, bytes(10))
 
 
 @pytest.fixture
@@ -46,17 +49,39 @@ def later(run: Run, days: float) -> int:
     return now_ms
 
 
+@pytest.fixture(autouse=True)
+def few_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pack as soon as something can be packed."""
+    monkeypatch.setattr(outcomes, "UNPACKED_MAX", 0)
+
+
 def pack(shard: Shard) -> None:
     """Pack whatever can be packed."""
     for _ in range(len(shard.outcomes)):
         shard.settle()
 
 
-@pytest.mark.parametrize("key", ["", "deploy-42"])
-def test_a_command_takes_one_entry(run: Run, key: str) -> None:
+@pytest.mark.parametrize(
+    ("command_id", "key", "entries"),
+    [(DATED_ID, "", 1), (DATED_ID, "deploy-42", 1), ("c-1", "", 1), ("c-1", "deploy-42", 2)],
+)
+def test_a_command_takes_one_entry_but_for_a_callers_id_beside_a_key(
+    run: Run, command_id: str, key: str, entries: int
+) -> None:
     before = len(run.shard.outcomes)
-    run.decide(line("c-1", CREATE, key=key))
-    assert len(run.shard.outcomes) == before + 1
+    answer = only(run.decide(line(command_id, CREATE, key=key)))
+    assert len(run.shard.outcomes) == before + entries
+    assert answer.command_id == command_id, "the id that was sent is recorded"
+    assert answer.request_id == ""
+
+
+def test_a_service_s_id_is_not_believed(run: Run) -> None:
+    run.position += 1
+    turn = run.turn()
+    turn.take(run.position, "replies", line(DATED_ID, CREATE), f"{WORKER}:1")
+    (answer,) = turn.replies["replies"]
+    assert isinstance(answer, Outcome)
+    assert (answer.request_id, answer.command_id == DATED_ID) == (DATED_ID, False)
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -108,7 +133,7 @@ def test_nobody_takes_an_id_before_it_is_made(run: Run) -> None:
 
 def test_what_was_forgotten_is_dropped_from_memory(run: Run) -> None:
     for number in range(500):
-        run.decide(line(f"c-{number}", CREATE, key=f"k-{number}"))
+        run.decide(line(f"{DATED_ID[:-6]}{number:06x}", CREATE, key=f"k-{number}"))
     pack(run.shard)
     held = len(run.shard.outcomes)
     later(run, LogLimits().outcome_days)

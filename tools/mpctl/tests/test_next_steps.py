@@ -25,7 +25,9 @@ def test_a_project_with_live_sessions_is_named_with_what_ends_them(terminal: Ter
     spawn = ("session", "spawn", "s1", "--project", "core", "--blueprint", "agents/blueprints/reviewer.yaml")
     assert terminal.mpctl(*spawn).code == 0
     refused = terminal.mpctl("project", "archive", "core")
-    assert refused.err.splitlines()[0] == "error: invalid_state: project 'core' has 1 live sessions: end them first"
+    assert refused.err.splitlines()[0] == (
+        "error: invalid_state: project 'core' has 1 live sessions: end them first, or archive with cancel: running"
+    )
     shown = re.search(r"mpctl (session list --project \S+);", refused.err)
     assert shown, refused.err
     assert "s1" in terminal.mpctl(*shown[1].split()).out

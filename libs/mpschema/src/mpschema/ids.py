@@ -5,6 +5,9 @@ import re
 from mpschema.base import ID_PATTERN
 
 _ID = re.compile(ID_PATTERN)
+DATED, RESERVED = "7", "8"
+"""Versions of UUIDs: the first says when it was made, the other is that of ids that the kernel makes."""
+_UUID_LENGTH, _VERSION_AT = 36, 14
 _VARIANT = {f"{bits:x}": f"{0b1000 | bits & 0b11:x}" for bits in range(16)}
 """The map from four bits in hex to the same with the variant of RFC 9562 in the first two."""
 
@@ -18,6 +21,11 @@ def uuid7(time_ms: int, random: bytes) -> str:
     """A UUIDv7 (RFC 9562, 5.7) of a time in milliseconds and ten random bytes, in its usual hyphenated form."""
     time, digits = f"{time_ms & 0xFFFF_FFFF_FFFF:012x}", random.hex()
     return f"{time[:8]}-{time[8:]}-7{digits[:3]}-{_VARIANT[digits[3]]}{digits[4:7]}-{digits[8:20]}"
+
+
+def uuid_version(text: str) -> str:
+    """Return the version of a UUID in its usual form, as a hex digit; empty for what is not as long as one."""
+    return text[_VERSION_AT] if len(text) == _UUID_LENGTH else ""
 
 
 def uuid8(digest: bytes) -> str:

@@ -11,10 +11,11 @@ from mpbus.ids import new_command_id
 from mpschema.api import BATCH_LINES_MAX, BatchLine
 from mpschema.envelope import Outcome
 from mpschema.escapes import escaped
-from mpschema.ids import is_id
+from mpschema.ids import DATED, is_id, uuid_version
 from mpschema.problems import EdgeCode, Problem
 from mpschema.registry import COMMANDS
 from mpschema.rejections import Code
+from msgspec.structs import replace
 
 from mpgateway.commanding import Commanding, Wanted, admitted, check_path_id, is_json, traceparent
 from mpgateway.http import HttpRequest, Response
@@ -98,8 +99,13 @@ class _Run:
         for place in self._places:
             try:
                 line = _decoded(self._lines[place])
-                send = self._commanding.submit_named if line.command_id else self._commanding.submit
-                outcome = await send(self._wanted(line))
+                wanted = self._wanted(line)
+                if line.command_id:
+                    outcome = await self._commanding.submit_named(wanted, line.command_id)
+                    if wanted.envelope.command_id != line.command_id:
+                        outcome = replace(outcome, request_id=line.command_id)
+                else:
+                    outcome = await self._commanding.submit(wanted)
             except Exception as error:
                 refused = refusal_of(error)
                 self._answers[place] = problem(refused.code, refused.detail, command_id=refused.command_id)
@@ -114,18 +120,30 @@ class _Run:
         if (target or not spec.creates) and not is_id(target):
             raise RequestRefused(Code.SCHEMA_INVALID, f"{line.type} needs a target that is an id")
         arguments, payload = admitted(spec, bytes(line.payload))
+        command_id, key = _named(line)
         envelope = spec.envelope(
             payload,
-            command_id=line.command_id or new_command_id(),
+            command_id=command_id,
             workspace_id=self._workspace_id,
             principal=self._identity.principal,
             target=target,
             expected_version=line.expected_version,
-            idempotency_key=line.idempotency_key or "",
+            idempotency_key=key,
             session_id=self._identity.session_id,
             traceparent=self._traceparent,
         )
         return Wanted(envelope, arguments)
+
+
+def _named(line: BatchLine) -> tuple[str, str]:
+    """Return the id and the key of a line's command.
+
+    Dated ids are made here, so that each is given once: one that the caller made counts as its key.
+    """
+    given, key = line.command_id, line.idempotency_key or ""
+    if given and uuid_version(given) != DATED:
+        return given, key
+    return new_command_id(), key or given or ""
 
 
 def _media_type(request: HttpRequest) -> bytes:

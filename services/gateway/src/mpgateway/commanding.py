@@ -80,10 +80,10 @@ class Commanding:
             self._refusals.count_denied(Denial(outcome.first_seq, envelope.workspace_id, envelope.principal))
         return outcome
 
-    async def submit_named(self, wanted: Wanted) -> Outcome:
+    async def submit_named(self, wanted: Wanted, command_id: str) -> Outcome:
         """Send a command whose id its sender chose. Two at once under one id are the same, or one is refused."""
         envelope = wanted.envelope
-        name = (envelope.workspace_id, envelope.principal, envelope.command_id)
+        name = (envelope.workspace_id, envelope.principal, command_id)
         request = f"{envelope.idempotency_key} {codec.request_digest(envelope)}"
         if self._named.setdefault(name, request) != request:
             raise RequestRefused(Code.IDEMPOTENCY_CONFLICT, "another command under this id waits for its outcome")

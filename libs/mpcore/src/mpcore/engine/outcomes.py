@@ -9,11 +9,12 @@ who sends the same id gets an id that is made here. Decision 19 tells how long a
 from collections.abc import Iterator
 
 from mpschema.envelope import CommandEnvelope, EventRecord
+from mpschema.ids import DATED, RESERVED, uuid_version
 from mpschema.levels import HOUSE_LEVEL
 
 from mpcore.engine.marks import BEGINNING, HourMark, HourMarks
 from mpcore.engine.places import KEPT, PLACE_BYTES, SHARED, first_seq, owned, owner, place_of
-from mpcore.engine.requests import DATED, KEY_BYTES, RESERVED, form, hashed, made_by, made_id, veil
+from mpcore.engine.requests import KEY_BYTES, hashed, made_by, made_id, veil
 from mpcore.engine.sightings import Sightings, mark_of
 from mpcore.engine.texts import OutcomesByText, Use, parted
 from mpcore.state.packed import Item, PackedRecords
@@ -55,8 +56,8 @@ class Outcomes:
         self.marks = HourMarks()
         self._added = 0
         """Since something was packed last."""
-        self._covered: dict[int, int] = {}
-        """Forgotten places that a new outcome stands over, by its event: for the way back."""
+        self._covered: dict[tuple[int, str], int] = {}
+        """Forgotten places that a new outcome stands over, by its event and text: for a rollback."""
         self._packed = PackedRecords(KEY_BYTES)
         self._seen = Sightings(0)
         self._seen_next: Sightings | None = None
@@ -84,8 +85,11 @@ class Outcomes:
         else:
             text = f"{workspace_id} {first.actor} {name}"
             self.texts.keyed = True
+            command_id = first.id[:-2]
+            if uuid_version(command_id) not in (DATED, RESERVED):
+                places.setdefault(f"{workspace_id} {command_id}", place | owner(first.actor))  # It may name no other.
         if text in places:
-            self._covered[first.seq] = places[text]
+            self._covered[first.seq, text] = places[text]
         places[text] = place
         self._added += 1
         if first.time_ms >= self.marks.next_ms:
@@ -94,8 +98,8 @@ class Outcomes:
     def forget(self, first: EventRecord) -> None:
         """Forget again what an outcome's first event added, under whichever level."""
         for text in self.texts.forget(first):
-            if first.seq in self._covered:
-                self.texts.places[text] = self._covered.pop(first.seq)
+            if (first.seq, text) in self._covered:
+                self.texts.places[text] = self._covered.pop((first.seq, text))
         self.marks.remove(first.seq)
 
     def settle(self) -> None:
@@ -135,17 +139,20 @@ class Outcomes:
         """Find what the id of a command has stood for until now. Asked for a command whose key has no outcome."""
         if level < HOUSE_LEVEL:
             return self.texts.use_of_id(envelope)
-        return Use.ANOTHERS if not envelope.idempotency_key and self._of_name(envelope) else Use.NONE
+        return Use.ANOTHERS if self._of_id(envelope) else Use.NONE
 
-    def recorded_as_sent(self, envelope: CommandEnvelope, level: int, now_ms: int) -> bool:
-        """Tell whether a command's events may go by the id that was sent: it can name no two commands."""
+    def recorded_as_sent(self, envelope: CommandEnvelope, level: int, now_ms: int, sender: str) -> bool:
+        """Tell whether a command's events may go by the id that was sent: it can name no two commands.
+
+        A dated one is made by a gateway, which gives it once and takes none from a caller. A service's is not believed.
+        """
         if level < HOUSE_LEVEL:
             return True
-        command_id, found = envelope.command_id, form(envelope.command_id)
-        if envelope.idempotency_key or found == RESERVED:
+        command_id, found = envelope.command_id, uuid_version(envelope.command_id)
+        if found == RESERVED or sender:
             return False
         if found != DATED:
-            return True  # It is remembered for ever.
+            return not (envelope.idempotency_key and self._of_id(envelope))  # It is remembered for ever.
         forgotten_ms = self.marks.forgotten.time_ms
         return made_by(command_id, now_ms) and not (forgotten_ms and made_by(command_id, forgotten_ms))
 
@@ -175,6 +182,11 @@ class Outcomes:
     def _of_name(self, envelope: CommandEnvelope) -> list[int]:
         """Return the places under a request's name, whosever it is."""
         workspace_id, name = envelope.workspace_id, envelope.idempotency_key or envelope.command_id
+        return self._at(hashed(workspace_id, name), f"{workspace_id}/{name}", f"{workspace_id} {name}")
+
+    def _of_id(self, envelope: CommandEnvelope) -> list[int]:
+        """Return the places under a command's id, whosever they are."""
+        workspace_id, name = envelope.workspace_id, envelope.command_id
         return self._at(hashed(workspace_id, name), f"{workspace_id}/{name}", f"{workspace_id} {name}")
 
     def _at(self, key: int, *texts: str) -> list[int]:
@@ -251,7 +263,7 @@ def converted(text: str, place: int, since: HourMark) -> tuple[int, bytes]:
     if " " in name:
         principal, _, key = name.partition(" ")
         return hashed(workspace_id, key) ^ veil(principal), _body(place, mark_of(workspace_id, key))
-    if form(name) != DATED or (first_seq(place) < since.seq and not made_by(name, since.time_ms)):
+    if uuid_version(name) != DATED or (first_seq(place) < since.seq and not made_by(name, since.time_ms)):
         place |= KEPT  # Its events are named by it, and it could come again.
     if text[len(workspace_id)] == "/":
         place |= SHARED

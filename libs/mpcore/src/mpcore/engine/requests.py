@@ -10,9 +10,7 @@ from mpschema.ids import uuid8
 KEY_BYTES = 16
 AHEAD_MS = 3_600_000
 """The time by which the clock of whoever makes ids may be ahead of recorded time."""
-DATED, RESERVED = "7", "8"
-"""Versions of UUIDs."""
-_UUID_LENGTH, _VERSION_AT, _DATE_LENGTH = 36, 14, 13
+_DATE_LENGTH = 13
 
 
 def hashed(workspace_id: str, name: str) -> int:
@@ -24,11 +22,6 @@ def hashed(workspace_id: str, name: str) -> int:
 def veil(principal: str) -> int:
     """The number that makes the hash of a key a principal's own."""
     return int.from_bytes(hashlib.sha256(principal.encode()).digest()[8 : 8 + KEY_BYTES], "big")
-
-
-def form(command_id: str) -> str:
-    """The form of an id: `DATED` says when it was made, `RESERVED` is that of those that are made here."""
-    return command_id[_VERSION_AT] if len(command_id) == _UUID_LENGTH else ""
 
 
 @functools.lru_cache(16)

@@ -285,7 +285,7 @@ class Turn(Unread):
             use = outcomes.use_of_id(envelope, level)
             if use is Use.OWN:
                 return Repeat(envelope.command_id, 0, conflict=True)  # The id was used under another key.
-        if use is Use.NONE and outcomes.recorded_as_sent(envelope, level, self.now_ms):
+        if use is Use.NONE and outcomes.recorded_as_sent(envelope, level, self.now_ms, sender):
             return self._outcome(envelope, digest, sender, refused)
         # Events are named by their command, and others may go by this name: nobody must learn of another's.
         key = envelope.idempotency_key or envelope.command_id
