@@ -10,6 +10,8 @@ from mpschema.queries import QUERIES
 from mpschema.rows import QuerySpec
 
 from services.gateway.tests.door import BLUEPRINT, Door
+from services.gateway.tests.runaway import runaway, swept
+from tests.support import eventually
 
 SUBJECTS = {
     "principal": "user:bob",
@@ -28,6 +30,13 @@ async def a_task(door: Door) -> list[dict[str, Any]]:
     made = await door.done("/tasks?id=t1", {"project_id": "core", "title": "One", "labels": ["x"]})
     ready = await door.done("/tasks/t1/mark_ready")
     return [made, ready, await door.done("/tasks/t1/claim", {"ttl_seconds": 60})]
+
+
+async def a_sweep(door: Door) -> tuple[dict[str, Any], str]:
+    """A sweep that has ended; an outcome after it, and its id."""
+    await runaway(door)
+    (sweep,) = await eventually(lambda: swept(door))
+    return await door.done("/boards?id=b2", {"project_id": "core", "name": "Later"}), sweep["id"]
 
 
 async def test_a_task_is_seen_as_it_was_after_each_of_its_events(door: Door) -> None:
@@ -59,7 +68,10 @@ async def test_as_of_now_every_single_thing_is_what_it_is(door: Door, spec: Quer
     await door.done("/webhooks?id=ci", {"endpoint": "https://ci.example/hook"})
     await door.done("/webhooks/ci/pause", {"reason": "moving"})
     last = await door.done("/channels/talk/post", {"kind": "note", "body": "hello"})
-    subject = SUBJECTS.get(spec.aggregate, last["command_id"])
+    if spec.aggregate == "sweep":
+        last, subject = await a_sweep(door)
+    else:
+        subject = SUBJECTS.get(spec.aggregate, last["command_id"])
     path = spec.route.replace("{workspace_id}", door.workspace_id).replace("{id}", subject)
     now = await door.ask("GET", path, params={"after_seq": last["last_seq"]})
     then = await door.ask("GET", path, params={"at_seq": last["last_seq"]})

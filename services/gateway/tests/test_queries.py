@@ -18,6 +18,7 @@ from mpschema.task import TaskCreated
 from mpviews import VIEWS
 
 from services.gateway.tests.door import BLUEPRINT, Door
+from services.gateway.tests.runaway import runaway, swept
 from tests.support import eventually
 
 RawPage = Page[msgspec.Raw]
@@ -49,16 +50,8 @@ async def _fill(door: Door) -> dict[str, Any]:
     await door.done("/channels?id=talk", {"session_id": "lead", "scope": "subtree", "name": "talk"})
     await door.done("/channels/talk/post", {"kind": "note", "body": "hello"})
     await door.done("/webhooks?id=ci", {"endpoint": "https://ci.example/hook", "event_types": ["TaskReady"]})
-    await _runaway(door)
+    await runaway(door)
     return await door.done("/channels/talk/ack", {"cursor": 1})
-
-
-async def _runaway(door: Door) -> dict[str, Any]:
-    """A lineage that takes a sweep to end, canceled; returns the outcome."""
-    await door.ask("POST", "/v1/log/set_limits", json={"sweep_facts": 1})
-    for name, parent in (("runaway", None), ("r1", "runaway"), ("r2", "runaway")):
-        await door.done(f"/sessions?id={name}", {"blueprint": BLUEPRINT} | ({"parent_id": parent} if parent else {}))
-    return await door.done("/sessions/runaway/cancel", {"reason": "enough"})
 
 
 @pytest.mark.parametrize("spec", QUERIES.values(), ids=lambda spec: spec.query_type)
@@ -134,8 +127,8 @@ async def test_a_lineage_is_listed_from_the_root_down(door: Door) -> None:
 
 
 async def test_what_a_sweep_has_not_reached_yet_is_ending_and_listed_as_ended(door: Door, gateway_stack: Stack) -> None:
-    await _runaway(door)
-    await eventually(lambda: _swept(door))
+    await runaway(door)
+    await eventually(lambda: swept(door))
     owner = await asyncpg.connect(gateway_stack.postgres.dsn())
     try:  # As it was in the middle of the sweep.
         await owner.execute("UPDATE mp.sweeps SET state = 'running' WHERE workspace_id = $1", door.workspace_id)
@@ -153,11 +146,6 @@ async def test_what_a_sweep_has_not_reached_yet_is_ending_and_listed_as_ended(do
 
     assert await listed("requested") == []
     assert await listed("canceled") == ["runaway", "r1", "r2"]
-
-
-async def _swept(door: Door) -> bool:
-    items = (await door.get("/sweeps")).json()["items"]
-    return [(sweep["state"], sweep["kind"], sweep["done"]) for sweep in items] == [("ended", "descendants", 2)]
 
 
 async def test_one_reads_ones_own_write(door: Door) -> None:

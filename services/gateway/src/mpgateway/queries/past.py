@@ -79,6 +79,7 @@ class Past:
         self._spec = spec
         self._fields = spec.row.__struct_fields__
         self._place = PLACES.get(spec.aggregate)
+        self._defaults = {field.name: field.default for field in msgspec.structs.fields(spec.row)}
 
     def statement(self, moment: AsOf, current: str) -> tuple[str, tuple[object, ...]]:
         """The statement that reads what is to be folded, and its parameters after the setting and the id.
@@ -119,8 +120,10 @@ class Past:
 
     def _shown(self, values: Values) -> dict[str, Any]:
         assert self._place is not None, "only what is folded comes here"
-        columns = self._place.table.columns
-        return {name: _plain(columns[name], values[name]) for name in self._fields}
+        table = self._place.table
+        shown = {name: _plain(table.columns[name], values[name]) for name in self._fields if name not in table.asked}
+        # What a thing's own events do not say is not known of the past: `ending`, for one, is of now alone.
+        return shown | {name: self._defaults[name] for name in table.asked}
 
 
 def _plain(kind: str, value: Any) -> Any:
