@@ -16,6 +16,13 @@ TENANT_TABLES = sorted(name for name, table in TABLES.items() if "workspace_id" 
 SQL_TYPES = {"text[]": "ARRAY", "timestamptz": "timestamp with time zone"}
 
 
+SWEEP = """
+INSERT INTO mp.sweeps (workspace_id, id, kind, scope, state, done, due_at,
+    version, created_seq, last_seq, created_at, updated_at)
+VALUES ($1, 's', 'claims', 's1', 'running', 0, now(), 1, 1, 1, now(), now())
+"""
+
+
 @pytest.fixture(scope="module")
 async def filled(new_database: object) -> Database:
     """A database with two workspaces' rows in it."""
@@ -23,6 +30,10 @@ async def filled(new_database: object) -> Database:
     database = new_database()
     assert isinstance(database, Database)
     await write_all(database.projector_dsn, list(LogStory(7, workspaces=2, open_tasks=20).commits(3_000)), 50)
+    projector = await asyncpg.connect(database.projector_dsn)
+    for workspace in ("ws-0", "ws-1"):  # The story has no sweep.
+        await projector.execute(SWEEP, workspace)
+    await projector.close()
     return database
 
 

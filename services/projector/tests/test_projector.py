@@ -331,7 +331,7 @@ async def test_it_waits_for_tables_it_was_made_for(
 DOCTORED = """
 import sys
 from dataclasses import replace
-from mpprojector import __main__ as program
+from mpprojector import main
 from mpviews import VIEWS
 from mpviews.changes import CannotApply
 work = VIEWS["work"]
@@ -341,7 +341,7 @@ def changes(commit):
             raise CannotApply("this build takes nothing that is submitted")
     return work.changes(commit)
 VIEWS["work"] = replace(work, changes=changes)
-sys.exit(program.main([]))
+sys.exit(main.run())
 """
 
 
